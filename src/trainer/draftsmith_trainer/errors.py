@@ -1,0 +1,21 @@
+"""The one error class for what a user can get wrong; anything else that is raised is a bug and shows its traceback."""
+
+
+class UserError(Exception):
+    """A mistake in the input, the options or the environment, told in one sentence.
+
+    Args:
+        code: stable kebab-case code, listed in the documentation.
+        message: what is wrong, naming the file, field or value.
+        hint: what to do about it, when that is known.
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class Interrupted(Exception):  # noqa: N818 - an order that was carried out, not an error
+    """The job was asked to stop (SIGINT, SIGTERM), saved its state, and should exit with code 130."""
