@@ -1,0 +1,3 @@
+export * from "./dialogue.js";
+export * from "./generation.js";
+export * from "./run-ids.js";

@@ -1,0 +1,121 @@
+/**
+ * Everything that can happen while a pipeline or a single stage runs. Reporters (terminal, plain lines, JSONL) each
+ * turn this one union into output; nothing else prints.
+ */
+import type { ErrorCode, ErrorLocation, JsonValue } from "../base/index.js";
+
+/** Rows by reason, such as `{ "image-missing": 3 }`. */
+export type ReasonCounts = Record<string, number>;
+
+export interface RunStarted {
+  type: "run-started";
+  pipeline: string;
+  /** Directory of this run: resolved config, events, timings. */
+  directory: string;
+  steps: string[];
+}
+
+export interface StepStarted {
+  type: "step-started";
+  step: string;
+  stage: string;
+  /** Why it runs: never run before, an option changed, an input changed, forced. */
+  why: string;
+}
+
+export interface StepCached {
+  type: "step-cached";
+  step: string;
+  stage: string;
+  counts: Record<string, JsonValue>;
+}
+
+/** How far a step is. Sent as often as it changes; reporters throttle. */
+export interface StepProgress {
+  type: "step-progress";
+  step: string;
+  done: number;
+  /** Unknown totals are left out. */
+  total?: number;
+  /** What is counted: "dialogues", "rows", "steps" ... */
+  unit: string;
+  /** Further rates and gauges, already per second where they are rates: {"tokens/s": 812}. */
+  rates?: Record<string, number>;
+  failures?: ReasonCounts;
+  note?: string;
+}
+
+/** A measured value on the way, such as a loss or an accept length. */
+export interface StepMetric {
+  type: "step-metric";
+  step: string;
+  /** Training step or another running index. */
+  at: number;
+  values: Record<string, number>;
+}
+
+export interface StepFinished {
+  type: "step-finished";
+  step: string;
+  stage: string;
+  seconds: number;
+  counts: Record<string, JsonValue>;
+  output: string;
+}
+
+export interface StepFailed {
+  type: "step-failed";
+  step: string;
+  stage: string;
+  code: ErrorCode | "BUG";
+  message: string;
+  hint?: string;
+  location?: ErrorLocation;
+}
+
+export interface ServiceEvent {
+  type: "service";
+  service: string;
+  state: "starting" | "ready" | "stopping" | "stopped" | "failed";
+  note?: string;
+}
+
+export interface LogLine {
+  type: "log";
+  level: "info" | "warn";
+  step?: string;
+  message: string;
+}
+
+/** A row of the table that closes a run. */
+export interface SummaryRow {
+  label: string;
+  value: string;
+}
+
+export interface RunFinished {
+  type: "run-finished";
+  pipeline: string;
+  outcome: "done" | "failed" | "interrupted";
+  seconds: number;
+  summary: SummaryRow[];
+}
+
+export type DraftsmithEvent =
+  | RunStarted
+  | StepStarted
+  | StepCached
+  | StepProgress
+  | StepMetric
+  | StepFinished
+  | StepFailed
+  | ServiceEvent
+  | LogLine
+  | RunFinished;
+
+export interface EventSink {
+  emit(event: DraftsmithEvent): void;
+}
+
+/** For library users and tests that do not listen. */
+export const silentSink: EventSink = { emit: () => undefined };

@@ -1,0 +1,57 @@
+/** The shape that every stage has, so that the command line, the pipeline and library users run it the same way. */
+import type { z } from "zod";
+import type { ArtifactKind, Manifest, ManifestDraft } from "../artifacts/index.js";
+import type { EventSink } from "../events/index.js";
+
+/** A finished artifact that a stage reads. */
+export interface InputArtifact {
+  /** Absolute path of the directory. */
+  path: string;
+  manifest: Manifest;
+}
+
+export interface InputSpec {
+  kind: ArtifactKind | readonly ArtifactKind[];
+  optional?: boolean;
+  description: string;
+}
+
+export interface StageContext {
+  /** Name of the step in the pipeline (or of the stage, when run alone); put it into events. */
+  step: string;
+  events: EventSink;
+  /** Aborted by Ctrl-C: finish what is in flight, save, and throw DraftsmithError INTERRUPTED. */
+  signal: AbortSignal;
+  /** An empty directory that becomes the artifact when `run` returns. Write everything here. */
+  workDir: string;
+  /** Survives crashes and interruptions of this step; removed when the step is finished. For journals and trainer state. */
+  resumeDir: string;
+  /** `--limit N`: work on the first N rows only. */
+  limit: number | undefined;
+}
+
+export interface Stage<Options = unknown, Inputs extends string = string> {
+  name: string;
+  /** One sentence for help texts and docs. */
+  summary: string;
+  /** Validates, types and documents the options; exported as JSON Schema. Every field has `.describe()`. */
+  options: z.ZodType<Options>;
+  inputs: Record<Inputs, InputSpec>;
+  output: ArtifactKind;
+  /** Raise it when the stage's output for the same input changes: it is part of the fingerprint. */
+  codeVersion: number;
+  /** Options that name files or directories: resolved to absolute paths, and their content enters the fingerprint. */
+  fileOptions?: readonly (keyof Options & string)[];
+  /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
+  neutralOptions?: readonly (keyof Options & string)[];
+  run(
+    options: Options,
+    inputs: Record<Inputs, InputArtifact | undefined>,
+    context: StageContext,
+  ): Promise<ManifestDraft>;
+}
+
+/** Keeps the option and input types of a stage literal while checking its shape. */
+export function defineStage<Options, Inputs extends string>(stage: Stage<Options, Inputs>): Stage<Options, Inputs> {
+  return stage;
+}

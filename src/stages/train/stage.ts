@@ -1,0 +1,16 @@
+import { z } from "zod";
+import { DraftsmithError } from "../../base/index.js";
+import { defineStage } from "../stage.js";
+
+/** Placeholder until this stage's engineer replaces it today. */
+export const stage = defineStage({
+  name: "train",
+  summary: "",
+  options: z.strictObject({}),
+  inputs: {},
+  output: "checkpoints",
+  codeVersion: 0,
+  run: async () => {
+    throw new DraftsmithError("USAGE", "not written yet");
+  },
+});
