@@ -1,0 +1,124 @@
+/**
+ * The trainer's Python environment: an interpreter the user names, or one the toolkit makes from the pinned
+ * requirements, once, outside the tree.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DraftsmithError, sha256 } from "../base/index.js";
+import type { EventSink } from "../events/index.js";
+import { runLogged } from "./child.js";
+import { withLock } from "./lock.js";
+import { cacheRoot, requirementsFile } from "./paths.js";
+import { findSystemPython, isNewEnough, MIN_PYTHON, missingPackages, type PythonProbe, probePython } from "./probe.js";
+
+/** Written last, so that a half-made environment is never taken for a finished one. */
+const STAMP = ".draftsmith-complete";
+
+export interface PythonChoice {
+  /** Absolute path of the interpreter. */
+  executable: string;
+  /** Where the choice came from. */
+  origin: "named" | "managed";
+}
+
+export interface EnvironmentRequest {
+  /** `--python`; wins over the environment variable. */
+  python?: string | undefined;
+  environment?: NodeJS.ProcessEnv;
+  events?: EventSink;
+  signal?: AbortSignal;
+}
+
+/** The interpreter named by the user, if any: `--python`, else DRAFTSMITH_PYTHON. */
+export function namedPython(request: EnvironmentRequest = {}): string | undefined {
+  const variable = (request.environment ?? process.env).DRAFTSMITH_PYTHON;
+  return request.python ?? (variable === "" ? undefined : variable);
+}
+
+/** Directory of the managed environment for the current pins and this base interpreter. */
+export async function managedDirectory(
+  base: PythonProbe,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const pins = await readFile(requirementsFile(), "utf8");
+  const [major, minor] = base.version;
+  return join(cacheRoot(environment), `python-${major}.${minor}-${sha256(pins).slice(0, 12)}`);
+}
+
+/** The interpreter if everything is in place, null if the managed environment would have to be made first. */
+export async function existingPython(request: EnvironmentRequest = {}): Promise<PythonChoice | null> {
+  const named = namedPython(request);
+  if (named !== undefined) return { executable: await checkNamed(named), origin: "named" };
+  const base = await findSystemPython();
+  if (base === null) return null;
+  const directory = await managedDirectory(base, request.environment);
+  return existsSync(join(directory, STAMP)) ? { executable: interpreterIn(directory), origin: "managed" } : null;
+}
+
+/** The interpreter that trainer jobs run with; makes the managed environment when it does not exist yet. */
+export async function ensurePython(request: EnvironmentRequest = {}): Promise<PythonChoice> {
+  const existing = await existingPython(request);
+  if (existing !== null) return existing;
+  const base = await findSystemPython();
+  if (base === null) {
+    throw new DraftsmithError("PYTHON_MISSING", `no Python >= ${MIN_PYTHON.join(".")} was found on the PATH`, {
+      hint: "install python3 and python3-venv, or name an interpreter with --python or DRAFTSMITH_PYTHON",
+    });
+  }
+  if (!base.venv) {
+    throw new DraftsmithError(
+      "PYTHON_MISSING",
+      `${base.executable} has no venv module, so no environment can be made`,
+      {
+        hint: "install python3-venv, or name an interpreter that has torch with --python or DRAFTSMITH_PYTHON",
+      },
+    );
+  }
+  const directory = await managedDirectory(base, request.environment);
+  await mkdir(cacheRoot(request.environment), { recursive: true });
+  await withLock(`${directory}.lock`, async () => {
+    if (!existsSync(join(directory, STAMP))) await build(base, directory, request);
+  });
+  return { executable: interpreterIn(directory), origin: "managed" };
+}
+
+function interpreterIn(directory: string): string {
+  return join(directory, "bin", "python");
+}
+
+async function checkNamed(command: string): Promise<string> {
+  const probe = await probePython(command);
+  if (probe === null) {
+    throw new DraftsmithError("PYTHON_MISSING", `${command} is not a Python interpreter that runs`, {
+      hint: "check --python and DRAFTSMITH_PYTHON; without them the toolkit makes its own environment",
+    });
+  }
+  if (!isNewEnough(probe)) {
+    throw new DraftsmithError(
+      "PYTHON_MISSING",
+      `${command} is Python ${probe.version.join(".")}, but ${MIN_PYTHON.join(".")} or newer is needed`,
+    );
+  }
+  const missing = missingPackages(probe);
+  if (missing.length > 0) {
+    throw new DraftsmithError("PYTHON_MISSING", `${command} lacks ${missing.join(", ")}`, {
+      hint: `install them with: ${command} -m pip install -r ${requirementsFile()} ; or unset DRAFTSMITH_PYTHON and let the toolkit make its own environment`,
+    });
+  }
+  return probe.executable;
+}
+
+async function build(base: PythonProbe, directory: string, request: EnvironmentRequest): Promise<void> {
+  const say = (message: string): void => request.events?.emit({ type: "log", level: "info", message });
+  const started = Date.now();
+  say(`making the trainer's Python environment (about 6 GB, some minutes) in ${directory}`);
+  await rm(directory, { recursive: true, force: true });
+  const log = `${directory}.log`;
+  const signal = request.signal;
+  await runLogged(base.executable, ["-m", "venv", directory], { log, signal });
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirementsFile()];
+  await runLogged(interpreterIn(directory), pip, { log, signal });
+  await writeFile(join(directory, STAMP), `${base.version.join(".")}\n`);
+  say(`the Python environment is ready after ${Math.round((Date.now() - started) / 1000)} s`);
+}

@@ -1,0 +1,136 @@
+/** Starts one trainer job, turns its event stream into the toolkit's events, and its failures into errors. */
+import { spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { createInterface } from "node:readline";
+import { DraftsmithError, ERROR_CODES, type ErrorCode, isJsonObject, type JsonObject } from "../base/index.js";
+import type { EventSink } from "../events/index.js";
+import { lastLines, stopChild, trainerEnvironment } from "./child.js";
+import { ensurePython } from "./environment.js";
+import { type JobEvent, parseJobEvent } from "./job-events.js";
+
+export interface JobRequest {
+  /** Sub-command of the trainer: train, evaluate, export, demo-data ... */
+  job: string;
+  /** Written as JSON to `configFile` and handed over by `--config`. */
+  config?: JsonObject;
+  configFile?: string;
+  /** Arguments of jobs that take no config file. */
+  args?: string[];
+  /** Name of the step, for events. */
+  step: string;
+  events: EventSink;
+  signal: AbortSignal;
+  /** Processes under torchrun; 0 starts the job directly. */
+  processes?: number;
+  python?: string | undefined;
+}
+
+/** Bytes of standard error that are kept for the message of a crash. */
+const KEPT_STDERR = 64 * 1024;
+
+/** Runs the job to its end. Resolves with the members of its `result` event. */
+export async function runJob(request: JobRequest): Promise<JsonObject> {
+  const { executable } = await ensurePython({
+    python: request.python,
+    events: request.events,
+    signal: request.signal,
+  });
+  const child = spawn(executable, await commandLine(request), {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: trainerEnvironment(),
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8");
+  child.stderr.on("data", (text: string) => {
+    stderr = (stderr + text).slice(-KEPT_STDERR);
+  });
+
+  const abort = (): void => void stopChild(child);
+  request.signal.addEventListener("abort", abort, { once: true });
+  if (request.signal.aborted) abort();
+
+  const outcome: { result?: JsonObject; error?: DraftsmithError } = {};
+  const closed = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  closed.catch(() => undefined);
+  for await (const line of createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line.trim() === "") continue;
+    const event = parseJobEvent(line);
+    if (event === null) {
+      const message = `the trainer wrote a line that is no event: ${line.slice(0, 200)}`;
+      request.events.emit({ type: "log", level: "warn", step: request.step, message });
+    } else {
+      take(event, request, outcome);
+    }
+  }
+  const code = await closed;
+  request.signal.removeEventListener("abort", abort);
+
+  if (request.signal.aborted) {
+    throw new DraftsmithError("INTERRUPTED", `${request.job} was stopped`, { hint: "the same command continues it" });
+  }
+  if (outcome.error !== undefined) throw outcome.error;
+  if (code !== 0) {
+    throw new DraftsmithError("TRAINER_FAILED", `the trainer's ${request.job} job ended with exit code ${code}`, {
+      frame: lastLines(stderr, 25),
+      hint: "this looks like a bug; the frame above is the end of its standard error",
+    });
+  }
+  return outcome.result ?? {};
+}
+
+async function commandLine(request: JobRequest): Promise<string[]> {
+  const launcher =
+    (request.processes ?? 0) > 0
+      ? ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", String(request.processes)]
+      : [];
+  const command = [...launcher, "-m", "draftsmith_trainer", request.job, ...(request.args ?? [])];
+  if (request.config === undefined || request.configFile === undefined) return command;
+  await mkdir(dirname(request.configFile), { recursive: true });
+  await writeFile(request.configFile, `${JSON.stringify(request.config, null, 2)}\n`);
+  return [...command, "--config", request.configFile];
+}
+
+function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObject; error?: DraftsmithError }): void {
+  const { step, events } = request;
+  switch (event.type) {
+    case "progress":
+      events.emit({
+        type: "step-progress",
+        step,
+        done: event.done,
+        unit: event.unit,
+        ...(event.total == null ? {} : { total: event.total }),
+        ...(event.rates == null ? {} : { rates: event.rates }),
+        ...(event.note == null ? {} : { note: event.note }),
+      });
+      break;
+    case "metric": {
+      const entries = Object.entries(event.values).filter((entry): entry is [string, number] => entry[1] !== null);
+      events.emit({ type: "step-metric", step, at: event.step, values: Object.fromEntries(entries) });
+      break;
+    }
+    case "log":
+      events.emit({ type: "log", level: event.level, step, message: event.message });
+      break;
+    case "result":
+      outcome.result = isJsonObject(event) ? event : {};
+      break;
+    case "error":
+      outcome.error = new DraftsmithError(
+        errorCode(event.code),
+        event.message,
+        event.hint == null ? {} : { hint: event.hint },
+      );
+      break;
+    case "ready":
+      break;
+  }
+}
+
+function errorCode(code: string): ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : "TRAINER_FAILED";
+}
