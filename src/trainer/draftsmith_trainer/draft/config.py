@@ -1,0 +1,224 @@
+"""What a draft is: its geometry, as one typed value that reads and writes the config.json that engines load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import UserError
+
+RotaryMode = Literal["plain", "partial", "mrope"]
+LayerType = Literal["full_attention", "sliding_attention"]
+
+#: SGLang looks the draft class up by this name; a head other than ``plain`` brings its own.
+PLAIN_ARCHITECTURE = "DFlashDraftModel"
+
+
+@dataclass(frozen=True)
+class DraftConfig:
+    """Geometry of a dense DFlash draft.
+
+    Symbols used in shapes elsewhere: H ``hidden_size`` (the target's), K ``len(target_layer_ids)``, B ``block_size``,
+    D ``head_dim``.
+
+    Attributes:
+        target_layer_ids: 0-based, sorted; k means the raw output of target layer k (= HF ``hidden_states[k + 1]``).
+        rotary: ``plain`` is 1-D positions over the whole head, what engines serve. ``partial`` rotates only the first
+            ``partial_rotary_factor`` of the head. ``mrope`` takes the target's 3-D positions, interleaved by section.
+        layer_types: per layer; a sliding layer sees ``sliding_window`` tokens, itself included, causal in a block.
+    """
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    block_size: int
+    mask_token_id: int
+    target_layer_ids: tuple[int, ...]
+    num_target_layers: int
+    rope_theta: float = 1_000_000.0
+    rms_norm_eps: float = 1e-6
+    max_position_embeddings: int = 262_144
+    attention_bias: bool = False
+    rotary: RotaryMode = "plain"
+    partial_rotary_factor: float = 1.0
+    mrope_section: tuple[int, ...] | None = None
+    layer_types: tuple[LayerType, ...] = field(default=())
+    sliding_window: int | None = None
+    head: str = "plain"
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+    torch_dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not self.layer_types:
+            object.__setattr__(self, "layer_types", ("full_attention",) * self.num_hidden_layers)
+        problem = _first_problem(self)
+        if problem:
+            raise UserError("draft-config", problem)
+
+    @property
+    def rotary_dim(self) -> int:
+        """How many of a head's channels are rotated (even)."""
+        return int(self.head_dim * self.partial_rotary_factor) if self.rotary != "plain" else self.head_dim
+
+    def window_of(self, layer: int) -> int | None:
+        """The sliding window of a layer in tokens, or None when it attends to everything."""
+        return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
+
+    def with_dtype(self, torch_dtype: str) -> DraftConfig:
+        """The same draft, its weights stored in another type."""
+        return replace(self, torch_dtype=torch_dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """config.json as SGLang and vLLM read it.
+
+        Source: SGLang 0.5.23 loads it with AutoConfig (hence ``model_type: qwen3``) and prefers ``dflash_config`` to
+        the top level; older releases read ``rope_theta``, newer ones ``rope_parameters``, so both are written.
+        """
+        rope: dict[str, Any] = {"rope_type": "default", "rope_theta": self.rope_theta}
+        config: dict[str, Any] = {
+            "architectures": [PLAIN_ARCHITECTURE],
+            "attention_bias": self.attention_bias,
+            "attention_dropout": 0.0,
+            "block_size": self.block_size,
+            "bos_token_id": self.bos_token_id,
+            "dflash_config": {
+                "block_size": self.block_size,
+                "mask_token_id": self.mask_token_id,
+                "target_layer_ids": list(self.target_layer_ids),
+            },
+            "dtype": self.torch_dtype,
+            "eos_token_id": self.eos_token_id,
+            "head_dim": self.head_dim,
+            "hidden_act": "silu",
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "layer_types": list(self.layer_types),
+            "max_position_embeddings": self.max_position_embeddings,
+            # Qwen3Config reads it to fill in layer_types; equal to the depth it means "no layer slides by default".
+            "max_window_layers": self.num_hidden_layers,
+            "model_type": "qwen3",
+            "num_attention_heads": self.num_attention_heads,
+            "num_hidden_layers": self.num_hidden_layers,
+            "num_key_value_heads": self.num_key_value_heads,
+            "num_target_layers": self.num_target_layers,
+            "rms_norm_eps": self.rms_norm_eps,
+            "rope_parameters": rope,
+            "rope_scaling": None,
+            "rope_theta": self.rope_theta,
+            "sliding_window": self.sliding_window,
+            "tie_word_embeddings": False,
+            "torch_dtype": self.torch_dtype,
+            "use_cache": True,
+            # Qwen3Config erases sliding_window unless this is true.
+            "use_sliding_window": self.sliding_window is not None,
+            "vocab_size": self.vocab_size,
+        }
+        if self.rotary != "plain":
+            # SGLang >= 0.5.20 reads the top-level factor, vLLM the nested one: written in both places or in neither.
+            config["partial_rotary_factor"] = self.partial_rotary_factor
+            rope["partial_rotary_factor"] = self.partial_rotary_factor
+        if self.rotary == "mrope":
+            rope["mrope_section"] = list(self.mrope_section or ())
+            rope["mrope_interleaved"] = True
+        if self.head != "plain":
+            config["draftsmith_head"] = self.head
+        return config
+
+    @staticmethod
+    def from_json(config: dict[str, Any]) -> DraftConfig:
+        """Reads a config.json written by :meth:`to_json`, or another engine-ready DFlash draft's (for a warm start).
+
+        Raises:
+            UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+        """
+        flash = config.get("dflash_config") or {}
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        factor = config.get("partial_rotary_factor", rope.get("partial_rotary_factor"))
+        section = rope.get("mrope_section")
+        try:
+            layers = int(config["num_hidden_layers"])
+            return DraftConfig(
+                hidden_size=int(config["hidden_size"]),
+                num_hidden_layers=layers,
+                num_attention_heads=int(config["num_attention_heads"]),
+                num_key_value_heads=int(config["num_key_value_heads"]),
+                head_dim=int(config["head_dim"]),
+                intermediate_size=int(config["intermediate_size"]),
+                vocab_size=int(config["vocab_size"]),
+                block_size=int(flash.get("block_size", config.get("block_size", 16))),
+                mask_token_id=int(flash["mask_token_id"]),
+                target_layer_ids=tuple(int(k) for k in flash["target_layer_ids"]),
+                num_target_layers=int(config["num_target_layers"]),
+                rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 1_000_000.0))),
+                rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
+                max_position_embeddings=int(config.get("max_position_embeddings", 262_144)),
+                attention_bias=bool(config.get("attention_bias", False)),
+                rotary="mrope" if section else "partial" if factor is not None and factor != 1.0 else "plain",
+                partial_rotary_factor=float(factor) if factor is not None else 1.0,
+                mrope_section=tuple(section) if section else None,
+                layer_types=tuple(config.get("layer_types") or ()),
+                sliding_window=config.get("sliding_window") if config.get("use_sliding_window") else None,
+                head=str(config.get("draftsmith_head", "plain")),
+                bos_token_id=config.get("bos_token_id"),
+                eos_token_id=config.get("eos_token_id"),
+                torch_dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
+            )
+        except KeyError as missing:
+            raise UserError(
+                "draft-config", f"the draft's config.json lacks {missing}", "is this a DFlash draft directory?"
+            ) from missing
+
+
+def read_config(directory: Path) -> DraftConfig:
+    """Reads ``directory/config.json``.
+
+    Raises:
+        UserError: ``draft-missing`` without that file, ``draft-config`` when it does not describe a DFlash draft.
+    """
+    path = directory / "config.json"
+    try:
+        parsed = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError("draft-missing", f"no draft in {directory}: config.json is not there") from None
+    except ValueError as error:
+        raise UserError("draft-config", f"{path} is not JSON: {error}") from error
+    return DraftConfig.from_json(parsed)
+
+
+def _first_problem(config: DraftConfig) -> str | None:
+    """The first thing about a config that cannot be, as a sentence; None when all is well."""
+    sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
+    for name in (*sizes, "intermediate_size", "vocab_size"):
+        if getattr(config, name) < 1:
+            return f"{name} must be at least 1, not {getattr(config, name)}"
+    if config.block_size < 2:
+        return f"block_size must be at least 2, not {config.block_size}: the first place holds the anchor"
+    if config.num_attention_heads % config.num_key_value_heads:
+        return f"{config.num_attention_heads} heads cannot share {config.num_key_value_heads} key-value heads evenly"
+    if not 0 <= config.mask_token_id < config.vocab_size:
+        return f"mask_token_id {config.mask_token_id} is outside the vocabulary of {config.vocab_size}"
+    ids = config.target_layer_ids
+    if not ids or list(ids) != sorted(set(ids)):
+        return f"target_layer_ids must be a non-empty rising list, not {list(ids)}"
+    if ids[0] < 0 or ids[-1] > config.num_target_layers - 2:
+        last = config.num_target_layers - 2
+        return f"target_layer_ids must lie in 0..{last} for {config.num_target_layers} target layers, not {list(ids)}"
+    if len(config.layer_types) != config.num_hidden_layers:
+        return f"layer_types names {len(config.layer_types)} layers, num_hidden_layers is {config.num_hidden_layers}"
+    unknown = set(config.layer_types) - {"full_attention", "sliding_attention"}
+    if unknown:
+        return f"unknown layer type {sorted(unknown)[0]!r}"
+    if "sliding_attention" in config.layer_types and not config.sliding_window:
+        return "a sliding_attention layer needs sliding_window"
+    if config.rotary_dim < 2 or config.rotary_dim % 2:
+        return f"the rotated width {config.rotary_dim} must be even and at least 2"
+    if config.rotary == "mrope" and sum(config.mrope_section or ()) != config.rotary_dim // 2:
+        return f"mrope_section {config.mrope_section} must add up to {config.rotary_dim // 2}, half the rotated width"
+    return None

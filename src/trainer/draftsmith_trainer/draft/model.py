@@ -1,0 +1,70 @@
+"""The DFlash draft: a small dense decoder that fills a whole block at once, conditioned on the target's states."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .config import DraftConfig
+from .head import make_head
+from .layers import Attend, KeyValue, Layer, RMSNorm
+from .rotary import Rotary
+
+
+class DFlashDraft(nn.Module):
+    """Backbone and head. Parameter names are the ones SGLang loads; embedding and lm_head stay the target's."""
+
+    def __init__(self, config: DraftConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        self.fc = nn.Linear(len(config.target_layer_ids) * width, width, bias=False)
+        self.hidden_norm = RMSNorm(width, config.rms_norm_eps)
+        self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
+        self.norm = RMSNorm(width, config.rms_norm_eps)
+        self.rotary = Rotary(config)
+        self.head = make_head(config.head)
+
+    def context(self, captured: Tensor) -> Tensor:
+        """The target's concatenated layer outputs [R, S, K*H] -> what every layer projects keys from, [R, S, H]."""
+        return self.hidden_norm(self.fc(captured))
+
+    def context_keys(self, captured: Tensor, positions: Tensor) -> list[KeyValue]:
+        """Keys and values of the context for each layer: captured [R, S, K*H], positions [R, S] (mrope [3, R, S])."""
+        mixed = self.context(captured)
+        angles = self.rotary(positions)
+        return [layer.self_attn.keys_values(mixed, angles) for layer in self.layers]  # type: ignore[operator, union-attr]
+
+    def blocks(self, noise: Tensor, context: list[KeyValue], positions: Tensor, attend: Attend) -> Tensor:
+        """Block states through all layers, final norm included.
+
+        Args:
+            noise: [R, Q, H], embeddings of [anchor, MASK, ... MASK] per block.
+            context: per layer, from :meth:`context_keys`.
+            positions: int64 [R, Q] (mrope: [3, R, Q]).
+            attend: decides visibility.
+        """
+        angles = self.rotary(positions)
+        x = noise
+        for layer, keys in zip(self.layers, context, strict=True):
+            x = layer(x, keys, angles, attend)
+        return self.norm(x)
+
+    def forward(
+        self, captured: Tensor, context_positions: Tensor, noise: Tensor, block_positions: Tensor, attend: Attend
+    ) -> Tensor:
+        """Training pass: all blocks of a batch at once, [R, N*B, H]. Arguments as in the methods above."""
+        return self.blocks(noise, self.context_keys(captured, context_positions), block_positions, attend)
+
+
+def new_draft(config: DraftConfig, seed: int) -> DFlashDraft:
+    """A draft with fresh weights: matrices normal(0, 0.02), norms one; the same weights for the same seed."""
+    draft = DFlashDraft(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in draft.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 0.02, generator=generator)
+            elif name.endswith(".bias"):
+                parameter.zero_()
+    return draft

@@ -1,0 +1,92 @@
+"""Draft directories on disk: config.json and model.safetensors, the layout that engines load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import UserError
+from .config import DraftConfig, read_config
+from .model import DFlashDraft
+
+_DTYPE_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
+
+
+def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Writes config.json and model.safetensors (same draft, same bytes) into ``directory``, creating it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in draft.state_dict().items()}
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
+
+
+def write_config(config: DraftConfig, directory: Path) -> None:
+    """Writes config.json with sorted keys."""
+    text = json.dumps(config.to_json(), indent=2, sort_keys=True) + "\n"
+    (directory / "config.json").write_text(text, "utf-8")
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """All tensors of ``directory/model.safetensors``, names without an optional leading ``model.``.
+
+    Raises:
+        UserError: ``draft-missing`` without that file, ``draft-damaged`` when it cannot be read.
+    """
+    path = directory / "model.safetensors"
+    if not path.exists():
+        raise UserError("draft-missing", f"no draft in {directory}: model.safetensors is not there")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise UserError("draft-damaged", f"{path} cannot be read: {error}") from error
+
+
+def load_draft(directory: Path | str, dtype: torch.dtype = torch.float32) -> DFlashDraft:
+    """Loads a draft in eval mode.
+
+    Args:
+        directory: holds config.json and model.safetensors.
+        dtype: what the weights are cast to.
+
+    Raises:
+        UserError: ``draft-missing``, ``draft-config``, ``draft-damaged``, ``draft-weights`` (missing, unknown or
+            misshapen tensors: engines pass over those in silence, we do not).
+    """
+    directory = Path(directory)
+    draft = DFlashDraft(read_config(directory))
+    load_weights(draft, read_weights(directory), str(directory))
+    return draft.to(dtype).eval()
+
+
+def load_weights(draft: DFlashDraft, tensors: dict[str, Tensor], source: str) -> None:
+    """Copies ``tensors`` into ``draft``; every weight must be there, in its shape, and nothing else.
+
+    Raises:
+        UserError: ``draft-weights``; the message starts with ``source``.
+    """
+    problem = weights_problem(draft, tensors)
+    if problem:
+        raise UserError("draft-weights", f"{source}: {problem}")
+    draft.load_state_dict(tensors)
+
+
+def weights_problem(draft: DFlashDraft, tensors: dict[str, Tensor]) -> str | None:
+    """What is wrong with ``tensors`` as the weights of ``draft``, or None."""
+    wanted = draft.state_dict()
+    missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing:
+        return f"weight {missing[0]} is missing ({len(missing)} missing in all)"
+    if unknown:
+        return f"weight {unknown[0]} is not part of this draft ({len(unknown)} unknown in all)"
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            return f"weight {name} has shape {list(tensor.shape)}, the config asks for {list(wanted[name].shape)}"
+        if not torch.isfinite(tensor).all():
+            return f"weight {name} holds NaN or infinity"
+    return None
