@@ -1,0 +1,83 @@
+// Runs every test of the tree, TypeScript and Python, and closes with one line that sums them.
+// Arguments are handed to nobody: for a part, call `npx vitest run test/<room>` or pytest directly.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/python/index.js");
+const reports = mkdtempSync(join(tmpdir(), "draftsmith-test-"));
+
+function run(command, args, env) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
+    child.once("error", () => resolve(127));
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}
+
+/** Tests by outcome in a vitest JSON report; a suite that did not even load counts as one failure. */
+function vitestCounts(file) {
+  const report = JSON.parse(readFileSync(file, "utf8"));
+  const broken = report.testResults.filter(
+    (suite) => suite.status === "failed" && suite.assertionResults.every((test) => test.status !== "failed"),
+  ).length;
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+/** Tests by outcome in a JUnit XML report of pytest. */
+function pytestCounts(file) {
+  const head = /<testsuite [^>]*>/.exec(readFileSync(file, "utf8"))?.[0] ?? "";
+  const number = (name) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = number("failures") + number("errors");
+  return { passed: number("tests") - failed - number("skipped"), failed, skipped: number("skipped") };
+}
+
+function counted(read, file, code) {
+  let counts;
+  try {
+    counts = read(file);
+  } catch {
+    // No report: the runner itself fell over, which must not look like success.
+    counts = { passed: 0, failed: 1, skipped: 0 };
+  }
+  // A runner can fail outside any test (an unhandled rejection, a crash while collecting).
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+const events = { emit: (event) => event.type === "log" && console.error(`setup: ${event.message}`) };
+const { executable } = await ensurePython({ events });
+const env = { ...trainerEnvironment(), DRAFTSMITH_PYTHON: executable };
+
+const vitestReport = join(reports, "vitest.json");
+const vitestCode = await run(
+  process.execPath,
+  [join("node_modules", "vitest", "vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`],
+  env,
+);
+const pytestReport = join(reports, "pytest.xml");
+const pytestCode = await run(
+  executable,
+  ["-m", "pytest", "-c", join(trainerRoot(), "pyproject.toml"), "--rootdir", root, `--junitxml=${pytestReport}`, "-q", "-rs", "-p", "no:cacheprovider", join("test", "trainer")],
+  { ...env, OMP_NUM_THREADS: process.env.OMP_NUM_THREADS ?? "1" },
+);
+
+const parts = [
+  ["typescript", counted(vitestCounts, vitestReport, vitestCode)],
+  ["python", counted(pytestCounts, pytestReport, pytestCode)],
+];
+rmSync(reports, { recursive: true, force: true });
+const sum = (key) => parts.reduce((total, [, counts]) => total + counts[key], 0);
+console.log("");
+for (const [name, { passed, failed, skipped }] of parts) {
+  console.log(`${name.padEnd(11)} ${passed} passed, ${failed} failed, ${skipped} skipped`);
+}
+console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
+process.exitCode = sum("failed") === 0 ? 0 : 1;
