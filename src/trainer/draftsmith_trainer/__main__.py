@@ -1,0 +1,70 @@
+"""``python -m draftsmith_trainer <job> ...``: turns a word into one call. Jobs are imported only when they are run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from .errors import Interrupted, UserError
+from .events import Events
+
+#: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
+JOBS = {
+    "train": ("draftsmith_trainer.train", "train a draft from shards"),
+    "evaluate": ("draftsmith_trainer.evaluate", "measure drafts on held-out rows"),
+    "export": ("draftsmith_trainer.export", "write the directory that an engine serves"),
+}
+
+#: Programs with flags of their own: name -> module whose ``main(argv)`` does the work.
+PROGRAMS = {
+    "serve": ("draftsmith_trainer.serve", "serve a target (and a draft) with SGLang's HTTP contract"),
+    "demo-data": ("draftsmith_trainer.tiny_gui.raw", "write raw dialogues of the embedded target's task"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs one job and returns the exit code: 0 done, 1 a bug, 2 the user's mistake, 130 interrupted."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if argv else 2
+    name, rest = argv[0], argv[1:]
+    if name in PROGRAMS:
+        program: Callable[[list[str]], int | None] = import_module(PROGRAMS[name][0]).main
+        return program(rest) or 0
+    events = Events(quiet=int(os.environ.get("RANK", "0")) != 0)
+    try:
+        if name not in JOBS:
+            raise UserError("unknown-job", f"no job named {name!r}", f"known: {', '.join([*JOBS, *PROGRAMS])}")
+        import_module(JOBS[name][0]).run(_config_path(name, rest), events)
+    except UserError as error:
+        events.error(error)
+        print(f"draftsmith_trainer {name}: {error.message}", file=sys.stderr)
+        return 2
+    except (Interrupted, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return 0
+
+
+def entry() -> None:
+    """Console-script entry."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _config_path(job: str, rest: list[str]) -> Path:
+    if len(rest) != 2 or rest[0] != "--config":
+        raise UserError("bad-job", f"{job} needs --config job.json")
+    return Path(rest[1])
+
+
+def _usage() -> str:
+    lines = ["usage: python -m draftsmith_trainer <job> --config job.json", ""]
+    lines += [f"  {name:<10} {about}" for name, (_, about) in {**JOBS, **PROGRAMS}.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    entry()
