@@ -1,1 +1,3 @@
+export * from "./directory.js";
 export * from "./manifest.js";
+export * from "./tree.js";

@@ -73,6 +73,14 @@ export interface StepFailed {
   location?: ErrorLocation;
 }
 
+/** A step that does not run because one that it needs failed, or because the run was interrupted. */
+export interface StepSkipped {
+  type: "step-skipped";
+  step: string;
+  stage: string;
+  why: string;
+}
+
 export interface ServiceEvent {
   type: "service";
   service: string;
@@ -109,6 +117,7 @@ export type DraftsmithEvent =
   | StepMetric
   | StepFinished
   | StepFailed
+  | StepSkipped
   | ServiceEvent
   | LogLine
   | RunFinished;

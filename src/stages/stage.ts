@@ -44,6 +44,15 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   fileOptions?: readonly (keyof Options & string)[];
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly (keyof Options & string)[];
+  /**
+   * What a run would cost, as lines for `--dry-run`: rows, hours, bytes. Contacts nothing. Inputs that do not exist yet
+   * are undefined, and so may be files that options name.
+   */
+  estimate?(options: Options, inputs: Record<Inputs, InputArtifact | undefined>): Promise<string[]> | string[];
+  /**
+   * Put rows for the closing table into `facts.summary` as `[{label, value}]`.
+   * @throws DraftsmithError for whatever a user can get wrong; anything else counts as a bug.
+   */
   run(
     options: Options,
     inputs: Record<Inputs, InputArtifact | undefined>,
