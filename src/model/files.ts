@@ -1,0 +1,50 @@
+/** Reading the files of a model directory, with errors that name the file and the field. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DraftsmithError, fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
+
+/** A model directory that is incomplete or contradicts itself. */
+export function modelError(dir: string, file: string, message: string, field?: string, hint?: string): DraftsmithError {
+  return new DraftsmithError("MODEL_INVALID", `${file}: ${message}`, {
+    location: { file: join(dir, file), ...(field === undefined ? {} : { field }) },
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/** The text of a file, or null where it does not exist. Other failures are errors. */
+export async function readOptionalText(dir: string, file: string): Promise<string | null> {
+  const path = join(dir, file);
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw fromErrno(error, path);
+  }
+}
+
+/** A JSON file's object with the text it was read from, or null where the file does not exist. */
+export async function readOptionalJson(dir: string, file: string): Promise<{ text: string; json: JsonObject } | null> {
+  const text = await readOptionalText(dir, file);
+  if (text === null) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw modelError(dir, file, `is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!isJsonObject(json)) throw modelError(dir, file, "does not hold a JSON object");
+  return { text, json };
+}
+
+export async function readRequiredJson(
+  dir: string,
+  file: string,
+  hint: string,
+): Promise<{ text: string; json: JsonObject }> {
+  const found = await readOptionalJson(dir, file);
+  if (found === null) {
+    throw modelError(dir, file, "is missing from the model directory", undefined, hint);
+  }
+  return found;
+}

@@ -1,0 +1,20 @@
+/** Which id a draft uses for "not known yet". */
+import type { TokenizerFiles } from "./tokenizer-files.js";
+
+/** SGLang looks this string up and insists on its id where the tokenizer knows it. */
+export const MASK_TOKEN = "<|MASK|>";
+
+/** Ids that official drafts use, by the size of the target's vocabulary. */
+const KNOWN: Record<number, number> = { 151936: 151669, 248320: 248070 };
+
+/**
+ * The tokenizer's own mask token, else the id known for this vocabulary, else the first embedding row without a token.
+ * Returns null where the vocabulary has no spare row: then an id must be given by hand.
+ */
+export function maskTokenId(vocabSize: number, tokenizer: Pick<TokenizerFiles, "idOf" | "size">): number | null {
+  const own = tokenizer.idOf(MASK_TOKEN);
+  if (own !== undefined) return own;
+  const known = KNOWN[vocabSize];
+  if (known !== undefined) return known;
+  return tokenizer.size < vocabSize ? tokenizer.size : null;
+}

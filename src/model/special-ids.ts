@@ -1,0 +1,91 @@
+/** The token ids that carry structure: vision placeholders, turn marks, stop tokens, thinking marks, the mask. */
+import type { JsonObject } from "../base/index.js";
+import { modelError } from "./files.js";
+import { numberList, type TargetConfig } from "./target-config.js";
+import { TOKENIZER_FILE, type TokenizerFiles } from "./tokenizer-files.js";
+
+export interface SpecialIds {
+  imagePad: number;
+  videoPad: number;
+  visionStart: number;
+  visionEnd: number;
+  imStart: number;
+  imEnd: number;
+  /** Every id that ends an answer: config.json, generation_config.json and the tokenizer's eos_token together, sorted. */
+  stop: number[];
+  thinkStart: number | null;
+  thinkEnd: number | null;
+}
+
+export const SPECIAL_TEXT = {
+  imagePad: "<|image_pad|>",
+  videoPad: "<|video_pad|>",
+  visionStart: "<|vision_start|>",
+  visionEnd: "<|vision_end|>",
+  imStart: "<|im_start|>",
+  imEnd: "<|im_end|>",
+} as const;
+
+/** Finds the ids in the tokenizer and holds them against config.json. Throws MODEL_INVALID where they differ. */
+export function findSpecialIds(
+  dir: string,
+  config: TargetConfig,
+  tokenizer: TokenizerFiles,
+  generation: JsonObject | null,
+): SpecialIds {
+  const idOf = (token: string): number => {
+    const id = tokenizer.idOf(token);
+    if (id === undefined) throw modelError(dir, TOKENIZER_FILE, `has no token ${token}`, "added_tokens");
+    if (!tokenizer.addedTokens.some((added) => added.id === id)) {
+      throw modelError(dir, TOKENIZER_FILE, `${token} is no added token, so text cannot become it`, "added_tokens");
+    }
+    return id;
+  };
+  const pairs = [
+    [SPECIAL_TEXT.imagePad, "image_token_id", config.imageTokenId],
+    [SPECIAL_TEXT.videoPad, "video_token_id", config.videoTokenId],
+    [SPECIAL_TEXT.visionStart, "vision_start_token_id", config.visionStartTokenId],
+    [SPECIAL_TEXT.visionEnd, "vision_end_token_id", config.visionEndTokenId],
+  ] as const;
+  for (const [token, field, wanted] of pairs) {
+    const id = idOf(token);
+    if (id !== wanted) {
+      throw modelError(
+        dir,
+        "config.json",
+        `${field} is ${wanted}, but the tokenizer gives ${token} the id ${id}`,
+        field,
+      );
+    }
+  }
+  if (tokenizer.size > config.vocabSize) {
+    throw modelError(
+      dir,
+      "config.json",
+      `text_config.vocab_size is ${config.vocabSize}, but the tokenizer has ids up to ${tokenizer.size - 1}`,
+      "text_config.vocab_size",
+    );
+  }
+  return {
+    imagePad: config.imageTokenId,
+    videoPad: config.videoTokenId,
+    visionStart: config.visionStartTokenId,
+    visionEnd: config.visionEndTokenId,
+    imStart: idOf(SPECIAL_TEXT.imStart),
+    imEnd: idOf(SPECIAL_TEXT.imEnd),
+    stop: stopIds(config, tokenizer, generation),
+    thinkStart: tokenizer.idOf("<think>") ?? null,
+    thinkEnd: tokenizer.idOf("</think>") ?? null,
+  };
+}
+
+function stopIds(config: TargetConfig, tokenizer: TokenizerFiles, generation: JsonObject | null): number[] {
+  const ids = new Set(config.eosTokenIds);
+  const eos = generation?.eos_token_id;
+  if (typeof eos === "number") ids.add(eos);
+  for (const id of numberList(eos) ?? []) ids.add(id);
+  const named = tokenizer.specialTokens.eos_token;
+  const id = named === undefined ? undefined : tokenizer.idOf(named);
+  if (id !== undefined) ids.add(id);
+  return [...ids].sort((a, b) => a - b);
+}

@@ -1,0 +1,144 @@
+/** What the toolkit needs of a target's config.json, in the spellings that transformers 4.57 and 5.x write. */
+import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
+import { isModelType, MODEL_TYPES, type ModelType } from "./families.js";
+import { modelError } from "./files.js";
+
+export interface TargetConfig {
+  modelType: ModelType;
+  vocabSize: number;
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  ropeTheta: number;
+  /** Share of each head that is rotated; 1 for Qwen3-VL. */
+  partialRotaryFactor: number;
+  mropeSection: number[] | null;
+  maxPositions: number;
+  rmsNormEps: number;
+  tiedEmbeddings: boolean;
+  vision: { patchSize: number; mergeSize: number; temporalPatchSize: number };
+  imageTokenId: number;
+  videoTokenId: number;
+  visionStartTokenId: number;
+  visionEndTokenId: number;
+  /** As config.json names them; generation_config.json may add more. */
+  eosTokenIds: number[];
+}
+
+export const CONFIG_FILE = "config.json";
+
+class Section {
+  constructor(
+    private readonly dir: string,
+    private readonly path: string,
+    private readonly json: JsonObject,
+  ) {}
+
+  fail(key: string, message: string): Error {
+    const field = this.path === "" ? key : `${this.path}.${key}`;
+    return modelError(this.dir, CONFIG_FILE, `${field} ${message}`, field);
+  }
+
+  get(key: string): JsonValue | undefined {
+    return this.json[key];
+  }
+
+  int(key: string): number {
+    const value = this.json[key];
+    if (value === undefined || value === null) throw this.fail(key, "is missing");
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0) {
+      throw this.fail(key, `must be a whole number, not ${JSON.stringify(value)}`);
+    }
+    return value;
+  }
+
+  number(key: string, fallback?: number): number {
+    const value = this.json[key] ?? fallback;
+    if (value === undefined) throw this.fail(key, "is missing");
+    if (typeof value !== "number") throw this.fail(key, `must be a number, not ${JSON.stringify(value)}`);
+    return value;
+  }
+
+  section(key: string): Section {
+    const value = this.json[key];
+    if (value === undefined || value === null) throw this.fail(key, "is missing");
+    if (!isJsonObject(value)) throw this.fail(key, "must be an object");
+    return new Section(this.dir, this.path === "" ? key : `${this.path}.${key}`, value);
+  }
+
+  optionalSection(key: string): Section | null {
+    return isJsonObject(this.json[key]) ? this.section(key) : null;
+  }
+}
+
+/** Checks and reads config.json. Throws MODEL_INVALID naming the field. */
+export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
+  const top = new Section(dir, "", json);
+  const modelType = json.model_type;
+  if (!isModelType(modelType)) {
+    throw modelError(
+      dir,
+      CONFIG_FILE,
+      `model_type ${JSON.stringify(modelType ?? null)} is not supported`,
+      "model_type",
+      `supported are ${MODEL_TYPES.join(", ")}`,
+    );
+  }
+  const text = top.section("text_config");
+  const vision = top.section("vision_config");
+  const hiddenSize = text.int("hidden_size");
+  const heads = text.int("num_attention_heads");
+  const headDim = text.get("head_dim") == null ? hiddenSize / heads : text.int("head_dim");
+  const rope = text.optionalSection("rope_parameters") ?? text.optionalSection("rope_scaling");
+  const theta = text.get("rope_theta") ?? rope?.get("rope_theta");
+  if (typeof theta !== "number") throw text.fail("rope_theta", "is missing, here and in rope_parameters");
+  const partial = text.get("partial_rotary_factor") ?? rope?.get("partial_rotary_factor");
+  const isQwen35 = modelType === "qwen3_5" || modelType === "qwen3_5_moe";
+  const partialRotaryFactor = typeof partial === "number" ? partial : isQwen35 ? 0.25 : 1;
+  const mropeSection = numberList(rope?.get("mrope_section"));
+  if (mropeSection !== null) {
+    const sum = mropeSection.reduce((a, b) => a + b, 0);
+    // transformers runs with a wrong sum and says nothing.
+    if (sum !== (headDim * partialRotaryFactor) / 2) {
+      throw text.fail(
+        "rope_parameters.mrope_section",
+        `sums to ${sum}, but half of the rotated head is ${(headDim * partialRotaryFactor) / 2}`,
+      );
+    }
+  }
+  const eos = json.eos_token_id ?? text.get("eos_token_id");
+  return {
+    modelType,
+    vocabSize: text.int("vocab_size"),
+    hiddenSize,
+    layers: text.int("num_hidden_layers"),
+    heads,
+    kvHeads: text.int("num_key_value_heads"),
+    headDim,
+    ropeTheta: theta,
+    partialRotaryFactor,
+    mropeSection,
+    maxPositions: text.int("max_position_embeddings"),
+    rmsNormEps: text.number("rms_norm_eps", 1e-6),
+    // transformers reads the top-level key only.
+    tiedEmbeddings: json.tie_word_embeddings === true,
+    vision: {
+      patchSize: vision.int("patch_size"),
+      mergeSize: vision.int("spatial_merge_size"),
+      temporalPatchSize: vision.int("temporal_patch_size"),
+    },
+    imageTokenId: top.int("image_token_id"),
+    videoTokenId: top.int("video_token_id"),
+    visionStartTokenId: top.int("vision_start_token_id"),
+    visionEndTokenId: top.int("vision_end_token_id"),
+    eosTokenIds: typeof eos === "number" ? [eos] : (numberList(eos) ?? []),
+  };
+}
+
+/** A list of numbers, or null where the value is anything else. */
+export function numberList(value: JsonValue | undefined): number[] | null {
+  if (!Array.isArray(value)) return null;
+  return value.every((item) => typeof item === "number") ? (value as number[]) : null;
+}
