@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
-import { DraftsmithError, ERROR_CODES, type ErrorCode, isJsonObject, type JsonObject } from "../base/index.js";
+import { DraftsmithError, type ErrorCode, isJsonObject, type JsonObject } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import { lastLines, stopChild, trainerEnvironment } from "./child.js";
 import { ensurePython } from "./environment.js";
@@ -37,8 +37,8 @@ export async function runJob(request: JobRequest): Promise<JsonObject> {
     signal: request.signal,
   });
   const child = spawn(executable, await commandLine(request), {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: trainerEnvironment(),
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...trainerEnvironment(), DRAFTSMITH_PARENT_ON_STDIN: "1" },
   });
   let stderr = "";
   child.stderr.setEncoding("utf8");
@@ -131,6 +131,14 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
   }
 }
 
+/** The trainer's own codes that mean one of the toolkit's; the rest are told as TRAINER_FAILED with their message. */
+const TRAINER_CODES: Record<string, ErrorCode> = {
+  "bad-option": "OPTIONS_INVALID",
+  "disk-full": "DISK_FULL",
+  "bad-shards": "ARTIFACT_INVALID",
+  "bad-target": "MODEL_INVALID",
+};
+
 function errorCode(code: string): ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : "TRAINER_FAILED";
+  return TRAINER_CODES[code] ?? "TRAINER_FAILED";
 }

@@ -42,8 +42,8 @@ const START_TIMEOUT_MS = 240_000;
 export async function startServer(request: ServerRequest): Promise<RunningServer> {
   const { executable } = await ensurePython(request);
   const child = spawn(executable, argumentsOf(request), {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: trainerEnvironment(),
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...trainerEnvironment(), DRAFTSMITH_PARENT_ON_STDIN: "1" },
   });
   let tail = "";
   const log = request.log === undefined ? undefined : createWriteStream(request.log, { flags: "a" });

@@ -1,1 +1,14 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { exportOptionsSchema } from "./options.js";
+import { runExport } from "./run.js";
+
+export const stage = defineStage({
+  name: "export",
+  summary: "writes a draft checkpoint as the directory that SGLang and vLLM load, checked against their contract",
+  options: exportOptionsSchema,
+  inputs: { checkpoints: { kind: "checkpoints", description: "what the train stage wrote" } },
+  output: "draft",
+  codeVersion: 1,
+  fileOptions: ["model"],
+  run: (options, inputs, context) => runExport(options, inputs.checkpoints!, context),
+});

@@ -1,1 +1,15 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { trainOptionsSchema } from "./options.js";
+import { runTrain } from "./run.js";
+
+export const stage = defineStage({
+  name: "train",
+  summary: "trains a DFlash draft on shards against the frozen target, on CPU or CUDA, under torchrun if asked",
+  options: trainOptionsSchema,
+  inputs: { shards: { kind: "shards", description: "training and held-out rows with their images" } },
+  output: "checkpoints",
+  codeVersion: 1,
+  fileOptions: ["model", "initFrom"],
+  neutralOptions: ["checkpointEvery", "stateCacheMb"],
+  run: (options, inputs, context) => runTrain(options, inputs.shards!, context),
+});

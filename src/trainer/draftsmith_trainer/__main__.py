@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import Interrupted, UserError
 from .events import Events
+from .parent import watch
 
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
 JOBS = {
@@ -31,6 +32,7 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
         return 0 if argv else 2
+    watch()
     name, rest = argv[0], argv[1:]
     if name in PROGRAMS:
         program: Callable[[list[str]], int | None] = import_module(PROGRAMS[name][0]).main

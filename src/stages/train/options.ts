@@ -1,0 +1,96 @@
+/** Options of the train stage. The trainer reads them from its job file under the same names. */
+import { z } from "zod";
+import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../python/options.js";
+
+const positiveInt = z.number().int().positive();
+
+export const draftOptionsSchema = z.strictObject({
+  layers: positiveInt.default(5).describe("decoder layers of the draft"),
+  blockSize: z.number().int().min(2).max(64).default(8).describe("tokens of a block, the anchor included"),
+  targetLayerIds: z
+    .array(z.number().int().nonnegative())
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("target layers whose outputs the draft reads, rising, 0-based; null: the layer rule"),
+  targetLayerCount: positiveInt.default(5).describe("how many layers the layer rule spreads, when none are named"),
+  intermediateSize: positiveInt.nullable().default(null).describe("MLP width; null: 3 x hidden size"),
+  heads: positiveInt.nullable().default(null).describe("attention heads; null: the target's"),
+  kvHeads: positiveInt.nullable().default(null).describe("key-value heads; null: the target's"),
+  headDim: positiveInt.nullable().default(null).describe("width of a head; null: the target's"),
+  maskTokenId: z
+    .number()
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(null)
+    .describe("id that stands for an unknown token in a block; null: the known one of the target's vocabulary"),
+  rotary: z
+    .enum(["plain", "partial", "mrope"])
+    .default("plain")
+    .describe("position scheme; engines serve plain, the others are refused at export unless allowed"),
+  slidingLayers: z
+    .array(z.number().int().nonnegative())
+    .default([])
+    .describe("draft layers with sliding-window attention (causal inside the block)"),
+  slidingWindow: positiveInt.nullable().default(null).describe("tokens of the window; needed with slidingLayers"),
+  head: z.enum(["plain"]).default("plain").describe("what stands between the draft's states and the target's lm_head"),
+});
+export type DraftOptions = z.infer<typeof draftOptionsSchema>;
+
+export const trainOptionsSchema = z.strictObject({
+  model: z.string().describe("model directory of the target"),
+  draft: draftOptionsSchema.prefault({}).describe("shape of the draft"),
+  epochs: z.number().positive().default(5).describe("passes over the training rows; fractions are allowed"),
+  maxSteps: positiveInt.nullable().default(null).describe("end after so many optimizer steps"),
+  maxMinutes: z.number().positive().nullable().default(null).describe("end after so many minutes; not reproducible"),
+  batchSize: positiveInt.default(2).describe("rows per process and step"),
+  maxLength: positiveInt.default(4096).describe("longer rows are left out and counted"),
+  maxTrainRows: positiveInt.nullable().default(null).describe("use only the first rows of the training split"),
+  anchors: positiveInt.default(512).describe("blocks drawn per row and step"),
+  gamma: z
+    .number()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe("position decay exp(-(k-1)/gamma); null: 4 for blocks up to 8, 5 up to 10, 7 above"),
+  dpaceAlpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe("D-PACE weights instead of the decay; 0.5 is usual"),
+  lr: z.number().positive().default(6e-4).describe("peak learning rate"),
+  minLrRatio: z.number().min(0).max(1).default(0).describe("the cosine ends at lr x this"),
+  warmup: z.number().min(0).max(1).default(0.04).describe("share of all steps with rising learning rate"),
+  clip: z.number().positive().nullable().default(1).describe("largest gradient norm; null: no clipping"),
+  weightDecay: z.number().nonnegative().default(0.01).describe("weight decay of matrices"),
+  beta2: z.number().min(0).max(1).default(0.95).describe("second moment's decay of AdamW"),
+  seed: z.number().int().nonnegative().default(0).describe("seed of weights, order and anchors"),
+  dtype: dtypeSchema,
+  device: deviceSchema,
+  attention: attentionSchema,
+  threads: threadsSchema,
+  evalEvery: positiveInt.nullable().default(null).describe("steps between evaluations; null: once an epoch"),
+  evalRows: positiveInt.nullable().default(256).describe("held-out rows of these evaluations; null: all"),
+  checkpointEvery: positiveInt.default(200).describe("steps between saved states that a killed run continues from"),
+  earlyStopPatience: positiveInt
+    .nullable()
+    .default(null)
+    .describe("end after so many evaluations without a better pooled accept length"),
+  stateCacheMb: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(2048)
+    .describe("megabytes of captured target states kept, so that later epochs cost only the draft"),
+  initFrom: z.string().nullable().default(null).describe("draft directory of the same shape to start from"),
+  processes: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("processes under torchrun, one a GPU; 0: one process without torchrun"),
+});
+export type TrainOptions = z.infer<typeof trainOptionsSchema>;

@@ -1,0 +1,92 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { DraftsmithError } from "../../src/base/index.js";
+import { ensurePython, existingPython, runDoctor } from "../../src/python/index.js";
+import { withLock } from "../../src/python/lock.js";
+import { findSystemPython } from "../../src/python/probe.js";
+
+const scratch = mkdtempSync(join(tmpdir(), "draftsmith-python-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** A real interpreter without a single package: what a user has who never installed torch. */
+function bareVenv(): string {
+  const directory = join(scratch, "bare");
+  execFileSync("python3", ["-m", "venv", "--without-pip", directory]);
+  return join(directory, "bin", "python");
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<DraftsmithError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DraftsmithError);
+  return error as DraftsmithError;
+}
+
+describe("a named interpreter", () => {
+  it("without torch is refused with the list of what it lacks and what to run", async () => {
+    const error = await errorOf(ensurePython({ python: bareVenv() }));
+    expect(error.code).toBe("PYTHON_MISSING");
+    expect(error.exitCode).toBe(11);
+    expect(error.message).toMatch(/lacks torch, torchvision, transformers/);
+    expect(error.hint).toContain("requirements.txt");
+  });
+
+  it("that does not exist is refused by its name", async () => {
+    const error = await errorOf(ensurePython({ environment: { DRAFTSMITH_PYTHON: "/nowhere/python" } }));
+    expect(error.code).toBe("PYTHON_MISSING");
+    expect(error.message).toContain("/nowhere/python");
+  });
+
+  it("given as an option wins over the environment variable", async () => {
+    const error = await errorOf(
+      ensurePython({ python: "/from/option", environment: { DRAFTSMITH_PYTHON: "/from/variable" } }),
+    );
+    expect(error.message).toContain("/from/option");
+  });
+});
+
+describe("the managed environment", () => {
+  it("does not count as there before its stamp is written", async () => {
+    expect(await findSystemPython()).not.toBeNull();
+    expect(await existingPython({ environment: { DRAFTSMITH_CACHE: join(scratch, "empty-cache") } })).toBeNull();
+  });
+});
+
+describe("withLock", () => {
+  it("lets one task in at a time", async () => {
+    const path = join(scratch, "a.lock");
+    const trace: string[] = [];
+    const task = (name: string) => async () => {
+      trace.push(`${name} in`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      trace.push(`${name} out`);
+    };
+    await Promise.all([withLock(path, task("a")), withLock(path, task("b"))]);
+    expect(trace[1]).toBe(trace[0]?.replace("in", "out"));
+    expect(trace).toHaveLength(4);
+  });
+
+  it("takes over from a holder that died", async () => {
+    const path = join(scratch, "dead.lock");
+    const dead = execFileSync(process.execPath, ["-p", "process.pid"]).toString().trim();
+    writeFileSync(path, dead);
+    expect(await withLock(path, async () => "ran")).toBe("ran");
+  });
+});
+
+describe("doctor", () => {
+  it("names a server that does not answer, and says what to do", async () => {
+    const report = await runDoctor({ servers: ["http://127.0.0.1:9"], workspace: scratch });
+    const finding = report.findings.find(({ name }) => name.startsWith("server"));
+    expect(finding).toMatchObject({ state: "missing", advice: "start the server, or correct the URL" });
+    expect(report.healthy).toBe(false);
+    expect(report.findings.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["node", "sharp", "tokenizers", "gpu"]),
+    );
+  }, 120_000);
+});
