@@ -1,0 +1,132 @@
+/** One question, one verdict: sends a turn by the way that returns ids, and judges whatever comes back. */
+import type { JsonObject } from "../base/index.js";
+import { type Answer, MalformedAnswer } from "./answer.js";
+import type { EncodedImage } from "./body.js";
+import { JsonFault } from "./bounded-json.js";
+import type { ChatMessage } from "./chat.js";
+import type { ServerClient } from "./client.js";
+import {
+  type AnswerRules,
+  judgeAnswer,
+  judgeFault,
+  judgeStatus,
+  matchedStop,
+  type Refusal,
+  type Verdict,
+} from "./judge.js";
+import { parseTokenizeAnswer } from "./tokenize.js";
+import { type Reply, TransportFault } from "./transport.js";
+
+/** Where ids come from: the chat answer, or /tokenize followed by /generate (older servers). */
+export type IdSource = "chat" | "generate";
+
+export interface Question {
+  messages: ChatMessage[];
+  tools?: JsonObject[];
+  templateKwargs?: JsonObject;
+  maxTokens: number;
+  stopTokenIds: number[];
+}
+
+/** An answer whose ids are there and whose stop is known. */
+export interface GoodAnswer extends Answer {
+  promptIds: number[];
+  responseIds: number[];
+}
+
+export type Outcome =
+  | { verdict: Exclude<Verdict, Refusal>; answer: GoodAnswer }
+  /** A rejected answer comes along where it has ids, for those who only want to know that. */
+  | { verdict: Refusal; answer?: GoodAnswer };
+
+/** Whether a verdict leaves an answer to use. */
+export function isUsable(outcome: Outcome): outcome is Extract<Outcome, { verdict: Exclude<Verdict, Refusal> }> {
+  return outcome.verdict.kind === "good" || outcome.verdict.kind === "cut";
+}
+
+export type AskRules = Omit<AnswerRules, "dialect" | "maxTokens" | "stopTokenIds" | "imageCount">;
+
+/** Never throws for what a server or the network does. */
+export async function ask(
+  client: ServerClient,
+  question: Question,
+  source: IdSource,
+  rules: AskRules,
+  timeoutMs: number,
+): Promise<Outcome> {
+  const images = imagesOf(question.messages);
+  const answerRules: AnswerRules = {
+    ...rules,
+    dialect: client.dialect,
+    maxTokens: question.maxTokens,
+    stopTokenIds: question.stopTokenIds,
+    imageCount: images.length,
+  };
+  try {
+    const asked =
+      source === "chat"
+        ? await askChat(client, question, timeoutMs)
+        : await askGenerate(client, question, images, timeoutMs);
+    if ("kind" in asked) return { verdict: asked };
+    const verdict = judgeAnswer(asked, answerRules);
+    if (!hasIds(asked)) return { verdict: verdict as Refusal };
+    const matched = matchedStop(asked, client.dialect, rules.special);
+    const answer = { ...asked, finish: { ...asked.finish, matched: matched ?? asked.finish.matched } };
+    return verdict.kind === "transient" ? { verdict } : ({ verdict, answer } as Outcome);
+  } catch (error) {
+    if (error instanceof TransportFault) return { verdict: judgeFault(error) };
+    if (error instanceof JsonFault || error instanceof MalformedAnswer) {
+      return { verdict: { kind: "transient", reason: "answer-malformed", message: error.message } };
+    }
+    throw error;
+  }
+}
+
+async function askChat(client: ServerClient, question: Question, timeoutMs: number): Promise<Answer | Refusal> {
+  const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
+  const reply = await client.chat(
+    { messages, maxTokens, stopTokenIds, ...defined({ tools, templateKwargs }) },
+    timeoutMs,
+  );
+  return reply.status === 200 ? client.parseChat(reply) : judgeStatus(reply);
+}
+
+/** The server renders, we send its ids back: the prompt is its own, whatever its template. */
+async function askGenerate(
+  client: ServerClient,
+  question: Question,
+  images: EncodedImage[],
+  timeoutMs: number,
+): Promise<Answer | Refusal> {
+  const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
+  const rendered: Reply = await client.tokenizeMessages({ messages, ...defined({ tools, templateKwargs }) }, timeoutMs);
+  if (rendered.status !== 200) return judgeStatus(rendered);
+  const inputIds = parseTokenizeAnswer(rendered.body);
+  if (inputIds === undefined) throw new MalformedAnswer("/tokenize returned no ids");
+  const reply = await client.generate({ inputIds, images, maxTokens, stopTokenIds }, timeoutMs);
+  if (reply.status !== 200) return judgeStatus(reply);
+  const answer = client.parseGenerate(reply);
+  // Without pictures the prompt is what we sent; with pictures only the server knows the expanded ids.
+  if (answer.promptIds === undefined && images.length === 0) return { ...answer, promptIds: inputIds };
+  return answer;
+}
+
+function hasIds(answer: Answer): answer is GoodAnswer {
+  return Array.isArray(answer.promptIds) && Array.isArray(answer.responseIds);
+}
+
+function imagesOf(messages: ChatMessage[]): EncodedImage[] {
+  const images: EncodedImage[] = [];
+  for (const { content } of messages) {
+    if (typeof content === "string") continue;
+    for (const part of content) if (part.type === "image") images.push(part.image);
+  }
+  return images;
+}
+
+/** Leaves out undefined members, which exact optional types do not take. */
+function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,99 @@
+/** Requests to /v1/chat/completions: never streamed, greedy, asking for the ids. */
+import type { JsonObject } from "../base/index.js";
+import { BodyBuilder, type EncodedImage } from "./body.js";
+import type { Dialect } from "./dialect.js";
+import { GREEDY } from "./sampling.js";
+
+export type ChatPart = { type: "text"; text: string } | { type: "image"; image: EncodedImage };
+
+export interface ChatToolCall {
+  id: string;
+  name: string;
+  arguments: JsonObject;
+}
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant" | "tool";
+  /** A string where there is no image: the form that no engine rewrites. */
+  content: string | ChatPart[];
+  reasoning?: string;
+  toolCalls?: ChatToolCall[];
+  toolCallId?: string;
+}
+
+export interface ChatRequest {
+  model: string;
+  messages: ChatMessage[];
+  tools?: JsonObject[];
+  /** Tokens of the answer at most, stop token included. */
+  maxTokens: number;
+  templateKwargs?: JsonObject;
+  stopTokenIds?: number[];
+}
+
+export const CHAT_PATH = "/v1/chat/completions";
+
+/** @returns the body in bytes. */
+export function encodeChat(request: ChatRequest, dialect: Dialect): Buffer {
+  const body = new BodyBuilder().raw('{"model":').value(request.model).raw(',"messages":[');
+  writeMessages(body, request.messages, dialect);
+  body.raw("]");
+  const rest: Record<string, unknown> = {
+    ...GREEDY,
+    max_tokens: request.maxTokens,
+    n: 1,
+    stream: false,
+    return_prompt_token_ids: true,
+    return_token_ids: true,
+    return_meta_info: true,
+  };
+  if (request.tools !== undefined && request.tools.length > 0) rest.tools = request.tools;
+  if (request.templateKwargs !== undefined && Object.keys(request.templateKwargs).length > 0) {
+    rest.chat_template_kwargs = request.templateKwargs;
+  }
+  if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) rest.stop_token_ids = request.stopTokenIds;
+  return body.raw(`,${JSON.stringify(rest).slice(1)}`).build();
+}
+
+/** The inside of a JSON array of messages in OpenAI's form. */
+export function writeMessages(body: BodyBuilder, messages: ChatMessage[], dialect: Dialect): void {
+  messages.forEach((message, index) => {
+    body
+      .raw(index === 0 ? "" : ",")
+      .raw('{"role":')
+      .value(message.role)
+      .raw(',"content":');
+    writeContent(body, message.content);
+    if (message.reasoning !== undefined && message.reasoning !== "") {
+      body.raw(`,"${dialect.reasoningField}":`).value(message.reasoning);
+    }
+    if (message.toolCalls !== undefined && message.toolCalls.length > 0) {
+      body.raw(',"tool_calls":').value(message.toolCalls.map(openAiToolCall));
+    }
+    if (message.toolCallId !== undefined) body.raw(',"tool_call_id":').value(message.toolCallId);
+    body.raw("}");
+  });
+}
+
+function writeContent(body: BodyBuilder, content: ChatMessage["content"]): void {
+  if (typeof content === "string") {
+    body.value(content);
+    return;
+  }
+  body.raw("[");
+  content.forEach((part, index) => {
+    if (index > 0) body.raw(",");
+    if (part.type === "text") body.value(part);
+    else body.raw('{"type":"image_url","image_url":{"url":').image(part.image).raw("}}");
+  });
+  body.raw("]");
+}
+
+/** Arguments travel as a JSON string in this API; the server parses them before it renders the template. */
+function openAiToolCall(call: ChatToolCall): unknown {
+  return {
+    id: call.id,
+    type: "function",
+    function: { name: call.name, arguments: JSON.stringify(call.arguments) },
+  };
+}

@@ -1,0 +1,134 @@
+/** One server as callers see it: identify it, tokenise with it, ask it. */
+import type { JsonObject } from "../base/index.js";
+import { isJsonObject } from "../base/index.js";
+import { type Answer, parseChatAnswer, parseGenerateAnswer } from "./answer.js";
+import { JsonFault, parseBoundedObject } from "./bounded-json.js";
+import { CHAT_PATH, type ChatMessage, type ChatRequest, encodeChat } from "./chat.js";
+import { DIALECTS, type Dialect } from "./dialect.js";
+import { arrayAt, numberAt, stringAt } from "./fields.js";
+import { encodeGenerate, GENERATE_PATH, type GenerateRequest } from "./generate.js";
+import { keepSettings, type ServerIdentity } from "./identity.js";
+import { errorMessage } from "./server-error.js";
+import { encodeTokenizeMessages, encodeTokenizeText, parseTokenizeAnswer, TOKENIZE_PATH } from "./tokenize.js";
+import { type Reply, Transport, type TransportOptions } from "./transport.js";
+
+/** It answers, but not like a server of ours. */
+export class NotAServer extends Error {
+  override readonly name = "NotAServer";
+}
+
+/** Identifying takes a look-up or two; a server that needs longer is not ready. */
+const INFO_TIMEOUT_MS = 15_000;
+
+export class ServerClient {
+  readonly name: string;
+  private readonly transport: Transport;
+  private model = "default";
+  private currentDialect: Dialect = DIALECTS.sglang;
+
+  constructor(url: string, options: TransportOptions) {
+    this.transport = new Transport(url, options);
+    this.name = this.transport.name;
+  }
+
+  get dialect(): Dialect {
+    return this.currentDialect;
+  }
+
+  /** Name that requests carry; known after `identify`. */
+  get modelName(): string {
+    return this.model;
+  }
+
+  /**
+   * Reads what the server says about itself, by the newer addresses or the deprecated ones.
+   *
+   * @throws TransportFault - no answer. @throws NotAServer - answers of another kind, or not ready yet.
+   */
+  async identify(): Promise<ServerIdentity> {
+    const models = await this.info(["/v1/models"]);
+    const first = (models && arrayAt(models, "data")?.find(isJsonObject)) ?? undefined;
+    if (first === undefined || !isJsonObject(first)) throw new NotAServer(`${this.name} lists no model at /v1/models`);
+    const about = await this.info(["/model_info", "/get_model_info"]);
+    const settings = await this.info(["/server_info", "/get_server_info"]);
+    const isVllm = stringAt(first, "owned_by") === "vllm" || about === undefined;
+    this.currentDialect = isVllm ? DIALECTS.vllm : DIALECTS.sglang;
+    this.model = (about && stringAt(about, "served_model_name")) ?? stringAt(first, "id") ?? "default";
+    const version = (settings && stringAt(settings, "version")) ?? (await this.vllmVersion(isVllm));
+    return {
+      dialect: this.currentDialect.name,
+      servedModelName: this.model,
+      modelPath: (about && stringAt(about, "model_path")) ?? stringAt(first, "root"),
+      modelType: about && stringAt(about, "model_type"),
+      architectures: about && strings(about, "architectures"),
+      weightVersion: about && stringAt(about, "weight_version"),
+      contextLength: numberAt(first, "max_model_len"),
+      engineVersion: version,
+      settings: isVllm || settings === undefined ? undefined : keepSettings({ ...about, ...settings }),
+    };
+  }
+
+  /** @returns the ids, or undefined where the server has no /tokenize. */
+  async tokenizeText(text: string): Promise<number[] | undefined> {
+    const reply = await this.transport.post(TOKENIZE_PATH, encodeTokenizeText(this.model, text), INFO_TIMEOUT_MS);
+    return reply.status === 200 ? parseTokenizeAnswer(reply.body) : undefined;
+  }
+
+  /** Posts the dialogue for rendering; image placeholders come back un-expanded. */
+  tokenizeMessages(
+    request: { messages: ChatMessage[]; tools?: JsonObject[]; templateKwargs?: JsonObject },
+    timeoutMs: number,
+  ): Promise<Reply> {
+    const body = encodeTokenizeMessages({ model: this.model, ...request }, this.currentDialect);
+    return this.transport.post(TOKENIZE_PATH, body, timeoutMs);
+  }
+
+  chat(request: Omit<ChatRequest, "model">, timeoutMs: number): Promise<Reply> {
+    const body = encodeChat({ model: this.model, ...request }, this.currentDialect);
+    return this.transport.post(CHAT_PATH, body, timeoutMs);
+  }
+
+  generate(request: GenerateRequest, timeoutMs: number): Promise<Reply> {
+    return this.transport.post(GENERATE_PATH, encodeGenerate(request), timeoutMs);
+  }
+
+  parseChat(reply: Reply): Answer {
+    return parseChatAnswer(reply.body, this.currentDialect);
+  }
+
+  parseGenerate(reply: Reply): Answer {
+    return parseGenerateAnswer(reply.body);
+  }
+
+  close(): Promise<void> {
+    return this.transport.close();
+  }
+
+  /** The first of these addresses that exists. */
+  private async info(paths: readonly string[]): Promise<JsonObject | undefined> {
+    for (const path of paths) {
+      const reply = await this.transport.get(path, INFO_TIMEOUT_MS);
+      if (reply.status === 200) {
+        try {
+          return parseBoundedObject(reply.body);
+        } catch (error) {
+          if (error instanceof JsonFault) throw new NotAServer(`${this.name}${path}: ${error.message}`);
+          throw error;
+        }
+      }
+      if (reply.status !== 404 && reply.status !== 405) {
+        throw new NotAServer(`${this.name}${path} answers HTTP ${reply.status}: ${errorMessage(reply.body)}`);
+      }
+    }
+    return undefined;
+  }
+
+  private async vllmVersion(isVllm: boolean): Promise<string | undefined> {
+    const answer = isVllm ? await this.info(["/version"]) : undefined;
+    return answer && stringAt(answer, "version");
+  }
+}
+
+function strings(object: JsonObject, key: string): string[] | undefined {
+  return arrayAt(object, key)?.filter((item) => typeof item === "string");
+}

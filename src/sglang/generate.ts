@@ -1,0 +1,33 @@
+/** Requests to /generate with ids of our own: the way to exact ids on servers whose chat does not return them. */
+import { BodyBuilder, type EncodedImage } from "./body.js";
+import { GREEDY } from "./sampling.js";
+
+export interface GenerateRequest {
+  /** One un-expanded image pad per picture. Never an id outside the vocabulary: it can kill the server. */
+  inputIds: readonly number[];
+  images: EncodedImage[];
+  /** /generate's own default is 128, so it is always sent. */
+  maxTokens: number;
+  stopTokenIds?: number[];
+}
+
+export const GENERATE_PATH = "/generate";
+
+/** @returns the body in bytes. Unknown keys inside sampling_params are refused by SGLang >= 0.5.23: only known ones. */
+export function encodeGenerate(request: GenerateRequest): Buffer {
+  const sampling: Record<string, unknown> = { ...GREEDY, max_new_tokens: request.maxTokens };
+  if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) {
+    sampling.stop_token_ids = request.stopTokenIds;
+  }
+  const body = new BodyBuilder()
+    .raw(`{"input_ids":[${request.inputIds.join(",")}],"return_prompt_token_ids":true,"stream":false,`)
+    .raw(`"sampling_params":${JSON.stringify(sampling)}`);
+  if (request.images.length > 0) {
+    body.raw(',"image_data":[');
+    request.images.forEach((image, index) => {
+      body.raw(index === 0 ? "" : ",").image(image);
+    });
+    body.raw("]");
+  }
+  return body.raw("}").build();
+}

@@ -1,0 +1,195 @@
+/** Decides what an answer is worth. Every way in which a server can fail or lie ends in one of these verdicts. */
+import type { Answer } from "./answer.js";
+import type { Dialect } from "./dialect.js";
+import { findLoop, type LoopRules } from "./loops.js";
+import { errorMessage } from "./server-error.js";
+import { type SpecialTokens, specialLiteral } from "./special.js";
+import type { Reply, TransportFault } from "./transport.js";
+
+/** Worth asking again: the next attempt, or another server, may do better. */
+export const TRANSIENT_REASONS = {
+  unreachable: "no connection to the server",
+  reset: "the connection broke",
+  timeout: "no complete answer within the time limit",
+  "answer-too-large": "the answer is larger than the limit",
+  "answer-malformed": "the answer is cut off or not what the API promises",
+  "answer-aborted": "the server aborted the request",
+  "server-busy": "503: queue full, waiting too long, preempted, starting or draining",
+  "server-error": "another 5xx",
+  "rate-limited": "408 or 429, which only proxies send",
+  "access-denied": "401, 403, 404 or 405: the address or the key is wrong, not the dialogue",
+  "ids-missing": "the answer holds no ids",
+  "ids-invalid": "the ids are not token ids",
+  "ids-count": "the ids and the server's own counts differ",
+} as const;
+
+/** The same request will always end so. */
+export const PERMANENT_REASONS = {
+  "prompt-too-long": "the prompt, or the prompt with the answer's limit, exceeds the context",
+  "bad-media": "the server cannot read a picture",
+  "bad-request": "the server refuses the request",
+} as const;
+
+/** An answer came, and it is not good data. */
+export const REJECT_REASONS = {
+  "nan-logits": "the model produced an id outside its vocabulary",
+  "stop-mismatch": "the last id is not the stop that the server names",
+  "length-early": "cut before the limit that was asked for: a hidden limit on the server",
+  "finish-unknown": "it ended for a reason that is none of ours",
+  "image-count": "the prompt does not hold one run of image pads per picture",
+  "special-tokens": "the answer holds role or vision tokens",
+  "special-text": "the answer spells out a special token, which the next turn would turn into one",
+  loop: "the answer repeats itself without end",
+} as const;
+
+export type TransientReason = keyof typeof TRANSIENT_REASONS;
+export type PermanentReason = keyof typeof PERMANENT_REASONS;
+export type RejectReason = keyof typeof REJECT_REASONS;
+
+export type Verdict =
+  | { kind: "good" }
+  /** Cut by the limit on tokens; whether that is data is the caller's policy. */
+  | { kind: "cut" }
+  | { kind: "transient"; reason: TransientReason; message: string; retryAfterMs?: number }
+  | { kind: "permanent"; reason: PermanentReason; message: string }
+  | { kind: "reject"; reason: RejectReason; message: string };
+
+/** Every verdict that leaves no usable answer. */
+export type Refusal = Exclude<Verdict, { kind: "good" | "cut" }>;
+
+export interface AnswerRules {
+  dialect: Dialect;
+  maxTokens: number;
+  /** Undefined where the server could not tell them; the checks that need them are then skipped. */
+  special: SpecialTokens | undefined;
+  /** Stop ids sent along, beside the model's own. */
+  stopTokenIds: readonly number[];
+  imageCount: number;
+  /** Undefined: loops are kept. */
+  loops: LoopRules | undefined;
+}
+
+export function judgeFault(fault: TransportFault): Refusal {
+  const reasons = {
+    unreachable: "unreachable",
+    reset: "reset",
+    timeout: "timeout",
+    "too-large": "answer-too-large",
+    closed: "reset",
+  } as const;
+  return transient(reasons[fault.kind], fault.message);
+}
+
+/** Verdict on a reply that is not 200. */
+export function judgeStatus(reply: Reply): Refusal {
+  const message = `HTTP ${reply.status}: ${errorMessage(reply.body)}`;
+  const { status, retryAfterMs } = reply;
+  if (status === 503) return transient("server-busy", message, retryAfterMs);
+  if (status === 408 || status === 425 || status === 429) return transient("rate-limited", message, retryAfterMs);
+  if (status >= 500) return transient("server-error", message, retryAfterMs);
+  if (status === 401 || status === 403 || status === 404 || status === 405) return transient("access-denied", message);
+  if (status >= 400) return { kind: "permanent", reason: permanentReason(message), message };
+  return transient("answer-malformed", message);
+}
+
+/** Long prompts and bad pictures are told apart by the words of the engines' messages; the rest is one reason. */
+function permanentReason(message: string): PermanentReason {
+  if (/context length|maximum (model|context) len|longer than|too long|token count exceeds/i.test(message)) {
+    return "prompt-too-long";
+  }
+  if (/image|base64|media|video|aspect ratio|picture/i.test(message)) return "bad-media";
+  return "bad-request";
+}
+
+/** Verdict on the content of a 200. */
+export function judgeAnswer(answer: Answer, rules: AnswerRules): Verdict {
+  return (
+    judgeFinishType(answer) ??
+    judgeIds(answer) ??
+    judgeStop(answer, rules) ??
+    judgeContent(answer, rules) ?? { kind: answer.finish.type === "length" ? "cut" : "good" }
+  );
+}
+
+/** What a stop means where the engine leaves it unsaid; null when it cannot be known. */
+export function matchedStop(answer: Answer, dialect: Dialect, special: SpecialTokens | undefined): number | null {
+  const { matched, type } = answer.finish;
+  if (typeof matched === "number") return matched;
+  const last = answer.responseIds?.at(-1);
+  if (!dialect.silentEndOfSequence || type === "length" || matched !== null || last === undefined) return null;
+  return special === undefined || special.ends.has(last) ? last : null;
+}
+
+function judgeFinishType(answer: Answer): Verdict | undefined {
+  const { type, matched } = answer.finish;
+  if (type === "abort" || type === "error") return transient("answer-aborted", `finish reason ${type}`);
+  if (matched === "NaN happened") return reject("nan-logits", "the server reports NaN and replaced the token");
+  if (type === "stop" || type === "length" || type === "tool_calls") return undefined;
+  return reject("finish-unknown", `finish reason ${JSON.stringify(type)}`);
+}
+
+function judgeIds(answer: Answer): Verdict | undefined {
+  const { promptIds, responseIds, promptTokens, completionTokens } = answer;
+  if (promptIds === null || responseIds === null) return transient("ids-invalid", "a list of ids holds something else");
+  if (promptIds === undefined || responseIds === undefined) {
+    return transient("ids-missing", `no ${promptIds === undefined ? "prompt" : "response"} ids in the answer`);
+  }
+  if (promptIds.length === 0 || responseIds.length === 0) return transient("ids-missing", "a list of ids is empty");
+  if (promptTokens !== undefined && promptTokens !== promptIds.length) {
+    return transient("ids-count", `${promptIds.length} prompt ids, but the server counts ${promptTokens}`);
+  }
+  if (completionTokens !== undefined && completionTokens !== responseIds.length) {
+    return transient("ids-count", `${responseIds.length} response ids, but the server counts ${completionTokens}`);
+  }
+  return undefined;
+}
+
+function judgeStop(answer: Answer, rules: AnswerRules): Verdict | undefined {
+  const ids = answer.responseIds ?? [];
+  if (ids.length > rules.maxTokens) {
+    return transient("ids-count", `${ids.length} response ids, though at most ${rules.maxTokens} were asked for`);
+  }
+  if (answer.finish.type === "length") {
+    if (ids.length === rules.maxTokens) return undefined;
+    return reject("length-early", `cut after ${ids.length} tokens, though ${rules.maxTokens} were allowed`);
+  }
+  const stop = matchedStop(answer, rules.dialect, rules.special);
+  if (stop !== null && stop === ids.at(-1)) return undefined;
+  const named = JSON.stringify(stop ?? answer.finish.matched);
+  return reject("stop-mismatch", `the stop is ${named}, the last id ${ids.at(-1)}`);
+}
+
+function judgeContent(answer: Answer, rules: AnswerRules): Verdict | undefined {
+  const ids = answer.responseIds ?? [];
+  const body = answer.finish.type === "length" ? ids : ids.slice(0, -1);
+  const { special } = rules;
+  if (special !== undefined) {
+    const found = body.find((id) => special.structure.has(id) || special.ends.has(id));
+    if (found !== undefined) return reject("special-tokens", `id ${found} at ${body.indexOf(found)} of the answer`);
+    if (special.imagePad !== undefined) {
+      const runs = countRuns(answer.promptIds ?? [], special.imagePad);
+      if (runs !== rules.imageCount) {
+        return reject("image-count", `${runs} runs of image pads for ${rules.imageCount} pictures`);
+      }
+    }
+  }
+  const literal = specialLiteral(answer.text, false) ?? specialLiteral(answer.reasoning ?? "", false);
+  if (literal !== undefined) return reject("special-text", `the text holds ${literal}`);
+  const loop = rules.loops && findLoop(body, rules.loops);
+  if (loop === undefined) return undefined;
+  return reject("loop", `${loop.period} ids repeated over ${loop.length}, from ${loop.start} of ${ids.length}`);
+}
+
+function countRuns(ids: readonly number[], id: number): number {
+  let runs = 0;
+  for (let at = 0; at < ids.length; at += 1) if (ids[at] === id && ids[at - 1] !== id) runs += 1;
+  return runs;
+}
+
+function transient(reason: TransientReason, message: string, retryAfterMs?: number): Refusal {
+  return { kind: "transient", reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+function reject(reason: RejectReason, message: string): Refusal {
+  return { kind: "reject", reason, message };
+}

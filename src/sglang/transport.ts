@@ -1,0 +1,190 @@
+/**
+ * One server's HTTP connections: bodies go out as prepared bytes, answers come back whole and bounded.
+ * undici's own time limits are switched off, because they kill long generations; each request brings its own.
+ */
+import { type Dispatcher, Pool } from "undici";
+
+/** Why no HTTP answer came back. Statuses are answers, not faults. */
+export type TransportFaultKind = "unreachable" | "reset" | "timeout" | "too-large" | "closed";
+
+export class TransportFault extends Error {
+  override readonly name = "TransportFault";
+  constructor(
+    readonly kind: TransportFaultKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export interface TransportOptions {
+  /** Sockets at most; requests beyond wait inside the pool. */
+  connections: number;
+  /** Sent with every request. May hold secrets: never printed. */
+  headers?: Record<string, string>;
+  /** Answers above this many bytes are cut off and become a "too-large" fault. */
+  maxResponseBytes?: number;
+  connectTimeoutMs?: number;
+}
+
+export interface Reply {
+  status: number;
+  body: Buffer;
+  /** From the Retry-After header, when a proxy sent one. */
+  retryAfterMs: number | undefined;
+}
+
+export const DEFAULT_MAX_RESPONSE_BYTES = 64 << 20;
+/** SGLang's HTTP server closes idle sockets after 5 s; ours must be gone before. */
+const KEEP_ALIVE_MS = 3000;
+
+export class Transport {
+  /** Origin and path prefix, without credentials: safe to print. */
+  readonly name: string;
+  private readonly pool: Pool;
+  private readonly prefix: string;
+  private readonly headers: Record<string, string>;
+  private readonly maxResponseBytes: number;
+
+  constructor(url: string, options: TransportOptions) {
+    const parsed = new URL(url);
+    this.prefix = parsed.pathname.replace(/\/+$/, "");
+    this.name = parsed.origin + this.prefix;
+    this.headers = { ...options.headers };
+    if (parsed.username !== "") {
+      const pair = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
+      this.headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
+    }
+    this.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+    this.pool = new Pool(parsed.origin, {
+      connections: options.connections,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      connect: { timeout: options.connectTimeoutMs ?? 10_000 },
+    });
+  }
+
+  get(path: string, timeoutMs: number): Promise<Reply> {
+    return this.send({ method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
+  }
+
+  /** @param body - JSON, already encoded. */
+  post(path: string, body: Buffer, timeoutMs: number): Promise<Reply> {
+    const headers = { ...this.headers, "content-type": "application/json" };
+    return this.send({ method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
+  }
+
+  /** Ends at once; requests under way fail with "closed". */
+  async close(): Promise<void> {
+    await this.pool.destroy(new TransportFault("closed", `${this.name}: closed by the client`));
+  }
+
+  private send(request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const collector = new Collector(this.name, timeoutMs, this.maxResponseBytes, resolve, reject);
+      this.pool.dispatch(request, collector);
+    });
+  }
+}
+
+/** Gathers one answer; whichever comes first of answer, fault and time limit settles the promise, once. */
+class Collector implements Dispatcher.DispatchHandler {
+  private readonly chunks: Buffer[] = [];
+  private bytes = 0;
+  private status = 0;
+  private retryAfterMs: number | undefined;
+  private controller: Dispatcher.DispatchController | undefined;
+  private fault: TransportFault | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly server: string,
+    timeoutMs: number,
+    private readonly maxBytes: number,
+    private readonly resolve: (reply: Reply) => void,
+    private readonly reject: (fault: TransportFault) => void,
+  ) {
+    this.timer = setTimeout(
+      () => this.fail(new TransportFault("timeout", `${server}: no complete answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
+    // The time limit may have passed while the request waited for a socket.
+    if (this.fault !== undefined) controller.abort(this.fault);
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
+    // 1xx answers come before the real one.
+    if (status < 200) return;
+    this.status = status;
+    this.retryAfterMs = parseRetryAfter(headers["retry-after"]);
+    if (Number(headers["content-length"] ?? 0) > this.maxBytes) this.fail(this.tooLarge());
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (this.bytes > this.maxBytes) this.fail(this.tooLarge());
+    else this.chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    clearTimeout(this.timer);
+    if (this.fault !== undefined) return;
+    const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.bytes);
+    this.resolve({ status: this.status, body, retryAfterMs: this.retryAfterMs });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.fail(asFault(this.server, error));
+  }
+
+  private tooLarge(): TransportFault {
+    return new TransportFault("too-large", `${this.server}: the answer is larger than ${this.maxBytes} bytes`);
+  }
+
+  private fail(fault: TransportFault): void {
+    clearTimeout(this.timer);
+    if (this.fault !== undefined) return;
+    this.fault = fault;
+    this.chunks.length = 0;
+    this.reject(fault);
+    this.controller?.abort(fault);
+  }
+}
+
+/** Codes of errors that come before a connection stands: the server is away, not merely rude. */
+const UNREACHABLE = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "ETIMEDOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+function asFault(server: string, error: Error): TransportFault {
+  if (error instanceof TransportFault) return error;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const kind: TransportFaultKind = UNREACHABLE.has(code)
+    ? "unreachable"
+    : code === "UND_ERR_DESTROYED" || code === "UND_ERR_CLOSED"
+      ? "closed"
+      : "reset";
+  const detail = [code, error.message].filter((part) => part !== "").join(" ");
+  return new TransportFault(kind, `${server}: ${detail}`, { cause: error });
+}
+
+/** Seconds only; the date form is not worth trusting a foreign clock for. */
+function parseRetryAfter(value: unknown): number | undefined {
+  const seconds = typeof value === "string" && /^\d{1,4}$/.test(value) ? Number(value) : undefined;
+  return seconds === undefined ? undefined : seconds * 1000;
+}
