@@ -1,1 +1,24 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { evaluateOptionsSchema } from "./options.js";
+import { runEvaluate } from "./run.js";
+
+export const stage = defineStage({
+  name: "evaluate",
+  summary: "measures the accept length of a draft offline, in a real loop and, if a server is named, as served",
+  options: evaluateOptionsSchema,
+  inputs: {
+    shards: { kind: "shards", description: "held-out rows and their images" },
+    draft: { kind: "draft", optional: true, description: "the exported draft; else the best checkpoint is measured" },
+    checkpoints: {
+      kind: "checkpoints",
+      optional: true,
+      description: "for the untrained draft, and the best checkpoint",
+    },
+  },
+  output: "evaluation",
+  codeVersion: 1,
+  fileOptions: ["model"],
+  neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks"],
+  run: (options, inputs, context) =>
+    runEvaluate(options, { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints }, context),
+});

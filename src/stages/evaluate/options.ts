@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../python/options.js";
+
+const positiveInt = z.number().int().positive();
+
+export const evaluateOptionsSchema = z.strictObject({
+  model: z.string().describe("model directory of the target"),
+  untrained: z
+    .boolean()
+    .default(true)
+    .describe("measure the untrained draft too (needs the checkpoints input), to show what training brought"),
+  split: z.enum(["heldout", "train"]).default("heldout").describe("which rows of the shards"),
+  rows: positiveInt.nullable().default(null).describe("first so many rows; null: all"),
+  maxLength: positiveInt.default(4096).describe("longer rows are left out and counted"),
+  batchBlocks: positiveInt.default(1024).describe("blocks drafted at once; bounds memory"),
+  compareRows: z
+    .number()
+    .int()
+    .nonnegative()
+    .nullable()
+    .default(32)
+    .describe("rows on which a real draft-and-verify loop is held against the offline walk; null: all"),
+  breakEven: z.number().positive().default(2.5).describe("accept length below which speculation does not pay"),
+  dtype: dtypeSchema,
+  device: deviceSchema,
+  attention: attentionSchema,
+  threads: threadsSchema,
+  server: z
+    .url()
+    .nullable()
+    .default(null)
+    .describe("a server with the target and this draft; its greedy output and accept length are compared"),
+  serverRows: positiveInt.nullable().default(null).describe("responses asked from the server; null: all"),
+  serverConcurrency: positiveInt.default(4).describe("requests in flight"),
+  requestTimeoutSeconds: z.number().positive().default(300).describe("longest wait for one answer"),
+});
+export type EvaluateOptions = z.infer<typeof evaluateOptionsSchema>;

@@ -1,0 +1,99 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { ManifestDraft } from "../../artifacts/index.js";
+import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import { openModel } from "../../model/index.js";
+import { runJob } from "../../python/index.js";
+import type { InputArtifact, StageContext } from "../stage.js";
+import type { EvaluateOptions } from "./options.js";
+import { evaluateServed, type ServedReport } from "./served.js";
+import { summarise } from "./summary.js";
+
+export interface EvaluateInputs {
+  shards: InputArtifact;
+  draft: InputArtifact | undefined;
+  checkpoints: InputArtifact | undefined;
+}
+
+const REPORT_FILE = "evaluation.json";
+const bestSchema = z.looseObject({ path: z.string() });
+
+/**
+ * Accept length of a draft: exactly, offline, by walking the target's own answers; by a real draft-and-verify loop on
+ * some of them; and, if a server is named, as that server reports it, with its answers held against greedy ones.
+ */
+export async function runEvaluate(
+  options: EvaluateOptions,
+  inputs: EvaluateInputs,
+  context: StageContext,
+): Promise<ManifestDraft> {
+  const model = await openModel(options.model);
+  const drafts = await draftsOf(options, inputs);
+  const { split, rows, maxLength, batchBlocks, compareRows, breakEven, dtype, device, attention, threads } = options;
+  const trainer = { split, rows, maxLength, batchBlocks, compareRows, breakEven, dtype, device, attention, threads };
+  const result = await runJob({
+    job: "evaluate",
+    config: {
+      target: options.model,
+      shards: inputs.shards.path,
+      drafts,
+      workDir: context.workDir,
+      options: { ...trainer, rows: smallest(rows, context.limit) },
+    },
+    configFile: join(context.resumeDir, "job.json"),
+    step: context.step,
+    events: context.events,
+    signal: context.signal,
+  });
+  const served =
+    options.server === null
+      ? null
+      : await evaluateServed({
+          server: options.server,
+          shards: inputs.shards.path,
+          imagePadId: model.specialIds.imagePad,
+          stopTokenIds: model.specialIds.stop,
+          options: { ...options, serverRows: smallest(options.serverRows, context.limit) },
+          context,
+        });
+  const report = await addServed(join(context.workDir, REPORT_FILE), served);
+  return {
+    counts: isJsonObject(result.counts) ? result.counts : {},
+    facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
+  };
+}
+
+function smallest(a: number | null, b: number | undefined): number | null {
+  if (b === undefined) return a;
+  return a === null ? b : Math.min(a, b);
+}
+
+/** Directories of the drafts to measure, by name. */
+async function draftsOf(options: EvaluateOptions, { draft, checkpoints }: EvaluateInputs): Promise<JsonObject> {
+  const trained = draft?.path ?? (checkpoints === undefined ? undefined : await bestOf(checkpoints.path));
+  if (trained === undefined) {
+    throw new DraftsmithError("OPTIONS_INVALID", "evaluate needs a draft: give the input draft or checkpoints", {
+      location: { field: "in" },
+    });
+  }
+  const untrained =
+    options.untrained && checkpoints !== undefined ? { untrained: join(checkpoints.path, "untrained") } : {};
+  return { trained, ...untrained };
+}
+
+async function bestOf(checkpoints: string): Promise<string> {
+  const best = bestSchema.parse(JSON.parse(await readFile(join(checkpoints, "best.json"), "utf8")));
+  return join(checkpoints, best.path);
+}
+
+async function addServed(path: string, served: ServedReport | null): Promise<JsonObject> {
+  const report: unknown = JSON.parse(await readFile(path, "utf8"));
+  if (!isJsonObject(report)) throw new Error(`${path} is no JSON object`);
+  const whole = {
+    ...report,
+    served: served === null ? null : { ...served, differences: served.differences.map((d) => ({ ...d })) },
+  };
+  await writeFile(path, `${JSON.stringify(whole, null, 2)}\n`);
+  return whole;
+}

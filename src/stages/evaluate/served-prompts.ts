@@ -1,0 +1,76 @@
+/** The prompts that a server is asked: every supervised response of the chosen rows, with its pictures. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { openImagesFile, readRowsFile } from "../../artifacts/index.js";
+import type { EncodedImage } from "../../sglang/index.js";
+import { collapsePads } from "./collapse-pads.js";
+
+export interface ServedPrompt {
+  dialogueId: string;
+  turn: number;
+  /** One pad a picture, as /generate wants it. */
+  inputIds: number[];
+  imageHashes: string[];
+  /** What the target answered without a draft, up to and including the stop token. */
+  expected: Int32Array;
+}
+
+export interface PromptSelection {
+  shards: string;
+  split: "heldout" | "train";
+  imagePadId: number;
+  /** First so many responses; null: all. */
+  limit: number | null;
+}
+
+export async function selectPrompts({ shards, split, imagePadId, limit }: PromptSelection): Promise<ServedPrompt[]> {
+  const prompts: ServedPrompt[] = [];
+  for (const file of await filesOf(shards, split)) {
+    for await (const row of readRowsFile(file)) {
+      for (let k = 0; 2 * k < row.responseSpans.length; k += 1) {
+        if (limit !== null && prompts.length >= limit) return prompts;
+        const [start, end] = [row.responseSpans[2 * k]!, row.responseSpans[2 * k + 1]!];
+        const inputIds = collapsePads(row.inputIds.subarray(0, start), imagePadId);
+        const pictures = inputIds.filter((id) => id === imagePadId).length;
+        prompts.push({
+          dialogueId: row.dialogueId,
+          turn: row.turns[k]!,
+          inputIds,
+          imageHashes: row.imageHashes.slice(0, pictures),
+          expected: row.inputIds.slice(start, end),
+        });
+      }
+    }
+  }
+  return prompts;
+}
+
+/** The pictures that the prompts name, as base64. Others in the shards are read past, not kept. */
+export async function readPictures(
+  shards: string,
+  prompts: readonly ServedPrompt[],
+): Promise<Map<string, EncodedImage>> {
+  const wanted = new Set(prompts.flatMap(({ imageHashes }) => imageHashes));
+  const pictures = new Map<string, EncodedImage>();
+  for (const path of await filesOf(shards, "images")) {
+    const file = await openImagesFile(path);
+    try {
+      for await (const { hash, png } of file.readRows()) {
+        if (!wanted.has(hash)) continue;
+        const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
+        pictures.set(hash, { base64: Buffer.from(bytes.toString("base64"), "latin1") });
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return pictures;
+}
+
+async function filesOf(shards: string, prefix: string): Promise<string[]> {
+  const names = await readdir(shards);
+  return names
+    .filter((name) => name.startsWith(`${prefix}-`) && name.endsWith(".arrow"))
+    .sort()
+    .map((name) => join(shards, name));
+}

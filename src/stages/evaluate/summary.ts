@@ -1,0 +1,58 @@
+/** The rows that an evaluation adds to the table which closes a run. */
+import { z } from "zod";
+import type { JsonObject } from "../../base/index.js";
+
+const figuresSchema = z.looseObject({ pooledAcceptLength: z.number(), tokensPerStep: z.number() });
+const reportSchema = z.looseObject({
+  responses: z.number(),
+  breakEven: z.number(),
+  drafts: z.record(z.string(), figuresSchema),
+  comparison: z
+    .record(
+      z.string(),
+      z.looseObject({
+        responses: z.number(),
+        steps: z.number(),
+        differingSteps: z.number(),
+        equalOutputs: z.number(),
+      }),
+    )
+    .nullish(),
+  served: figuresSchema.extend({ answers: z.number(), identical: z.number() }).nullish(),
+});
+
+export function summarise(report: JsonObject): JsonObject[] {
+  const { responses, breakEven, drafts, comparison, served } = reportSchema.parse(report);
+  const rows: JsonObject[] = [];
+  for (const [name, figures] of Object.entries(drafts)) {
+    const verdict =
+      name === "untrained" ? "" : figures.pooledAcceptLength >= breakEven ? ", above break-even" : ", BELOW break-even";
+    rows.push({
+      label: `held-out accept length, ${name} draft`,
+      value: `${figures.pooledAcceptLength.toFixed(3)} pooled over ${responses} responses${verdict}`,
+    });
+  }
+  for (const [name, loop] of Object.entries(comparison ?? {})) {
+    rows.push({
+      label: `draft-and-verify loop, ${name} draft`,
+      value:
+        `${loop.steps - loop.differingSteps} of ${loop.steps} steps as the offline walk says, ` +
+        `${loop.equalOutputs} of ${loop.responses} outputs equal to greedy`,
+    });
+  }
+  if (served != null) {
+    const offline = drafts.trained?.tokensPerStep ?? 0;
+    const apart = offline === 0 ? 0 : (100 * Math.abs(served.tokensPerStep - offline)) / offline;
+    rows.push(
+      {
+        label: "accept length by the server",
+        value: `${served.pooledAcceptLength.toFixed(3)} pooled; tokens per step ${served.tokensPerStep.toFixed(3)}, offline ${offline.toFixed(3)}, ${apart.toFixed(2)} % apart`,
+      },
+      {
+        label: "speculative output equal to greedy",
+        value: `${served.identical} of ${served.answers} held-out prompts`,
+      },
+    );
+  }
+  return rows;
+}
