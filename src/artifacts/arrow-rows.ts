@@ -1,0 +1,113 @@
+/** Training rows in Arrow files: what tokenize writes, shard rearranges and the trainer maps into memory. */
+import { canonicalJson, type JsonObject } from "../base/index.js";
+import type { Columns, RowOf } from "./arrow-columns.js";
+import { ArrowFile } from "./arrow-file.js";
+import { type ArrowWriter, type BatchLimits, openArrowWriter } from "./arrow-writer.js";
+
+/** The file's columns, in order. */
+export const ROW_COLUMNS = {
+  input_ids: "list<int32>",
+  loss_mask: "list<int8>",
+  mm_token_type_ids: "list<int8>",
+  image_hashes: "list<utf8>",
+  image_grid_thw: "list<int32>",
+  dialogue_id: "utf8",
+  row: "int32",
+  turns: "list<int32>",
+  response_spans: "list<int32>",
+  tags: "utf8",
+} as const satisfies Columns;
+
+/** A row as its file holds it. */
+export type StoredRow = RowOf<typeof ROW_COLUMNS>;
+
+/** One training sequence of T tokens. */
+export interface TokenRow {
+  /** T ids. */
+  inputIds: Int32Array;
+  /** T times 0 or 1: 1 on supervised response tokens. */
+  lossMask: Int8Array;
+  /** T times 0 (text), 1 (image), 2 (video). */
+  mmTokenTypeIds: Int8Array;
+  /** sha256 of each image in the order of the sequence. */
+  imageHashes: string[];
+  /** Flat: time, height, width in patches, for each image. */
+  imageGridThw: Int32Array;
+  dialogueId: string;
+  /** Index of the row within its dialogue. */
+  row: number;
+  /** Turns whose responses this row supervises. */
+  turns: Int32Array;
+  /** Flat: start and end (exclusive) of each supervised response. */
+  responseSpans: Int32Array;
+  tags: Record<string, string>;
+}
+
+/** Batches of at most 1,024 rows, and of about 16 MiB, so that long rows do not make a reader's memory grow. */
+const LIMITS: BatchLimits = { batchRows: 1024, batchBytes: 16 << 20 };
+
+export type RowsWriter = ArrowWriter<TokenRow>;
+
+/**
+ * @param metadata goes into the schema under "draftsmith": versions, fingerprints, system prompt
+ * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ */
+export async function openRowsWriter(
+  path: string,
+  metadata: JsonObject,
+  limits: Partial<BatchLimits> = {},
+): Promise<RowsWriter> {
+  const writer = await openArrowWriter(path, ROW_COLUMNS, metadata, { ...LIMITS, ...limits });
+  return { ...writer, append: (row) => writer.append(toStored(row)) };
+}
+
+export function openRowsFile(path: string): Promise<ArrowFile<typeof ROW_COLUMNS>> {
+  return ArrowFile.open(path, ROW_COLUMNS);
+}
+
+/** The rows of a file in order, one batch in memory at a time. */
+export async function* readRowsFile(path: string): AsyncGenerator<TokenRow> {
+  const file = await openRowsFile(path);
+  try {
+    for await (const row of file.readRows()) yield fromStored(row);
+  } finally {
+    await file.close();
+  }
+}
+
+export function toStored(row: TokenRow): StoredRow {
+  const tokens = row.inputIds.length;
+  if (row.lossMask.length !== tokens || row.mmTokenTypeIds.length !== tokens) {
+    throw new Error(`row ${row.dialogueId}/${row.row}: ${tokens} ids but masks of another length`);
+  }
+  if (row.imageGridThw.length !== 3 * row.imageHashes.length || row.responseSpans.length % 2 !== 0) {
+    throw new Error(`row ${row.dialogueId}/${row.row}: image grids or response spans are incomplete`);
+  }
+  return {
+    input_ids: row.inputIds,
+    loss_mask: row.lossMask,
+    mm_token_type_ids: row.mmTokenTypeIds,
+    image_hashes: row.imageHashes,
+    image_grid_thw: row.imageGridThw,
+    dialogue_id: row.dialogueId,
+    row: row.row,
+    turns: row.turns,
+    response_spans: row.responseSpans,
+    tags: canonicalJson(row.tags),
+  };
+}
+
+export function fromStored(row: StoredRow): TokenRow {
+  return {
+    inputIds: row.input_ids,
+    lossMask: row.loss_mask,
+    mmTokenTypeIds: row.mm_token_type_ids,
+    imageHashes: row.image_hashes,
+    imageGridThw: row.image_grid_thw,
+    dialogueId: row.dialogue_id,
+    row: row.row,
+    turns: row.turns,
+    responseSpans: row.response_spans,
+    tags: JSON.parse(row.tags) as Record<string, string>,
+  };
+}

@@ -1,0 +1,57 @@
+/** Files that are either whole or not there, whatever happens to the process or the machine. */
+import { copyFile, link, open, rename, rm } from "node:fs/promises";
+import { onDisk, syncParent, writeFully } from "./disk.js";
+
+/** Where a file grows before it is whole. A leftover of a killed run is overwritten by the next one. */
+export function partialPath(path: string): string {
+  return `${path}.partial`;
+}
+
+/**
+ * Gives a finished partial file its name. Its bytes must already be synced.
+ * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ */
+export async function commitPartial(path: string): Promise<void> {
+  await onDisk(path, async () => {
+    await rename(partialPath(path), path);
+    await syncParent(path);
+  });
+}
+
+/**
+ * Writes a small file at once: readers see the old content or the new, never a part.
+ * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? Buffer.from(data) : data;
+  const partial = partialPath(path);
+  try {
+    await onDisk(path, async () => {
+      const handle = await open(partial, "w");
+      try {
+        await writeFully(handle, bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  await commitPartial(path);
+}
+
+/** A second name for a finished file, or a copy where the file system has no hard links or they would cross devices. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (code === "EEXIST") return;
+    if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS", "EOPNOTSUPP"].includes(code)) {
+      await onDisk(to, () => Promise.reject(error));
+    }
+    await onDisk(to, () => copyFile(from, to));
+  }
+}

@@ -1,0 +1,39 @@
+/** Small helpers that the writers of this room share: complete writes, durable directories, errno to user errors. */
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fromErrno } from "../base/index.js";
+
+/** Runs a file operation; an errno failure becomes the DraftsmithError that names `file`. */
+export async function onDisk<T>(file: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    throw fromErrno(error, file);
+  }
+}
+
+/** Writes all bytes at the handle's position: one `write` call may take fewer, notably just before the disk is full. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
+    at += bytesWritten;
+  }
+}
+
+/** Makes the names in a directory durable: a rename is only safe on disk once its directory is. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems refuse to sync a directory; they order renames themselves.
+    if (!["EINVAL", "ENOTSUP", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+export function syncParent(path: string): Promise<void> {
+  return syncDirectory(dirname(path));
+}

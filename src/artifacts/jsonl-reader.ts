@@ -1,0 +1,129 @@
+/** Reading line-delimited JSON in large blocks, with line numbers, bounded lines and errors that name the place. */
+import { isUtf8 } from "node:buffer";
+import { open } from "node:fs/promises";
+import { DraftsmithError, type JsonValue } from "../base/index.js";
+import { onDisk } from "./disk.js";
+
+export interface ReadLinesOptions {
+  /** Lines above this many bytes are reported instead of being held in memory. */
+  maxLineBytes?: number;
+  blockBytes?: number;
+}
+
+export interface Line {
+  /** Counts from 1. */
+  line: number;
+  /** Position of the line's first byte in the file. */
+  offset: number;
+  /** Length of the line with its newline, if it has one. */
+  bytes: number;
+  /** The line without its newline; undefined when it is longer than allowed. */
+  content: Buffer | undefined;
+  /** False for a last line that lacks its newline. */
+  ended: boolean;
+}
+
+export const DEFAULT_MAX_LINE_BYTES = 64 << 20;
+const NEWLINE = 10;
+
+/**
+ * The lines of a file in order, empty ones too. Memory: one block and one line.
+ * @throws DraftsmithError INPUT_MISSING, DISK_FAILED
+ */
+export async function* readLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<Line> {
+  const { maxLineBytes = DEFAULT_MAX_LINE_BYTES, blockBytes = 1 << 20 } = options;
+  const handle = await onDisk(path, () => open(path, "r"));
+  try {
+    // The beginning of the current line, as far as earlier blocks hold it; dropped once it is too long.
+    let held: Buffer[] = [];
+    let heldBytes = 0;
+    let line = 1;
+    let lineOffset = 0;
+    const take = (rest: Buffer, ended: boolean): Line => {
+      const length = heldBytes + rest.length;
+      const content = length > maxLineBytes ? undefined : held.length === 0 ? rest : Buffer.concat([...held, rest]);
+      const item = { line, offset: lineOffset, bytes: length + (ended ? 1 : 0), content, ended };
+      held = [];
+      heldBytes = 0;
+      line += 1;
+      lineOffset += item.bytes;
+      return item;
+    };
+    while (true) {
+      // A fresh block each time: lines handed out may still be looked at.
+      const block = Buffer.allocUnsafe(blockBytes);
+      const { bytesRead } = await onDisk(path, () => handle.read(block, 0, blockBytes, null));
+      if (bytesRead === 0) break;
+      let start = 0;
+      while (true) {
+        const end = block.subarray(0, bytesRead).indexOf(NEWLINE, start);
+        if (end < 0) break;
+        yield take(block.subarray(start, end), true);
+        start = end + 1;
+      }
+      const rest = block.subarray(start, bytesRead);
+      heldBytes += rest.length;
+      if (heldBytes <= maxLineBytes) held.push(rest);
+      else held = [];
+    }
+    if (heldBytes > 0) yield take(Buffer.alloc(0), false);
+  } finally {
+    await handle.close();
+  }
+}
+
+export type JsonLine =
+  | { line: number; offset: number; value: JsonValue }
+  | { line: number; offset: number; problem: "line-too-long" | "not-utf8" | "json-invalid"; message: string };
+
+/** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. */
+export async function* readJsonLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonLine> {
+  const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
+  for await (const item of readLines(path, options)) {
+    const { line, offset } = item;
+    if (item.content === undefined) {
+      const message = `the line has ${item.bytes} bytes; at most ${maxLineBytes} are read`;
+      yield { line, offset, problem: "line-too-long", message };
+      continue;
+    }
+    const content = line === 1 && hasByteOrderMark(item.content) ? item.content.subarray(3) : item.content;
+    if (isBlank(content)) continue;
+    if (!isUtf8(content)) {
+      yield { line, offset, problem: "not-utf8", message: "the line is not UTF-8 text" };
+      continue;
+    }
+    let value: JsonValue;
+    try {
+      value = JSON.parse(content.toString("utf8")) as JsonValue;
+    } catch (error) {
+      yield { line, offset, problem: "json-invalid", message: `not JSON: ${(error as Error).message}` };
+      continue;
+    }
+    yield { line, offset, value };
+  }
+}
+
+/**
+ * The values of a JSONL file with their line numbers; blank lines are skipped.
+ * @throws DraftsmithError INPUT_INVALID with file and line at the first bad line
+ */
+export async function* readJsonl(
+  path: string,
+  options: ReadLinesOptions = {},
+): AsyncGenerator<{ line: number; offset: number; value: JsonValue }> {
+  for await (const item of readJsonLines(path, options)) {
+    if ("problem" in item) {
+      throw new DraftsmithError("INPUT_INVALID", item.message, { location: { file: path, line: item.line } });
+    }
+    yield item;
+  }
+}
+
+function hasByteOrderMark(content: Buffer): boolean {
+  return content.length >= 3 && content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf;
+}
+
+function isBlank(content: Buffer): boolean {
+  for (const byte of content) if (byte !== 32 && byte !== 9 && byte !== 13) return false;
+  return true;
+}

@@ -1,0 +1,75 @@
+/** Writing line-delimited JSON through one large buffer, with back-pressure. */
+import { type FileHandle, open } from "node:fs/promises";
+import { onDisk, writeFully } from "./disk.js";
+
+const FLUSH_BYTES = 1 << 20;
+
+export interface JsonlWriter {
+  /** Adds one line. Await it: it is how a full buffer slows the producer down. */
+  write(value: unknown): Promise<void>;
+  /** Flushes, syncs and closes. Returns what was written. */
+  close(): Promise<{ lines: number; bytes: number }>;
+  /** Closes without flushing, after an error. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Creates or truncates `path`. Values are written with `JSON.stringify`: member order is the caller's, so equal input
+ * gives equal bytes.
+ * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ */
+export async function openJsonlWriter(path: string): Promise<JsonlWriter> {
+  return new BufferedJsonlWriter(path, await onDisk(path, () => open(path, "w")));
+}
+
+class BufferedJsonlWriter implements JsonlWriter {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  #pending: string[] = [];
+  #pendingLength = 0;
+  #lines = 0;
+  #bytes = 0;
+  /** Flushes run one after the other, whoever asked for them. */
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(path: string, handle: FileHandle) {
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  write(value: unknown): Promise<void> {
+    const text = `${JSON.stringify(value)}\n`;
+    this.#pending.push(text);
+    this.#pendingLength += text.length;
+    this.#lines += 1;
+    return this.#pendingLength >= FLUSH_BYTES ? this.#flush() : Promise.resolve();
+  }
+
+  async close(): Promise<{ lines: number; bytes: number }> {
+    try {
+      await this.#flush();
+      await onDisk(this.#path, () => this.#handle.sync());
+    } finally {
+      await this.#handle.close();
+    }
+    return { lines: this.#lines, bytes: this.#bytes };
+  }
+
+  async discard(): Promise<void> {
+    await this.#tail.catch(() => undefined);
+    await this.#handle.close();
+  }
+
+  #flush(): Promise<void> {
+    const bytes = Buffer.from(this.#pending.join(""));
+    this.#pending = [];
+    this.#pendingLength = 0;
+    const previous = this.#tail;
+    this.#tail = (async () => {
+      await previous;
+      await onDisk(this.#path, () => writeFully(this.#handle, bytes));
+      this.#bytes += bytes.length;
+    })();
+    return this.#tail;
+  }
+}
