@@ -1,0 +1,53 @@
+/** Turns of a dialogue that is not regenerated: what would be supervised is found from common prefixes of renderings. */
+import { commonPrefix, type Dialogue } from "../dialogue/index.js";
+import type { ModelDirectory } from "../model/index.js";
+import type { PromptReason, PromptRenderer, PromptRequest } from "./prompt.js";
+import type { Turn } from "./turns.js";
+
+export type FixedReason = PromptReason | "unstable-boundary" | "no-stop-token";
+export type FixedTurn =
+  | { ok: true; turn: Turn; message: number }
+  | { ok: false; turn: number; message: number; reason: FixedReason; text: string };
+
+/**
+ * For every assistant message: the ids with the generation prompt before it, and the ids of the dialogue up to and
+ * including it. The answer is what the second adds to the first, up to its last stop token; what the template writes
+ * after that (a line end) nobody generates. Where the first is no prefix of the second there is no such boundary.
+ */
+export async function fixedTurns(
+  dialogue: Pick<Dialogue, "messages" | "tools">,
+  renderer: PromptRenderer,
+  model: ModelDirectory,
+): Promise<FixedTurn[]> {
+  const { messages, tools } = dialogue;
+  const places = messages.flatMap((message, index) => (message.role === "assistant" ? [index] : []));
+  const requests = places.flatMap((place): PromptRequest[] => [
+    { messages: messages.slice(0, place), tools, generationPrompt: true },
+    { messages: messages.slice(0, place + 1), tools, generationPrompt: false },
+  ]);
+  const prompts = await renderer.prompts(requests);
+  return places.map((message, turn): FixedTurn => {
+    const before = prompts[2 * turn]!;
+    const after = prompts[2 * turn + 1]!;
+    const bad = (reason: FixedReason, text: string): FixedTurn => ({ ok: false, turn, message, reason, text });
+    if (!before.ok) return bad(before.reason, before.message);
+    if (!after.ok) return bad(after.reason, after.message);
+    const shared = commonPrefix(before.ids, after.ids);
+    if (shared < before.ids.length) {
+      return bad(
+        "unstable-boundary",
+        `the prompt's id ${shared} of ${before.ids.length} changes once the answer stands`,
+      );
+    }
+    const end = lastStop(after.ids, model.specialIds.stop);
+    if (end < shared) return bad("no-stop-token", "the template writes no stop token after the answer");
+    const response = after.ids.slice(shared, end + 1);
+    const imageHashes = before.images.map((image) => image.hash);
+    return { ok: true, message, turn: { turn, prompt: before.ids, response, imageHashes } };
+  });
+}
+
+function lastStop(ids: Int32Array, stop: readonly number[]): number {
+  for (let at = ids.length - 1; at >= 0; at -= 1) if (stop.includes(ids[at]!)) return at;
+  return -1;
+}

@@ -1,0 +1,45 @@
+/** Finds the runs of image pads in expanded ids and holds them against the grids of the images. */
+import type { SpecialIds } from "../model/index.js";
+
+export interface Run {
+  start: number;
+  /** Exclusive. */
+  end: number;
+}
+
+/** Runs of one id, in order. */
+export function runsOf(ids: Int32Array, id: number): Run[] {
+  const runs: Run[] = [];
+  for (let at = 0; at < ids.length; at += 1) {
+    if (ids[at] !== id) continue;
+    const start = at;
+    while (at < ids.length && ids[at] === id) at += 1;
+    runs.push({ start, end: at });
+  }
+  return runs;
+}
+
+export type RunProblem = { at: number; message: string };
+
+/** The first way in which the runs differ from `counts` (tokens of each image, in order), or null. */
+export function imageRunProblem(ids: Int32Array, special: SpecialIds, counts: readonly number[]): RunProblem | null {
+  const runs = runsOf(ids, special.imagePad);
+  for (const [index, run] of runs.entries()) {
+    const expected = counts[index];
+    if (expected === undefined) break;
+    const length = run.end - run.start;
+    if (length !== expected) {
+      return { at: run.start, message: `image ${index + 1} has ${length} tokens, its size gives ${expected}` };
+    }
+    if (ids[run.start - 1] !== special.visionStart || ids[run.end] !== special.visionEnd) {
+      return { at: run.start, message: `image ${index + 1} does not stand between vision_start and vision_end` };
+    }
+  }
+  if (runs.length !== counts.length) {
+    return {
+      at: runs[counts.length]?.start ?? ids.length,
+      message: `${runs.length} image runs for ${counts.length} images`,
+    };
+  }
+  return null;
+}

@@ -1,0 +1,49 @@
+/** Training sequences from turns: turns that continue each other's ids share a row, the others stand alone. */
+import { commonPrefix } from "../dialogue/index.js";
+import type { Turn } from "./turns.js";
+
+export interface Row {
+  ids: Int32Array;
+  /** Turns whose answers this row supervises. */
+  turns: number[];
+  /** start, end (exclusive) of each supervised answer, flat. */
+  spans: number[];
+  imageHashes: readonly string[];
+}
+
+/**
+ * Joins a dialogue's turns. A prompt that begins with all ids of the row so far (prompt and answer of the turn before)
+ * continues it; templates that rewrite history (reasoning removed, text tokenized anew) break the row there.
+ */
+export function joinTurns(turns: readonly Turn[]): Row[] {
+  const rows: Row[] = [];
+  let row: Row | null = null;
+  for (const { turn, prompt, response, imageHashes } of turns) {
+    const continues = row !== null && commonPrefix(row.ids, prompt) === row.ids.length;
+    if (row === null || !continues) {
+      row = { ids: prompt, turns: [], spans: [], imageHashes };
+      rows.push(row);
+    }
+    const ids = new Int32Array(prompt.length + response.length);
+    ids.set(prompt);
+    ids.set(response, prompt.length);
+    row.ids = ids;
+    row.turns.push(turn);
+    row.spans.push(prompt.length, ids.length);
+    row.imageHashes = imageHashes;
+  }
+  return rows;
+}
+
+/** 1 on every supervised id, 0 elsewhere. */
+export function lossMask(length: number, spans: readonly number[]): Int8Array {
+  const mask = new Int8Array(length);
+  for (let i = 0; i < spans.length; i += 2) mask.fill(1, spans[i], spans[i + 1]);
+  return mask;
+}
+
+export function supervisedTokens(spans: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < spans.length; i += 2) sum += spans[i + 1]! - spans[i]!;
+  return sum;
+}
