@@ -1,0 +1,61 @@
+/** Sinks that carry events elsewhere: to several sinks at once, or as JSON lines to a stream or file. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import type { DraftsmithEvent, EventSink } from "./event.js";
+
+/** Progress of one step is written to files and machines at most this often. */
+const PROGRESS_MS = 1000;
+
+/** Sends every event to all sinks. */
+export function tee(...sinks: readonly EventSink[]): EventSink {
+  return {
+    emit: (event) => {
+      for (const sink of sinks) sink.emit(event);
+    },
+  };
+}
+
+/** One JSON object a line, with the time in front. Progress is thinned out, nothing else is. */
+export class JsonLines implements EventSink {
+  readonly #write: (line: string) => void;
+  readonly #last = new Map<string, number>();
+
+  constructor(write: (line: string) => void) {
+    this.#write = write;
+  }
+
+  emit(event: DraftsmithEvent): void {
+    const now = Date.now();
+    if (event.type === "step-progress") {
+      const finished = event.done === event.total;
+      if (!finished && now - (this.#last.get(event.step) ?? 0) < PROGRESS_MS) return;
+      this.#last.set(event.step, now);
+    }
+    this.#write(`${JSON.stringify({ time: new Date(now).toISOString(), ...event })}\n`);
+  }
+}
+
+/** Events of a run in a file. Every line is handed to the system at once, so that a killed run has its last words. */
+export class EventFile implements EventSink {
+  readonly #lines: JsonLines;
+  #file: number | undefined;
+
+  constructor(path: string) {
+    const file = openSync(path, "a");
+    this.#file = file;
+    this.#lines = new JsonLines((line) => {
+      // A full disk must not end a run whose own files still fit; the step's own error will tell.
+      try {
+        writeSync(file, line);
+      } catch {}
+    });
+  }
+
+  emit(event: DraftsmithEvent): void {
+    if (this.#file !== undefined) this.#lines.emit(event);
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}

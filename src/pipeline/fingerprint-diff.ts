@@ -1,0 +1,41 @@
+/** What changed between two fingerprints, field by field, in words. */
+import { isJsonObject, type JsonValue } from "../base/index.js";
+import type { Fingerprint } from "./fingerprint.js";
+
+export interface Change {
+  /** Such as `options.lr` or `inputs.dialogues`. */
+  field: string;
+  before: JsonValue | undefined;
+  after: JsonValue | undefined;
+}
+
+export function diffFingerprints(before: Fingerprint, after: Fingerprint): Change[] {
+  return diff("", asJson(before), asJson(after));
+}
+
+/** One change as a clause: `options.lr 0.001 -> 0.0006`. */
+export function describeChange({ field, before, after }: Change): string {
+  if (/^inputs\.|^files\.|\.(files|steps)\./.test(field) && before !== undefined && after !== undefined) {
+    return `the content of ${field} changed`;
+  }
+  if (before === undefined) return `${field} is new (${show(after)})`;
+  if (after === undefined) return `${field} is gone (was ${show(before)})`;
+  return `${field} ${show(before)} -> ${show(after)}`;
+}
+
+function diff(field: string, before: JsonValue | undefined, after: JsonValue | undefined): Change[] {
+  if (isJsonObject(before) && isJsonObject(after)) {
+    const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+    return keys.flatMap((key) => diff(field === "" ? key : `${field}.${key}`, before[key], after[key]));
+  }
+  return JSON.stringify(before) === JSON.stringify(after) ? [] : [{ field, before, after }];
+}
+
+function asJson(fingerprint: Fingerprint): JsonValue {
+  return JSON.parse(JSON.stringify(fingerprint)) as JsonValue;
+}
+
+function show(value: JsonValue | undefined): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

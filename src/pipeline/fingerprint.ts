@@ -1,0 +1,152 @@
+/** The cache key of a step: everything that can change its output, and nothing else. */
+import { basename, join } from "node:path";
+import { hasCode, type Manifest } from "../artifacts/index.js";
+import { DraftsmithError, digestOf, fromErrno, type JsonObject, type JsonValue } from "../base/index.js";
+import { contentOf, type HashCache } from "./content.js";
+import { listStrings, mapStrings } from "./options.js";
+import type { PlannedService, PlannedStep } from "./plan-types.js";
+import { workspacePaths } from "./workspace.js";
+
+/** Raised when the meaning of a field below changes: every step then runs again. */
+const FORMAT = 1;
+
+export interface Fingerprint {
+  /** So that keys of an older layout never match by accident. */
+  format: typeof FORMAT;
+  /** Another stage makes something else. */
+  stage: string;
+  /** Raised by a stage's author when the same input gives other output. The toolkit's version is not here: a release that leaves a stage alone leaves its results alone. */
+  codeVersion: number;
+  /** Options with defaults filled in, so that a changed default counts. Without neutral options (concurrency, addresses) and file options (below); services stand as placeholders, step directories as `steps/NAME`. */
+  options: JsonObject;
+  /** Content of every file and directory that an option names, by the option's place. Where it lies does not count. */
+  files: JsonObject;
+  /** Content of every input, by name; for steps that options refer to, `steps/NAME`. */
+  inputs: Record<string, string>;
+  /** What each service serves, by its own type, options and files: its address is not part of it. */
+  services: Record<string, JsonObject>;
+  /** `--limit` makes another output of the same options. */
+  limit: number | null;
+}
+
+export interface FingerprintRequest {
+  step: PlannedStep;
+  services: readonly PlannedService[];
+  /** Digest of a finished step's output. */
+  digestOfStep(step: string): string;
+  inputs: Readonly<Record<string, Pick<Manifest, "digest"> | undefined>>;
+  limit: number | undefined;
+  /** Undefined for a stage that runs alone. */
+  workspace: string | undefined;
+  cache: HashCache;
+}
+
+/** @throws DraftsmithError INPUT_MISSING for a file option that does not exist. */
+export async function fingerprintOf(request: FingerprintRequest): Promise<Fingerprint> {
+  const { step, services, inputs, limit, digestOfStep } = request;
+  const { stage } = step;
+  const own = await optionParts(stage, step.options, request, `steps.${step.name}.with`);
+  const used = services.filter(({ name }) => step.services.includes(name));
+  const digests = Object.entries(inputs).flatMap(([name, input]) =>
+    input === undefined ? [] : [[name, input.digest]],
+  );
+  return {
+    format: FORMAT,
+    stage: stage.name,
+    codeVersion: stage.codeVersion,
+    options: own.options,
+    files: own.files,
+    inputs: {
+      ...(Object.fromEntries(digests) as Record<string, string>),
+      ...Object.fromEntries(step.references.map((name) => [`steps/${name}`, digestOfStep(name)])),
+    },
+    services: Object.fromEntries(
+      await Promise.all(used.map(async (service) => [service.name, await serviceFingerprint(service, request)])),
+    ) as Record<string, JsonObject>,
+    limit: limit ?? null,
+  };
+}
+
+export function fingerprintDigest(fingerprint: Fingerprint): string {
+  return digestOf(fingerprint);
+}
+
+/** Strings below file options that do not exist, by place. For `--dry-run`, which does not insist on data. */
+export async function missingFiles(
+  owner: OptionOwner,
+  options: Record<string, unknown>,
+  workspace: string,
+  exists: (path: string) => Promise<boolean>,
+): Promise<{ place: string; text: string }[]> {
+  const named = fileStrings(owner, options).filter(({ text }) => insideSteps(text, workspace) === undefined);
+  const found = await Promise.all(named.map(({ text }) => exists(text)));
+  return named.filter((_, k) => !found[k]);
+}
+
+interface OptionOwner {
+  fileOptions?: readonly string[];
+  neutralOptions?: readonly string[];
+}
+
+async function serviceFingerprint(service: PlannedService, request: FingerprintRequest): Promise<JsonObject> {
+  const { options, files } = await optionParts(service.type, service.options, request, `services.${service.name}.with`);
+  const steps = Object.fromEntries(service.references.map((name) => [name, request.digestOfStep(name)]));
+  return { uses: service.type.name, options, files, steps };
+}
+
+async function optionParts(
+  owner: OptionOwner,
+  options: Record<string, unknown>,
+  { workspace, cache }: Pick<FingerprintRequest, "workspace" | "cache">,
+  place: string,
+): Promise<{ options: JsonObject; files: JsonObject }> {
+  const left = new Set([...(owner.fileOptions ?? []), ...(owner.neutralOptions ?? [])]);
+  const plain = Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => !left.has(name) && value !== undefined),
+  );
+  const files: JsonObject = {};
+  for (const named of fileStrings(owner, options)) {
+    files[named.place] = await fileContent(named.text, `${place}.${named.place}`, workspace, cache);
+  }
+  const portable = mapStrings(plain, (text) =>
+    insideSteps(text, workspace) === undefined ? text : `steps/${insideSteps(text, workspace)}`,
+  );
+  return { options: JSON.parse(JSON.stringify(portable)) as JsonObject, files };
+}
+
+function fileStrings(owner: OptionOwner, options: Record<string, unknown>): { place: string; text: string }[] {
+  const neutral = owner.neutralOptions ?? [];
+  return (owner.fileOptions ?? [])
+    .filter((name) => !neutral.includes(name))
+    .flatMap((name) => listStrings(options[name], name));
+}
+
+/** A file of another step's output is covered by that output's digest, so its place inside is enough. */
+async function fileContent(
+  path: string,
+  field: string,
+  workspace: string | undefined | undefined,
+  cache: HashCache,
+): Promise<JsonValue> {
+  const inside = insideSteps(path, workspace);
+  if (inside !== undefined) return `steps/${inside}`;
+  try {
+    return await contentOf(path, cache);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) {
+      throw new DraftsmithError("INPUT_MISSING", `${path} does not exist`, {
+        location: { field },
+        cause: error,
+        hint: `${basename(path)} is named by ${field}`,
+      });
+    }
+    throw fromErrno(error, path);
+  }
+}
+
+/** Path relative to the steps of the workspace, when it lies there. */
+function insideSteps(path: string, workspace: string | undefined): string | undefined {
+  if (workspace === undefined) return undefined;
+  const root = join(workspacePaths.steps(workspace), "/");
+  return path.startsWith(root) ? path.slice(root.length) : undefined;
+}

@@ -1,0 +1,37 @@
+/** Options of stages and services: checked by their schema, with paths made absolute. */
+import { resolve } from "node:path";
+import type { z } from "zod";
+import { explainIssues, type Issue } from "./issues.js";
+
+export interface OptionOwner {
+  options: z.ZodType;
+  fileOptions?: readonly string[];
+}
+
+export type OptionsResult = { options: Record<string, unknown> } | { issues: Issue[] };
+
+/** Defaults filled in and file options resolved against `directory`. */
+export function parseOptions(owner: OptionOwner, value: unknown, directory: string): OptionsResult {
+  const parsed = owner.options.safeParse(value, { reportInput: true });
+  if (!parsed.success) return { issues: explainIssues(parsed.error, owner.options, "option") };
+  const options = { ...(parsed.data as Record<string, unknown>) };
+  for (const name of owner.fileOptions ?? []) {
+    if (options[name] !== undefined) options[name] = mapStrings(options[name], (path) => resolve(directory, path));
+  }
+  return { options };
+}
+
+/** Applies `change` to every string in a value; maps and lists keep their shape. */
+export function mapStrings(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, mapStrings(member, change)]));
+}
+
+/** Every string in a value with its dotted place. */
+export function listStrings(value: unknown, place: string): { place: string; text: string }[] {
+  if (typeof value === "string") return [{ place, text: value }];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) => listStrings(member, `${place}.${key}`));
+}

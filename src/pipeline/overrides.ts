@@ -1,0 +1,79 @@
+/** `--set vars.x=value`: changes to a pipeline file's content before anything else looks at it. */
+import { resolve } from "node:path";
+import { parse } from "yaml";
+import { DraftsmithError } from "../base/index.js";
+import type { Path, Source } from "./source.js";
+import { suggestion } from "./suggest.js";
+
+const SECTIONS = { vars: "variables", services: "services", steps: "steps" } as const;
+
+/** Applies assignments in order and returns the changed copy; the source learns which values are not the file's own. */
+export function applyOverrides(source: Source, assignments: readonly string[], cwd: string): unknown {
+  const root = structuredClone(source.value);
+  for (const assignment of assignments) {
+    const { path, value } = parseAssignment(assignment, cwd);
+    put(root, path, value, assignment);
+    source.noteOverride(path, assignment);
+  }
+  return root;
+}
+
+function parseAssignment(assignment: string, cwd: string): { path: Path; value: unknown } {
+  const equals = assignment.indexOf("=");
+  if (equals <= 0) throw usage(`--set ${assignment} has no value`, "write --set vars.name=value");
+  const [section = "", ...rest] = assignment.slice(0, equals).split(".");
+  if (!Object.hasOwn(SECTIONS, section) || rest.length === 0 || rest.includes("")) {
+    throw usage(
+      `--set ${assignment}: ${assignment.slice(0, equals)} cannot be set`,
+      "what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION",
+    );
+  }
+  const path = [SECTIONS[section as keyof typeof SECTIONS], ...rest];
+  return { path, value: parseValue(assignment.slice(equals + 1), cwd) };
+}
+
+/** A YAML value; a path that starts with ./ or ../ is meant from where the command was typed. */
+function parseValue(text: string, cwd: string): unknown {
+  if (/^\.\.?(\/|$)/.test(text)) return resolve(cwd, text);
+  if (text === "" || text.startsWith("${")) return text;
+  try {
+    return parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function put(root: unknown, path: Path, value: unknown, assignment: string): void {
+  let node = root;
+  for (const [depth, key] of path.entries()) {
+    if (!isMap(node)) {
+      throw usage(
+        `--set ${assignment}: ${path.slice(0, depth).join(".")} is no map`,
+        "name an existing variable, option or input",
+      );
+    }
+    // Steps, services and variables must exist: a new one would be a slip of the fingers. Options may be new.
+    if (depth <= 1 && !Object.hasOwn(node, key)) {
+      const what = path[0] === "variables" ? "variables" : `${path[0]}`;
+      const known = depth === 0 ? [] : Object.keys(node);
+      throw usage(
+        `--set ${assignment}: the pipeline has no ${depth === 0 ? what : `${what.slice(0, -1)} ${key}`}`,
+        suggestion(String(key), known, what),
+      );
+    }
+    if (depth === path.length - 1) {
+      node[key] = value;
+      return;
+    }
+    node[key] ??= {};
+    node = node[key];
+  }
+}
+
+function isMap(value: unknown): value is Record<string | number, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function usage(message: string, hint: string): DraftsmithError {
+  return new DraftsmithError("USAGE", message, { hint });
+}

@@ -1,0 +1,146 @@
+/** From a loaded pipeline to a plan: stages found, options checked, inputs typed, order known. Touches no data. */
+import { dirname, resolve } from "node:path";
+import type { Stage } from "../stages/stage.js";
+import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
+import { CycleError, topologicalOrder } from "./graph.js";
+import { planInputs } from "./inputs.js";
+import { issuesError, type LoadedPipeline } from "./load.js";
+import { parseOptions } from "./options.js";
+import type { Plan, PlanContext, PlannedStep, ServiceProperty, StageRegistry } from "./plan-types.js";
+import { findReferences, substitute } from "./references.js";
+import { makeResolver, serviceReferences } from "./resolve.js";
+import { placeholder, type ServiceRegistry } from "./services/index.js";
+import { planServices } from "./services/plan.js";
+import { suggestion } from "./suggest.js";
+import { Variables } from "./variables.js";
+
+export interface PlanRequest {
+  loaded: LoadedPipeline;
+  stages: StageRegistry;
+  services: ServiceRegistry;
+  workspace: string;
+}
+
+/** @throws DraftsmithError PIPELINE_INVALID with the place in the file. */
+export async function makePlan(request: PlanRequest): Promise<Plan> {
+  const { loaded, workspace } = request;
+  const { source, content } = loaded;
+  const refuse = refusal(source);
+  const stages = await loadStages(request);
+  const references = baseReferences(loaded, request.services);
+  const instances = expandSteps(
+    baseOrder(loaded, references),
+    content.steps,
+    (base) => references.get(base) ?? [],
+    source,
+  );
+  const variables = new Variables(content.variables ?? {}, refuse);
+  const early: PlanContext = { source, directory: dirname(loaded.file), workspace, variables, instances, services: [] };
+  const services = planServices(content.services ?? {}, request.services, early);
+  const context = { ...early, services };
+
+  const steps = Object.keys(content.steps).flatMap((base) =>
+    (instances.get(base) ?? []).map((instance) => planStep(instance, stages.get(base)!, loaded, context)),
+  );
+  await planInputs(steps, loaded, context);
+  const order = topologicalOrder(steps);
+  return {
+    name: content.name,
+    description: content.description,
+    file: loaded.file,
+    directory: context.directory,
+    source,
+    workspace: resolve(workspace),
+    variables: variables.all(),
+    steps: order.map((name) => steps.find((step) => step.name === name)!),
+    services,
+  };
+}
+
+async function loadStages({ loaded, stages }: PlanRequest): Promise<Map<string, Stage>> {
+  const found = new Map<string, Stage>();
+  for (const [base, { uses }] of Object.entries(loaded.content.steps)) {
+    if (!stages.names.includes(uses)) {
+      const hint = suggestion(uses, stages.names, "stages");
+      throw loaded.source.error({ message: `there is no stage ${uses}`, hint, path: ["steps", base, "uses"] });
+    }
+    found.set(base, await stages.load(uses));
+  }
+  return found;
+}
+
+/** What each step refers to, its services' references included, all checked to exist. */
+function baseReferences({ source, content }: LoadedPipeline, types: ServiceRegistry): Map<string, StepReference[]> {
+  const names = Object.keys(content.steps);
+  const refuse = refusal(source);
+  const services = serviceReferences(content, types, source);
+  return new Map(
+    Object.entries(content.steps).map(([base, entry]) => {
+      const used = findReferences(entry.with ?? {}, ["steps", base, "with"], refuse).flatMap(({ reference }) =>
+        reference.kind === "services" ? (services.get(reference.name) ?? []) : [],
+      );
+      const all = [...stepReferences(base, entry, source), ...used];
+      for (const { name, path, text } of all) {
+        if (names.includes(name)) continue;
+        const hint =
+          path[2] === "in" && !text.includes("$")
+            ? `${suggestion(name, names, "steps")} (a path needs a slash: ./${text})`
+            : suggestion(name, names, "steps");
+        throw source.error({ message: `there is no step ${name}`, path, within: text, hint });
+      }
+      return [base, all];
+    }),
+  );
+}
+
+function baseOrder({ source, content }: LoadedPipeline, references: Map<string, StepReference[]>): string[] {
+  const nodes = Object.keys(content.steps).map((name) => ({
+    name,
+    after: (references.get(name) ?? []).map((reference) => reference.name),
+  }));
+  try {
+    return topologicalOrder(nodes);
+  } catch (error) {
+    if (!(error instanceof CycleError)) throw error;
+    const [first = "", second] = error.cycle;
+    const guilty = references.get(first)?.find(({ name }) => name === second);
+    throw source.error({
+      message: error.message,
+      path: guilty?.path ?? ["steps", first],
+      hint: "a step can only read what an earlier one makes",
+      ...(guilty === undefined ? {} : { within: guilty.text }),
+    });
+  }
+}
+
+function planStep(instance: Instance, stage: Stage, loaded: LoadedPipeline, context: PlanContext): PlannedStep {
+  const { source, directory } = context;
+  const entry = loaded.content.steps[instance.base]!;
+  const path = ["steps", instance.base];
+  const used = new Set<string>();
+  const referenced = new Set<string>();
+  const resolveWith = (property: ServiceProperty): Record<string, unknown> => {
+    const resolver = makeResolver({ context, values: instance.values, property, used, referenced });
+    const value = substitute(entry.with ?? {}, [...path, "with"], resolver, refusal(source));
+    const result = parseOptions(stage, value, directory);
+    if ("issues" in result) throw issuesError(source, [...path, "with"], result.issues);
+    return result.options;
+  };
+  const options = resolveWith(placeholder);
+  const services = [...used];
+  const viaServices = context.services.filter(({ name }) => used.has(name)).flatMap(({ references }) => references);
+  return {
+    name: instance.name,
+    base: instance.base,
+    stage,
+    description: entry.description,
+    matrix: instance.values,
+    inputs: {},
+    options,
+    references: [...referenced],
+    after: [...new Set([...referenced, ...viaServices])],
+    services,
+    resolve: resolveWith,
+    path,
+  };
+}

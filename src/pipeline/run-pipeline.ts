@@ -1,0 +1,157 @@
+/** The whole of a run: load, plan, lock, execute, record. */
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { DraftsmithError, fromErrno, isDraftsmithError, isJsonObject } from "../base/index.js";
+import { type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
+import { HashCache } from "./content.js";
+import { execute, type StepResult } from "./execute.js";
+import { History } from "./history.js";
+import { findMissingFiles } from "./inspect.js";
+import { loadPipeline } from "./load.js";
+import { acquireLock } from "./lock.js";
+import { makePlan } from "./plan.js";
+import type { Plan, StageRegistry } from "./plan-types.js";
+import { type SelectionRequest, selectSteps } from "./select.js";
+import { SERVICE_TYPES, type ServiceRegistry, Supervisor } from "./services/index.js";
+import { allStages } from "./stage-registry.js";
+import { prepareWorkspace, workspacePaths } from "./workspace.js";
+
+export interface PlanOptions {
+  file: string;
+  /** Assignments such as `vars.model=../model`. */
+  set?: readonly string[];
+  /** Default: `runs/<name of the pipeline>` below `cwd`. */
+  workspace?: string | undefined;
+  cwd?: string;
+  stages?: StageRegistry;
+  services?: ServiceRegistry;
+}
+
+export interface RunOptions extends PlanOptions, SelectionRequest {
+  /** Work on the first rows only, in every step. */
+  limit?: number | undefined;
+  /** Read the outputs of cached steps again instead of trusting size and time. */
+  verify?: boolean;
+  events?: EventSink;
+  /** Stops the run: what is in flight is saved, services are stopped. */
+  signal?: AbortSignal;
+  /** Is given a function that kills what would take long to stop. */
+  onKillable?(kill: () => void): void;
+}
+
+export interface RunResult {
+  outcome: "done" | "failed" | "interrupted";
+  steps: StepResult[];
+  workspace: string;
+  /** The record of this run. */
+  directory: string;
+  /** What the first failed step threw. */
+  error?: unknown;
+}
+
+/** Loads a file and plans it, without running or contacting anything. */
+export async function planPipeline(options: PlanOptions): Promise<Plan> {
+  const cwd = options.cwd ?? process.cwd();
+  const loaded = await loadPipeline(options.file, options.set ?? [], cwd);
+  return makePlan({
+    loaded,
+    stages: options.stages ?? allStages,
+    services: options.services ?? SERVICE_TYPES,
+    workspace: resolve(cwd, options.workspace ?? join("runs", loaded.content.name)),
+  });
+}
+
+/**
+ * Runs a pipeline file. What a step does wrong is in the result; what keeps the run from starting is thrown.
+ * @throws DraftsmithError PIPELINE_INVALID, INPUT_MISSING, USAGE (another run in the workspace).
+ */
+export async function runPipeline(options: RunOptions): Promise<RunResult> {
+  const plan = await planPipeline(options);
+  const { workspace } = plan;
+  const selection = selectSteps(plan, options);
+  const missing = await findMissingFiles(
+    plan,
+    selection.steps.filter(({ name }) => !selection.asIs.has(name)),
+  );
+  if (missing[0] !== undefined) throw missing[0];
+
+  await mkdir(workspace, { recursive: true }).catch((error: unknown) => {
+    throw fromErrno(error, workspace);
+  });
+  const lock = await acquireLock(workspacePaths.lock(workspace));
+  try {
+    await prepareWorkspace(workspace);
+    return await recordedRun(plan, selection, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function recordedRun(
+  plan: Plan,
+  selection: ReturnType<typeof selectSteps>,
+  options: RunOptions,
+): Promise<RunResult> {
+  const { set = [], from, until, force = [], limit, verify = false } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const history = await History.start(plan, { set, from, until, force, limit, verify });
+  const events = tee(history.events, options.events ?? silentSink);
+  const supervisor = new Supervisor({ services: plan.services, logs: history.logs, events, signal });
+  options.onKillable?.(() => supervisor.killAll());
+  const cache = await HashCache.load(workspacePaths.hashes(plan.workspace));
+  const began = performance.now();
+  const started = new Date().toISOString();
+  events.emit({
+    type: "run-started",
+    pipeline: plan.name,
+    directory: history.directory,
+    steps: selection.steps.map(({ name }) => name),
+  });
+  let steps: StepResult[];
+  try {
+    const onManifest = history.manifest.bind(history);
+    steps = await execute({ plan, selection, supervisor, cache, limit, verify, events, signal, onManifest });
+  } finally {
+    await supervisor.stopExcept(new Set());
+  }
+  const failure = steps.find(({ state }) => state === "failed");
+  const interrupted = signal.aborted && steps.some(({ state }) => state === "failed" || state === "skipped");
+  const outcome = interrupted ? "interrupted" : failure === undefined ? "done" : "failed";
+  const seconds = (performance.now() - began) / 1000;
+  events.emit({ type: "run-finished", pipeline: plan.name, outcome, seconds, summary: steps.flatMap(summaryRows) });
+  await history.finish({ outcome, started, seconds, steps: steps.map(stepRecord) });
+  const result = { outcome, steps, workspace: plan.workspace, directory: history.directory } as const;
+  if (interrupted) return { ...result, error: interruption(failure?.error) };
+  return failure === undefined ? result : { ...result, error: failure.error };
+}
+
+function interruption(error: unknown): unknown {
+  if (isDraftsmithError(error) && error.code === "INTERRUPTED") return error;
+  return new DraftsmithError("INTERRUPTED", "the run was interrupted", {
+    hint: "the same command continues",
+    cause: error,
+  });
+}
+
+/** `facts.summary` of a step's manifest: rows that its stage wants in the closing table. */
+export function summaryRows({ name, manifest }: StepResult): SummaryRow[] {
+  const rows = manifest?.facts.summary;
+  if (!Array.isArray(rows)) return [];
+  return rows
+    .filter(isJsonObject)
+    .map(({ label, value }) => ({ label: `${name}: ${String(label)}`, value: String(value) }));
+}
+
+function stepRecord({ name, stage, state, seconds, output, manifest, error }: StepResult): object {
+  return {
+    name,
+    stage,
+    state,
+    seconds,
+    output,
+    ...(manifest === undefined ? {} : { digest: manifest.digest, counts: manifest.counts }),
+    ...(error === undefined
+      ? {}
+      : { error: isDraftsmithError(error) ? { code: error.code, message: error.message } : String(error) }),
+  };
+}

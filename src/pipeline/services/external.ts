@@ -1,0 +1,29 @@
+/** Servers that somebody else runs: only asked whether they are well. */
+import { z } from "zod";
+import { waitUntilHealthy } from "./health.js";
+import { defineService } from "./service.js";
+
+const optionsSchema = z
+  .strictObject({
+    url: z.url().optional().describe("address of the server, such as http://10.0.0.5:30000"),
+    urls: z.array(z.url()).min(1).optional().describe("addresses of several servers with the same model"),
+    identity: z
+      .string()
+      .optional()
+      .describe("what the servers serve, in your words: steps run again when it changes, not when an address does"),
+  })
+  .refine(({ url, urls }) => (url === undefined) !== (urls === undefined), "give either url or urls");
+
+export const external = defineService({
+  name: "external",
+  summary: "servers that somebody else runs; checked for health before the first step that uses them",
+  options: optionsSchema,
+  neutralOptions: ["url", "urls"],
+  properties: ["url", "urls"],
+  describe: ({ url, urls = [] }) => `would check the health of ${[...(url === undefined ? urls : [url])].join(", ")}`,
+  start: async ({ url, urls = [] }, { signal }) => {
+    const all = url === undefined ? urls : [url];
+    await Promise.all(all.map((each) => waitUntilHealthy({ url: each, signal })));
+    return { properties: { url: all[0]!, urls: all }, stop: async () => undefined };
+  },
+});

@@ -1,0 +1,3 @@
+export * from "./registry.js";
+export * from "./service.js";
+export * from "./supervisor.js";

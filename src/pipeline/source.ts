@@ -1,0 +1,169 @@
+/** A pipeline file as text: parsed, with the place of every key and value at hand for error messages. */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { DraftsmithError, type ErrorDetails } from "../base/index.js";
+
+/** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
+export type Path = readonly (string | number)[];
+
+export interface Range {
+  start: number;
+  end: number;
+}
+
+export interface Problem {
+  message: string;
+  hint?: string | undefined;
+  path: Path;
+  /** Point at the key instead of the value. */
+  atKey?: boolean;
+  /** Point at this text inside the value. */
+  within?: string;
+}
+
+const CONTEXT_LINES = 2;
+
+export class Source {
+  readonly file: string;
+  readonly text: string;
+  readonly value: unknown;
+  readonly #lines = new LineCounter();
+  readonly #root: Node | null;
+  /** Values that `--set` replaced: the file's text is not where they come from. */
+  readonly #overridden = new Map<string, string>();
+
+  /** @throws DraftsmithError PIPELINE_INVALID for text that is not one well-formed YAML document. */
+  constructor(file: string, text: string) {
+    this.file = file;
+    this.text = text;
+    const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: true });
+    const fault = document.errors[0] ?? document.warnings[0];
+    if (fault !== undefined) {
+      const [start, end] = fault.pos;
+      throw this.errorAt({ start, end }, yamlMessage(fault.code, fault.message), yamlHint(text, start));
+    }
+    this.#root = document.contents;
+    this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
+  }
+
+  noteOverride(path: Path, assignment: string): void {
+    this.#overridden.set(JSON.stringify(path), assignment);
+  }
+
+  /** An error that points at the place in the file, or at the `--set` that put the value there. */
+  error(problem: Problem): DraftsmithError {
+    const assignment = this.#assignmentOf(problem.path);
+    if (assignment !== undefined) {
+      return new DraftsmithError("PIPELINE_INVALID", problem.message, {
+        location: { field: `--set ${assignment}` },
+        ...(problem.hint === undefined ? {} : { hint: problem.hint }),
+      });
+    }
+    return this.errorAt(this.#range(problem), problem.message, problem.hint, problem.path);
+  }
+
+  errorAt(range: Range, message: string, hint?: string, path?: Path): DraftsmithError {
+    const { line, col } = this.#position(range.start);
+    const details: ErrorDetails = {
+      location: {
+        file: this.file,
+        line,
+        column: col,
+        ...(path === undefined || path.length === 0 ? {} : { field: path.join(".") }),
+      },
+      frame: this.#frame(range),
+      ...(hint === undefined ? {} : { hint }),
+    };
+    return new DraftsmithError("PIPELINE_INVALID", message, details);
+  }
+
+  #assignmentOf(path: Path): string | undefined {
+    for (let length = path.length; length > 0; length -= 1) {
+      const assignment = this.#overridden.get(JSON.stringify(path.slice(0, length)));
+      if (assignment !== undefined) return assignment;
+    }
+    return undefined;
+  }
+
+  /** The range of the deepest part of the path that the file has. */
+  #range(problem: Problem): Range {
+    let node: Node | null = this.#root;
+    let range: Range = { start: 0, end: 0 };
+    for (const [depth, key] of problem.path.entries()) {
+      const target: Node | null = isAlias(node) ? (this.#resolve(node) ?? null) : node;
+      const last = depth === problem.path.length - 1;
+      if (isMap(target)) {
+        const pair: Pair | undefined = target.items.find(
+          (item) => isScalar(item.key) && String(item.key.value) === String(key),
+        );
+        if (pair === undefined) break;
+        range = rangeOf(pair.key as Node) ?? range;
+        node = (pair.value as Node | null) ?? null;
+        const own = rangeOf(node);
+        if (own !== undefined && own.end > own.start && !(last && problem.atKey === true) && isScalarLike(node))
+          range = own;
+      } else if (isSeq(target) && typeof key === "number") {
+        node = (target.items[key] as Node | undefined) ?? null;
+        range = rangeOf(node) ?? range;
+      } else break;
+    }
+    if (problem.within === undefined) return range;
+    const at = this.text.slice(range.start, range.end).indexOf(problem.within);
+    return at < 0 ? range : { start: range.start + at, end: range.start + at + problem.within.length };
+  }
+
+  #resolve(node: Node): Node | undefined {
+    if (!isAlias(node)) return node;
+    let found: Node | undefined;
+    const search = (here: Node | null): void => {
+      if (here === null || found !== undefined) return;
+      if ("anchor" in here && here.anchor === node.source) found = here;
+      else if (isMap(here)) for (const item of here.items) search(item.value as Node | null);
+      else if (isSeq(here)) for (const item of here.items) search(item as Node | null);
+    };
+    search(this.#root);
+    return found;
+  }
+
+  #position(offset: number): { line: number; col: number } {
+    return this.#lines.linePos(Math.min(offset, this.text.length));
+  }
+
+  #frame(range: Range): string {
+    const rows = this.text.split("\n");
+    const { line, col } = this.#position(range.start);
+    const row = rows[line - 1] ?? "";
+    const width = Math.max(1, Math.min(range.end - range.start, row.length - col + 1));
+    const gutter = String(line).length;
+    const shown: string[] = [];
+    for (let number = Math.max(1, line - CONTEXT_LINES); number <= line; number += 1) {
+      shown.push(`${String(number).padStart(gutter)} | ${rows[number - 1] ?? ""}`.trimEnd());
+    }
+    shown.push(`${" ".repeat(gutter)} | ${" ".repeat(col - 1)}${"^".repeat(width)}`);
+    return shown.join("\n");
+  }
+}
+
+function rangeOf(node: Node | null | undefined): Range | undefined {
+  if (node?.range == null) return undefined;
+  return { start: node.range[0], end: node.range[1] };
+}
+
+function isScalarLike(node: Node | null): boolean {
+  return isScalar(node) || isSeq(node) || isAlias(node) || (isMap(node) && node.flow === true);
+}
+
+function yamlMessage(code: string, message: string): string {
+  if (code === "DUPLICATE_KEY") return "this key occurs twice in the same map";
+  if (code === "MULTIPLE_DOCS") return "a pipeline file holds one YAML document, this one holds several";
+  return `not valid YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+}
+
+/** `{model: ${vars.model}}` is the slip that YAML itself explains worst: `{` opens a map there. */
+function yamlHint(text: string, offset: number): string | undefined {
+  const start = text.lastIndexOf("\n", offset - 1) + 1;
+  const end = text.indexOf("\n", offset);
+  const row = text.slice(start, end < 0 ? undefined : end);
+  return /[{[,:]\s*[^"']*\$\{/.test(row) && /[{[]/.test(row.replace(/\$\{/g, ""))
+    ? 'inside { } and [ ] a reference needs quotes: "${vars.name}"'
+    : undefined;
+}

@@ -1,0 +1,120 @@
+/** Runs one stage and seals what it made: the part that a pipeline's step and a stage on its own have in common. */
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
+import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject } from "../base/index.js";
+import type { EventSink } from "../events/index.js";
+import type { InputArtifact, Stage } from "../stages/stage.js";
+import type { HashCache } from "./content.js";
+import type { Fingerprint } from "./fingerprint.js";
+
+export interface StepDirectories {
+  /** Where the sealed output goes. */
+  output: string;
+  /** On the same file system as `output`. */
+  work: string;
+  aside: string;
+  resume: string;
+  /** Keeps what a failed run had written. */
+  failed: string;
+}
+
+export interface StepJob {
+  name: string;
+  stage: Stage;
+  options: Record<string, unknown>;
+  inputs: Record<string, InputArtifact | undefined>;
+  fingerprint: Fingerprint;
+  why: string;
+  directories: StepDirectories;
+  limit: number | undefined;
+  events: EventSink;
+  signal: AbortSignal;
+  cache: HashCache;
+  /** Rejects when something that the step depends on dies: its run is then aborted and this error reported. */
+  guard?: Promise<never>;
+}
+
+/** @throws what the stage throws; DraftsmithError INTERRUPTED when the signal was aborted. Emits started and finished. */
+export async function runStepJob(job: StepJob): Promise<Manifest> {
+  const { name, stage, directories, events } = job;
+  const { output, work, aside, resume, failed } = directories;
+  const began = performance.now();
+  events.emit({ type: "step-started", step: name, stage: stage.name, why: job.why });
+  try {
+    await rm(work, { recursive: true, force: true });
+    await rm(failed, { recursive: true, force: true });
+    await mkdir(work, { recursive: true });
+    await mkdir(resume, { recursive: true });
+  } catch (error) {
+    throw fromErrno(error, dirname(work));
+  }
+  let manifest: Manifest;
+  try {
+    const draft = await runGuarded(job);
+    manifest = await sealDirectory({
+      directory: work,
+      kind: stage.output,
+      producer: { stage: stage.name, version: String(stage.codeVersion), options: producerOptions(job.fingerprint) },
+      inputs: inputDigests(job.inputs),
+      draft,
+      fingerprint: job.fingerprint as unknown as JsonObject,
+    });
+  } catch (error) {
+    await keepForALook(work, failed);
+    throw error;
+  }
+  await publishDirectory(work, output, aside);
+  await rm(resume, { recursive: true, force: true });
+  for (const { path, sha256 } of manifest.files) await job.cache.learn(join(output, path), sha256);
+  const seconds = (performance.now() - began) / 1000;
+  events.emit({ type: "step-finished", step: name, stage: stage.name, seconds, counts: manifest.counts, output });
+  return manifest;
+}
+
+async function runGuarded(job: StepJob) {
+  const { name, stage, options, inputs, directories, events, signal, limit } = job;
+  const death = new AbortController();
+  job.guard?.catch((error: unknown) => death.abort(error));
+  try {
+    return await stage.run(options, inputs, {
+      step: name,
+      events,
+      signal: AbortSignal.any([signal, death.signal]),
+      workDir: directories.work,
+      resumeDir: directories.resume,
+      limit,
+    });
+  } catch (error) {
+    if (signal.aborted) {
+      throw isDraftsmithError(error) && error.code === "INTERRUPTED"
+        ? error
+        : new DraftsmithError("INTERRUPTED", `${name} was stopped`, { cause: error });
+    }
+    if (death.signal.aborted) throw death.signal.reason;
+    throw error;
+  }
+}
+
+/** As the fingerprint has them: without addresses and paths, so that equal work gives equal manifests. */
+function producerOptions({ options, files }: Fingerprint): JsonObject {
+  return { ...options, ...files };
+}
+
+function inputDigests(inputs: StepJob["inputs"]): Manifest["inputs"] {
+  return Object.fromEntries(
+    Object.entries(inputs).flatMap(([name, input]) =>
+      input === undefined ? [] : [[name, { kind: input.manifest.kind, digest: input.manifest.digest }]],
+    ),
+  );
+}
+
+async function keepForALook(work: string, failed: string): Promise<void> {
+  try {
+    if ((await readdir(work)).length === 0) return;
+    await mkdir(dirname(failed), { recursive: true });
+    await rename(work, failed);
+  } catch {
+    // The step's own error matters; what cannot be kept is cleared by the next run.
+  }
+}
