@@ -2,7 +2,8 @@
  * The column types of our Arrow files, each with its Arrow type and its buffers in file order. No column has nulls, so
  * validity buffers are always empty; fields are still declared nullable, as pyarrow's own schemas are.
  */
-import { Binary, type Data, type DataType, Field, Int8, Int32, List, makeData, Utf8 } from "apache-arrow";
+/** Key of the schema metadata that holds our JSON. */
+export const METADATA_KEY = "draftsmith";
 
 export type ColumnKind = "int32" | "utf8" | "binary" | "list<int32>" | "list<int8>" | "list<utf8>";
 
@@ -19,14 +20,14 @@ export interface ColumnValue {
 export type Columns = Record<string, ColumnKind>;
 export type RowOf<C extends Columns> = { -readonly [K in keyof C]: ColumnValue[C[K]] };
 
-const item = (type: DataType) => new List(new Field("item", type, true));
-export const ARROW_TYPES: Record<ColumnKind, () => DataType> = {
-  int32: () => new Int32(),
-  utf8: () => new Utf8(),
-  binary: () => new Binary(),
-  "list<int32>": () => item(new Int32()),
-  "list<int8>": () => item(new Int8()),
-  "list<utf8>": () => item(new Utf8()),
+/** How Arrow spells the type of a column. */
+export const ARROW_TYPE_NAMES: Record<ColumnKind, string> = {
+  int32: "Int32",
+  utf8: "Utf8",
+  binary: "Binary",
+  "list<int32>": "List<Int32>",
+  "list<int8>": "List<Int8>",
+  "list<utf8>": "List<Utf8>",
 };
 
 /** Buffers of a column in the order of the IPC format; `validity` is always empty. */
@@ -49,115 +50,6 @@ export const ELEMENT_BYTES: Record<ColumnKind, number> = {
   "list<int8>": 1,
   "list<utf8>": 1,
 };
-
-type Elements = Int32Array | Int8Array | Uint8Array;
-
-/** A typed array that grows; its first `length` elements are in use. */
-class Growing<T extends Elements> {
-  #array: T;
-  readonly #make: (length: number) => T;
-  length = 0;
-
-  constructor(make: (length: number) => T) {
-    this.#make = make;
-    this.#array = make(1024);
-  }
-
-  push(values: ArrayLike<number>): void {
-    const needed = this.length + values.length;
-    if (needed > this.#array.length) {
-      const grown = this.#make(Math.max(needed, 2 * this.#array.length));
-      grown.set(this.#array.subarray(0, this.length));
-      this.#array = grown;
-    }
-    this.#array.set(values, this.length);
-    this.length = needed;
-  }
-
-  /** The elements in use, sharing memory: valid until the next push after `clear`. */
-  view(): T {
-    return this.#array.subarray(0, this.length) as T;
-  }
-
-  clear(): void {
-    this.length = 0;
-  }
-}
-
-/** Collects the values of one column for one record batch, in typed arrays (Arrow's Builders are 40 times slower). */
-export class ColumnBuilder {
-  readonly #kind: ColumnKind;
-  readonly #type: DataType;
-  readonly #data: Growing<Elements>;
-  readonly #offsets = new Growing((length) => new Int32Array(length));
-  readonly #innerOffsets = new Growing((length) => new Int32Array(length));
-  #rows = 0;
-
-  constructor(kind: ColumnKind, type: DataType) {
-    this.#kind = kind;
-    this.#type = type;
-    const make: Record<number, (length: number) => Elements> = {
-      4: (length) => new Int32Array(length),
-      1: kind === "list<int8>" ? (length) => new Int8Array(length) : (length) => new Uint8Array(length),
-    };
-    this.#data = new Growing(make[ELEMENT_BYTES[kind]]!);
-    this.clear();
-  }
-
-  push(value: ColumnValue[ColumnKind]): void {
-    this.#rows += 1;
-    if (typeof value === "number") {
-      this.#data.push([value]);
-      return;
-    }
-    if (Array.isArray(value)) {
-      for (const text of value) {
-        this.#data.push(Buffer.from(text));
-        this.#innerOffsets.push([this.#data.length]);
-      }
-      this.#offsets.push([this.#innerOffsets.length - 1]);
-      return;
-    }
-    this.#data.push(typeof value === "string" ? Buffer.from(value) : value);
-    this.#offsets.push([this.#data.length]);
-  }
-
-  get bytes(): number {
-    return this.#data.length * ELEMENT_BYTES[this.#kind];
-  }
-
-  /** The batch's column, sharing memory with the builder: write it out before `clear`. */
-  finish(): Data {
-    const { nullCount, length } = { nullCount: 0, length: this.#rows };
-    const data = this.#data.view();
-    if (this.#kind === "int32") return makeData({ type: new Int32(), length, nullCount, data: data as Int32Array });
-    const valueOffsets = this.#offsets.view();
-    if (this.#kind === "utf8") return makeData({ type: new Utf8(), length, nullCount, valueOffsets, data });
-    if (this.#kind === "binary") return makeData({ type: new Binary(), length, nullCount, valueOffsets, data });
-    const list = { type: this.#type as List, length, nullCount, valueOffsets };
-    return makeData({ ...list, child: this.#child(data) });
-  }
-
-  #child(data: Elements): Data {
-    if (this.#kind === "list<int32>") {
-      return makeData({ type: new Int32(), length: data.length, nullCount: 0, data: data as Int32Array });
-    }
-    if (this.#kind === "list<int8>") {
-      return makeData({ type: new Int8(), length: data.length, nullCount: 0, data: data as Int8Array });
-    }
-    const valueOffsets = this.#innerOffsets.view();
-    return makeData({ type: new Utf8(), length: valueOffsets.length - 1, nullCount: 0, valueOffsets, data });
-  }
-
-  clear(): void {
-    this.#rows = 0;
-    this.#data.clear();
-    for (const offsets of [this.#offsets, this.#innerOffsets]) {
-      offsets.clear();
-      offsets.push([0]);
-    }
-  }
-}
 
 /** The value of a row from its slice of the data buffer (and, for lists of text, where each text ends in it). */
 export function decodeValue(kind: ColumnKind, bytes: Uint8Array, inner: Int32Array): ColumnValue[ColumnKind] {

@@ -4,20 +4,20 @@
  */
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { type FileBlock, Footer } from "apache-arrow/ipc/metadata/file";
-import { Message, type RecordBatch as RecordBatchHeader } from "apache-arrow/ipc/metadata/message";
+import type { FileBlock, Footer } from "apache-arrow/ipc/metadata/file";
+import type { RecordBatch as RecordBatchHeader } from "apache-arrow/ipc/metadata/message";
 import { DraftsmithError, fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
 import {
-  ARROW_TYPES,
+  ARROW_TYPE_NAMES,
   BUFFER_ROLES,
   type BufferRole,
   type ColumnKind,
   type Columns,
   decodeValue,
   ELEMENT_BYTES,
+  METADATA_KEY,
   type RowOf,
 } from "./arrow-columns.js";
-import { METADATA_KEY } from "./arrow-writer.js";
 import { onDisk } from "./disk.js";
 
 /** Where a column's buffers of one batch lie in the file. */
@@ -179,8 +179,10 @@ async function readFooter(path: string, handle: FileHandle): Promise<Footer> {
   if (text(tail.subarray(4)) !== MAGIC) throw damaged(path, "its end is missing");
   const length = new DataView(tail.buffer).getInt32(0, true);
   if (length <= 0 || length > size - least) throw damaged(path, "the length of its footer is wrong");
+  const bytes = await readExactly(path, handle, size - 4 - MAGIC.length - length, length);
+  const { Footer } = await import("apache-arrow/ipc/metadata/file");
   try {
-    return Footer.decode(await readExactly(path, handle, size - 4 - MAGIC.length - length, length));
+    return Footer.decode(bytes);
   } catch (error) {
     throw damaged(path, `its footer cannot be read (${(error as Error).message})`);
   }
@@ -188,7 +190,7 @@ async function readFooter(path: string, handle: FileHandle): Promise<Footer> {
 
 function checkSchema(path: string, footer: Footer, columns: Columns): void {
   const found = footer.schema.fields.map((field) => `${field.name}: ${String(field.type)}`);
-  const wanted = Object.entries(columns).map(([name, kind]) => `${name}: ${String(ARROW_TYPES[kind]())}`);
+  const wanted = Object.entries(columns).map(([name, kind]) => `${name}: ${ARROW_TYPE_NAMES[kind]}`);
   if (found.join("; ") !== wanted.join("; ")) {
     throw damaged(path, `its columns are [${found.join("; ")}], not [${wanted.join("; ")}]`);
   }
@@ -214,6 +216,7 @@ async function readLayout<C extends Columns>(
   columns: C,
 ): Promise<BatchLayout<C>> {
   const metadata = await readExactly(path, handle, block.offset, block.metaDataLength);
+  const { Message } = await import("apache-arrow/ipc/metadata/message");
   let header: RecordBatchHeader;
   try {
     // Eight bytes of continuation mark and length come before the flatbuffer.

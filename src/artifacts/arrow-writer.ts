@@ -1,12 +1,8 @@
 /** Writes Arrow IPC files (the file format, uncompressed) row by row in constant memory; equal rows give equal bytes. */
 import { open } from "node:fs/promises";
-import { Field, makeData, RecordBatch, RecordBatchFileWriter, Schema, Struct } from "apache-arrow";
 import { canonicalJson, type JsonObject } from "../base/index.js";
-import { ARROW_TYPES, ColumnBuilder, type Columns, type RowOf } from "./arrow-columns.js";
+import type { Columns, RowOf } from "./arrow-columns.js";
 import { onDisk, writeFully } from "./disk.js";
-
-/** Key of the schema metadata that holds our JSON. */
-export const METADATA_KEY = "draftsmith";
 
 export interface ArrowWriter<Row> {
   /** Await it: a full batch is written before it resolves. */
@@ -23,27 +19,6 @@ export interface BatchLimits {
   batchBytes: number;
 }
 
-/** Hands the encoded pieces out instead of queueing them: the library's own streams have no back-pressure. */
-class CollectingWriter extends RecordBatchFileWriter {
-  #pieces: Uint8Array[] = [];
-
-  protected override _write(chunk: ArrayBufferView | ArrayBuffer): this {
-    if (!this._started) return this;
-    const bytes = ArrayBuffer.isView(chunk)
-      ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-      : new Uint8Array(chunk);
-    this.#pieces.push(bytes);
-    this._position += bytes.byteLength;
-    return this;
-  }
-
-  take(): Uint8Array[] {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    return pieces;
-  }
-}
-
 /**
  * @param metadata goes into the schema under "draftsmith", as canonical JSON
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
@@ -54,50 +29,31 @@ export async function openArrowWriter<C extends Columns>(
   metadata: JsonObject,
   limits: BatchLimits,
 ): Promise<ArrowWriter<RowOf<C>>> {
-  const names = Object.keys(columns);
-  const fields = names.map((name) => new Field(name, ARROW_TYPES[columns[name]!](), true));
-  const schema = new Schema(fields, new Map([[METADATA_KEY, canonicalJson(metadata)]]));
-  const builders = names.map((name, at) => new ColumnBuilder(columns[name]!, fields[at]!.type));
-  const writer = new CollectingWriter();
-  writer.reset(undefined, schema);
-
+  // Loading apache-arrow takes a tenth of a second: only those who write pay for it.
+  const { BatchEncoder } = await import("./arrow-encoder.js");
+  const encoder = new BatchEncoder(columns, canonicalJson(metadata));
   const handle = await onDisk(path, () => open(path, "w"));
   let rows = 0;
-  let batchRows = 0;
   let bytes = 0;
-
-  const drain = async () => {
-    for (const piece of writer.take()) {
+  const drain = async (pieces: Uint8Array[]) => {
+    for (const piece of pieces) {
       await onDisk(path, () => writeFully(handle, piece));
       bytes += piece.byteLength;
     }
   };
-  const flush = async () => {
-    if (batchRows === 0) return;
-    const children = builders.map((builder) => builder.finish());
-    writer.write(
-      new RecordBatch(schema, makeData({ type: new Struct(fields), length: batchRows, nullCount: 0, children })),
-    );
-    await drain();
-    for (const builder of builders) builder.clear();
-    batchRows = 0;
-  };
-
   return {
     async append(row) {
-      names.forEach((name, at) => {
-        builders[at]!.push(row[name]!);
-      });
+      encoder.push(row);
       rows += 1;
-      batchRows += 1;
-      const batchBytes = builders.reduce((sum, builder) => sum + builder.bytes, 0);
-      if (batchRows >= limits.batchRows || batchBytes >= limits.batchBytes) await flush();
+      if (encoder.rows >= limits.batchRows || encoder.bytes >= limits.batchBytes) {
+        await drain(encoder.encodeBatch());
+        encoder.clear();
+      }
     },
     async close() {
       try {
-        await flush();
-        writer.close();
-        await drain();
+        if (encoder.rows > 0) await drain(encoder.encodeBatch());
+        await drain(encoder.encodeEnd());
         await onDisk(path, () => handle.sync());
       } finally {
         await handle.close();

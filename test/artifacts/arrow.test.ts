@@ -17,7 +17,7 @@ import {
   openRowsWriter,
   readRowsFile,
   type TokenRow,
-} from "../../src/artifacts/arrow.js";
+} from "../../src/artifacts/index.js";
 import { sha256 } from "../../src/base/index.js";
 
 let directory: string;
