@@ -38,7 +38,9 @@ function* textsOf(message: Message): Generator<string> {
   for (const call of message.toolCalls ?? []) yield JSON.stringify(call);
 }
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** Whether every text is valid Unicode; half of a surrogate pair has no UTF-8 form and no ids. */
 export function isWellFormed(messages: readonly Message[]): boolean {
-  return messages.every((message) => [...textsOf(message)].every((text) => text.isWellFormed()));
+  return messages.every((message) => [...textsOf(message)].every((text) => !LONE_SURROGATE.test(text)));
 }

@@ -3,20 +3,20 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js"
 import type { Message } from "../dialogue/index.js";
 
 /**
- * Text-only content becomes a string where it is one part; images become `{"type": "image"}`. Tool answers of several
- * text parts are joined by a space, as the server does. Absent content is the empty string.
+ * The counterpart of what regenerate sends: content without images is one string, its text parts joined; with images it
+ * stays a list, in which an image is `{"type": "image"}`. Absent content is the empty string.
  */
 export function templateMessages(messages: readonly Message[]): JsonObject[] {
   return messages.map((message) => {
     const built: JsonObject = { role: message.role, content: templateContent(message) };
-    if (message.reasoning !== undefined) {
+    if (message.reasoning !== undefined && message.reasoning !== "") {
       // transformers >= 5.19 offers reasoning under both names.
       built.reasoning_content = message.reasoning;
       built.thinking = message.reasoning;
     }
-    if (message.toolCalls !== undefined) {
-      built.tool_calls = message.toolCalls.map((call) => ({
-        ...(call.id === undefined ? {} : { id: call.id }),
+    if (message.toolCalls !== undefined && message.toolCalls.length > 0) {
+      built.tool_calls = message.toolCalls.map((call, index) => ({
+        id: call.id ?? `call_${index}`,
         type: "function",
         function: { name: call.name, arguments: call.arguments },
       }));
@@ -26,12 +26,8 @@ export function templateMessages(messages: readonly Message[]): JsonObject[] {
   });
 }
 
-function templateContent(message: Message): JsonValue {
-  const { content, role } = message;
-  if (content.every((part) => part.type === "text")) {
-    if (content.length <= 1) return content[0]?.text ?? "";
-    if (role === "tool") return content.map((part) => part.text).join(" ");
-  }
+function templateContent({ content }: Message): JsonValue {
+  if (content.every((part) => part.type === "text")) return content.map((part) => part.text).join("");
   return content.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: "image" }));
 }
 
@@ -52,4 +48,11 @@ export function templateTools(tools: readonly JsonObject[] | undefined): JsonVal
     built.parameters ??= null;
     return { type: typeof tool.type === "string" ? tool.type : "function", function: built, defer_loading: null };
   });
+}
+
+/** The text of the system message that opens a dialogue, or null where there is none. */
+export function systemText(messages: readonly Message[]): string | null {
+  const first = messages[0];
+  if (first?.role !== "system") return null;
+  return first.content.map((part) => (part.type === "text" ? part.text : "")).join("");
 }

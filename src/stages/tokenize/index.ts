@@ -1,1 +1,24 @@
-export { stage } from "./stage.js";
+/** From generations (or fixed dialogues) to training rows. */
+import { defineStage } from "../stage.js";
+import { type TokenizeOptions, tokenizeOptions } from "./options.js";
+import { run, type TokenizeInputs } from "./run.js";
+
+export { type TokenizeOptions, tokenizeOptions } from "./options.js";
+
+export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
+  name: "tokenize",
+  summary: "Turn generations into training rows: ids, loss mask, token types, image grids, all checked.",
+  options: tokenizeOptions,
+  inputs: {
+    generations: {
+      kind: "generations",
+      optional: true,
+      description: "what the target said, with its ids (source ids)",
+    },
+    dialogues: { kind: "dialogues", optional: true, description: "dialogues as they are (source fixed)" },
+  },
+  output: "rows",
+  codeVersion: 1,
+  fileOptions: ["model"],
+  run,
+});

@@ -1,0 +1,86 @@
+/** From a dialogue's turns to its rows: length policy, joining, masks. */
+import type { TokenRow } from "../../artifacts/index.js";
+import type { ModelDirectory } from "../../model/index.js";
+import {
+  fitTurn,
+  joinTurns,
+  lossMask,
+  type Row,
+  supervisedTokens,
+  type Turn,
+  TYPE_IMAGE,
+  tokenTypes,
+} from "../../tokens/index.js";
+import type { Candidates, Rejection } from "./candidates.js";
+import type { TokenizeOptions } from "./options.js";
+
+export interface Assembled {
+  rows: TokenRow[];
+  rejections: Rejection[];
+  /** Answers that were cut to fit. */
+  cut: number;
+}
+
+export function assembleRows(
+  candidates: Candidates,
+  model: ModelDirectory,
+  options: Pick<TokenizeOptions, "maxLength" | "overLength" | "minSupervisedTokens">,
+): Assembled {
+  const rejections = [...candidates.rejections];
+  const fitting: Turn[] = [];
+  let cut = 0;
+  for (const turn of candidates.turns) {
+    const fitted = fitTurn(turn, options.maxLength, options.overLength);
+    if (fitted === null) {
+      const length = turn.prompt.length + turn.response.length;
+      rejections.push({
+        turn: turn.turn,
+        reason: "over-length",
+        message: `${length} ids, maxLength is ${options.maxLength}`,
+      });
+      continue;
+    }
+    if (fitted.cut) cut += 1;
+    fitting.push(fitted.turn);
+  }
+  const rows: TokenRow[] = [];
+  for (const row of joinTurns(fitting)) {
+    const supervised = supervisedTokens(row.spans);
+    if (supervised < options.minSupervisedTokens || !hasAdjacentPair(row)) {
+      for (const turn of row.turns) {
+        rejections.push({ turn, reason: "few-supervised-tokens", message: `the row supervises ${supervised} ids` });
+      }
+      continue;
+    }
+    rows.push(tokenRow(row, rows.length, candidates, model));
+  }
+  rejections.sort((a, b) => (a.turn ?? -1) - (b.turn ?? -1));
+  return { rows, rejections, cut };
+}
+
+/** An anchor and the id after it must both be supervised; spans never touch, so one must hold both. */
+function hasAdjacentPair({ spans }: Row): boolean {
+  for (let i = 0; i < spans.length; i += 2) if (spans[i + 1]! - spans[i]! >= 2) return true;
+  return false;
+}
+
+function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelDirectory): TokenRow {
+  return {
+    inputIds: row.ids,
+    lossMask: lossMask(row.ids.length, row.spans),
+    mmTokenTypeIds: tokenTypes(row.ids, model.specialIds),
+    imageHashes: [...row.imageHashes],
+    imageGridThw: Int32Array.from(row.imageHashes.flatMap((hash) => [...candidates.grids.get(hash)!])),
+    dialogueId: candidates.id,
+    row: index,
+    turns: Int32Array.from(row.turns),
+    responseSpans: Int32Array.from(row.spans),
+    tags: candidates.tags,
+  };
+}
+
+export function imageTokens(row: TokenRow): number {
+  let count = 0;
+  for (const type of row.mmTokenTypeIds) if (type === TYPE_IMAGE) count += 1;
+  return count;
+}

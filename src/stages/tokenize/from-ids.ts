@@ -1,0 +1,98 @@
+/** Turns of a generation: the server's own ids, checked against the image sizes and the model. */
+import { type Generation, type Message, turnIds } from "../../dialogue/index.js";
+import type { ModelDirectory } from "../../model/index.js";
+import {
+  findSpoof,
+  gridTokens,
+  imageGrid,
+  imageRunProblem,
+  imagesOf,
+  isWellFormed,
+  systemText,
+  turnProblem,
+} from "../../tokens/index.js";
+import type { Candidates, Rejection } from "./candidates.js";
+import type { TokenizeOptions } from "./options.js";
+
+/** @param spoof - finds special tokens in text; null where they are kept */
+export function turnsFromIds(
+  generation: Generation,
+  model: ModelDirectory,
+  options: Pick<TokenizeOptions, "cutAnswers">,
+  spoof: RegExp | null,
+): Candidates {
+  const { messages } = generation;
+  const candidates: Candidates = {
+    id: generation.id,
+    tags: generation.tags ?? {},
+    read: generation.turns.length,
+    turns: [],
+    grids: gridsOf(messages, model),
+    rejections: [],
+    systemPrompt: systemText(messages),
+  };
+  const whole = dialogueProblem(messages, spoof);
+  if (whole !== null) return { ...candidates, rejections: [whole] };
+  const ids = turnIds(generation.turns);
+  for (const [turn, stored] of generation.turns.entries()) {
+    const { prompt, response } = ids[turn]!;
+    const reject = (reason: string, message: string): void => {
+      candidates.rejections.push({ turn, reason, message });
+    };
+    if (stored.finish.type === "length" && options.cutAnswers === "drop") {
+      reject("cut-answer", "the server cut the answer at its token limit");
+      continue;
+    }
+    const hashes = imagesOf(messages.slice(0, stored.message)).map((image) => image.hash);
+    if (hashes.join() !== stored.imageHashes.join()) {
+      reject(
+        "image-order",
+        `the turn names ${stored.imageHashes.length} images, its messages hold ${hashes.length}, or others`,
+      );
+      continue;
+    }
+    const unsized = hashes.find((hash) => !candidates.grids.has(hash));
+    if (unsized !== undefined) {
+      reject("aspect-ratio", `image ${unsized} is too long and thin for the processor`);
+      continue;
+    }
+    const problem = turnProblem({ prompt, response }, stored.finish, model);
+    if (problem !== null) {
+      reject(problem.reason, `${problem.message} (at id ${problem.at})`);
+      continue;
+    }
+    const counts = hashes.map((hash) => gridTokens(candidates.grids.get(hash)!, model.processor.mergeSize));
+    const runs = imageRunProblem(prompt, model.specialIds, counts);
+    if (runs !== null) {
+      reject("image-run", `${runs.message} (at id ${runs.at})`);
+      continue;
+    }
+    candidates.turns.push({ turn, prompt, response, imageHashes: hashes });
+  }
+  return candidates;
+}
+
+/** What makes a dialogue unusable before any turn is looked at. Answers are the target's own and not searched. */
+export function dialogueProblem(
+  messages: readonly Message[],
+  spoof: RegExp | null,
+  answersToo = false,
+): Rejection | null {
+  if (!isWellFormed(messages)) {
+    return { turn: null, reason: "invalid-unicode", message: "a text holds half of a surrogate pair" };
+  }
+  const searched = answersToo ? messages : messages.filter((message) => message.role !== "assistant");
+  const found = findSpoof(searched, spoof);
+  if (found === null) return null;
+  return { turn: null, reason: "special-token-text", message: `a text spells out the special token ${found.token}` };
+}
+
+/** Grids of all images by hash; images that the processor refuses are left out. */
+export function gridsOf(messages: readonly Message[], model: ModelDirectory): Candidates["grids"] {
+  const grids: Candidates["grids"] = new Map();
+  for (const image of imagesOf(messages)) {
+    const grid = imageGrid(image, model.processor);
+    if (grid !== null) grids.set(image.hash, grid);
+  }
+  return grids;
+}

@@ -1,0 +1,41 @@
+/** Options of `tokenize`. */
+import { z } from "zod";
+
+export const tokenizeOptions = z.strictObject({
+  model: z.string().min(1).describe("directory of the target: config, tokenizer, chat template, processor settings"),
+  source: z
+    .enum(["ids", "fixed"])
+    .default("ids")
+    .describe("ids: rows hold the ids that the server returned; fixed: dialogues are rendered and tokenized here"),
+  maxLength: z.number().int().min(2).default(4096).describe("ids of a row at most, image tokens included"),
+  overLength: z
+    .enum(["drop", "truncate"])
+    .default("drop")
+    .describe("a turn beyond maxLength: drop it, or cut its answer at the end (prompts are never cut)"),
+  minSupervisedTokens: z
+    .number()
+    .int()
+    .min(2)
+    .default(2)
+    .describe("rows that supervise fewer ids are dropped; a draft needs two that follow each other"),
+  cutAnswers: z
+    .enum(["keep", "drop"])
+    .default("keep")
+    .describe("answers that the server cut at its token limit, without a stop token"),
+  specialText: z
+    .enum(["refuse", "keep"])
+    .default("refuse")
+    .describe(
+      "dialogues whose text spells out a special token such as <|im_start|>, which servers take for a real one",
+    ),
+  thinking: z
+    .enum(["on", "off", "default"])
+    .default("default")
+    .describe("source fixed: sets the template argument enable_thinking; default leaves it to the template"),
+  chatTemplateKwargs: z
+    .record(z.string(), z.json())
+    .default({})
+    .describe("source fixed: further arguments of the chat template"),
+  rowsPerFile: z.number().int().min(1).default(50_000).describe("rows in one Arrow file at most"),
+});
+export type TokenizeOptions = z.infer<typeof tokenizeOptions>;

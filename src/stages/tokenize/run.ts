@@ -1,0 +1,184 @@
+/** The stage: read, turn into rows, write, count. */
+import { join } from "node:path";
+import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
+import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
+import { type ModelDirectory, openModel } from "../../model/index.js";
+import { createRenderer, spoofPattern } from "../../tokens/index.js";
+import type { InputArtifact, StageContext } from "../stage.js";
+import { assembleRows, imageTokens } from "./assemble.js";
+import type { Candidates } from "./candidates.js";
+import { turnsFromDialogue } from "./from-dialogue.js";
+import { turnsFromIds } from "./from-ids.js";
+import type { TokenizeOptions } from "./options.js";
+import { readDialogues, readGenerations } from "./read.js";
+import { RowFiles } from "./row-files.js";
+import { Tally } from "./tally.js";
+
+export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact | undefined>;
+
+/** Dialogues that are rendered at once: enough to keep the tokenizer's threads busy. */
+const BATCH = 16;
+
+export async function run(
+  options: TokenizeOptions,
+  inputs: TokenizeInputs,
+  context: StageContext,
+): Promise<ManifestDraft> {
+  const { events, step, signal, workDir } = context;
+  const input = inputOf(options, inputs);
+  const model = await openModel(options.model);
+  for (const note of model.notes) events.emit({ type: "log", level: "info", step, message: `model: ${note}` });
+  const facts = factsOf(options, model, input);
+  const files = new RowFiles(workDir, facts, options.rowsPerFile);
+  const rejected = await openJsonlWriter(join(workDir, "rejected.jsonl"));
+  const tally = new Tally();
+  const prompts = new Map<string, number>();
+  try {
+    for await (const candidates of candidatesOf(options, input, model, context)) {
+      if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
+      const key = JSON.stringify(candidates.systemPrompt);
+      prompts.set(key, (prompts.get(key) ?? 0) + 1);
+      const { rows, rejections, cut } = assembleRows(candidates, model, options);
+      tally.dialogues += 1;
+      tally.read += candidates.read;
+      tally.cut += cut;
+      for (const { turn, reason, message } of rejections) {
+        tally.reject(reason, turn === null ? candidates.read : 1);
+        await rejected.write({ id: candidates.id, turn, status: "rejected", reason, message });
+      }
+      for (const row of rows) {
+        tally.rows += 1;
+        tally.kept += row.turns.length;
+        tally.tokens += row.inputIds.length;
+        tally.longestRow = Math.max(tally.longestRow, row.inputIds.length);
+        for (const set of row.lossMask) tally.supervisedTokens += set;
+        tally.imageTokens += imageTokens(row);
+        tally.images += row.imageHashes.length;
+        await files.append(row);
+      }
+      const total = totalOf(input, context.limit);
+      events.emit({
+        type: "step-progress",
+        step,
+        done: tally.dialogues,
+        ...(total === undefined ? {} : { total }),
+        unit: "dialogues",
+        failures: tally.rejected,
+      });
+    }
+    await files.close();
+    await rejected.close();
+  } catch (error) {
+    await files.discard();
+    await rejected.discard();
+    throw error;
+  }
+  if (tally.rows === 0) {
+    const reasons = Object.entries(tally.rejected).map(([reason, count]) => `${reason} ${count}`);
+    throw new DraftsmithError(
+      "DATA_EMPTY",
+      `no row is left of ${tally.read} turns: ${reasons.join(", ") || "there were none"}`,
+    );
+  }
+  return {
+    counts: tally.counts(),
+    facts: { ...facts, systemPrompts: promptFacts(prompts), summary: summaryOf(tally) },
+  };
+}
+
+function inputOf(options: TokenizeOptions, inputs: TokenizeInputs): InputArtifact {
+  const name = options.source === "ids" ? "generations" : "dialogues";
+  const other = options.source === "ids" ? "dialogues" : "generations";
+  const input = inputs[name];
+  if (input !== undefined) return input;
+  throw new DraftsmithError(
+    "INPUT_MISSING",
+    `tokenize with source ${options.source} reads ${name}, which is not given`,
+    {
+      ...(inputs[other] === undefined
+        ? {}
+        : { hint: `give ${name}, or set source to ${options.source === "ids" ? "fixed" : "ids"}` }),
+      location: { field: name },
+    },
+  );
+}
+
+async function* candidatesOf(
+  options: TokenizeOptions,
+  input: InputArtifact,
+  model: ModelDirectory,
+  { limit }: StageContext,
+): AsyncGenerator<Candidates> {
+  const spoof = options.specialText === "refuse" ? spoofPattern(model.tokenizer.addedTokens) : null;
+  if (options.source === "ids") {
+    for await (const generation of readGenerations(input.path, limit)) {
+      yield turnsFromIds(generation, model, options, spoof);
+    }
+    return;
+  }
+  const renderer = createRenderer(model, templateKwargs(options));
+  let batch: Promise<Candidates>[] = [];
+  for await (const dialogue of readDialogues(input.path, limit)) {
+    batch.push(turnsFromDialogue(dialogue, renderer, model, spoof));
+    if (batch.length < BATCH) continue;
+    yield* await Promise.all(batch);
+    batch = [];
+  }
+  yield* await Promise.all(batch);
+}
+
+function templateKwargs({ thinking, chatTemplateKwargs }: TokenizeOptions): JsonObject {
+  return {
+    ...chatTemplateKwargs,
+    ...(thinking === "default" ? {} : { enable_thinking: thinking === "on" }),
+  } as JsonObject;
+}
+
+/** What rows carry in their schema, and the manifest in its facts. */
+function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputArtifact): JsonObject {
+  const { facts } = input.manifest;
+  return {
+    schemaVersion: 1,
+    source: options.source,
+    model: { ...model.fingerprints },
+    modelType: model.config.modelType,
+    vocabSize: model.config.vocabSize,
+    imageTokenId: model.specialIds.imagePad,
+    videoTokenId: model.specialIds.videoPad,
+    maskTokenId: model.maskTokenId,
+    stopIds: model.specialIds.stop,
+    mergeSize: model.processor.mergeSize,
+    maxLength: options.maxLength,
+    /** Rows are neither padded nor packed: there is no attention mask. */
+    maskless: true,
+    chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateKwargs(options),
+    systemPrompt: facts.systemPrompt ?? null,
+  };
+}
+
+/** The system prompts that occur, most frequent first; texts only while they are few. */
+function promptFacts(prompts: ReadonlyMap<string, number>): JsonObject {
+  const sorted = [...prompts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  return {
+    distinct: sorted.length,
+    most: sorted.slice(0, 3).map(([key, dialogues]) => {
+      const text = JSON.parse(key) as string | null;
+      return { text, sha256: text === null ? null : sha256(text), dialogues };
+    }),
+  };
+}
+
+function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
+  const { kept } = input.manifest.counts;
+  return kept === undefined ? limit : Math.min(kept, limit ?? Number.POSITIVE_INFINITY);
+}
+
+function summaryOf(tally: Tally): JsonObject[] {
+  const reasons = Object.entries(tally.rejected).map(([reason, count]) => `${reason} ${count}`);
+  const dropped = tally.read - tally.kept;
+  return [
+    { label: "turns kept in rows", value: `${tally.kept} of ${tally.read}, in ${tally.rows} rows` },
+    { label: "turns dropped", value: dropped === 0 ? "0" : `${dropped} (${reasons.join(", ")})` },
+    { label: "tokens / supervised", value: `${tally.tokens} / ${tally.supervisedTokens}` },
+  ];
+}
