@@ -64,6 +64,7 @@ export class ServerClient {
       weightVersion: about && stringAt(about, "weight_version"),
       contextLength: numberAt(first, "max_model_len"),
       engineVersion: version,
+      understandsImages: about?.has_image_understanding !== false,
       settings: isVllm || settings === undefined ? undefined : keepSettings({ ...about, ...settings }),
     };
   }

@@ -13,6 +13,8 @@ export interface ServerIdentity {
   /** Tokens of prompt and answer together. */
   contextLength: number | undefined;
   engineVersion: string | undefined;
+  /** False for text-only targets. */
+  understandsImages: boolean;
   /** The settings named in KEPT_SETTINGS; undefined where the server does not tell (vLLM outside its dev mode). */
   settings: JsonObject | undefined;
 }
@@ -100,6 +102,7 @@ export function identityDifferences(one: ServerIdentity, other: ServerIdentity):
   compare("model type", one.modelType, other.modelType);
   compare("architectures", one.architectures, other.architectures);
   compare("weight version", one.weightVersion, other.weightVersion);
+  compare("image understanding", one.understandsImages, other.understandsImages);
   compare("context length", one.contextLength, other.contextLength);
   for (const name of KEPT_SETTINGS) {
     if (!MAY_DIFFER.has(name)) compare(name, one.settings?.[name], other.settings?.[name]);

@@ -35,7 +35,7 @@ export interface Reply {
   retryAfterMs: number | undefined;
 }
 
-export const DEFAULT_MAX_RESPONSE_BYTES = 64 << 20;
+export const DEFAULT_MAX_RESPONSE_BYTES = 32 << 20;
 /** SGLang's HTTP server closes idle sockets after 5 s; ours must be gone before. */
 const KEEP_ALIVE_MS = 3000;
 

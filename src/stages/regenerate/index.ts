@@ -1,1 +1,16 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
+import { NEUTRAL_OPTIONS, regenerateOptions } from "./options.js";
+import { run } from "./run.js";
+
+export const stage = defineStage({
+  name: "regenerate",
+  summary: "Asks the target every assistant turn again and keeps its answers with their exact token ids.",
+  options: regenerateOptions,
+  inputs: { dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" } },
+  output: "generations",
+  codeVersion: 1,
+  neutralOptions: NEUTRAL_OPTIONS,
+  estimate,
+  run,
+});

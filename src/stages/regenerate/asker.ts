@@ -1,0 +1,84 @@
+/** Asks one question until there is a verdict that lasts, moving between servers. */
+import { DraftsmithError } from "../../base/index.js";
+import {
+  type AskRules,
+  ask,
+  backoffMs,
+  DEFAULT_LOOP_RULES,
+  type LoopRules,
+  type Outcome,
+  pause,
+  type Question,
+} from "../../sglang/index.js";
+import { type Fleet, type Seat, Stopped } from "./fleet.js";
+import type { Member } from "./member.js";
+import type { RegenerateOptions } from "./options.js";
+import type { Tally } from "./tally.js";
+
+/** Storms pass: being told to wait is forgiven this many times as often as a fault. */
+const BUSY_PATIENCE = 4;
+
+export class Asker {
+  private readonly loops: LoopRules | undefined;
+
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly options: RegenerateOptions,
+    private readonly tally: Tally,
+    private readonly stopping: AbortSignal,
+  ) {
+    const { policy, minTokens, minRepeats } = options.loops;
+    this.loops = policy === "keep" ? undefined : { ...DEFAULT_LOOP_RULES, minTokens, minRepeats };
+  }
+
+  /**
+   * @returns the last outcome; a transient one when all attempts are used up
+   * @throws Stopped - the run is ending. @throws DraftsmithError - the servers are gone or no longer what they were
+   */
+  async ask(seat: Seat, question: Question): Promise<Outcome> {
+    let spent = 0;
+    let member = seat.member ?? (await this.fleet.move(seat));
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.stopping.aborted) throw new Stopped("the run is ending");
+      const outcome = await this.once(member, question);
+      const { verdict } = outcome;
+      this.fleet.report(member, verdict);
+      if (verdict.kind !== "transient") {
+        this.checkWeights(member, outcome);
+        this.tally.answered(outcome);
+        return outcome;
+      }
+      this.tally.retried(verdict.reason);
+      const isBusy = verdict.reason === "server-busy" || verdict.reason === "rate-limited";
+      spent += isBusy ? 1 / BUSY_PATIENCE : 1;
+      if (spent > this.options.retries) return outcome;
+      if (this.stopping.aborted) throw new Stopped("the run is ending");
+      const before = member;
+      member = await this.fleet.move(seat);
+      // Another server may be asked at once, but only once: when all of them are ill, hurrying makes it worse.
+      if (member === before || attempt > 1) await pause(backoffMs(attempt, verdict.retryAfterMs), this.stopping);
+    }
+  }
+
+  private async once(member: Member, question: Question): Promise<Outcome> {
+    const rules: AskRules = { special: member.probe?.special, loops: this.loops };
+    this.tally.inFlight += 1;
+    try {
+      return await ask(member.client, question, member.idSource, rules, this.options.requestTimeoutSeconds * 1000);
+    } finally {
+      this.tally.inFlight -= 1;
+    }
+  }
+
+  /** Weights that change under way would mix two models in one artifact. */
+  private checkWeights(member: Member, outcome: Outcome): void {
+    const now = outcome.answer?.weightVersion;
+    const before = this.fleet.reference.identity.weightVersion;
+    if (now === undefined || before === undefined || now === before) return;
+    throw new DraftsmithError(
+      "SERVER_REFUSED",
+      `${member.name}: its weights changed during the run: version ${before} before, ${now} now`,
+      { hint: "serve one version of the weights until the run is done; finished answers are kept" },
+    );
+  }
+}

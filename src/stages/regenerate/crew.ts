@@ -1,0 +1,149 @@
+/** Keeps every seat of the fleet busy with one dialogue each, and puts each dialogue's end into the ledger. */
+import { DraftsmithError } from "../../base/index.js";
+import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
+import { Asker } from "./asker.js";
+import { type ConversationEnd, converse } from "./conversation.js";
+import { type Fleet, type Seat, Stopped } from "./fleet.js";
+import type { ImageStore } from "./image-store.js";
+import type { Ledger } from "./ledger.js";
+import type { RegenerateOptions } from "./options.js";
+import { questionOf } from "./request.js";
+import type { Tally } from "./tally.js";
+
+export interface CrewParts {
+  options: RegenerateOptions;
+  fleet: Fleet;
+  ledger: Ledger;
+  images: ImageStore;
+  tally: Tally;
+  /** Of all dialogues, if it is known; the early stop on failures needs it. */
+  total: number | undefined;
+  /** Ctrl-C. */
+  signal: AbortSignal;
+}
+
+/** Beyond what the share allows: a handful of failures at the start of a long run is no verdict on all of it. */
+const FAILURES_BEFORE_STOP = 20;
+const MAX_WAITING_ENDS = 1024;
+
+export class Crew {
+  /** Aborts for Ctrl-C and for fatal errors alike: no new questions, those in flight are waited for. */
+  private readonly stopping = new AbortController();
+  private fatal: unknown;
+  private failed = 0;
+  private readonly tasks = new Set<Promise<void>>();
+  private readonly asker: Asker;
+
+  constructor(private readonly parts: CrewParts) {
+    this.asker = new Asker(parts.fleet, parts.options, parts.tally, this.stopping.signal);
+  }
+
+  /** Dialogues that failed for want of an answer in this run. */
+  get failures(): number {
+    return this.failed;
+  }
+
+  /**
+   * Answers all dialogues that have no end yet.
+   *
+   * @throws DraftsmithError INTERRUPTED, or the first error that ended the run; the ledger holds what was finished
+   */
+  async run(dialogues: AsyncIterable<Dialogue>): Promise<void> {
+    const { signal, fleet } = this.parts;
+    const onAbort = (): void => this.stop();
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      for await (const dialogue of dialogues) {
+        if (this.stopping.signal.aborted) break;
+        const digest = dialogueDigest(dialogue);
+        if (this.isFinished(dialogue, digest)) continue;
+        const seat = await fleet.acquire();
+        // Ends wait for the disk without a seat; a slow disk must not let them pile up.
+        if (this.tasks.size > 2 * fleet.capacity + MAX_WAITING_ENDS) await Promise.race(this.tasks);
+        this.track(this.handle(dialogue, digest, seat));
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      await Promise.all(this.tasks);
+      signal.removeEventListener("abort", onAbort);
+    }
+    if (this.fatal !== undefined) throw this.fatal;
+    if (signal.aborted) {
+      throw new DraftsmithError("INTERRUPTED", "stopped before all dialogues were answered", {
+        hint: "run the same command again; it goes on where it stopped",
+      });
+    }
+  }
+
+  private isFinished(dialogue: Dialogue, digest: string): boolean {
+    const { ledger, options, tally } = this.parts;
+    const known = ledger.claim(digest);
+    if (known === "duplicate") {
+      throw new DraftsmithError("ARTIFACT_INVALID", "two dialogues have the same id and content", {
+        location: { id: dialogue.id },
+        hint: "run the import again; it numbers duplicates",
+      });
+    }
+    if (known === "open" || (known === "failed" && options.retryFailed)) return false;
+    tally.skipped();
+    return true;
+  }
+
+  private async handle(dialogue: Dialogue, digest: string, seat: Seat): Promise<void> {
+    const { ledger, options, images, tally } = this.parts;
+    let end: ConversationEnd;
+    try {
+      const earlier = await ledger.turnsOf(digest);
+      end = await converse(dialogue, digest, earlier, {
+        options,
+        ask: async (messages) => this.asker.ask(seat, await questionOf(messages, dialogue, options, images)),
+        keep: (index, record) => this.track(ledger.addTurn(digest, index, record)),
+      });
+    } finally {
+      this.parts.fleet.release(seat);
+    }
+    // The seat is free for the next dialogue while this one's end goes to disk.
+    await ledger.addEnd(digest, end.status, end.row);
+    tally.ended(end);
+    if (end.status === "failed") this.countFailure();
+  }
+
+  private countFailure(): void {
+    this.failed += 1;
+    const { total, options } = this.parts;
+    if (total === undefined || this.failed <= total * options.maxFailedShare + FAILURES_BEFORE_STOP) return;
+    this.fail(tooManyFailures(this.failed, total, options));
+  }
+
+  private track(task: Promise<void>): void {
+    const tracked = task
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.tasks.delete(tracked);
+      });
+    this.tasks.add(tracked);
+  }
+
+  private fail(error: unknown): void {
+    // Stopped is what others get when the run is already ending.
+    if (!(error instanceof Stopped)) this.fatal ??= error;
+    this.stop();
+  }
+
+  private stop(): void {
+    this.stopping.abort();
+    this.parts.fleet.stop(new Stopped("the run is ending"));
+  }
+}
+
+export function tooManyFailures(failed: number, total: number, options: RegenerateOptions): DraftsmithError {
+  return new DraftsmithError(
+    "TOO_MANY_FAILURES",
+    `${failed} of ${total} dialogues got no answer; maxFailedShare allows ${options.maxFailedShare}`,
+    {
+      hint: "look at the servers and run the same command again: only failed dialogues are asked, or raise maxFailedShare",
+    },
+  );
+}

@@ -1,0 +1,53 @@
+/** Reads the pictures of a dialogues artifact as base64, keeping the last ones: each turn sends its history again. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DraftsmithError, fromErrno } from "../../base/index.js";
+import type { EncodedImage } from "../../sglang/index.js";
+
+const DEFAULT_CACHE_BYTES = 64 << 20;
+
+export class ImageStore {
+  /** Insertion order is age: a hit moves to the end. */
+  private readonly cache = new Map<string, EncodedImage>();
+  private cachedBytes = 0;
+
+  /** @param root - the artifact's directory */
+  constructor(
+    private readonly root: string,
+    private readonly cacheBytes = DEFAULT_CACHE_BYTES,
+  ) {}
+
+  /** @throws DraftsmithError ARTIFACT_INVALID - the artifact lacks a picture that a dialogue names. */
+  async read(hash: string): Promise<EncodedImage> {
+    const known = this.cache.get(hash);
+    if (known !== undefined) {
+      this.cache.delete(hash);
+      this.cache.set(hash, known);
+      return known;
+    }
+    const path = join(this.root, "images", hash.slice(0, 2), `${hash}.png`);
+    const png = await readFile(path).catch((error: unknown) => {
+      const cause = fromErrno(error, path);
+      if (cause instanceof DraftsmithError && cause.code !== "INPUT_MISSING") throw cause;
+      throw new DraftsmithError("ARTIFACT_INVALID", `the dialogues name a picture that is missing: ${path}`, {
+        cause,
+        hint: "run the import again",
+      });
+    });
+    const image = { base64: Buffer.from(png.toString("base64"), "latin1") };
+    this.keep(hash, image);
+    return image;
+  }
+
+  private keep(hash: string, image: EncodedImage): void {
+    // Two dialogues may have read the same picture at the same time.
+    if (this.cache.has(hash)) return;
+    this.cache.set(hash, image);
+    this.cachedBytes += image.base64.length;
+    for (const [oldest, { base64 }] of this.cache) {
+      if (this.cachedBytes <= this.cacheBytes) break;
+      this.cache.delete(oldest);
+      this.cachedBytes -= base64.length;
+    }
+  }
+}

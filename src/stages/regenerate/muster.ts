@@ -1,0 +1,148 @@
+/** Looks at servers before they get work: do they answer, hold the right model, and agree with each other? */
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import {
+  findRisks,
+  identityDifferences,
+  NotAServer,
+  type Probe,
+  probeServer,
+  type ServerClient,
+  type ServerIdentity,
+  servesModel,
+  TransportFault,
+} from "../../sglang/index.js";
+import { type RegenerateOptions, templateKwargs } from "./options.js";
+
+export type Inspection =
+  | { state: "fit"; identity: ServerIdentity; probe: Probe }
+  /** Nothing to hold against it; it may come later. */
+  | { state: "away"; trouble: string }
+  | { state: "unfit"; trouble: string; hint: string };
+
+/** What all servers of a run have in common, taken from the first one that is fit. */
+export interface Reference {
+  name: string;
+  identity: ServerIdentity;
+  probe: Probe;
+}
+
+/** A probe is a few tokens; a server that takes longer is loading or stuck. */
+const PROBE_TIMEOUT_MS = 120_000;
+
+export async function inspect(
+  client: ServerClient,
+  options: RegenerateOptions,
+  reference: Reference | undefined,
+): Promise<Inspection> {
+  let identity: ServerIdentity;
+  try {
+    identity = await client.identify();
+  } catch (error) {
+    if (error instanceof TransportFault || error instanceof NotAServer)
+      return { state: "away", trouble: error.message };
+    throw error;
+  }
+  const objection =
+    wrongModel(identity, options) ??
+    risky(identity, options) ??
+    tooSmall(identity, options) ??
+    unlike(identity, reference);
+  if (objection !== undefined) return { state: "unfit", ...objection };
+  try {
+    return await probe(client, identity, options, reference);
+  } catch (error) {
+    if (error instanceof TransportFault) return { state: "away", trouble: error.message };
+    throw error;
+  }
+}
+
+async function probe(
+  client: ServerClient,
+  identity: ServerIdentity,
+  options: RegenerateOptions,
+  reference: Reference | undefined,
+): Promise<Inspection> {
+  const idSource = options.idSource === "auto" ? (reference?.probe.idSource ?? "auto") : options.idSource;
+  const result = await probeServer(client, {
+    idSource,
+    templateKwargs: templateKwargs(options) as JsonObject,
+    timeoutMs: PROBE_TIMEOUT_MS,
+    withImage: identity.understandsImages,
+  });
+  if ("problem" in result) {
+    const { verdict, problem } = result;
+    if (verdict.kind === "transient" && verdict.reason !== "ids-missing") return { state: "away", trouble: problem };
+    return {
+      state: "unfit",
+      trouble: `it does not return exact ids: ${problem}`,
+      hint: "use SGLang 0.5.17 or newer, or vLLM, without a proxy that drops fields",
+    };
+  }
+  if (reference !== undefined && reference.probe.rendering !== result.probe.rendering) {
+    return {
+      state: "unfit",
+      trouble: `it renders the same question to other prompt ids than ${reference.name}`,
+      hint: "give all servers the same checkpoint, chat template and image processor settings",
+    };
+  }
+  return { state: "fit", identity, probe: result.probe };
+}
+
+interface Objection {
+  trouble: string;
+  hint: string;
+}
+
+function wrongModel(identity: ServerIdentity, options: RegenerateOptions): Objection | undefined {
+  const { expectModel } = options;
+  if (expectModel === undefined || servesModel(identity, expectModel)) return undefined;
+  const path = identity.modelPath === undefined ? "" : ` (${identity.modelPath})`;
+  return {
+    trouble: `it serves ${identity.servedModelName}${path}, but expectModel is ${expectModel}`,
+    hint: "start the server with the expected model, or correct expectModel",
+  };
+}
+
+function risky(identity: ServerIdentity, options: RegenerateOptions): Objection | undefined {
+  const risks = findRisks(identity).filter((risk) => !options.allowSettings.includes(risk.name));
+  if (risks.length === 0) return undefined;
+  const list = risks.map(
+    ({ name, value, why }) => `${name}${value === null ? "" : ` = ${JSON.stringify(value)}`} (${why})`,
+  );
+  return {
+    trouble: `its settings change answers in silence: ${list.join("; ")}`,
+    hint: `start the server without them, or accept them: allowSettings: [${risks.map(({ name }) => name).join(", ")}]`,
+  };
+}
+
+function tooSmall(identity: ServerIdentity, options: RegenerateOptions): Objection | undefined {
+  const { contextLength } = identity;
+  if (contextLength === undefined || options.maxNewTokens < contextLength) return undefined;
+  return {
+    trouble: `its context of ${contextLength} tokens leaves no room for maxNewTokens: ${options.maxNewTokens}`,
+    hint: `lower maxNewTokens, or start the server with a longer context`,
+  };
+}
+
+function unlike(identity: ServerIdentity, reference: Reference | undefined): Objection | undefined {
+  if (reference === undefined) return undefined;
+  const differences = identityDifferences(reference.identity, identity);
+  if (differences.length === 0) return undefined;
+  const list = differences.map(
+    ({ field, one, other }) => `${field} is ${JSON.stringify(other)}, not ${JSON.stringify(one)}`,
+  );
+  return {
+    trouble: `it differs from ${reference.name}: ${list.join("; ")}`,
+    hint: "all servers of a run must serve the same model in the same way; leave this one out or restart it alike",
+  };
+}
+
+export function refusal(name: string, objection: Objection): DraftsmithError {
+  return new DraftsmithError("SERVER_REFUSED", `${name}: ${objection.trouble}`, { hint: objection.hint });
+}
+
+export function unreachable(troubles: readonly string[]): DraftsmithError {
+  return new DraftsmithError("SERVER_UNREACHABLE", `no server answers: ${troubles.join("; ")}`, {
+    hint: "start the server, or correct the addresses under `servers`; `curl ADDRESS/v1/models` must list the model",
+  });
+}

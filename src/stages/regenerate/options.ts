@@ -1,0 +1,130 @@
+/** Options of `regenerate`. */
+import { z } from "zod";
+import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
+
+const share = z.number().min(0).max(1);
+
+const systemPromptSchema = z
+  .strictObject({
+    policy: z
+      .enum(["keep", "set", "refuse-if-different"])
+      .default("keep")
+      .describe(
+        "keep: each dialogue's own; set: `text` replaces it everywhere; refuse-if-different: dialogues with another one are rejected",
+      ),
+    text: z.string().optional().describe("the system prompt, for set and refuse-if-different"),
+  })
+  .refine((value) => value.policy === "keep" || value.text !== undefined, {
+    path: ["text"],
+    error: "needed with this policy",
+  })
+  .refine((value) => value.policy !== "keep" || value.text === undefined, {
+    path: ["text"],
+    error: "has no effect with policy keep; did you mean policy: set?",
+  });
+
+const loopsSchema = z.strictObject({
+  policy: z.enum(["reject", "keep"]).default("reject").describe("what to do with answers that repeat without end"),
+  minTokens: z
+    .number()
+    .int()
+    .min(8)
+    .default(DEFAULT_LOOP_RULES.minTokens)
+    .describe("a repetition counts from this many tokens on"),
+  minRepeats: z
+    .number()
+    .int()
+    .min(2)
+    .default(DEFAULT_LOOP_RULES.minRepeats)
+    .describe("and from this many times on that the same piece follows itself"),
+});
+
+const tokenLimitsSchema = z.strictObject({
+  prompt: z.number().int().positive().optional().describe("tokens of a turn's prompt, images expanded"),
+  dialogue: z.number().int().positive().optional().describe("tokens of a turn's prompt and answer together"),
+});
+
+export const regenerateOptions = z.strictObject({
+  servers: z
+    .array(z.url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" }))
+    .min(1)
+    .describe("addresses of the servers; all must serve the same model in the same way"),
+  concurrency: z.number().int().min(1).max(4096).default(16).describe("dialogues in flight on each server"),
+  expectModel: z.string().min(1).optional().describe("name or path of the model that the servers must serve"),
+  apiKeyEnv: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .optional()
+    .describe("environment variable with the servers' API key, if they want one"),
+  systemPrompt: systemPromptSchema
+    .default({ policy: "keep" })
+    .describe("the system prompt that the target answers under"),
+  thinking: z
+    .enum(["on", "off", "default"])
+    .default("default")
+    .describe("sets the template argument enable_thinking; default leaves it to the template"),
+  chatTemplateKwargs: z.record(z.string(), z.json()).default({}).describe("further arguments of the chat template"),
+  maxNewTokens: z.number().int().min(1).max(131_072).default(2048).describe("tokens of an answer at most"),
+  maxTurns: z.number().int().min(1).optional().describe("assistant turns asked for in a dialogue at most"),
+  onLength: z
+    .enum(["keep", "drop"])
+    .default("keep")
+    .describe("an answer cut by maxNewTokens: keep it, marked, or drop it; the dialogue ends there"),
+  stopTokenIds: z.array(z.number().int().nonnegative()).default([]).describe("stop ids beside the model's own"),
+  idSource: z
+    .enum(["auto", "chat", "generate"])
+    .default("auto")
+    .describe("where exact ids come from: chat answers, or /tokenize with /generate for older servers"),
+  loops: loopsSchema
+    .default({
+      policy: "reject",
+      minTokens: DEFAULT_LOOP_RULES.minTokens,
+      minRepeats: DEFAULT_LOOP_RULES.minRepeats,
+    })
+    .describe("answers that repeat themselves"),
+  tokenLimits: tokenLimitsSchema.default({}).describe("turns beyond these are left out; the dialogue ends before"),
+  allowSettings: z
+    .array(z.enum(RISK_NAMES as [string, ...string[]]))
+    .default([])
+    .describe("server settings that change answers in silence and are accepted, by name"),
+  retries: z.number().int().min(0).max(100).default(6).describe("further attempts after a transient fault"),
+  requestTimeoutSeconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(900)
+    .describe("time for one answer, queueing included"),
+  serverWaitSeconds: z
+    .number()
+    .nonnegative()
+    .max(86_400)
+    .default(300)
+    .describe("how long to wait, during the run, while no server answers at all"),
+  maxFailedShare: share
+    .default(0.001)
+    .describe("share of dialogues that may fail for want of an answer; more, and the stage stops with an error"),
+  retryFailed: z.boolean().default(true).describe("ask failed dialogues again when the same command continues"),
+  recheckShare: share.default(0).describe("share of the finished dialogues that are asked again to measure agreement"),
+  minAgreement: share.default(0).describe("share of re-checked turns that must come out equal"),
+});
+export type RegenerateOptions = z.infer<typeof regenerateOptions>;
+
+/** Options that cannot change what a dialogue's answers are: they may differ between a run and its continuation. */
+export const NEUTRAL_OPTIONS = [
+  "servers",
+  "concurrency",
+  "apiKeyEnv",
+  "retries",
+  "requestTimeoutSeconds",
+  "serverWaitSeconds",
+  "maxFailedShare",
+  "retryFailed",
+  "recheckShare",
+  "minAgreement",
+] as const satisfies readonly (keyof RegenerateOptions)[];
+
+/** The template arguments that go into every request. */
+export function templateKwargs(options: RegenerateOptions): RegenerateOptions["chatTemplateKwargs"] {
+  if (options.thinking === "default") return options.chatTemplateKwargs;
+  return { ...options.chatTemplateKwargs, enable_thinking: options.thinking === "on" };
+}

@@ -1,0 +1,80 @@
+/** A pretend model for the stub server: bytes as tokens, an answer that depends on the whole prompt and nothing else. */
+import { createHash } from "node:crypto";
+import type { JsonObject, JsonValue } from "../../src/base/index.js";
+
+export const SPECIAL = {
+  "<|im_start|>": 1000,
+  "<|im_end|>": 1001,
+  "<|endoftext|>": 1002,
+  "<|vision_start|>": 1003,
+  "<|vision_end|>": 1004,
+  "<|image_pad|>": 1005,
+  "<|video_pad|>": 1006,
+  "<|vision_pad|>": 1007,
+} as const;
+export const IM_END = SPECIAL["<|im_end|>"];
+const PAD = SPECIAL["<|image_pad|>"];
+const SPLIT = new RegExp(
+  `(${Object.keys(SPECIAL)
+    .map((name) => name.replaceAll("|", "\\|"))
+    .join("|")})`,
+);
+
+export function tokenize(text: string): number[] {
+  return text.split(SPLIT).flatMap((piece) => {
+    const id = (SPECIAL as Record<string, number>)[piece];
+    return id === undefined ? [...Buffer.from(piece)] : [id];
+  });
+}
+
+export function untokenize(ids: readonly number[]): string {
+  return Buffer.from(ids.filter((id) => id < 256)).toString("utf8");
+}
+
+interface ImagePart {
+  image_url: { url: string };
+}
+
+/** Ids of the prompt; a picture becomes one pad, or as many as its own bytes say. */
+export function render(body: JsonObject, expanded: boolean): number[] {
+  const kwargs = (body.chat_template_kwargs ?? {}) as JsonObject;
+  let text = body.tools === undefined ? "" : `<|im_start|>system\n${JSON.stringify(body.tools)}<|im_end|>\n`;
+  const pads: number[] = [];
+  for (const message of body.messages as JsonObject[]) {
+    text += `<|im_start|>${String(message.role)}\n`;
+    if (typeof message.content === "string") text += message.content;
+    else {
+      for (const part of message.content as JsonObject[]) {
+        if (part.type === "text") text += String(part.text);
+        else {
+          text += "<|vision_start|><|image_pad|><|vision_end|>";
+          pads.push(padsOf((part as unknown as ImagePart).image_url.url));
+        }
+      }
+    }
+    if (message.tool_calls !== undefined) text += JSON.stringify(message.tool_calls);
+    text += "<|im_end|>\n";
+  }
+  text += `<|im_start|>assistant\n${kwargs.enable_thinking === true ? "<think>\n" : ""}`;
+  return tokenize(text).flatMap((id) =>
+    id === PAD && expanded ? new Array<number>(pads.shift() ?? 1).fill(PAD) : [id],
+  );
+}
+
+/** 4 to 19 pads, by content: another picture shows in the ids. */
+export function padsOf(url: string): number {
+  return 4 + (createHash("sha256").update(url).digest()[0]! % 16);
+}
+
+const WORDS = ["click", "type", "scroll", "the", "red", "green", "button", "field", "now", "then", "wait"];
+
+/** Ids of the answer, stop included; longer than `maxTokens` it is cut. */
+export function answerTo(promptIds: readonly number[], maxTokens: number): { ids: number[]; cut: boolean } {
+  const seed = createHash("sha256").update(JSON.stringify(promptIds)).digest();
+  const count = 3 + (seed[0]! % 6);
+  const words = Array.from({ length: count }, (_, k) => WORDS[seed[k + 1]! % WORDS.length]!);
+  const ids = [...tokenize(`${words.join(" ")} ${seed.readUInt16BE(20)}`), IM_END];
+  return ids.length > maxTokens ? { ids: ids.slice(0, maxTokens), cut: true } : { ids, cut: false };
+}
+
+export type { JsonValue };

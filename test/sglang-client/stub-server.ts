@@ -1,0 +1,313 @@
+/** A server at the network edge that speaks SGLang's contract and can fail in every way that a real one does. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { JsonObject } from "../../src/base/index.js";
+import { answerTo, IM_END, padsOf, render, SPECIAL, tokenize, untokenize } from "./stub-model.js";
+
+export type Fault =
+  | "reset"
+  | "reset-midway"
+  | "busy"
+  | "rate-limited"
+  | "error-500"
+  | "proxy-page"
+  | "slow-first-byte"
+  | "trickle"
+  | "cut-json"
+  | "not-json"
+  | "deep-json"
+  | "no-choice"
+  | "ids-missing"
+  | "ids-strings"
+  | "ids-count"
+  | "huge-body"
+  | "abort"
+  | "nan"
+  | "stop-mismatch"
+  | "length-early"
+  | "bad-request"
+  | "too-long"
+  | "bad-image"
+  | "vision-token"
+  | "loop"
+  | "other-weights"
+  | "hang";
+
+export interface StubOptions {
+  /** Fault of the n-th chat or generate request (from 0), or undefined. The body is the parsed request. */
+  fault?: (n: number, body: JsonObject) => Fault | undefined;
+  modelInfo?: JsonObject;
+  serverInfo?: JsonObject;
+  models?: JsonObject;
+  /** As older servers: other names for the ids, or none. */
+  responseIdField?: "response_token_ids" | "token_ids" | "none";
+  /** Time to answer. */
+  delayMs?: (n: number) => number;
+  port?: number;
+  /** Other answers from the same prompt, as another model would give. */
+  salt?: number;
+  dialect?: "sglang" | "vllm";
+  /** Replaces the answer's text and ids. */
+  answer?: (body: JsonObject) => string | undefined;
+}
+
+export interface Stub {
+  url: string;
+  port: number;
+  /** Chat and generate requests seen. */
+  requests: JsonObject[];
+  options: StubOptions;
+  maxInFlight: number;
+  close(): Promise<void>;
+}
+
+export async function startStub(options: StubOptions = {}): Promise<Stub> {
+  const stub: Stub = { url: "", port: 0, requests: [], options, maxInFlight: 0, close: () => Promise.resolve() };
+  let inFlight = 0;
+  const server: Server = createServer((request, response) => {
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+    void bodyOf(request).then(async (text) => {
+      const path = request.url ?? "/";
+      const body = text === "" ? {} : (JSON.parse(text) as JsonObject);
+      if (path !== "/v1/chat/completions" && path !== "/generate") {
+        lookUp(stub.options, path, body, response);
+        return;
+      }
+      inFlight += 1;
+      stub.maxInFlight = Math.max(stub.maxInFlight, inFlight);
+      const n = stub.requests.push(body) - 1;
+      const delay = stub.options.delayMs?.(n) ?? 0;
+      if (delay > 0) await sleep(delay);
+      try {
+        await answer(stub.options, path, body, n, response);
+      } finally {
+        inFlight -= 1;
+      }
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, "127.0.0.1", resolve);
+  });
+  stub.port = (server.address() as AddressInfo).port;
+  stub.url = `http://127.0.0.1:${stub.port}`;
+  stub.close = () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return stub;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+const MODEL = {
+  model_path: "/models/stub",
+  served_model_name: "stub",
+  weight_version: "default",
+  model_type: "qwen3_vl",
+};
+
+function lookUp(options: StubOptions, path: string, body: JsonObject, response: ServerResponse): void {
+  const isVllm = options.dialect === "vllm";
+  if (path === "/v1/models") {
+    const model = { id: "stub", root: "/models/stub", owned_by: isVllm ? "vllm" : "sglang", max_model_len: 100_000 };
+    send(response, 200, options.models ?? { object: "list", data: [model] });
+  } else if (path === "/model_info" && !isVllm) {
+    send(response, 200, { ...MODEL, has_image_understanding: true, ...options.modelInfo });
+  } else if (path === "/server_info" && !isVllm) {
+    const info = { version: "0.5.23", api_key: "SECRET", preferred_sampling_params: null, mm_process_config: {} };
+    send(response, 200, { ...MODEL, ...info, ...options.serverInfo });
+  } else if (path === "/version" && isVllm) send(response, 200, { version: "0.33.0" });
+  else if (path === "/tokenize") {
+    const tokens = body.messages === undefined ? tokenize(String(body.prompt)) : render(body, false);
+    send(response, 200, { tokens, count: tokens.length, max_model_len: 100_000 });
+  } else send(response, 404, { detail: "Not Found" });
+}
+
+interface Given {
+  promptIds: number[];
+  ids: number[];
+  text: string;
+  finish: "stop" | "length";
+  matched: number | null;
+}
+
+function think(options: StubOptions, path: string, body: JsonObject): Given {
+  let promptIds: number[];
+  if (path === "/generate") {
+    const images = (body.image_data ?? []) as string[];
+    let at = 0;
+    promptIds = (body.input_ids as number[]).flatMap((id) =>
+      id === SPECIAL["<|image_pad|>"] ? new Array<number>(padsOf(images[at++]!)).fill(id) : [id],
+    );
+  } else promptIds = render(body, true);
+  const sampling = (body.sampling_params ?? {}) as JsonObject;
+  const max = Number(body.max_tokens ?? sampling.max_new_tokens ?? 128);
+  const said = options.answer?.(body);
+  const salted = options.salt === undefined ? promptIds : [...promptIds, options.salt];
+  const { ids, cut } =
+    said === undefined
+      ? answerTo(salted, max)
+      : { ids: [...tokenize(said), IM_END].slice(0, max), cut: said.length >= max };
+  const text = untokenize(ids);
+  return { promptIds, ids, text, finish: cut ? "length" : "stop", matched: cut ? null : IM_END };
+}
+
+async function answer(
+  options: StubOptions,
+  path: string,
+  body: JsonObject,
+  n: number,
+  response: ServerResponse,
+): Promise<void> {
+  const fault = options.fault?.(n, body);
+  const given = think(options, path, body);
+  if (fault !== undefined && (await failBefore(fault, response))) return;
+  if (fault !== undefined) spoil(fault, given);
+  const finish = fault === "abort" ? "abort" : fault === "nan" ? "stop" : given.finish;
+  const matched = fault === "nan" ? "NaN happened" : given.matched;
+  const meta = {
+    id: `r${n}`,
+    finish_reason: { type: finish, ...(matched === null ? {} : { matched }) },
+    prompt_tokens: given.promptIds.length,
+    completion_tokens: given.ids.length + (fault === "ids-count" ? 1 : 0),
+    weight_version: fault === "other-weights" ? "v2" : "default",
+  };
+  const json =
+    path === "/generate"
+      ? { text: given.text, output_ids: given.ids, meta_info: meta, prompt_token_ids: given.promptIds }
+      : chatBody(options, body, given, meta, { finish, matched });
+  const text = JSON.stringify(json);
+  if (fault === "cut-json") send(response, 200, text.slice(0, -20));
+  else if (fault === "trickle" || fault === "reset-midway") await trickle(response, text, fault);
+  else if (fault === "slow-first-byte") await sleep(150).then(() => send(response, 200, text));
+  else send(response, 200, fault === "ids-strings" ? text.replace(/token_ids":\[\d+/g, 'token_ids":["x"') : text);
+}
+
+function chatBody(
+  options: StubOptions,
+  body: JsonObject,
+  given: Given,
+  meta: JsonObject,
+  end: { finish: string; matched: number | string | null },
+): JsonObject {
+  const isVllm = options.dialect === "vllm";
+  const field = options.responseIdField ?? (isVllm ? "token_ids" : "response_token_ids");
+  const choice: JsonObject = {
+    index: 0,
+    message: { role: "assistant", content: given.text, reasoning_content: null },
+    finish_reason: end.finish,
+  };
+  // vLLM does not name an end-of-sequence token.
+  if (isVllm) choice.stop_reason = end.matched === IM_END ? null : end.matched;
+  else choice.matched_stop = end.matched;
+  const usage = { prompt_tokens: given.promptIds.length, completion_tokens: Number(meta.completion_tokens) };
+  const root: JsonObject = { id: "c", object: "chat.completion", model: String(body.model), choices: [choice], usage };
+  if (field === "none" || body.return_token_ids !== true) return root;
+  choice[field] = given.ids;
+  if (isVllm) root.prompt_token_ids = given.promptIds;
+  else Object.assign(choice, { prompt_token_ids: given.promptIds, meta_info: meta });
+  return root;
+}
+
+/** Faults that never reach an answer. @returns whether the response has been dealt with */
+async function failBefore(fault: Fault, response: ServerResponse): Promise<boolean> {
+  const error = (status: number, message: string): true => {
+    send(response, status, { object: "error", message, type: "BadRequestError", param: null, code: status });
+    return true;
+  };
+  switch (fault) {
+    case "reset":
+      response.socket?.resetAndDestroy();
+      return true;
+    case "hang":
+      return true;
+    case "busy":
+      return error(503, "The request queue is full.");
+    case "rate-limited":
+      send(response, 429, "slow down", { "retry-after": "0" });
+      return true;
+    case "error-500":
+      return error(500, "Internal server error: boom");
+    case "proxy-page":
+      send(response, 502, "<html>Bad Gateway</html>");
+      return true;
+    case "not-json":
+      send(response, 200, "hello");
+      return true;
+    case "deep-json":
+      send(response, 200, "[".repeat(5000) + "]".repeat(5000));
+      return true;
+    case "no-choice":
+      send(response, 200, { choices: [] });
+      return true;
+    case "huge-body":
+      await flood(response);
+      return true;
+    case "bad-request":
+      return error(400, "Conversation roles must alternate");
+    case "too-long":
+      return error(400, "The input (12012 tokens) is longer than the model's context length (4096 tokens).");
+    case "bad-image":
+      return error(400, "Could not decode image: image file is truncated");
+    default:
+      return false;
+  }
+}
+
+function spoil(fault: Fault, given: Given): void {
+  if (fault === "ids-missing") given.ids = [];
+  if (fault === "stop-mismatch") given.ids[given.ids.length - 1] = 65;
+  if (fault === "length-early") Object.assign(given, { finish: "length", matched: null });
+  if (fault === "vision-token") given.ids.splice(1, 0, SPECIAL["<|vision_start|>"]);
+  if (fault === "loop") given.ids = [...Array.from({ length: 80 }, (_, k) => 66 + (k % 2)), IM_END];
+}
+
+function send(response: ServerResponse, status: number, body: JsonObject | string, headers = {}): void {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
+
+async function trickle(response: ServerResponse, text: string, fault: "trickle" | "reset-midway"): Promise<void> {
+  response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  const pieces = 5;
+  for (let k = 0; k < pieces; k += 1) {
+    response.write(text.slice(Math.floor((text.length * k) / pieces), Math.floor((text.length * (k + 1)) / pieces)));
+    await sleep(10);
+    if (fault === "reset-midway" && k === 2) {
+      response.socket?.resetAndDestroy();
+      return;
+    }
+  }
+  response.end();
+}
+
+/** Sends without end, as fast as it is read. */
+async function flood(response: ServerResponse): Promise<void> {
+  response.writeHead(200, { "content-type": "application/json" });
+  const block = Buffer.alloc(1 << 20, "a");
+  while (!response.destroyed && !response.writableEnded) {
+    if (!response.write(block)) await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
+}
+
+function once(response: ServerResponse, event: string): Promise<void> {
+  return new Promise((resolve) => {
+    response.once(event, () => resolve());
+  });
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,81 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { turnIds } from "../../../src/dialogue/index.js";
+import { answerTo, render } from "../../sglang-client/stub-model.js";
+import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { dialogues, fakePicture, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
+
+const stubs: Stub[] = [];
+async function stubOf(options: StubOptions = {}): Promise<Stub> {
+  const stub = await startStub(options);
+  stubs.push(stub);
+  return stub;
+}
+afterEach(async () => {
+  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
+});
+
+describe("regenerate", () => {
+  it("answers every turn with the target's own history and exact ids, in input order", async () => {
+    const stub = await stubOf({ delayMs: (n) => (n * 7) % 13 });
+    const rows = dialogues(30);
+    const input = await writeArtifact(await temporaryDirectory(), rows);
+    const result = await runStage({ input, options: { servers: [stub.url], concurrency: 7 } });
+    expect(result.rows.map(({ id }) => id)).toEqual(rows.map(({ id }) => id));
+    expect(result.draft.counts).toMatchObject({ read: 30, kept: 30, rejected: {}, done: 30 });
+    expect(stub.maxInFlight).toBeGreaterThan(3);
+    expect(stub.maxInFlight).toBeLessThanOrEqual(7);
+    for (const row of result.rows) {
+      const ids = turnIds(row.turns);
+      for (const [k, turn] of row.turns.entries()) {
+        // The request that the stub would have got for this history, rendered again.
+        const messages = row.messages.slice(0, turn.message).map((message) => ({
+          role: message.role,
+          content: message.content.map((part) =>
+            part.type === "text"
+              ? { type: "text", text: part.text }
+              : { type: "image_url", image_url: { url: url(part.hash) } },
+          ),
+        }));
+        const prompt = render({ messages }, true);
+        expect([...ids[k]!.prompt]).toEqual(prompt);
+        expect([...ids[k]!.response]).toEqual(answerTo(prompt, 2048).ids);
+      }
+      const assistants = row.messages.filter(({ role }) => role === "assistant");
+      expect(
+        assistants.every(({ content }) => content[0]?.type === "text" && content[0].text !== "recorded answer"),
+      ).toBe(true);
+    }
+    // The stub's later prompts extend prompt and response, so `keep` saves them.
+    const three = result.rows.find(({ turns }) => turns.length === 3)!;
+    expect(three.turns[2]!.prompt.keep).toBeGreaterThan(three.turns[1]!.prompt.keep);
+  });
+
+  it("sends greedy fields and asks for ids", async () => {
+    const stub = await stubOf();
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(1));
+    await runStage({ input, options: { servers: [stub.url], thinking: "off", stopTokenIds: [7], maxNewTokens: 99 } });
+    expect(stub.requests.at(-1)).toMatchObject({
+      model: "stub",
+      temperature: 0,
+      top_p: 1,
+      top_k: -1,
+      min_p: 0,
+      repetition_penalty: 1,
+      presence_penalty: 0,
+      frequency_penalty: 0,
+      max_tokens: 99,
+      stream: false,
+      return_token_ids: true,
+      return_prompt_token_ids: true,
+      return_meta_info: true,
+      chat_template_kwargs: { enable_thinking: false },
+      stop_token_ids: [7],
+    });
+  });
+});
+
+function url(hash: string): string {
+  const picture = [fakePicture(1), fakePicture(2)].find((one) => one.hash === hash)!;
+  return `data:image/png;base64,${picture.png.toString("base64")}`;
+}
+
