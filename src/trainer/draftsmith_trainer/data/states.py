@@ -1,0 +1,59 @@
+"""Captured target states by row, kept in memory while a budget lasts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..target import CapturedRow, Target, capture_row
+from .blocks import context_length
+from .images import PixelReader
+from .shards import Row
+
+
+class StateSource:
+    """Runs the target on a row, or remembers that it already did.
+
+    The target is frozen, so its states of a row are the same in every epoch; when all rows fit, epochs after the first
+    cost only the draft. Each row is captured alone, so a remembered state equals a recomputed one bit for bit.
+
+    Args:
+        budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing.
+    """
+
+    def __init__(self, target: Target, pixels: PixelReader, budget_mb: int) -> None:
+        self._target, self._pixels = target, pixels
+        self._budget = budget_mb * 2**20
+        self._kept: dict[tuple[str, int], CapturedRow] = {}
+        self.used = 0
+        self.computed = 0
+
+    def row(self, split: str, row: Row) -> CapturedRow:
+        """States [C, K*H] of the positions that blocks read, positions [3, S] of all, on the target's device."""
+        key = (split, row.index)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return CapturedRow(kept.states.to(self._target.device), kept.positions.to(self._target.device))
+        made = self._compute(row)
+        size = made.states.nbytes + made.positions.nbytes
+        if self.used + size <= self._budget:
+            self.used += size
+            self._kept[key] = CapturedRow(made.states.cpu(), made.positions.cpu())
+        return made
+
+    def batch(self, split: str, rows: list[Row]) -> tuple[Tensor, Tensor]:
+        """States [R, C, K*H] of several rows and the positions [3, R, S] of all their tokens, padded to the longest.
+
+        C is the longest context, S the longest row: blocks reach past the context they read.
+        """
+        made = [self.row(split, row) for row in rows]
+        states = torch.nn.utils.rnn.pad_sequence([one.states for one in made], batch_first=True)
+        positions = torch.nn.utils.rnn.pad_sequence([one.positions.T for one in made], batch_first=True)
+        return states, positions.permute(2, 0, 1)
+
+    def _compute(self, row: Row) -> CapturedRow:
+        self.computed += 1
+        pixels, grid = self._pixels.pixels(row)
+        ids, types = (torch.from_numpy(part.astype("int64")) for part in (row.input_ids, row.token_types))
+        made = capture_row(self._target, ids, types, pixels, grid)
+        return CapturedRow(made.states[: context_length(row)].clone(), made.positions)

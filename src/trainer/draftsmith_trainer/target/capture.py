@@ -1,0 +1,86 @@
+"""Runs a target over one row and takes the outputs of the captured layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from .load import Target
+
+
+class _Stop(Exception):  # noqa: N818 - leaves the forward pass, nothing is wrong
+    """Raised by the hook of the last captured layer: what follows is not needed."""
+
+
+@dataclass(frozen=True)
+class CapturedRow:
+    """What a draft reads of one row.
+
+    Attributes:
+        states: [S, K*H], outputs of ``layer_ids`` side by side, in the target's dtype.
+        positions: int64 [3, S], the target's own positions (time, height, width).
+    """
+
+    states: Tensor
+    positions: Tensor
+
+
+@torch.no_grad()
+def capture_row(
+    target: Target, input_ids: Tensor, token_types: Tensor, pixel_values: Tensor | None, image_grid: Tensor | None
+) -> CapturedRow:
+    """Captures one row, alone: no padding, so the result depends on nothing but the row.
+
+    The states are HF's ``hidden_states[k + 1]``, taken by forward hooks. For Qwen3-VL that is before deepstack features
+    are added behind layers 0..2; from layer 3 on there is no difference, which is why the layer rule starts there.
+
+    Args:
+        input_ids: int64 [S], image pads expanded.
+        token_types: int [S], 0 text, 1 image.
+        pixel_values: [patches, channels * 2 * patch^2] of all images in order, or None.
+        image_grid: int64 [images, 3], or None.
+
+    Raises:
+        UserError: ``video-row`` for token type 2.
+    """
+    types = token_types[None].to(target.device, torch.int64)
+    if bool((types == 2).any()):
+        raise UserError("video-row", "a training row holds a video; only images are supported so far")
+    ids = input_ids[None].to(target.device)
+    inputs: dict[str, Any] = {"input_ids": ids, "mm_token_type_ids": types}
+    if pixel_values is not None:
+        inputs["pixel_values"] = pixel_values.to(target.device)
+        inputs["image_grid_thw"] = None if image_grid is None else image_grid.to(target.device)
+    # Positions are computed here and always passed on: left to itself the model keeps deltas of one row for the next.
+    positions, _ = target.model.model.get_rope_index(ids, types, image_grid_thw=inputs.get("image_grid_thw"))
+    states = _run_hooked(target, {**inputs, "position_ids": positions})
+    joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
+    return CapturedRow(joined, positions[:, 0])
+
+
+def _run_hooked(target: Target, inputs: dict[str, Any]) -> dict[int, Tensor]:
+    layers = target.model.model.language_model.layers
+    last = max(target.layer_ids)
+    taken: dict[int, Tensor] = {}
+
+    def hook_for(k: int) -> Any:
+        def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+            taken[k] = output
+            if k == last:
+                raise _Stop
+
+        return hook
+
+    hooks = [layers[k].register_forward_hook(hook_for(k)) for k in target.layer_ids]
+    try:
+        target.model.model(**inputs, use_cache=False)
+    except _Stop:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return taken

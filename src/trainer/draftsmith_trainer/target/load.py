@@ -1,0 +1,96 @@
+"""Loads the part of a target that training needs: vision tower, embedding, lm_head and the first layers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .spec import TargetSpec
+
+
+@dataclass(frozen=True)
+class Target:
+    """A frozen target cut after the last layer that a draft reads.
+
+    Attributes:
+        model: the transformers model, in eval mode, without gradients.
+        layer_ids: which layers :func:`.capture_row` concatenates.
+        embed: [V, H], the input embedding. lm_head: [V, H], the output matrix (the same tensor when tied).
+    """
+
+    spec: TargetSpec
+    model: Any
+    layer_ids: tuple[int, ...]
+    embed: Tensor
+    lm_head: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed.device
+
+
+def load_target(
+    spec: TargetSpec, layer_ids: tuple[int, ...], dtype: torch.dtype, device: torch.device | str = "cpu"
+) -> Target:
+    """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk.
+
+    Raises:
+        UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights.
+    """
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    _quiet_transformers()
+    config = AutoConfig.from_pretrained(spec.directory)
+    cut_config(config, max(layer_ids) + 1)
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            spec.directory, config=config, dtype=dtype, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError("target-weights", f"{spec.directory}: the model cannot be loaded: {error}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # transformers would go on with random numbers in their place.
+        raise UserError("target-weights", f"{spec.directory}: {len(missing)} weights are missing, first {missing[0]}")
+    return freeze(spec, model, layer_ids, device)
+
+
+def freeze(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], device: torch.device | str = "cpu") -> Target:
+    """Makes a Target of an already loaded model (which may be deeper than needed)."""
+    model.requires_grad_(False).eval().to(device)
+    if torch.device(device).type == "cpu":
+        for parameter in model.parameters():
+            # Mapped weights are not 64-byte aligned, and MoE kernels then round differently from run to run.
+            parameter.data = parameter.data.clone()
+        _retie(model)
+    embed = model.get_input_embeddings().weight
+    lm_head = model.get_output_embeddings().weight
+    return Target(spec, model, tuple(layer_ids), embed.data, lm_head.data)
+
+
+def cut_config(config: Any, layers: int) -> None:
+    """Shortens the text model of a transformers config to ``layers`` layers, in place."""
+    text = config.text_config
+    text.num_hidden_layers = layers
+    if getattr(text, "layer_types", None):
+        text.layer_types = copy.copy(text.layer_types[:layers])
+
+
+def _retie(model: Any) -> None:
+    if model.config.tie_word_embeddings:
+        head: nn.Linear = model.get_output_embeddings()
+        head.weight = model.get_input_embeddings().weight
+
+
+def _quiet_transformers() -> None:
+    """No load report for the layers left out on purpose, no progress bar on stderr."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()

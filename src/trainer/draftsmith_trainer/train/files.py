@@ -1,0 +1,41 @@
+"""Files and directories that are either all there or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
+    """Makes ``path`` with what ``fill`` writes into it; a crash leaves the old directory, or none, never a half one."""
+    fresh = path.with_name(f".{path.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    fill(fresh)
+    for file in fresh.iterdir():
+        _sync(file)
+    _sync(fresh)
+    if path.exists():
+        shutil.rmtree(path)
+    fresh.rename(path)
+    _sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes ``value`` with sorted keys, atomically."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", "utf-8")
+    _sync(fresh)
+    fresh.replace(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,233 @@
+"""The training loop: epochs of batches, evaluations, checkpoints, and a way to stop anywhere and go on."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+
+from ..data.order import epoch_batches, rank_part
+from ..data.shards import Ints, RowShards
+from ..data.states import StateSource
+from ..draft.model import DFlashDraft
+from ..draft.passes import DraftModule
+from ..errors import Interrupted
+from ..evaluate.measure import Measurer
+from ..evaluate.tally import Tally
+from ..events import Events
+from ..jobs import TrainJob
+from ..target import Target
+from .checkpoints import Checkpoints
+from .device import Compute
+from .metrics import MetricsFile
+from .ranks import Ranks
+from .schedule import learning_rate
+from .signals import StopRequest
+from .state import Progress, StateStore
+from .step import Stepper
+
+#: Every how many steps numbers are written to metrics.jsonl.
+LOG_EVERY = 10
+_GO_ON, _BUDGET, _ASKED = 0, 1, 1000
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The rows of a run: which training rows are used, which held-out rows are measured, and what was set aside."""
+
+    train: RowShards
+    heldout: RowShards
+    usable: Ints
+    measured: Ints
+    counts: dict[str, int]
+
+
+class Trainer:
+    """Runs one training job on one rank."""
+
+    def __init__(
+        self,
+        job: TrainJob,
+        corpus: Corpus,
+        target: Target,
+        draft: DFlashDraft,
+        source: StateSource,
+        compute: Compute,
+        ranks: Ranks,
+        events: Events,
+        fingerprint: dict[str, Any],
+    ) -> None:
+        self._options, self._corpus, self._draft = job.options, corpus, draft
+        self._ranks, self._events, self._source = ranks, events, source
+        self._stepper = Stepper(target, draft, _parallel(draft, ranks, compute), source, job.options, compute, ranks)
+        self._measurer = Measurer(target, draft, compute.attention, batch_blocks=512, autocast=compute.autocast)
+        self._states = StateStore(job.resume_dir, fingerprint)
+        self._checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft, compute.dtype)
+        self._metrics_path = job.resume_dir / "metrics.jsonl"
+        job.resume_dir.mkdir(parents=True, exist_ok=True)
+        self._per_epoch = math.ceil(len(corpus.usable) / (job.options.batch_size * ranks.world))
+        planned = max(1, round(self._per_epoch * job.options.epochs))
+        self.total = min(planned, job.options.max_steps or planned)
+        self._eval_every = job.options.eval_every or self._per_epoch
+        self._began = time.monotonic()
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end and returns the facts of the result event.
+
+        Raises:
+            Interrupted: when asked to stop; the state is saved.
+        """
+        progress = self._states.load(self._draft, self._stepper.optimizer)
+        self._ranks.wait()
+        if progress is None:
+            progress = self._begin()
+        elif self._ranks.first:
+            self._events.log(f"resuming at step {progress.step} of {self.total}")
+        self._metrics = MetricsFile(self._metrics_path, progress.metrics_bytes) if self._ranks.first else None
+        self._before = progress.seconds
+        with StopRequest() as request:
+            progress, stopped = self._train(progress, request)
+        if progress.last_eval != progress.step:
+            progress = self._evaluate(progress)
+        return self._finish(progress, stopped)
+
+    def _begin(self) -> Progress:
+        """Measures and keeps the draft as it starts out, for comparison."""
+        if self._ranks.first:
+            self._checkpoints.clear()
+            self._checkpoints.save_untrained()
+            MetricsFile(self._metrics_path, 0)
+        self._metrics = MetricsFile(self._metrics_path, 0) if self._ranks.first else None
+        tally = self._measure()
+        self._report(0, tally)
+        return self._sized(Progress(untrained_value=tally.pooled))
+
+    def _train(self, progress: Progress, request: StopRequest) -> tuple[Progress, str]:
+        while progress.step < self.total and not self._patience_over(progress):
+            batches = epoch_batches(
+                self._corpus.train.lengths,
+                self._corpus.usable,
+                self._options.batch_size * self._ranks.world,
+                self._options.seed,
+                progress.epoch,
+            )
+            for number in range(progress.batch, len(batches)):
+                flag = self._step(progress, batches[number], request)
+                last = number + 1 == len(batches)
+                progress = progress.then(
+                    step=progress.step + 1,
+                    epoch=progress.epoch + last,
+                    batch=0 if last else number + 1,
+                )
+                if progress.step % self._eval_every == 0 or progress.step == self.total:
+                    progress = self._evaluate(progress)
+                early = self._patience_over(progress)
+                if progress.step % self._options.checkpoint_every == 0 or flag or early or progress.step == self.total:
+                    progress = self._save(progress)
+                if flag >= _ASKED:
+                    self._events.log(f"stopped at step {progress.step}; the state is saved")
+                    raise Interrupted
+                if early or flag or progress.step >= self.total:
+                    return progress, "early-stop" if early else "time-budget" if flag else "finished"
+        return progress, "early-stop" if progress.step < self.total else "finished"
+
+    def _patience_over(self, progress: Progress) -> bool:
+        patience = self._options.early_stop_patience
+        return patience is not None and progress.misses >= patience
+
+    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> int:
+        rows = [self._corpus.train[int(i)] for i in rank_part(batch, self._ranks.rank, self._ranks.world)]
+        options = self._options
+        lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
+        result = self._stepper.step(rows, progress.epoch, lr, self._wish(request))
+        done = progress.step + 1
+        if self._metrics is not None:
+            epoch = done / self._per_epoch
+            values = {"loss": result.loss, "lr": lr, "gradNorm": result.grad_norm, "trainAcceptLength": result.accept}
+            if done % LOG_EVERY == 0:
+                self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
+                self._events.metric(done, values)
+            rate = done / max(1e-9, self._seconds())
+            self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
+        return result.stop
+
+    def _wish(self, request: StopRequest) -> int:
+        """What this rank wants: the sum over ranks decides, so that all of them stop at the same step."""
+        if request.asked:
+            return _ASKED
+        budget = self._options.max_minutes
+        over = budget is not None and self._ranks.first and self._seconds() > 60 * budget
+        return _BUDGET if over else _GO_ON
+
+    def _evaluate(self, progress: Progress) -> Progress:
+        tally = self._measure()
+        self._report(progress.step, tally)
+        value = tally.pooled
+        better = progress.best_step < 0 or value > progress.best_value
+        if better:
+            progress = progress.then(best_step=progress.step, best_value=value, misses=0)
+        else:
+            progress = progress.then(misses=progress.misses + 1)
+        if self._ranks.first:
+            self._checkpoints.save(progress.step)
+        return progress.then(last_eval=progress.step, last_value=value)
+
+    def _measure(self) -> Tally:
+        """Walks the held-out rows, shared out over the ranks."""
+        mine = rank_part(self._corpus.measured, self._ranks.rank, self._ranks.world)
+        self._draft.eval()
+        tally = self._measurer.tally([self._corpus.heldout[int(i)] for i in mine], self._source, "heldout")
+        self._draft.train()
+        if self._ranks.world > 1:
+            device = next(self._draft.parameters()).device
+            vector = torch.tensor(tally.vector(), dtype=torch.float64, device=device)
+            tally.replace(self._ranks.sum(vector).tolist())
+        return tally
+
+    def _report(self, step: int, tally: Tally) -> None:
+        if self._metrics is None:
+            return
+        report = tally.report()
+        brief = {name: report[name] for name in ("pooledAcceptLength", "meanAcceptLength", "tokensPerStep")}
+        rates = [round(place["rate"], 6) for place in report["perPosition"]]
+        self._metrics.write({"step": step, "eval": {**brief, "steps": report["steps"], "perPosition": rates}})
+        self._events.metric(step, brief)
+
+    def _save(self, progress: Progress) -> Progress:
+        progress = self._sized(progress).then(seconds=self._seconds())
+        if self._ranks.first:
+            self._states.save(progress, self._draft, self._stepper.optimizer)
+            self._checkpoints.prune({progress.best_step, progress.last_eval})
+        self._ranks.wait()
+        return progress
+
+    def _sized(self, progress: Progress) -> Progress:
+        return progress.then(metrics_bytes=self._metrics.size) if self._metrics is not None else progress
+
+    def _seconds(self) -> float:
+        return getattr(self, "_before", 0.0) + time.monotonic() - self._began
+
+    def _finish(self, progress: Progress, stopped: str) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "steps": progress.step,
+            "epochs": round(progress.step / self._per_epoch, 4),
+            "stopped": stopped,
+            "untrained": {"pooledAcceptLength": progress.untrained_value},
+            "draft": self._draft.config.to_json(),
+        }
+        if self._ranks.first:
+            facts["best"] = self._checkpoints.publish(progress, self._metrics_path)
+        self._ranks.wait()
+        return facts
+
+
+def _parallel(draft: DFlashDraft, ranks: Ranks, compute: Compute) -> DraftModule:
+    if ranks.world == 1:
+        return draft
+    from torch.nn.parallel import DistributedDataParallel
+
+    devices = [ranks.local] if compute.device == "cuda" else None
+    return cast(DraftModule, DistributedDataParallel(draft, device_ids=devices))

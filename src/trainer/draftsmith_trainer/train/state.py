@@ -1,0 +1,108 @@
+"""The resumable state of a run: weights, optimizer moments and where in the data it is. Safetensors and JSON only.
+
+There is no generator state to keep: the draft has no dropout; order and anchors are functions of seed, epoch and row.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..draft.model import DFlashDraft
+from .files import write_directory
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        step: optimizer steps done. epoch, batch: the next batch to learn from.
+        best_step, best_value: the best evaluation so far; misses: evaluations since then.
+        last_eval, last_value: the latest one. untrained_value: the one before the first step.
+        metrics_bytes: length of metrics.jsonl that belongs to this state.
+        seconds: time spent so far, for the time budget.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best_step: int = -1
+    best_value: float = 0.0
+    last_eval: int = -1
+    last_value: float = 0.0
+    untrained_value: float = 0.0
+    misses: int = 0
+    metrics_bytes: int = 0
+    seconds: float = 0.0
+
+    def then(self, **changes: Any) -> Progress:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+class StateStore:
+    """Saves and finds states in ``directory``, one at a time being kept.
+
+    Args:
+        fingerprint: describes the job; a state of another job is not taken up.
+    """
+
+    def __init__(self, directory: Path, fingerprint: dict[str, Any]) -> None:
+        self._directory = directory
+        self._fingerprint = json.loads(json.dumps(fingerprint))
+
+    def save(self, progress: Progress, draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> None:
+        """Writes a new state, then removes older ones: a kill at any moment leaves a whole one."""
+
+        def fill(path: Path) -> None:
+            save_file({name: p.detach().cpu() for name, p in draft.state_dict().items()}, path / "draft.safetensors")
+            save_file(_moments(draft, optimizer), path / "optimizer.safetensors")
+            text = {"progress": asdict(progress), "fingerprint": self._fingerprint}
+            (path / "state.json").write_text(json.dumps(text, indent=2, sort_keys=True), "utf-8")
+
+        self._directory.mkdir(parents=True, exist_ok=True)
+        kept = self._directory / f"state-{progress.step:08d}"
+        write_directory(kept, fill)
+        for other in self._directory.glob("state-*"):
+            if other != kept:
+                shutil.rmtree(other)
+
+    def load(self, draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> Progress | None:
+        """Restores the newest state of this job into ``draft`` and ``optimizer``; None when there is none."""
+        for path in sorted(self._directory.glob("state-*"), reverse=True):
+            saved = json.loads((path / "state.json").read_text("utf-8"))
+            if saved["fingerprint"] != self._fingerprint:
+                continue
+            draft.load_state_dict(load_file(path / "draft.safetensors"))
+            progress = Progress(**saved["progress"])
+            _restore(draft, optimizer, load_file(path / "optimizer.safetensors"), progress.step)
+            return progress
+        return None
+
+
+def _moments(draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {}
+    for name, parameter in draft.named_parameters():
+        state = optimizer.state.get(parameter, {})
+        tensors.update({f"{name}.{moment}": state[moment].cpu() for moment in _MOMENTS if moment in state})
+    return tensors
+
+
+def _restore(draft: DFlashDraft, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], step: int) -> None:
+    for name, parameter in draft.named_parameters():
+        if f"{name}.exp_avg" not in tensors:
+            continue
+        state: dict[str, Tensor] = {m: tensors[f"{name}.{m}"].to(parameter.device) for m in _MOMENTS}
+        # AdamW counts its updates per parameter; all parameters take part in every step.
+        state["step"] = torch.tensor(float(step), device=parameter.device)
+        optimizer.state[parameter] = state
