@@ -1,0 +1,146 @@
+/** From any picture file to the one form that servers and trainer see alike: 8-bit RGB, upright, opaque, PNG. */
+import type { Metadata, Sharp, SharpOptions } from "sharp";
+import { sha256 } from "../base/index.js";
+import { keepPixelChunks, pngSize } from "./png.js";
+import { type ImageResult, refuse } from "./reasons.js";
+import { loadSharp } from "./sharp.js";
+import { sniffFormat } from "./sniff.js";
+
+export interface ImageSize {
+  /** Pixels. */
+  width: number;
+  height: number;
+}
+
+export interface ImageLimits {
+  /** Of the encoded file. */
+  maxBytes: number;
+  /** Of the picture as stored in the file. */
+  maxPixels: number;
+  /** Longer side divided by the shorter one; Qwen's processors stop at 200. */
+  maxAspectRatio: number;
+}
+
+export const DEFAULT_LIMITS: ImageLimits = { maxBytes: 32 << 20, maxPixels: 64 << 20, maxAspectRatio: 200 };
+
+export interface CanonicalOptions {
+  limits: ImageLimits;
+  /** What shows through transparent pixels, as #rrggbb. vLLM blends on white; SGLang drops alpha and shows what is below. */
+  flattenColour: string;
+  /**
+   * The size to scale an upright picture to; null refuses it as too elongated. Leave it out to keep every size. Give the
+   * processor's own rule, so that neither server nor trainer scales again.
+   */
+  targetSize?: (size: ImageSize) => ImageSize | null;
+}
+
+export interface CanonicalImage extends ImageSize {
+  /** sha256 of the PNG file. */
+  hash: string;
+  png: Buffer;
+}
+
+/** A decoder that runs longer than this is given up; 64 million pixels take about 2 seconds. */
+const TIMEOUT_SECONDS = 60;
+/**
+ * Level 4 without row filters: on screenshots smaller than with filters, and more than twice as fast. Part of every hash:
+ * changing it changes every dataset.
+ */
+const PNG_OPTIONS = { compressionLevel: 4, adaptiveFiltering: false, palette: false };
+
+/**
+ * Decodes once: EXIF rotation applied, transparency flattened, first frame, sRGB, 8 bits, optionally scaled. Equal input
+ * and options give equal bytes. Never throws for what is in the file.
+ */
+export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Promise<ImageResult<CanonicalImage>> {
+  const { limits } = options;
+  if (bytes.length > limits.maxBytes) return tooManyBytes(bytes.length, limits.maxBytes);
+  if (sniffFormat(bytes) === undefined) return refuseFormat(bytes);
+  const sharp = await loadSharp();
+  const decoder: SharpOptions = {
+    // The strictest level: a picture that is cut short would otherwise come out half grey.
+    failOn: "warning",
+    limitInputPixels: limits.maxPixels,
+    autoOrient: true,
+  };
+  let size: ImageSize;
+  let picture: Sharp;
+  try {
+    picture = sharp(bytes, decoder).timeout({ seconds: TIMEOUT_SECONDS });
+    size = uprightSize(await picture.metadata());
+  } catch (error) {
+    return refuseDecoding(error, limits);
+  }
+  const shape = checkShape(size, limits);
+  if (shape !== undefined) return shape;
+
+  let target = size;
+  if (options.targetSize !== undefined) {
+    const wanted = options.targetSize(size);
+    if (wanted === null)
+      return refuse("image-too-elongated", `${size.width}x${size.height} cannot be scaled to a usable size`);
+    target = wanted;
+  }
+  picture = picture.flatten({ background: options.flattenColour }).toColourspace("srgb");
+  if (target.width !== size.width || target.height !== size.height) {
+    // "cubic" is nearest to the bicubic filter of the processors; shrinking while loading a JPEG would be another filter.
+    picture = picture.resize(target.width, target.height, { fit: "fill", kernel: "cubic", fastShrinkOnLoad: false });
+  }
+  let encoded: Buffer;
+  try {
+    encoded = await picture.png(PNG_OPTIONS).toBuffer();
+  } catch (error) {
+    return refuseDecoding(error, limits);
+  }
+  const png = keepPixelChunks(encoded);
+  return { ok: true, ...pngSize(png), hash: sha256(png), png };
+}
+
+/** Width and height of the upright picture, from the file's header alone: no pixel is decoded. */
+export async function headerSize(bytes: Buffer, limits: ImageLimits = DEFAULT_LIMITS): Promise<ImageResult<ImageSize>> {
+  if (sniffFormat(bytes) === undefined) return refuseFormat(bytes);
+  const sharp = await loadSharp();
+  try {
+    const size = uprightSize(await sharp(bytes, { limitInputPixels: limits.maxPixels }).metadata());
+    return checkShape(size, limits) ?? { ok: true, ...size };
+  } catch (error) {
+    return refuseDecoding(error, limits);
+  }
+}
+
+export function tooManyBytes(bytes: number, limit: number) {
+  return refuse("image-too-many-bytes", `${bytes} bytes; at most ${limit} are taken`);
+}
+
+function uprightSize(metadata: Metadata): ImageSize {
+  return { width: metadata.autoOrient.width, height: metadata.autoOrient.height };
+}
+
+function checkShape({ width, height }: ImageSize, limits: ImageLimits) {
+  if (width * height > limits.maxPixels) return tooManyPixels(`${width}x${height}`, limits);
+  const ratio = Math.max(width, height) / Math.min(width, height);
+  if (ratio > limits.maxAspectRatio) {
+    return refuse(
+      "image-too-elongated",
+      `${width}x${height}: one side is more than ${limits.maxAspectRatio} times the other`,
+    );
+  }
+  return undefined;
+}
+
+function tooManyPixels(what: string, limits: ImageLimits) {
+  return refuse("image-too-many-pixels", `${what}: more than ${limits.maxPixels} pixels`);
+}
+
+function refuseFormat(bytes: Buffer) {
+  if (bytes.length === 0) return refuse("image-corrupt", "the file is empty");
+  const start = JSON.stringify(bytes.toString("latin1", 0, 12));
+  return refuse("image-format-refused", `not a PNG, JPEG, WebP, GIF, TIFF or AVIF file: it begins with ${start}`);
+}
+
+/** What the decoder says, on one line. */
+function refuseDecoding(error: unknown, limits: ImageLimits) {
+  const message = (error as Error).message.split("\n", 1)[0]!.trim();
+  if (/pixel limit/i.test(message)) return tooManyPixels("the header", limits);
+  return refuse("image-corrupt", `it cannot be decoded: ${message}`);
+}

@@ -1,0 +1,6 @@
+export * from "./canonicalise.js";
+export * from "./locate.js";
+export * from "./png.js";
+export * from "./reasons.js";
+export * from "./sniff.js";
+export * from "./store.js";
