@@ -125,7 +125,7 @@ function fileStrings(owner: OptionOwner, options: Record<string, unknown>): { pl
 async function fileContent(
   path: string,
   field: string,
-  workspace: string | undefined | undefined,
+  workspace: string | undefined,
   cache: HashCache,
 ): Promise<JsonValue> {
   const inside = insideSteps(path, workspace);

@@ -20,10 +20,15 @@ export const external = defineService({
   options: optionsSchema,
   neutralOptions: ["url", "urls"],
   properties: ["url", "urls"],
-  describe: ({ url, urls = [] }) => `would check the health of ${[...(url === undefined ? urls : [url])].join(", ")}`,
-  start: async ({ url, urls = [] }, { signal }) => {
-    const all = url === undefined ? urls : [url];
-    await Promise.all(all.map((each) => waitUntilHealthy({ url: each, signal })));
-    return { properties: { url: all[0]!, urls: all }, stop: async () => undefined };
+  known: (options) => ({ url: addresses(options)[0]!, urls: addresses(options) }),
+  describe: (options) => `would ask ${addresses(options).join(", ")} for health`,
+  start: async (options, { signal }) => {
+    const urls = addresses(options);
+    await Promise.all(urls.map((url) => waitUntilHealthy({ url, signal })));
+    return { properties: { url: urls[0]!, urls }, stop: async () => undefined };
   },
 });
+
+function addresses({ url, urls = [] }: z.infer<typeof optionsSchema>): string[] {
+  return url === undefined ? urls : [url];
+}

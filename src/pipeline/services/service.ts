@@ -32,6 +32,8 @@ export interface ServiceType<Options = unknown> {
   neutralOptions?: readonly (keyof Options & string)[];
   /** Names that may follow `${services.NAME.`. */
   properties: readonly string[];
+  /** Properties that are known without starting anything; `--dry-run` shows them and estimates with them. */
+  known?(options: Options): Record<string, JsonValue>;
   /** What `--dry-run` says it would do. */
   describe(options: Options): string;
   /** @throws DraftsmithError SERVICE_FAILED or SERVER_UNREACHABLE. */

@@ -1,0 +1,32 @@
+import type { CommandModule } from "yargs";
+import { formatDoctorReport } from "../doctor-text.js";
+
+interface DoctorArguments {
+  server: string[];
+  workspace: string | undefined;
+  python: string | undefined;
+  json: boolean;
+}
+
+export const command: CommandModule<object, DoctorArguments> = {
+  command: "doctor",
+  describe: "say what is there, what is missing and what to do about it",
+  builder: (yargs) =>
+    yargs
+      .option("server", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        default: [] as string[],
+        describe: "also ask this server; may be repeated",
+      })
+      .option("workspace", { type: "string", requiresArg: true, describe: "where a run would write" })
+      .option("python", { type: "string", requiresArg: true, describe: "look at this Python" })
+      .option("json", { type: "boolean", default: false, describe: "print JSON" }),
+  handler: async ({ server, workspace, python, json }) => {
+    const { runDoctor } = await import("../../python/index.js");
+    const report = await runDoctor({ servers: server, python, ...(workspace === undefined ? {} : { workspace }) });
+    process.stdout.write(`${json ? JSON.stringify(report) : formatDoctorReport(report)}\n`);
+    if (!report.healthy) process.exitCode = 11;
+  },
+};

@@ -1,0 +1,78 @@
+/** Every stage as a command, made from its schema. */
+import type { Argv, CommandModule } from "yargs";
+import { makeReporter } from "../../events/index.js";
+import { allStages, runStage } from "../../pipeline/index.js";
+import type { InputSpec } from "../../stages/stage.js";
+import { listenForInterrupt } from "../interrupt.js";
+import { mergeOptions, parseInputs, readOptionsFile } from "../stage-arguments.js";
+import { readFlags, stageFlags } from "../stage-flags.js";
+import { limitOption } from "../workspace-options.js";
+
+interface StageArguments {
+  out: string;
+  in: string[];
+  options: string | undefined;
+  limit: number | undefined;
+  force: boolean;
+  json: boolean;
+}
+
+export async function stageCommand(name: string): Promise<CommandModule<object, StageArguments>> {
+  const stage = await allStages.load(name);
+  const flags = stageFlags(stage);
+  const inputs = Object.entries(stage.inputs as Record<string, InputSpec>);
+  return {
+    command: name,
+    describe: stage.summary,
+    builder: (yargs) =>
+      yargs
+        .options(Object.fromEntries(flags.map((flag) => [flag.name, flag.yargs])))
+        .option("out", {
+          type: "string",
+          demandOption: true,
+          requiresArg: true,
+          describe: `directory for the output (${stage.output})`,
+        })
+        .option("in", {
+          type: "string",
+          array: true,
+          nargs: 1,
+          default: [] as string[],
+          describe: `input as NAME=DIRECTORY${inputs.map(([input, { kind, optional, description }]) => `\n${input}: ${description} (${[kind].flat().join(" or ")}${optional === true ? ", may be left out" : ""})`).join("")}`,
+        })
+        .option("options", { type: "string", requiresArg: true, describe: "YAML file with options; flags win over it" })
+        .option("limit", limitOption)
+        .option("force", {
+          type: "boolean",
+          default: false,
+          describe: "replace an output that was made from something else",
+        })
+        .option("json", { type: "boolean", default: false, describe: "print events as JSON lines" })
+        .parserConfiguration({
+          "dot-notation": false,
+          "camel-case-expansion": false,
+        }) as unknown as Argv<StageArguments>,
+    handler: async (argv) => {
+      const interrupt = listenForInterrupt();
+      const events = makeReporter({ json: argv.json, stream: process.stdout });
+      try {
+        const given = readFlags(flags, argv as unknown as Record<string, unknown>);
+        const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
+        const { output, state } = await runStage({
+          stage,
+          options: mergeOptions(fromFile, given),
+          inputs: parseInputs(argv.in),
+          out: argv.out,
+          limit: argv.limit,
+          force: argv.force,
+          events,
+          signal: interrupt.signal,
+        });
+        if (!argv.json) process.stdout.write(`${state === "cached" ? "unchanged" : "made"}: ${output}\n`);
+      } finally {
+        events.close();
+        interrupt.release();
+      }
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type { CommandModule } from "yargs";
+import { formatWhy, whyStep } from "../../pipeline/index.js";
+import { workspaceOptions } from "../workspace-options.js";
+
+interface WhyArguments {
+  file: string;
+  step: string;
+  set: string[];
+  workspace: string | undefined;
+  limit: number | undefined;
+  json: boolean;
+}
+
+export const command: CommandModule<object, WhyArguments> = {
+  command: "why <file> <step>",
+  describe: "say what changed since a step was finished, so that it runs again",
+  builder: (yargs) =>
+    workspaceOptions(yargs)
+      .positional("step", { type: "string", demandOption: true, describe: "the step" })
+      .option("json", { type: "boolean", default: false, describe: "print JSON" }),
+  handler: async ({ json, ...options }) => {
+    const answers = await whyStep(options);
+    process.stdout.write(`${json ? JSON.stringify(answers) : formatWhy(answers)}\n`);
+  },
+};

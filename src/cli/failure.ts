@@ -1,0 +1,14 @@
+/** How the program ends when something went wrong. */
+import { EXIT_BUG, formatError, isDraftsmithError } from "../base/index.js";
+
+/** Prints an error the way its reader needs it and leaves its exit code; a bug shows its stack. */
+export function exitWith(error: unknown): void {
+  if (isDraftsmithError(error)) {
+    process.stderr.write(`${formatError(error)}\n`);
+    process.exitCode = error.exitCode;
+    return;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`this is a bug in draftsmith, please report it:\n${text}\n`);
+  process.exitCode = EXIT_BUG;
+}

@@ -1,0 +1,78 @@
+/** The commands, each loaded only when it is called; the list of all is made for help alone. */
+import yargs, { type Argv, type CommandModule } from "yargs";
+import { DraftsmithError, isDraftsmithError, VERSION } from "../base/index.js";
+import { suggestion } from "../pipeline/suggest.js";
+import { isStageName, STAGE_NAMES } from "../stages/registry.js";
+
+type Command = CommandModule<object, never>;
+
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import("./commands/run.js")).command as unknown as Command,
+  graph: async () => (await import("./commands/graph.js")).command as unknown as Command,
+  why: async () => (await import("./commands/why.js")).command as unknown as Command,
+  schema: async () => (await import("./commands/schema.js")).command as unknown as Command,
+  doctor: async () => (await import("./commands/doctor.js")).command as unknown as Command,
+  errors: async () => (await import("./commands/errors.js")).command as unknown as Command,
+};
+
+/** @throws DraftsmithError; anything else is a bug. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const name = args.find((arg) => !arg.startsWith("-"));
+  if (name !== undefined && !isCommand(name) && name !== "help") {
+    const known = [...Object.keys(commands), ...STAGE_NAMES];
+    throw new DraftsmithError("USAGE", `there is no command ${name}`, { hint: suggestion(name, known, "commands") });
+  }
+  let program = yargs()
+    .scriptName("draftsmith")
+    .usage("$0 COMMAND [options]\n\nFrom raw screenshots and dialogues to a DFlash draft model that SGLang can serve.")
+    .version(VERSION)
+    .help()
+    .strict()
+    .demandCommand(1, 1, "name a command; draftsmith --help lists them")
+    .option("python", {
+      type: "string",
+      global: true,
+      describe: "Python with torch and transformers, instead of the toolkit's own",
+    })
+    .middleware((argv) => {
+      if (typeof argv.python === "string") process.env.DRAFTSMITH_PYTHON = argv.python;
+    })
+    .wrap(Math.min(120, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    // Without a throw here yargs would go on and run the command.
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? usageError(message ?? "the command line is wrong", program, name);
+    });
+  const wanted = name === undefined || name === "help" ? [...Object.keys(commands), ...STAGE_NAMES] : [name];
+  for (const each of wanted) program = program.command(await loadCommand(each));
+  await program.parseAsync([...args]);
+}
+
+function isCommand(name: string): boolean {
+  return Object.hasOwn(commands, name) || isStageName(name);
+}
+
+async function loadCommand(name: string): Promise<Command> {
+  const load = commands[name];
+  if (load !== undefined) return load();
+  const { stageCommand } = await import("./commands/stage.js");
+  return (await stageCommand(name)) as unknown as Command;
+}
+
+function usageError(message: string, program: Argv, command: string | undefined): DraftsmithError {
+  if (isDraftsmithError(message)) return message;
+  const unknown = /^Unknown arguments?: ([^,]+)/.exec(message)?.[1];
+  const help = `draftsmith${command === undefined ? "" : ` ${command}`} --help lists what can be given`;
+  if (unknown === undefined) return new DraftsmithError("USAGE", message, { hint: help });
+  const known = knownFlags(program);
+  const flag = unknown.length === 1 ? `-${unknown}` : `--${unknown}`;
+  return new DraftsmithError("USAGE", `unknown option ${flag}`, { hint: suggestion(flag, known, "options") });
+}
+
+/** yargs keeps the options of the command that was being parsed, but its types do not tell. */
+function knownFlags(program: Argv): string[] {
+  const { key } = (program as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  return Object.keys(key)
+    .filter((name) => name.length > 1 && !/[A-Z]/.test(name))
+    .map((name) => `--${name}`);
+}

@@ -1,0 +1,61 @@
+/** From a stream of progress events to rate, time left and one line of text. */
+import type { StepProgress } from "./event.js";
+import { formatNumber, formatReasons, formatSeconds, sumReasons } from "./format.js";
+
+/** Rates are taken over this long, so that they follow a server that slows down. */
+const WINDOW_MS = 30_000;
+
+interface Sample {
+  at: number;
+  done: number;
+}
+
+/** Follows one step. The first event only sets the mark: rows that an earlier run finished are not speed. */
+export class ProgressMeter {
+  readonly #now: () => number;
+  #samples: Sample[] = [];
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  add(event: StepProgress): void {
+    const at = this.#now();
+    // What is counted may start over within a step (a second pass): then so does the rate.
+    if (event.done < (this.#samples.at(-1)?.done ?? 0)) this.#samples = [];
+    this.#samples.push({ at, done: event.done });
+    while (this.#samples.length > 2 && at - this.#samples[1]!.at >= WINDOW_MS) this.#samples.shift();
+  }
+
+  /** Units per second; undefined until there is something to measure. */
+  rate(): number | undefined {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    if (first === undefined || last === undefined || last.at <= first.at || last.done <= first.done) return undefined;
+    return ((last.done - first.done) * 1000) / (last.at - first.at);
+  }
+
+  /** Seconds until done equals total. */
+  remaining(event: StepProgress): number | undefined {
+    const rate = this.rate();
+    if (rate === undefined || event.total === undefined) return undefined;
+    return Math.max(0, event.total - event.done) / rate;
+  }
+}
+
+/** `120/1,000 dialogues 12 %, 14.2/s, 1 min 02 s left, tokens/s 812, 3 failed (timeout 3), note`. */
+export function describeProgress(event: StepProgress, meter: ProgressMeter): string {
+  const { done, total, unit, rates = {}, failures = {}, note } = event;
+  const rate = meter.rate();
+  const left = meter.remaining(event);
+  const failed = sumReasons(failures);
+  const share = total === undefined || total === 0 ? "" : ` ${Math.floor((done / total) * 100)} %`;
+  return [
+    `${formatNumber(done)}${total === undefined ? "" : `/${formatNumber(total)}`} ${unit}${share}`,
+    ...(rate === undefined ? [] : [`${formatNumber(rate)}/s`]),
+    ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
+    ...Object.entries(rates).map(([name, value]) => `${name} ${formatNumber(value)}`),
+    ...(failed === 0 ? [] : [`${formatNumber(failed)} failed (${formatReasons(failures)})`]),
+    ...(note === undefined ? [] : [note]),
+  ].join(", ");
+}

@@ -1,0 +1,164 @@
+/** `--dry-run`: what a run would do, without running, writing or contacting anything, and without needing the data. */
+import type { Manifest } from "../artifacts/index.js";
+import { isDraftsmithError, type JsonValue } from "../base/index.js";
+import type { InputArtifact } from "../stages/stage.js";
+import { assess, readSealed } from "./assess.js";
+import { HashCache } from "./content.js";
+import { findMissingFiles, fingerprintStep, openInputs } from "./inspect.js";
+import type { Plan, PlannedStep } from "./plan-types.js";
+import { planPipeline, type RunOptions } from "./run-pipeline.js";
+import { type Selection, selectSteps } from "./select.js";
+import { placeholder } from "./services/index.js";
+import { stepDirectory, workspacePaths } from "./workspace.js";
+
+export interface DryStep {
+  name: string;
+  stage: string;
+  /** run: never made. stale: made, but from something else. cached: still good. unknown: an earlier step decides. */
+  state: "run" | "stale" | "cached" | "unknown";
+  why: string;
+  /** What is not there yet but will be needed. */
+  notes: string[];
+  /** The stage's own estimate. */
+  estimate: string[];
+  services: string[];
+}
+
+export interface DryRun {
+  pipeline: string;
+  workspace: string;
+  steps: DryStep[];
+  /** Services that the steps which run would use, and what would be done with them. */
+  services: { name: string; uses: string; what: string }[];
+}
+
+export async function dryRun(options: RunOptions): Promise<DryRun> {
+  const plan = await planPipeline(options);
+  const selection = selectSteps(plan, options);
+  const cache = await HashCache.load(workspacePaths.hashes(plan.workspace));
+  const finished = new Map<string, Manifest>();
+  const steps: DryStep[] = [];
+  for (const step of selection.steps) {
+    const found = await lookAt(step, { plan, selection, cache, finished, steps, options });
+    steps.push(found);
+  }
+  const needed = new Set(steps.filter(({ state }) => state !== "cached").flatMap(({ services }) => services));
+  const services = plan.services
+    .filter(({ name }) => needed.has(name))
+    .map(({ name, type, options: own }) => ({ name, uses: type.name, what: type.describe(own) }));
+  return { pipeline: plan.name, workspace: plan.workspace, steps, services };
+}
+
+interface Look {
+  plan: Plan;
+  selection: Selection;
+  cache: HashCache;
+  finished: Map<string, Manifest>;
+  /** Those looked at so far. */
+  steps: readonly DryStep[];
+  options: RunOptions;
+}
+
+async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
+  const { plan, selection, finished } = look;
+  const result: DryStep = {
+    name: step.name,
+    stage: step.stage.name,
+    state: "run",
+    why: "",
+    notes: [],
+    estimate: [],
+    services: step.services,
+  };
+  const sealed = await readSealed(stepDirectory(plan.workspace, step.name));
+  if (selection.asIs.has(step.name)) {
+    if (sealed === undefined)
+      return { ...result, why: "comes before --from, but was never finished: the run would refuse" };
+    finished.set(step.name, sealed.manifest);
+    return { ...result, state: "cached", why: "taken as it is (--from)" };
+  }
+  const notes = (await findMissingFiles(plan, [step])).map((error) => error.message);
+  const verdict = await judge(step, sealed !== undefined, notes, look);
+  const estimate = verdict.state === "cached" ? [] : await estimateOf(step, look, notes);
+  return { ...result, ...verdict, notes, estimate };
+}
+
+async function judge(
+  step: PlannedStep,
+  sealed: boolean,
+  notes: string[],
+  look: Look,
+): Promise<Pick<DryStep, "state" | "why">> {
+  const { plan, selection, cache, finished, steps, options } = look;
+  const changing = steps
+    .filter(({ name, state }) => step.after.includes(name) && state !== "cached")
+    .map(({ name }) => name);
+  if (!sealed) return { state: "run", why: "not made yet" };
+  if (changing.length > 0)
+    return { state: "unknown", why: `runs unless ${changing.join(", ")} give the same output as before` };
+  if (notes.length > 0) return { state: "unknown", why: "files that its options name are not there" };
+  const inspection = { plan, step, finished, limit: options.limit, cache, verify: options.verify ?? false };
+  try {
+    const inputs = await openInputs(inspection);
+    const fingerprint = await fingerprintStep(inspection, inputs);
+    const directory = stepDirectory(plan.workspace, step.name);
+    const verdict = await assess({
+      directory,
+      fingerprint,
+      cache,
+      force: selection.forced.has(step.name),
+      verify: inspection.verify,
+    });
+    if (verdict.state === "run") return { state: "stale", why: verdict.why };
+    finished.set(step.name, verdict.manifest);
+    return { state: "cached", why: "unchanged" };
+  } catch (error) {
+    if (!isDraftsmithError(error)) throw error;
+    return { state: "unknown", why: error.message };
+  }
+}
+
+async function estimateOf(step: PlannedStep, { plan, finished }: Look, notes: string[]): Promise<string[]> {
+  if (step.stage.estimate === undefined) return [];
+  const options = step.resolve((name, property) => knownProperty(plan, name, property));
+  const inputs: Record<string, InputArtifact | undefined> = {};
+  for (const name of Object.keys(step.stage.inputs)) {
+    const input = step.inputs[name];
+    const manifest = input?.from === "step" ? finished.get(input.step) : undefined;
+    inputs[name] =
+      input?.from === "step" && manifest !== undefined
+        ? { path: stepDirectory(plan.workspace, input.step), manifest }
+        : undefined;
+  }
+  try {
+    return await step.stage.estimate(options, inputs);
+  } catch (error) {
+    if (!isDraftsmithError(error)) throw error;
+    if (!notes.includes(error.message)) notes.push(`no estimate: ${error.message}`);
+    return [];
+  }
+}
+
+function knownProperty(plan: Plan, name: string, property: string): JsonValue {
+  const service = plan.services.find((each) => each.name === name);
+  return service?.type.known?.(service.options)[property] ?? placeholder(name, property);
+}
+
+export function formatDryRun({ pipeline, workspace, steps, services }: DryRun): string {
+  const width = Math.max(0, ...steps.map(({ name }) => name.length));
+  const lines = [`${pipeline} in ${workspace}`, ""];
+  for (const { name, stage, state, why, notes, estimate } of steps) {
+    const uses = name === stage ? "" : ` [${stage}]`;
+    lines.push(`${name.padEnd(width)}  ${state.padEnd(7)}  ${why}${uses}`);
+    const indent = " ".repeat(width + 2);
+    lines.push(...notes.map((note) => `${indent}note: ${note}`), ...estimate.map((line) => `${indent}${line}`));
+  }
+  if (services.length > 0)
+    lines.push("", ...services.map(({ name, uses, what }) => `service ${name} (${uses}): ${what}`));
+  const count = (state: DryStep["state"]): number => steps.filter((step) => step.state === state).length;
+  lines.push(
+    "",
+    `would run ${count("run") + count("stale")}, may run ${count("unknown")}, cached ${count("cached")}; nothing was started or written`,
+  );
+  return lines.join("\n");
+}

@@ -1,0 +1,171 @@
+/** One stage on its own, with the guarantees of a pipeline's step: sealed output, resume, cache by fingerprint. */
+import { mkdir, rm, stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
+import { DraftsmithError, formatLocation } from "../base/index.js";
+import { type EventSink, silentSink } from "../events/index.js";
+import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
+import { assess } from "./assess.js";
+import { HashCache } from "./content.js";
+import { fingerprintDigest, fingerprintOf } from "./fingerprint.js";
+import { kindsOf } from "./inputs.js";
+import { acquireLock } from "./lock.js";
+import { parseOptions } from "./options.js";
+import { runStepJob } from "./step-job.js";
+import { suggestion } from "./suggest.js";
+
+export interface RunStageRequest {
+  stage: Stage;
+  /** As a user writes them; checked and filled in by the stage's schema. */
+  options: Record<string, unknown>;
+  /** Artifact directories by input name. */
+  inputs: Readonly<Record<string, string>>;
+  /** Directory of the sealed output. Beside it lie OUT.resume and, while running, OUT.work. */
+  out: string;
+  limit?: number | undefined;
+  /** Replace an output that was made from something else. */
+  force?: boolean;
+  /** Relative paths start here. */
+  cwd?: string;
+  events?: EventSink;
+  signal?: AbortSignal;
+}
+
+export interface StageOutcome {
+  state: "done" | "cached";
+  output: string;
+  manifest: Manifest;
+}
+
+/**
+ * @throws DraftsmithError OPTIONS_INVALID; INPUT_MISSING or ARTIFACT_INVALID for inputs; USAGE when `out` holds
+ * something else; and whatever the stage throws.
+ */
+export async function runStage(request: RunStageRequest): Promise<StageOutcome> {
+  const { stage, limit, events = silentSink, force = false, cwd = process.cwd() } = request;
+  const signal = request.signal ?? new AbortController().signal;
+  const output = resolve(cwd, request.out);
+  const options = checkOptions(stage, request.options, cwd);
+  const inputs = await openAll(stage, request.inputs, cwd);
+  await mkdir(dirname(output), { recursive: true });
+  const lock = await acquireLock(`${output}.lock`);
+  try {
+    const cache = await HashCache.load();
+    const step = {
+      name: stage.name,
+      stage,
+      options,
+      references: [],
+      services: [],
+      base: stage.name,
+      description: undefined,
+      matrix: {},
+      inputs: {},
+      after: [],
+      resolve: () => options,
+      path: [],
+    };
+    const manifests = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input?.manifest]));
+    const fingerprint = await fingerprintOf({
+      step,
+      services: [],
+      digestOfStep: () => "",
+      inputs: manifests,
+      limit,
+      workspace: undefined,
+      cache,
+    });
+    const verdict = await assess({ directory: output, fingerprint, cache, force, verify: false });
+    if (verdict.state === "cached") {
+      events.emit({ type: "step-cached", step: stage.name, stage: stage.name, counts: verdict.manifest.counts });
+      return { state: "cached", output, manifest: verdict.manifest };
+    }
+    await refuseToOverwrite(output, verdict.why, force);
+    const manifest = await runStepJob({
+      name: stage.name,
+      stage,
+      options,
+      inputs,
+      fingerprint,
+      why: verdict.why,
+      directories: {
+        output,
+        work: `${output}.work`,
+        aside: `${output}.old`,
+        resume: `${output}.resume/${fingerprintDigest(fingerprint).slice(0, 12)}`,
+        failed: `${output}.failed`,
+      },
+      limit,
+      events,
+      signal,
+      cache,
+    });
+    await rm(`${output}.resume`, { recursive: true, force: true });
+    return { state: "done", output, manifest };
+  } finally {
+    await lock.release();
+  }
+}
+
+function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string): Record<string, unknown> {
+  const result = parseOptions(stage, value, cwd);
+  if ("options" in result) return result.options;
+  const [first, ...others] = result.issues.map(({ message, path, hint }) => ({ message, hint, field: path.join(".") }));
+  throw new DraftsmithError("OPTIONS_INVALID", first!.message, {
+    location: { field: first!.field === "" ? stage.name : first!.field },
+    ...(first!.hint === undefined
+      ? { hint: `draftsmith ${stage.name} --help lists the options` }
+      : { hint: first!.hint }),
+    ...(others.length === 0
+      ? {}
+      : { frame: others.map(({ message, field }) => `also at ${formatLocation({ field })}: ${message}`).join("\n") }),
+  });
+}
+
+async function openAll(
+  stage: Stage,
+  paths: Readonly<Record<string, string>>,
+  cwd: string,
+): Promise<Record<string, InputArtifact | undefined>> {
+  const specs = stage.inputs as Record<string, InputSpec>;
+  const unknown = Object.keys(paths).find((name) => !Object.hasOwn(specs, name));
+  if (unknown !== undefined) {
+    throw new DraftsmithError("USAGE", `${stage.name} has no input ${unknown}`, {
+      hint: suggestion(unknown, Object.keys(specs), "inputs"),
+    });
+  }
+  const opened: Record<string, InputArtifact | undefined> = {};
+  for (const [name, spec] of Object.entries(specs)) {
+    const path = paths[name];
+    if (path !== undefined) opened[name] = await openArtifact(resolve(cwd, path), kindsOf(spec));
+    else if (spec.optional === true) opened[name] = undefined;
+    else {
+      throw new DraftsmithError("USAGE", `${stage.name} needs its input ${name}: ${spec.description}`, {
+        hint: `add --in ${name}=DIRECTORY with a directory of kind ${kindsOf(spec).join(" or ")}`,
+      });
+    }
+  }
+  return opened;
+}
+
+async function refuseToOverwrite(output: string, why: string, force: boolean): Promise<void> {
+  if (force) return;
+  const location = { file: output };
+  if (await isSealed(output)) {
+    throw new DraftsmithError(
+      "USAGE",
+      `${basename(output)} holds an output that was made from something else: ${why}`,
+      {
+        location,
+        hint: "choose another --out, or replace it with --force",
+      },
+    );
+  }
+  const there = await stat(output).catch(() => undefined);
+  if (there !== undefined) {
+    throw new DraftsmithError("USAGE", `${output} exists and is no artifact of draftsmith`, {
+      location,
+      hint: "choose another --out",
+    });
+  }
+}
