@@ -35,7 +35,7 @@ export type Fault =
 
 export interface StubOptions {
   /** Fault of the n-th chat or generate request (from 0), or undefined. The body is the parsed request. */
-  fault?: (n: number, body: JsonObject) => Fault | undefined;
+  fault?: ((n: number, body: JsonObject) => Fault | undefined) | undefined;
   modelInfo?: JsonObject;
   serverInfo?: JsonObject;
   models?: JsonObject;
@@ -298,13 +298,17 @@ async function flood(response: ServerResponse): Promise<void> {
   response.writeHead(200, { "content-type": "application/json" });
   const block = Buffer.alloc(1 << 20, "a");
   while (!response.destroyed && !response.writableEnded) {
-    if (!response.write(block)) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!response.write(block)) await drained(response);
   }
 }
 
-function once(response: ServerResponse, event: string): Promise<void> {
+function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    response.once(event, () => resolve());
+    const done = (): void => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
   });
 }
 

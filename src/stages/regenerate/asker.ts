@@ -3,6 +3,7 @@ import { DraftsmithError } from "../../base/index.js";
 import {
   type AskRules,
   ask,
+  type BackoffOptions,
   backoffMs,
   DEFAULT_LOOP_RULES,
   type LoopRules,
@@ -17,9 +18,12 @@ import type { Tally } from "./tally.js";
 
 /** Storms pass: being told to wait is forgiven this many times as often as a fault. */
 const BUSY_PATIENCE = 4;
+/** Longest wait, in first waits. */
+const LONGEST_WAIT = 60;
 
 export class Asker {
   private readonly loops: LoopRules | undefined;
+  private readonly backoff: BackoffOptions;
 
   constructor(
     private readonly fleet: Fleet,
@@ -27,6 +31,8 @@ export class Asker {
     private readonly tally: Tally,
     private readonly stopping: AbortSignal,
   ) {
+    const firstMs = options.retryDelaySeconds * 1000;
+    this.backoff = { firstMs, factor: 2, maxMs: firstMs * LONGEST_WAIT };
     const { policy, minTokens, minRepeats } = options.loops;
     this.loops = policy === "keep" ? undefined : { ...DEFAULT_LOOP_RULES, minTokens, minRepeats };
   }
@@ -56,7 +62,8 @@ export class Asker {
       const before = member;
       member = await this.fleet.move(seat);
       // Another server may be asked at once, but only once: when all of them are ill, hurrying makes it worse.
-      if (member === before || attempt > 1) await pause(backoffMs(attempt, verdict.retryAfterMs), this.stopping);
+      if (member === before || attempt > 1)
+        await pause(backoffMs(attempt, verdict.retryAfterMs, this.backoff), this.stopping);
     }
   }
 

@@ -1,4 +1,5 @@
 /** Keeps every seat of the fleet busy with one dialogue each, and puts each dialogue's end into the ledger. */
+import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
 import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
 import { Asker } from "./asker.js";
@@ -35,6 +36,8 @@ export class Crew {
   private readonly asker: Asker;
 
   constructor(private readonly parts: CrewParts) {
+    // Every conversation that waits listens.
+    setMaxListeners(0, this.stopping.signal);
     this.asker = new Asker(parts.fleet, parts.options, parts.tally, this.stopping.signal);
   }
 

@@ -2,6 +2,7 @@
  * All servers of a run. A conversation takes a seat on the least loaded server and keeps it, because the prefix cache
  * is per server. Servers that fall silent are looked at again and again, and get work when they are fit.
  */
+import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
 import { pause, ServerClient, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
@@ -43,6 +44,7 @@ export class Fleet {
     private readonly options: RegenerateOptions,
     private readonly events: FleetEvents,
   ) {
+    setMaxListeners(0, this.closing.signal);
     const key = options.apiKeyEnv === undefined ? undefined : apiKey(options.apiKeyEnv);
     const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
     const connections = options.concurrency + 2;

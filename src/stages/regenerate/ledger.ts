@@ -60,7 +60,8 @@ const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:
 
 export class Ledger {
   private entries = new Map<string, Entry>();
-  private reader: FileHandle | undefined;
+  /** A promise, so that two readers at the same time share one handle. */
+  private reader: Promise<FileHandle> | undefined;
 
   private constructor(
     readonly path: string,
@@ -148,9 +149,13 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    await this.journal.close();
-    await this.reader?.close();
+    const { reader } = this;
     this.reader = undefined;
+    try {
+      await this.journal.close();
+    } finally {
+      await (await reader)?.close();
+    }
   }
 
   private append(record: object): Promise<void> {
@@ -192,11 +197,12 @@ export class Ledger {
 
   private async read(place: Place): Promise<JsonObject> {
     try {
-      this.reader ??= await open(this.path, "r");
+      this.reader ??= open(this.path, "r");
+      const reader = await this.reader;
       const line = Buffer.allocUnsafe(place.bytes);
       let at = 0;
       while (at < place.bytes) {
-        const { bytesRead } = await this.reader.read(line, at, place.bytes - at, place.offset + at);
+        const { bytesRead } = await reader.read(line, at, place.bytes - at, place.offset + at);
         if (bytesRead === 0) throw new Error(`${this.path} became shorter while it was in use`);
         at += bytesRead;
       }

@@ -88,6 +88,12 @@ export const regenerateOptions = z.strictObject({
     .default([])
     .describe("server settings that change answers in silence and are accepted, by name"),
   retries: z.number().int().min(0).max(100).default(6).describe("further attempts after a transient fault"),
+  retryDelaySeconds: z
+    .number()
+    .nonnegative()
+    .max(60)
+    .default(0.5)
+    .describe("wait before the second attempt; it doubles with each further one, up to 60 times as long"),
   requestTimeoutSeconds: z
     .number()
     .positive()
@@ -115,6 +121,7 @@ export const NEUTRAL_OPTIONS = [
   "concurrency",
   "apiKeyEnv",
   "retries",
+  "retryDelaySeconds",
   "requestTimeoutSeconds",
   "serverWaitSeconds",
   "maxFailedShare",

@@ -2,6 +2,7 @@
  * Asks a share of the finished turns again, elsewhere where that is possible: temperature 0 is an argmax, but batching
  * may flip near-ties, so agreement is measured and not assumed.
  */
+import { setMaxListeners } from "node:events";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { commonPrefix, type Dialogue, dialogueDigest, type Generation, unfoldIds } from "../../dialogue/index.js";
 import { isUsable } from "../../sglang/index.js";
@@ -16,6 +17,7 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogu
   const { options, ledger, fleet, signal } = parts;
   if (options.recheckShare === 0) return undefined;
   const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal);
   const stop = (): void => stopping.abort();
   signal.addEventListener("abort", stop, { once: true });
   const asker = new Asker(fleet, options, parts.tally, stopping.signal);

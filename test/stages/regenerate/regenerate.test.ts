@@ -78,4 +78,3 @@ function url(hash: string): string {
   const picture = [fakePicture(1), fakePicture(2)].find((one) => one.hash === hash)!;
   return `data:image/png;base64,${picture.png.toString("base64")}`;
 }
-

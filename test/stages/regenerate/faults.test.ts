@@ -1,0 +1,207 @@
+/** Whatever servers and networks do, each dialogue ends once, and answered ones are the same bytes. */
+import { afterEach, describe, expect, it } from "vitest";
+import type { JsonObject } from "../../../src/base/index.js";
+import { sha256 } from "../../../src/base/index.js";
+import type { RejectedRow } from "../../../src/stages/regenerate/ledger.js";
+import { type Fault, type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { dialogues, lines, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
+
+const stubs: Stub[] = [];
+async function stubOf(options: StubOptions = {}): Promise<Stub> {
+  const stub = await startStub(options);
+  stubs.push(stub);
+  return stub;
+}
+afterEach(async () => {
+  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
+});
+
+const TRANSIENT: Fault[] = [
+  "reset",
+  "reset-midway",
+  "busy",
+  "rate-limited",
+  "error-500",
+  "proxy-page",
+  "slow-first-byte",
+  "trickle",
+  "cut-json",
+  "not-json",
+  "deep-json",
+  "no-choice",
+  "ids-strings",
+  "ids-count",
+  "abort",
+];
+const SLOW: Fault[] = ["slow-first-byte", "trickle"];
+/** Verdicts on a dialogue: chosen by its content, so that they do not depend on chance. */
+const LASTING: [Fault, string][] = [
+  ["bad-request", "bad-request"],
+  ["too-long", "prompt-too-long"],
+  ["bad-image", "bad-media"],
+  ["nan", "nan-logits"],
+  ["stop-mismatch", "stop-mismatch"],
+  ["length-early", "length-early"],
+  ["vision-token", "special-tokens"],
+  ["loop", "loop"],
+];
+
+/** The stage's own probe must pass, or nothing starts. */
+const isProbe = (body: JsonObject): boolean => body.max_tokens === 4;
+const isLasting = (body: JsonObject): Fault | undefined => {
+  const digest = Buffer.from(sha256(JSON.stringify(body.messages)), "hex");
+  return digest[0]! < 40 ? LASTING[digest[1]! % LASTING.length]![0] : undefined;
+};
+const lasting = (_n: number, body: JsonObject): Fault | undefined => (isProbe(body) ? undefined : isLasting(body));
+
+/** The same faults in the same places at every run of the test. */
+function storm(seed: number, share: number): StubOptions["fault"] {
+  return (n, body) => {
+    if (isProbe(body)) return undefined;
+    const draw = Buffer.from(sha256(`${seed}/${n}`), "hex");
+    if (draw.readUInt16BE(0) / 65_536 >= share) return isLasting(body);
+    const fault = TRANSIENT[draw[2]! % TRANSIENT.length]!;
+    // Slow answers are answers: a verdict on the content must not hide behind them.
+    return SLOW.includes(fault) ? (isLasting(body) ?? fault) : fault;
+  };
+}
+
+const EAGER = { retries: 60, retryDelaySeconds: 0.005, maxFailedShare: 1, maxNewTokens: 500 };
+
+describe("faults", () => {
+  it("gives the same bytes under storms, at any concurrency and on several servers", async () => {
+    const rows = dialogues(60);
+    const input = await writeArtifact(await temporaryDirectory(), rows);
+    const calm = await stubOf({ fault: lasting });
+    const undisturbed = await runStage({ input, options: { servers: [calm.url], concurrency: 1, ...EAGER } });
+    expect(undisturbed.draft.counts.read).toBe(60);
+    expect(lines(undisturbed.rejected).length).toBeGreaterThan(3);
+    for (const [seed, share, concurrency, servers] of [
+      [1, 0.3, 5, 1],
+      [2, 0.5, 16, 2],
+      [3, 0.2, 40, 3],
+    ] as const) {
+      const many = await Promise.all(
+        Array.from({ length: servers }, (_, k) => stubOf({ fault: storm(seed * 10 + k, share) })),
+      );
+      const options = { servers: many.map(({ url }) => url), concurrency, ...EAGER };
+      const disturbed = await runStage({ input, options });
+      expect(disturbed.generations).toBe(undisturbed.generations);
+      expect(disturbed.rejected).toBe(undisturbed.rejected);
+      expect(disturbed.draft).toEqual(undisturbed.draft);
+    }
+  }, 60_000);
+
+  it("ends every dialogue in one way, and the account balances", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(80));
+    const stub = await stubOf({
+      fault: (n, body) => (isProbe(body) ? undefined : n % 3 === 0 ? "error-500" : isLasting(body)),
+    });
+    const { draft, rows, rejected } = await runStage({
+      input,
+      options: { servers: [stub.url], concurrency: 8, retries: 0, maxFailedShare: 1 },
+    });
+    const others = lines(rejected) as RejectedRow[];
+    const ids = [...rows.map(({ id }) => id), ...others.map(({ id }) => id)].sort();
+    expect(ids).toEqual(
+      dialogues(80)
+        .map(({ id }) => id)
+        .sort(),
+    );
+    const rejections = Object.values(draft.counts.rejected!).reduce((sum, count) => sum + count, 0);
+    expect(draft.counts.read).toBe(draft.counts.kept! + rejections);
+    expect(draft.counts.failed).toBe(others.filter(({ status }) => status === "failed").length);
+    expect(others.some(({ reason }) => reason === "server-error")).toBe(true);
+    // No address and no port may get into the artifact.
+    expect(rejected).not.toContain("127.0.0.1");
+  }, 30_000);
+
+  it.each(LASTING)("takes %s for %s, once and for good", async (fault, reason) => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(1));
+    const stub = await stubOf({ fault: (_n, body) => (isProbe(body) ? undefined : fault) });
+    const run = runStage({ input, options: { servers: [stub.url], maxFailedShare: 1 } });
+    await expect(run).rejects.toMatchObject({ code: "DATA_EMPTY" });
+    await expect(run).rejects.toThrow(new RegExp(`${reason} 1`));
+    expect(stub.requests.filter((body) => !isProbe(body))).toHaveLength(1);
+  });
+
+  it("keeps the answers before a bad turn as a partial dialogue", async () => {
+    const rows = dialogues(3);
+    const input = await writeArtifact(await temporaryDirectory(), [rows[2]!]);
+    const stub = await stubOf({
+      fault: (_n, body) => ((body.messages as unknown[]).length >= 5 ? "bad-request" : undefined),
+    });
+    const { rows: done, draft } = await runStage({ input, options: { servers: [stub.url] } });
+    expect(done[0]).toMatchObject({ status: "partial", reason: "bad-request" });
+    expect(done[0]!.turns).toHaveLength(2);
+    expect(done[0]!.messages).toHaveLength(4);
+    expect(draft.counts).toMatchObject({ kept: 1, partial: { "bad-request": 1 } });
+  });
+
+  it("gives up on answers that take too long or are too large, and says so", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(2));
+    const hanging = await stubOf({ fault: (_n, body) => (isProbe(body) ? undefined : "hang") });
+    const options = { retries: 1, retryDelaySeconds: 0, requestTimeoutSeconds: 0.2, maxFailedShare: 0 };
+    await expect(runStage({ input, options: { servers: [hanging.url], ...options } })).rejects.toMatchObject({
+      code: "TOO_MANY_FAILURES",
+    });
+    const flooding = await stubOf({ fault: (_n, body) => (isProbe(body) ? undefined : "huge-body") });
+    const patient = { ...options, requestTimeoutSeconds: 20 };
+    await expect(runStage({ input, options: { servers: [flooding.url], ...patient } })).rejects.toMatchObject({
+      code: "TOO_MANY_FAILURES",
+    });
+  }, 30_000);
+
+  it("asks only failed dialogues when the same command continues", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(12));
+    const resumeDir = await temporaryDirectory();
+    const stub = await stubOf({ fault: (n, body) => (!isProbe(body) && n % 4 === 0 ? "error-500" : undefined) });
+    const options = { servers: [stub.url], retries: 0, maxFailedShare: 0 };
+    await expect(runStage({ input, options, resumeDir })).rejects.toMatchObject({ code: "TOO_MANY_FAILURES" });
+    const asked = stub.requests.length;
+    stub.options.fault = () => undefined;
+    const healed = await runStage({ input, options, resumeDir });
+    expect(stub.requests.length - asked).toBeLessThan(12);
+    const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
+    expect(healed.generations).toBe(undisturbed.generations);
+  });
+
+  it("goes on when a server dies and returns, and when it is the only one", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
+    const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
+    for (const others of [0, 1]) {
+      const mortal = await startStub({ delayMs: () => 5 });
+      const steady = await Promise.all(Array.from({ length: others }, () => stubOf({ delayMs: () => 5 })));
+      const servers = [mortal.url, ...steady.map(({ url }) => url)];
+      const running = runStage({ input, options: { servers, concurrency: 4, retries: 20, retryDelaySeconds: 0.02 } });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      await mortal.close();
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      const reborn = await stubOf({ port: mortal.port });
+      const result = await running;
+      expect(result.generations).toBe(undisturbed.generations);
+      if (others === 0) expect(reborn.requests.length).toBeGreaterThan(5);
+    }
+  }, 30_000);
+
+  it("stops with SERVER_UNREACHABLE when all servers stay away, and keeps what was finished", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
+    const resumeDir = await temporaryDirectory();
+    const mortal = await startStub({ delayMs: () => 5 });
+    const options = { servers: [mortal.url], concurrency: 4, serverWaitSeconds: 0.5 };
+    const running = runStage({ input, options, resumeDir });
+    const outcome = expect(running).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await mortal.close();
+    await outcome;
+    const reborn = await stubOf({});
+    const result = await runStage({ input, options: { ...options, servers: [reborn.url] }, resumeDir });
+    const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
+    expect(result.generations).toBe(undisturbed.generations);
+    const requests = dialogues(40).reduce(
+      (sum, { messages }) => sum + messages.filter(({ role }) => role === "assistant").length,
+      0,
+    );
+    expect(reborn.requests.filter((body) => !isProbe(body)).length).toBeLessThan(requests);
+  }, 30_000);
+});
