@@ -5,7 +5,9 @@ becomes the server, so a signal to it reaches SGLang. Unknown arguments are pass
 """
 
 import argparse
+import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -45,6 +47,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for path in (options.model, options.draft):
         if path is not None and not (path / "config.json").is_file():
             sys.exit(f"error: {path} is not a model directory: it has no config.json")
+    if options.stop_with_parent:
+        stop_with_parent()
     python = str(interpreter_in(directory))
     command = [python, "-m", "sglang.launch_server", *server_arguments(options), *more]
     os.execve(python, command, server_environment())
@@ -56,10 +60,18 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--model", type=Path, required=True, help="model directory")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--dir", type=Path, help="the environment (default: where build.py makes it)")
+    parser.add_argument("--stop-with-parent", action="store_true", help="end when the process that started it ends")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--draft", type=Path, help="DFlash draft directory: serve with SGLang's DFLASH worker")
     mode.add_argument("--hidden-states", type=int, nargs="+", metavar="LAYER", help="let /generate return these layers")
     return parser.parse_known_args(arguments)
+
+
+def stop_with_parent() -> None:
+    """Ask the kernel for SIGTERM at the parent's death; this outlives the exec, so a killed test leaves no server."""
+    pr_set_pdeathsig = 1
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM) != 0:
+        sys.exit(f"error: prctl failed: {os.strerror(ctypes.get_errno())}")
 
 
 def server_arguments(options: argparse.Namespace) -> list[str]:
