@@ -1,0 +1,94 @@
+/**
+ * What each room under src/ may import. Data flows one way: whoever breaks one of these rules wants a function moved,
+ * not the rule. `sees(room, others)` forbids everything under src/ but the room itself and the others.
+ */
+const STAGE = "^src/stages/[^/]+/";
+const SEAM = "^src/stages/(stage|registry)\\.ts$";
+
+function sees(room, others) {
+  const allowed = [room, ...others].map((name) => `^src/${name}/`);
+  return {
+    name: `${room}-sees-only-its-own`,
+    comment: `${room}/ may import ${others.length === 0 ? "no other room" : others.join(", ")}`,
+    severity: "error",
+    from: { path: `^src/${room}/` },
+    to: { path: "^src/", pathNot: allowed },
+  };
+}
+
+module.exports = {
+  forbidden: [
+    sees("base", []),
+    sees("events", ["base"]),
+    sees("artifacts", ["base", "events"]),
+    sees("dialogue", ["base"]),
+    sees("images", ["base"]),
+    sees("model", ["base"]),
+    sees("tokens", ["base", "model", "dialogue"]),
+    sees("sglang", ["base"]),
+    sees("python", ["base", "events"]),
+    {
+      name: "stages-see-the-rooms-below",
+      comment: "a stage may import every lower room and stages/stage.ts",
+      severity: "error",
+      from: { path: STAGE },
+      to: {
+        path: "^src/",
+        pathNot: [
+          STAGE,
+          "^src/stages/stage\\.ts$",
+          "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|python)/",
+        ],
+      },
+    },
+    {
+      name: "no-stage-sees-another",
+      comment: "stages meet in artifacts only; shared code belongs into a room below",
+      severity: "error",
+      from: { path: "^src/stages/([^/]+)/" },
+      to: { path: STAGE, pathNot: "^src/stages/$1/" },
+    },
+    {
+      name: "pipeline-sees-stages-by-registry",
+      comment: "the pipeline knows no stage by name",
+      severity: "error",
+      from: { path: "^src/pipeline/" },
+      to: { path: "^src/", pathNot: ["^src/(pipeline|base|events|artifacts|python)/", SEAM] },
+    },
+    {
+      name: "cli-turns-words-into-calls",
+      comment: "the command line calls the pipeline, and the doctor",
+      severity: "error",
+      from: { path: "^src/cli/" },
+      to: { path: "^src/", pathNot: ["^src/(cli|pipeline|events|base|python|model)/", SEAM] },
+    },
+    {
+      name: "nobody-sees-the-cli",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/cli/" },
+      to: { path: "^src/cli/" },
+    },
+    {
+      name: "no-circles",
+      comment: "files that import each other cannot be understood one at a time; types may",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+    {
+      name: "no-undeclared-packages",
+      comment: "what src/ imports must be a dependency that users get",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
+    },
+    { name: "no-missing-files", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^src/(trainer|setup)/" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};
