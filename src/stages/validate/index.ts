@@ -1,1 +1,32 @@
-export { stage } from "./stage.js";
+/** Refuses data, server, model and draft that disagree, before any GPU hour is spent. */
+import { defineStage } from "../stage.js";
+import { type ValidateOptions, validateOptions } from "./options.js";
+import { run, type ValidateInputs } from "./run.js";
+
+export { type ValidateOptions, validateOptions } from "./options.js";
+
+export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
+  name: "validate",
+  summary:
+    "Compare every prompt, mask and fingerprint between data, model directory, server and draft; stop where they differ.",
+  options: validateOptions,
+  inputs: {
+    dialogues: {
+      kind: "dialogues",
+      optional: true,
+      description: "dialogues, checked for system prompt and rendering; holds the images for a live server",
+    },
+    generations: {
+      kind: "generations",
+      optional: true,
+      description: "generations, whose prompts are rendered again and compared",
+    },
+    rows: { kind: "rows", optional: true, description: "rows, compared with the generations where both are given" },
+    shards: { kind: "shards", optional: true, description: "shards: rows and the split" },
+  },
+  output: "validation",
+  codeVersion: 1,
+  fileOptions: ["model", "draft"],
+  neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
+  run,
+});

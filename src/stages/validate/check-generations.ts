@@ -1,0 +1,93 @@
+/** Every turn of the generations: the prompt rendered here against the ids that the server sent back. */
+import { join } from "node:path";
+import { type Generation, generationSchema, turnIds } from "../../dialogue/index.js";
+import { gridTokens, imageRunProblem, type Prompt, turnProblem } from "../../tokens/index.js";
+import { checkSystemPrompt } from "./check-system.js";
+import { compareIds } from "./compare-ids.js";
+import type { Check } from "./findings.js";
+import { readChecked } from "./read.js";
+import type { Subject } from "./subject.js";
+
+/** Dialogues rendered at once, so that the tokenizer's threads are busy. */
+const BATCH = 16;
+
+export function readGenerations(dir: string, limit: number | undefined): AsyncGenerator<Generation> {
+  return readChecked(join(dir, "generations.jsonl"), generationSchema, limit);
+}
+
+/** @param progress - called with the number of dialogues done */
+export async function checkGenerations(
+  subject: Subject,
+  dir: string,
+  limit: number | undefined,
+  progress: (done: number) => void,
+): Promise<void> {
+  let batch: { generation: Generation; prompts: Promise<Prompt[]> }[] = [];
+  const drain = async (): Promise<void> => {
+    // In input order, so that the first disagreement is the first.
+    for (const { generation, prompts } of batch) await checkGeneration(subject, generation, await prompts);
+    progress(subject.counts.dialogues);
+    batch = [];
+  };
+  for await (const generation of readGenerations(dir, limit)) {
+    batch.push({ generation, prompts: renderTurns(subject, generation) });
+    if (batch.length >= BATCH) await drain();
+  }
+  await drain();
+}
+
+function renderTurns({ renderer }: Subject, { messages, tools, turns }: Generation): Promise<Prompt[]> {
+  return renderer.prompts(
+    turns.map((turn) => ({ messages: messages.slice(0, turn.message), tools, generationPrompt: true })),
+  );
+}
+
+async function checkGeneration(subject: Subject, generation: Generation, prompts: readonly Prompt[]): Promise<void> {
+  const { counts, findings, model, spell } = subject;
+  counts.dialogues += 1;
+  await checkSystemPrompt(subject, generation.id, generation.messages);
+  const ids = turnIds(generation.turns);
+  for (const [turn, stored] of generation.turns.entries()) {
+    counts.turns += 1;
+    const { prompt, response } = ids[turn]!;
+    const place = { id: generation.id, turn };
+    const local = prompts[turn]!;
+    if (!local.ok) {
+      findings.add({ check: "rendering", severity: "error", message: local.message, place });
+      continue;
+    }
+    counts.promptsCompared += 1;
+    const difference = compareIds(local.ids, prompt, spell, ["rendered here", "the server's"]);
+    if (difference === null) counts.promptsEqual += 1;
+    else {
+      const { index, frame } = difference;
+      findings.add({
+        check: "prompt",
+        severity: "error",
+        message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from the server's (${prompt.length} ids) at id ${index}`,
+        place: { ...place, index },
+        frame,
+      });
+    }
+    const hashes = local.images.map((image) => image.hash);
+    if (hashes.join() !== stored.imageHashes.join()) {
+      findings.add({
+        check: "images",
+        severity: "error",
+        message: "the turn names other images than its messages hold",
+        place,
+      });
+    }
+    const grids = local.grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
+    const run = imageRunProblem(prompt, model.specialIds, grids);
+    if (run !== null) {
+      findings.add({ check: "images", severity: "error", message: run.message, place: { ...place, index: run.at } });
+    }
+    const problem = turnProblem({ prompt, response }, stored.finish, model);
+    if (problem !== null) {
+      const check: Check = problem.reason === "stop-token" ? "stop" : "ids";
+      findings.add({ check, severity: "error", message: problem.message, place: { ...place, index: problem.at } });
+    }
+    if (stored.finish.type === "length") counts.answersWithoutStop += 1;
+  }
+}

@@ -1,0 +1,131 @@
+/** The files of a rows or shards artifact: what they were made with, every row, and the split. */
+import { join } from "node:path";
+import { openRowsFile, readRowsFile, type TokenRow } from "../../artifacts/index.js";
+import { type Generation, turnIds } from "../../dialogue/index.js";
+import type { InputArtifact } from "../stage.js";
+import { checkFingerprints } from "./check-fingerprints.js";
+import { readGenerations } from "./check-generations.js";
+import { checkRow } from "./check-rows.js";
+import { compareIds } from "./compare-ids.js";
+import type { Subject } from "./subject.js";
+
+export async function checkRowFiles(
+  subject: Subject,
+  input: InputArtifact,
+  generations: InputArtifact | undefined,
+  progress: (done: number) => void,
+): Promise<void> {
+  const names = filesOf(input, "rows-");
+  const turns = generations === undefined ? null : new TurnFinder(readGenerations(generations.path, undefined));
+  for (const name of names) {
+    await checkMetadata(subject, input, name);
+    for await (const row of readRowsFile(join(input.path, name))) {
+      checkRow(subject, row, name);
+      const generation = await turns?.find(row.dialogueId);
+      if (generation !== undefined) checkAgainstTurns(subject, row, generation);
+      if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
+    }
+  }
+  progress(subject.counts.rows);
+}
+
+/** Shards are shuffled, so rows are not compared with turns; held-out ones must share nothing with training ones. */
+export async function checkShardFiles(
+  subject: Subject,
+  input: InputArtifact,
+  progress: (done: number) => void,
+): Promise<void> {
+  const seen = { dialogues: new Set<string>(), images: new Set<string>() };
+  for (const prefix of ["train-", "heldout-"]) {
+    for (const name of filesOf(input, prefix)) {
+      await checkMetadata(subject, input, name);
+      for await (const row of readRowsFile(join(input.path, name))) {
+        checkRow(subject, row, name);
+        if (prefix === "train-") {
+          seen.dialogues.add(row.dialogueId);
+          for (const hash of row.imageHashes) seen.images.add(hash);
+        } else checkSplit(subject, row, name, seen);
+        if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
+      }
+    }
+  }
+  progress(subject.counts.rows);
+}
+
+function filesOf(input: InputArtifact, prefix: string): string[] {
+  return input.manifest.files
+    .map((file) => file.path)
+    .filter((path) => path.startsWith(prefix) && path.endsWith(".arrow"));
+}
+
+async function checkMetadata(subject: Subject, input: InputArtifact, name: string): Promise<void> {
+  const file = await openRowsFile(join(input.path, name));
+  try {
+    checkFingerprints(subject, file.metadata, name);
+  } finally {
+    await file.close();
+  }
+}
+
+function checkSplit(
+  { findings }: Subject,
+  row: TokenRow,
+  file: string,
+  seen: { dialogues: ReadonlySet<string>; images: ReadonlySet<string> },
+): void {
+  const place = { id: row.dialogueId, file };
+  if (seen.dialogues.has(row.dialogueId)) {
+    findings.add({
+      check: "split",
+      severity: "error",
+      message: `dialogue ${row.dialogueId} is trained on and held out`,
+      place,
+    });
+  }
+  const image = row.imageHashes.find((hash) => seen.images.has(hash));
+  if (image !== undefined) {
+    findings.add({ check: "split", severity: "error", message: `image ${image} is trained on and held out`, place });
+  }
+}
+
+/** A row must repeat prompt and answer of every turn it supervises, exactly; a cut answer may end early. */
+function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generation): void {
+  const { counts, findings, spell } = subject;
+  counts.rowsComparedWithTurns += 1;
+  const ids = turnIds(generation.turns);
+  for (const [place, turn] of row.turns.entries()) {
+    const stored = ids[turn];
+    const end = row.responseSpans[2 * place + 1]!;
+    if (stored === undefined) continue;
+    const whole = new Int32Array(stored.prompt.length + stored.response.length);
+    whole.set(stored.prompt);
+    whole.set(stored.response, stored.prompt.length);
+    const expected = end > stored.prompt.length ? whole.subarray(0, end) : whole;
+    const difference = compareIds(row.inputIds.subarray(0, end), expected, spell, ["the row", "the server's"]);
+    if (difference === null) continue;
+    findings.add({
+      check: "row-ids",
+      severity: "error",
+      message: `row ${row.row} of dialogue ${row.dialogueId} differs from turn ${turn} as the server sent it, at id ${difference.index}`,
+      place: { id: row.dialogueId, turn, index: difference.index },
+      frame: difference.frame,
+    });
+  }
+}
+
+/** Rows stand in the order of the generations: one pass over both finds every turn with one dialogue in memory. */
+class TurnFinder {
+  private current: Generation | undefined;
+
+  constructor(private readonly generations: AsyncGenerator<Generation>) {}
+
+  /** undefined where the generations have no such dialogue after those already passed. */
+  async find(id: string): Promise<Generation | undefined> {
+    while (this.current?.id !== id) {
+      const next = await this.generations.next();
+      if (next.done === true) return undefined;
+      this.current = next.value;
+    }
+    return this.current;
+  }
+}

@@ -1,0 +1,56 @@
+/** Training rows by themselves: masks, token types, image runs, ids. */
+import type { TokenRow } from "../../artifacts/index.js";
+import { gridTokens, imageRunProblem, lossMask, tokenTypes } from "../../tokens/index.js";
+import type { Check } from "./findings.js";
+import type { Subject } from "./subject.js";
+
+export function checkRow(subject: Subject, row: TokenRow, file: string): void {
+  const { counts, findings, model } = subject;
+  counts.rows += 1;
+  const { inputIds: ids, responseSpans: spans } = row;
+  const say = (check: Check, message: string, index?: number): void => {
+    const place = { id: row.dialogueId, file, ...(index === undefined ? {} : { index }) };
+    findings.add({
+      check,
+      severity: "error",
+      message: `row ${row.row} of dialogue ${row.dialogueId}: ${message}`,
+      place,
+    });
+  };
+  const spanProblem = problemOfSpans(spans, ids.length);
+  if (spanProblem !== null) say("mask", spanProblem);
+  if (spans.length !== 2 * row.turns.length) say("mask", `${row.turns.length} turns, ${spans.length / 2} answer spans`);
+  const masked = firstDifference(row.lossMask, lossMask(ids.length, [...spans]));
+  if (masked !== null) say("mask", `the loss mask and the answer spans part at id ${masked}`, masked);
+  const typed = firstDifference(row.mmTokenTypeIds, tokenTypes(ids, model.specialIds));
+  if (typed !== null) say("images", `the token type at id ${typed} is not that of its id`, typed);
+  const grids = row.imageHashes.map((_, image) => {
+    const [t, h, w] = row.imageGridThw.subarray(3 * image, 3 * image + 3);
+    return gridTokens([t!, h!, w!], model.processor.mergeSize);
+  });
+  const run = imageRunProblem(ids, model.specialIds, grids);
+  if (run !== null) say("images", run.message, run.at);
+  for (let at = 0; at < ids.length; at += 1) {
+    const id = ids[at]!;
+    if (id < 0 || id >= model.config.vocabSize) say("ids", `id ${id} is outside the vocabulary`, at);
+    if (id === model.maskTokenId) say("ids", `the mask token ${id} occurs in the data`, at);
+  }
+  for (let i = 1; i < spans.length; i += 2) {
+    if (!model.specialIds.stop.includes(ids[spans[i]! - 1]!)) counts.answersWithoutStop += 1;
+  }
+}
+
+function problemOfSpans(spans: Int32Array, length: number): string | null {
+  let last = 0;
+  for (let i = 0; i < spans.length; i += 2) {
+    const [start, end] = [spans[i]!, spans[i + 1]!];
+    if (start < last || end <= start || end > length) return `the answer span ${start}..${end} is impossible`;
+    last = end;
+  }
+  return null;
+}
+
+function firstDifference(a: Int8Array, b: Int8Array): number | null {
+  for (let i = 0; i < Math.max(a.length, b.length); i += 1) if (a[i] !== b[i]) return i;
+  return null;
+}

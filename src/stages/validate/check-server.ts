@@ -1,0 +1,178 @@
+/** A live server: is it this model, do its settings leave prompts alone, does it tokenize and render as we do. */
+import { basename } from "node:path";
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import type { Message } from "../../dialogue/index.js";
+import {
+  type ChatMessage,
+  type EncodedImage,
+  findRisks,
+  NotAServer,
+  ServerClient,
+  type ServerIdentity,
+  servesModel,
+  TransportFault,
+} from "../../sglang/index.js";
+import { compareIds } from "./compare-ids.js";
+import type { Subject } from "./subject.js";
+
+/** Settings that change prompts, as opposed to answers. */
+const PROMPT_SETTINGS = new Set([
+  "default_chat_template_kwargs",
+  "mm_process_config",
+  "json_model_override_args",
+  "allow_auto_truncate",
+]);
+
+/** White space, marks, scripts and special tokens: where two tokenizers differ, they differ here. */
+const TOKENIZER_PROBE =
+  "A  b\n\n c\t1234 don't DON'T \u00e9 e\u0301 \u0e01\u0e33 \u4e2d\u6587 \ud83d\ude00 <|im_start|>user\n<think>";
+
+export class LiveServer {
+  private constructor(
+    private readonly client: ServerClient,
+    private readonly subject: Subject,
+  ) {}
+
+  /** Throws SERVER_UNREACHABLE, or SERVER_REFUSED for something that is no inference server. */
+  static async open(subject: Subject, url: string): Promise<LiveServer> {
+    const { apiKeyEnv } = subject.options;
+    const key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
+    const client = new ServerClient(url, {
+      connections: 4,
+      ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
+    });
+    const server = new LiveServer(client, subject);
+    try {
+      server.checkIdentity(await client.identify());
+      await server.checkTokenizer();
+      return server;
+    } catch (error) {
+      await client.close();
+      throw asUserError(error, client.name);
+    }
+  }
+
+  /** Asks for one token after these messages and compares the prompt that the server reports. */
+  async checkPrompt(
+    id: string,
+    messages: readonly Message[],
+    tools: JsonObject[] | undefined,
+    image: (hash: string) => Promise<EncodedImage>,
+  ): Promise<void> {
+    const { renderer, findings, counts, spell, kwargs, options } = this.subject;
+    const local = await renderer.prompt({ messages, tools, generationPrompt: true });
+    if (!local.ok) {
+      findings.add({ check: "rendering", severity: "error", message: local.message, place: { id } });
+      return;
+    }
+    const question = {
+      messages: await Promise.all(messages.map((message) => chatMessage(message, image))),
+      ...(tools === undefined ? {} : { tools }),
+      templateKwargs: kwargs,
+      maxTokens: 1,
+    };
+    let ids: readonly number[];
+    try {
+      const reply = await this.client.chat(question, options.requestTimeoutSeconds * 1000);
+      if (reply.status !== 200)
+        throw new NotAServer(
+          `${this.client.name} answers HTTP ${reply.status}: ${reply.body.toString("utf8").slice(0, 300)}`,
+        );
+      const answer = this.client.parseChat(reply);
+      if (!Array.isArray(answer.promptIds)) throw new NotAServer(`${this.client.name} returns no prompt_token_ids`);
+      ids = answer.promptIds;
+    } catch (error) {
+      throw asUserError(error, this.client.name);
+    }
+    counts.livePromptsCompared += 1;
+    const difference = compareIds(local.ids, ids, spell, ["rendered here", "the server's"]);
+    if (difference === null) {
+      counts.livePromptsEqual += 1;
+      return;
+    }
+    findings.add({
+      check: "prompt",
+      severity: "error",
+      message: `dialogue ${id}: the prompt rendered here (${local.ids.length} ids) differs from that of ${this.client.name} (${ids.length} ids) at id ${difference.index}`,
+      place: { id, index: difference.index },
+      frame: difference.frame,
+    });
+  }
+
+  close(): Promise<void> {
+    return this.client.close();
+  }
+
+  private checkIdentity(identity: ServerIdentity): void {
+    const { findings, model } = this.subject;
+    const { name } = this.client;
+    if (identity.modelType !== undefined && identity.modelType !== model.config.modelType) {
+      const message = `${name} serves a ${identity.modelType}, ${model.dir} is a ${model.config.modelType}`;
+      findings.add({ check: "server", severity: "error", message, place: { field: "model_type" } });
+    }
+    if (!servesModel(identity, basename(model.dir))) {
+      const message = `${name} serves ${identity.modelPath ?? identity.servedModelName}, which is not named like ${model.dir}`;
+      findings.add({ check: "server", severity: "warning", message, place: { field: "model_path" } });
+    }
+    for (const { name: setting, value, why } of findRisks(identity)) {
+      findings.add({
+        check: "server",
+        severity: PROMPT_SETTINGS.has(setting) ? "error" : "warning",
+        message: `${name} has ${setting} ${JSON.stringify(value)}: ${why}`,
+        place: { field: setting },
+      });
+    }
+  }
+
+  private async checkTokenizer(): Promise<void> {
+    const { renderer, findings, spell } = this.subject;
+    const theirs = await this.client.tokenizeText(TOKENIZER_PROBE);
+    if (theirs === undefined) {
+      const message = `${this.client.name} has no /tokenize: its tokenizer is compared through prompts only`;
+      findings.add({ check: "server", severity: "warning", message, place: {} });
+      return;
+    }
+    const ours = await renderer.tokenizer.encode(TOKENIZER_PROBE);
+    const difference = compareIds(ours, theirs, spell, ["here", "the server"]);
+    if (difference === null) return;
+    const message = `${this.client.name} tokenizes the probe text otherwise, from id ${difference.index} on`;
+    findings.add({
+      check: "server",
+      severity: "error",
+      message,
+      place: { index: difference.index },
+      frame: difference.frame,
+    });
+  }
+}
+
+async function chatMessage(message: Message, image: (hash: string) => Promise<EncodedImage>): Promise<ChatMessage> {
+  const { role, content, reasoning, toolCalls, toolCallId } = message;
+  const isText = content.every((part) => part.type === "text");
+  const chat: ChatMessage = {
+    role,
+    content: isText
+      ? content.map((part) => part.text).join("")
+      : await Promise.all(
+          content.map(async (part) =>
+            part.type === "text" ? part : { type: "image" as const, image: await image(part.hash) },
+          ),
+        ),
+  };
+  if (reasoning !== undefined) chat.reasoning = reasoning;
+  if (toolCallId !== undefined) chat.toolCallId = toolCallId;
+  if (toolCalls !== undefined)
+    chat.toolCalls = toolCalls.map((call, index) => ({ ...call, id: call.id ?? `call_${index}` }));
+  return chat;
+}
+
+function asUserError(error: unknown, name: string): unknown {
+  if (error instanceof TransportFault) {
+    return new DraftsmithError("SERVER_UNREACHABLE", `${name}: ${error.message}`, {
+      cause: error,
+      hint: "is the server running at this address?",
+    });
+  }
+  if (error instanceof NotAServer) return new DraftsmithError("SERVER_REFUSED", error.message, { cause: error });
+  return error;
+}

@@ -1,0 +1,48 @@
+/** The declared system prompt against the dialogues' own: one other token at the front shifts everything behind it. */
+import type { Message } from "../../dialogue/index.js";
+import { systemText } from "../../tokens/index.js";
+import { compareIds } from "./compare-ids.js";
+import type { Subject } from "./subject.js";
+
+/** Counts the dialogue's system prompt and reports it where it is not the declared one. */
+export async function checkSystemPrompt(subject: Subject, id: string, messages: readonly Message[]): Promise<void> {
+  const { options, counts, findings } = subject;
+  const found = systemText(messages);
+  counts.systemPrompts.set(found, (counts.systemPrompts.get(found) ?? 0) + 1);
+  const declared = options.systemPrompt;
+  if (declared === "keep" || found === declared) return;
+  const difference = await firstDifference(subject, found, declared);
+  findings.add({
+    check: "system-prompt",
+    severity: "error",
+    message: `the dialogues were generated with ${name(found)}, but ${name(declared)} is declared for inference${difference.text}`,
+    place: { id, ...(difference.index === undefined ? {} : { index: difference.index }) },
+    ...(difference.frame === undefined ? {} : { frame: difference.frame }),
+  });
+}
+
+function name(prompt: string | null): string {
+  return prompt === null ? "no system prompt" : `the system prompt ${JSON.stringify(shorten(prompt))}`;
+}
+
+function shorten(text: string): string {
+  return text.length <= 200 ? text : `${text.slice(0, 200)}...`;
+}
+
+async function firstDifference(
+  { renderer, spell }: Subject,
+  found: string | null,
+  declared: string | null,
+): Promise<{ text: string; index?: number; frame?: string }> {
+  const [theirs, ours] = await renderer.tokenizer.encodeBatch([found ?? "", declared ?? ""]);
+  const difference = compareIds(ours!, theirs!, spell, ["declared", "in the data"]);
+  // Unicode normalisation makes different texts equal ids.
+  if (difference === null) return { text: "; their ids are equal" };
+  const { index, frame } = difference;
+  const show = (ids: Int32Array): string => (index < ids.length ? JSON.stringify(spell(ids[index]!)) : "its end");
+  return {
+    text: `; first differing token: number ${index + 1}, ${show(theirs!)} in the data, ${show(ours!)} declared`,
+    index,
+    frame,
+  };
+}

@@ -1,0 +1,67 @@
+/** Two id sequences, and the place where they part, shown side by side as tokens. */
+import { commonPrefix, foldIds } from "../../dialogue/index.js";
+
+export interface Difference {
+  /** Index of the first id that differs, or the length of the shorter one. */
+  index: number;
+  frame: string;
+}
+
+/** Turns an id into the text of its token. */
+export type Speller = (id: number) => string;
+
+/** Tokens shown before and after the first difference. */
+const BEFORE = 5;
+const AFTER = 6;
+
+/** null where the sequences are equal. */
+export function compareIds(
+  ours: ArrayLike<number>,
+  theirs: ArrayLike<number>,
+  spell: Speller,
+  names: readonly [string, string],
+): Difference | null {
+  const index = commonPrefix(ours, theirs);
+  if (index === ours.length && index === theirs.length) return null;
+  const left = itemsOf(ours);
+  const right = itemsOf(theirs);
+  const at = left.findIndex((item) => item.start + item.count > index);
+  const centre = at < 0 ? left.length : at;
+  const from = Math.max(0, centre - BEFORE);
+  const lines: [string, string, string][] = [];
+  for (let i = from; i < centre + AFTER; i += 1) {
+    const [a, b] = [left[i], right[i]];
+    if (a === undefined && b === undefined) break;
+    const mark = a?.id === b?.id && a?.count === b?.count ? " " : ">";
+    lines.push([mark, show(a, spell), show(b, spell)]);
+  }
+  const width = Math.max(names[0].length, ...lines.map(([, a]) => a.length));
+  const head = `    ${names[0].padEnd(width)}  ${names[1]}`;
+  return {
+    index,
+    frame: [head, ...lines.map(([mark, a, b]) => `  ${mark} ${a.padEnd(width)}  ${b}`.trimEnd())].join("\n"),
+  };
+}
+
+interface Item {
+  id: number;
+  count: number;
+  start: number;
+}
+
+/** Ids with long runs as one item: the interesting difference of image pads is their number. */
+function itemsOf(ids: ArrayLike<number>): Item[] {
+  let start = 0;
+  return foldIds(ids).map((folded) => {
+    const [id, count] = typeof folded === "number" ? [folded, 1] : folded;
+    const item = { id, count, start };
+    start += count;
+    return item;
+  });
+}
+
+function show(item: Item | undefined, spell: Speller): string {
+  if (item === undefined) return "(end)";
+  const times = item.count === 1 ? "" : ` x ${item.count}`;
+  return `${String(item.start).padStart(6)} ${JSON.stringify(spell(item.id))} ${item.id}${times}`;
+}

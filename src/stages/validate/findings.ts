@@ -1,0 +1,72 @@
+/** What the checks found, and when to stop. */
+import type { ReasonCounts } from "../../events/index.js";
+
+/** Every way in which data, server, model and draft can disagree; each has its own sentence. */
+export const CHECKS = {
+  "system-prompt": "every dialogue carries the declared system prompt",
+  "template-arguments": "data and declaration agree on the template arguments (thinking)",
+  fingerprint: "template, tokenizer and processor are those that the data was made with",
+  prompt: "the prompt rendered here equals the prompt that the server saw, id for id",
+  rendering: "the dialogue can be rendered: template, image sizes, placeholders",
+  "special-text": "no text spells out a special token",
+  ids: "ids lie in the vocabulary, the mask token and stray placeholders do not occur",
+  stop: "answers end with a stop token",
+  images: "runs of image pads fit the images",
+  mask: "the loss mask covers exactly the answers",
+  "row-ids": "rows repeat the server's ids exactly",
+  split: "no dialogue and no image is both trained on and held out",
+  server: "the live server is the model, with settings that leave prompts alone",
+  draft: "the draft's config fits the target",
+} as const;
+export type Check = keyof typeof CHECKS;
+
+export interface Place {
+  /** Dialogue id. */
+  id?: string;
+  turn?: number;
+  /** Index of the first id in question. */
+  index?: number;
+  file?: string;
+  field?: string;
+}
+
+export interface Finding {
+  check: Check;
+  /** An error fails the verdict, a warning does not. */
+  severity: "error" | "warning";
+  message: string;
+  place: Place;
+  /** Lines that show it. */
+  frame?: string;
+}
+
+/** Thrown by `add` to end the checks at the first error. */
+export class StopChecking extends Error {
+  override readonly name = "StopChecking";
+}
+
+export class Findings {
+  readonly shown: Finding[] = [];
+  readonly counts: { error: ReasonCounts; warning: ReasonCounts } = { error: {}, warning: {} };
+
+  constructor(
+    private readonly keepGoing: boolean,
+    private readonly maxShown: number,
+  ) {}
+
+  add(finding: Finding): void {
+    const counts = this.counts[finding.severity];
+    const count = (counts[finding.check] ?? 0) + 1;
+    counts[finding.check] = count;
+    if (count <= this.maxShown) this.shown.push(finding);
+    if (finding.severity === "error" && !this.keepGoing) throw new StopChecking(finding.message);
+  }
+
+  get errors(): number {
+    return Object.values(this.counts.error).reduce((sum, count) => sum + count, 0);
+  }
+
+  get firstError(): Finding | undefined {
+    return this.shown.find((finding) => finding.severity === "error");
+  }
+}

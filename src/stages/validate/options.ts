@@ -1,0 +1,44 @@
+/** Options of `validate`. */
+import { z } from "zod";
+
+export const validateOptions = z.strictObject({
+  model: z.string().min(1).describe("directory of the target that will be trained against and served"),
+  systemPrompt: z
+    .string()
+    .nullable()
+    .default("keep")
+    .describe(
+      "the system prompt that requests will carry when the draft is in use; every dialogue must have it. null: none. keep: each dialogue's own, unchecked",
+    ),
+  thinking: z
+    .enum(["on", "off", "default"])
+    .optional()
+    .describe("the thinking switch of those requests; left out, that of the generations is taken"),
+  chatTemplateKwargs: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe("further template arguments of those requests; left out, those of the generations are taken"),
+  server: z
+    .url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" })
+    .optional()
+    .describe("a server to compare with as well: its model, its settings, and its prompt ids for some dialogues"),
+  serverSample: z
+    .number()
+    .int()
+    .min(0)
+    .default(8)
+    .describe("dialogues whose prompts the server is asked for, spread over the input"),
+  apiKeyEnv: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .optional()
+    .describe("environment variable with the server's API key, if it wants one"),
+  requestTimeoutSeconds: z.number().positive().max(3600).default(120).describe("time for one answer of the server"),
+  draft: z.string().min(1).optional().describe("directory of a draft, whose config.json is held against the target"),
+  keepGoing: z
+    .boolean()
+    .default(false)
+    .describe("look at everything before failing, instead of stopping at the first disagreement"),
+  maxShown: z.number().int().min(1).default(20).describe("findings of one kind that the report shows in full"),
+});
+export type ValidateOptions = z.infer<typeof validateOptions>;

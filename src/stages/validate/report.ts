@@ -1,0 +1,108 @@
+/** The verdict as JSON for machines and as text for people. No times, no addresses: equal inputs, equal reports. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fromErrno, type JsonObject, sha256 } from "../../base/index.js";
+import { CHECKS, type Check, type Finding } from "./findings.js";
+import type { Subject } from "./subject.js";
+
+export interface Report {
+  verdict: "good" | "bad";
+  /** True where the checks ended at the first error and the counts cover only what came before it. */
+  stoppedEarly: boolean;
+  json: JsonObject;
+  text: string;
+}
+
+export const REPORT_JSON = "report.json";
+export const REPORT_TEXT = "report.txt";
+
+export function buildReport(subject: Subject, inputs: readonly string[], stoppedEarly: boolean): Report {
+  const { findings, model, counts, kwargs, options } = subject;
+  const verdict = findings.errors === 0 ? "good" : "bad";
+  const prompts = [...counts.systemPrompts].sort(([a, n], [b, m]) => m - n || ((a ?? "") < (b ?? "") ? -1 : 1));
+  const json: JsonObject = {
+    verdict,
+    stoppedEarly,
+    inputs: [...inputs],
+    model: { type: model.config.modelType, ...model.fingerprints },
+    declared: { systemPrompt: options.systemPrompt, chatTemplateKwargs: kwargs },
+    counts: countsOf(subject),
+    systemPrompts: prompts.slice(0, 10).map(([text, dialogues]) => ({
+      text,
+      sha256: text === null ? null : sha256(text),
+      dialogues,
+    })),
+    checks: (Object.keys(CHECKS) as Check[]).map((check) => ({
+      check,
+      says: CHECKS[check],
+      errors: findings.counts.error[check] ?? 0,
+      warnings: findings.counts.warning[check] ?? 0,
+    })),
+    findings: findings.shown.map((finding) => ({ ...finding, place: { ...finding.place } })),
+    notes: model.notes,
+  };
+  return { verdict, stoppedEarly, json, text: textOf(subject, verdict, stoppedEarly) };
+}
+
+export function countsOf({ counts, findings }: Subject): JsonObject {
+  return {
+    dialogues: counts.dialogues,
+    turns: counts.turns,
+    promptsCompared: counts.promptsCompared,
+    promptsEqual: counts.promptsEqual,
+    livePromptsCompared: counts.livePromptsCompared,
+    livePromptsEqual: counts.livePromptsEqual,
+    rows: counts.rows,
+    rowsComparedWithTurns: counts.rowsComparedWithTurns,
+    answersWithoutStop: counts.answersWithoutStop,
+    systemPrompts: counts.systemPrompts.size,
+    errors: findings.errors,
+    warnings: Object.values(findings.counts.warning).reduce((sum, count) => sum + count, 0),
+  };
+}
+
+function textOf(subject: Subject, verdict: string, stoppedEarly: boolean): string {
+  const { counts, findings } = subject;
+  const lines = [`verdict: ${verdict}${stoppedEarly ? " (stopped at the first disagreement)" : ""}`, ""];
+  lines.push(
+    `prompts equal, rendered here and by the server: ${shareText(counts.promptsEqual, counts.promptsCompared)}`,
+  );
+  if (counts.livePromptsCompared > 0) {
+    lines.push(`prompts equal to the live server's: ${shareText(counts.livePromptsEqual, counts.livePromptsCompared)}`);
+  }
+  lines.push(`dialogues ${counts.dialogues}, turns ${counts.turns}, rows ${counts.rows}`, "");
+  for (const check of Object.keys(CHECKS) as Check[]) {
+    const errors = findings.counts.error[check] ?? 0;
+    const warnings = findings.counts.warning[check] ?? 0;
+    const state = errors > 0 ? `${errors} WRONG` : warnings > 0 ? `${warnings} warnings` : "ok";
+    lines.push(`${check.padEnd(20)} ${state.padEnd(14)} ${CHECKS[check]}`);
+  }
+  for (const finding of findings.shown) lines.push("", ...findingLines(finding));
+  return `${lines.join("\n")}\n`;
+}
+
+function findingLines({ check, severity, message, place, frame }: Finding): string[] {
+  const where = Object.entries(place).map(([key, value]) => `${key} ${value}`);
+  return [
+    `${severity} in ${check}: ${message}`,
+    ...(where.length === 0 ? [] : [`  at ${where.join(", ")}`]),
+    ...(frame === undefined ? [] : frame.split("\n").map((line) => `  ${line}`)),
+  ];
+}
+
+/** "100 % (812 of 812)"; rounded down, so that one difference never reads as 100 %. */
+export function shareText(equal: number, compared: number): string {
+  if (compared === 0) return "none compared";
+  const share = equal === compared ? 100 : Math.floor((1000 * equal) / compared) / 10;
+  return `${share} % (${equal} of ${compared})`;
+}
+
+export async function writeReport(report: Report, dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, REPORT_JSON), `${JSON.stringify(report.json, null, 2)}\n`);
+    await writeFile(join(dir, REPORT_TEXT), report.text);
+  } catch (error) {
+    throw fromErrno(error, dir);
+  }
+}

@@ -1,0 +1,156 @@
+/** The stage: every check that the inputs allow, one report, one verdict. */
+import { join } from "node:path";
+import type { ManifestDraft } from "../../artifacts/index.js";
+import { DraftsmithError, type ErrorLocation, type JsonObject } from "../../base/index.js";
+import type { InputArtifact, StageContext } from "../stage.js";
+import { checkDialogues } from "./check-dialogues.js";
+import { checkDraft } from "./check-draft.js";
+import { checkFingerprints, effectiveKwargs } from "./check-fingerprints.js";
+import { checkGenerations } from "./check-generations.js";
+import { checkRowFiles, checkShardFiles } from "./check-row-files.js";
+import { LiveServer } from "./check-server.js";
+import { type Finding, Findings, StopChecking } from "./findings.js";
+import { checkLivePrompts } from "./live-sample.js";
+import type { ValidateOptions } from "./options.js";
+import { buildReport, countsOf, REPORT_TEXT, shareText, writeReport } from "./report.js";
+import { openSubject, type Subject } from "./subject.js";
+
+export type ValidateInputs = Record<"dialogues" | "generations" | "rows" | "shards", InputArtifact | undefined>;
+
+export async function run(
+  options: ValidateOptions,
+  inputs: ValidateInputs,
+  context: StageContext,
+): Promise<ManifestDraft> {
+  const given = (["generations", "dialogues", "rows", "shards"] as const).filter((name) => inputs[name] !== undefined);
+  if (given.length === 0 && options.server === undefined && options.draft === undefined) {
+    throw new DraftsmithError("INPUT_MISSING", "validate has nothing to look at", {
+      hint: "give dialogues, generations, rows or shards, or name a server or a draft",
+    });
+  }
+  const facts = given.map((name) => inputs[name]!.manifest.facts);
+  const declared = {
+    thinking: options.thinking,
+    chatTemplateKwargs: options.chatTemplateKwargs as JsonObject | undefined,
+  };
+  const findings = new Findings(options.keepGoing, options.maxShown);
+  const subject = await openSubject(options, effectiveKwargs(declared, facts), findings);
+  let stoppedEarly = false;
+  try {
+    await checkAll(subject, inputs, given, context);
+  } catch (error) {
+    if (!(error instanceof StopChecking)) throw error;
+    stoppedEarly = true;
+  }
+  const report = buildReport(subject, given, stoppedEarly);
+  if (report.verdict === "bad") {
+    await writeReport(report, context.resumeDir);
+    throw failure(subject, findings.firstError!, join(context.resumeDir, REPORT_TEXT));
+  }
+  await writeReport(report, context.workDir);
+  for (const finding of findings.shown) {
+    context.events.emit({ type: "log", level: "warn", step: context.step, message: finding.message });
+  }
+  return {
+    counts: countsOf(subject),
+    facts: { verdict: report.verdict, model: { ...subject.model.fingerprints }, summary: summaryOf(subject) },
+  };
+}
+
+async function checkAll(
+  subject: Subject,
+  inputs: ValidateInputs,
+  given: readonly (keyof ValidateInputs)[],
+  context: StageContext,
+): Promise<void> {
+  const { signal, limit, events, step } = context;
+  const { options } = subject;
+  const progress =
+    (unit: string, total: number | undefined) =>
+    (done: number): void => {
+      if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
+      events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit });
+    };
+  for (const name of given) checkFingerprints(subject, inputs[name]!.manifest.facts, name);
+  if (options.draft !== undefined) await checkDraft(subject, options.draft);
+  const { generations, dialogues, rows, shards } = inputs;
+  if (generations !== undefined) {
+    const total = generations.manifest.counts.kept;
+    await checkGenerations(subject, generations.path, limit, progress("dialogues", total));
+  } else if (dialogues !== undefined) {
+    const total = dialogues.manifest.counts.kept;
+    await checkDialogues(subject, dialogues.path, limit, progress("dialogues", total));
+  }
+  if (rows !== undefined) await checkRowFiles(subject, rows, generations, progress("rows", rowsOf(rows)));
+  if (shards !== undefined) await checkShardFiles(subject, shards, progress("rows", rowsOf(shards)));
+  if (options.server === undefined) return;
+  const server = await LiveServer.open(subject, options.server);
+  try {
+    const skipped = await checkLivePrompts(subject, server, { generations, dialogues }, signal);
+    if (skipped > 0) {
+      const message = `${skipped} dialogues were not put to the server: give the dialogues artifact, which holds their images`;
+      events.emit({ type: "log", level: "warn", step, message });
+    }
+  } finally {
+    await server.close();
+  }
+}
+
+function rowsOf(input: InputArtifact): number | undefined {
+  const { rows, kept } = input.manifest.counts;
+  return typeof rows === "number" ? rows : kept;
+}
+
+function failure(subject: Subject, first: Finding, reportPath: string): DraftsmithError {
+  const { id, index, turn, file, field } = first.place;
+  const parts = [
+    field,
+    turn === undefined ? undefined : `turn ${turn}`,
+    index === undefined ? undefined : `token ${index}`,
+  ];
+  const place = parts.filter((part) => part !== undefined).join(", ");
+  const location: ErrorLocation = {
+    ...(file === undefined ? {} : { file }),
+    ...(id === undefined ? {} : { id }),
+    ...(place === "" ? {} : { field: place }),
+  };
+  const more = subject.findings.errors - 1;
+  return new DraftsmithError("VALIDATION_FAILED", first.message + (more > 0 ? ` (and ${more} more)` : ""), {
+    location,
+    hint: `${HINTS[first.check]}; the report is ${reportPath}`,
+    ...(first.frame === undefined ? {} : { frame: first.frame }),
+  });
+}
+
+/** What to do about each kind of disagreement. */
+const HINTS: Record<Finding["check"], string> = {
+  "system-prompt": "declare the prompt that inference will use, or generate the data again with it",
+  "template-arguments": "declare the same thinking switch and template arguments as the data was made with",
+  fingerprint: "use the model directory that the data was made with, or make the data again",
+  prompt: "server and model directory differ in template, tokenizer or image settings",
+  rendering: "correct or drop the dialogue",
+  "special-text": "drop or rewrite the dialogue",
+  ids: "tokenize drops such turns; look at the server that produced them",
+  stop: "compare the stop ids of server and model directory",
+  images: "compare min_pixels, max_pixels and patch sizes of server and model directory",
+  mask: "make the rows again",
+  "row-ids": "make the rows again from these generations",
+  split: "make the shards again",
+  server: "start the server with this model and without that setting",
+  draft: "correct the draft's config.json",
+};
+
+function summaryOf({ counts }: Subject): JsonObject[] {
+  const summary: JsonObject[] = [];
+  const say = (label: string, value: string): void => {
+    summary.push({ label, value });
+  };
+  if (counts.promptsCompared > 0) {
+    say("prompts equal between local rendering and server", shareText(counts.promptsEqual, counts.promptsCompared));
+  }
+  if (counts.livePromptsCompared > 0) {
+    say("prompts equal to the live server's", shareText(counts.livePromptsEqual, counts.livePromptsCompared));
+  }
+  if (counts.rows > 0) say("rows with correct masks and image runs", `${counts.rows} of ${counts.rows}`);
+  return summary;
+}

@@ -1,0 +1,73 @@
+/** What all checks share: the model, its renderer, and what has been counted so far. */
+import type { JsonObject } from "../../base/index.js";
+import { type ModelDirectory, openModel } from "../../model/index.js";
+import { createRenderer, type PromptRenderer, spoofPattern } from "../../tokens/index.js";
+import type { Speller } from "./compare-ids.js";
+import type { Findings } from "./findings.js";
+import type { ValidateOptions } from "./options.js";
+
+export class ValidationCounts {
+  dialogues = 0;
+  turns = 0;
+  /** Prompts with ids from a server that were rendered here and compared. */
+  promptsCompared = 0;
+  promptsEqual = 0;
+  livePromptsCompared = 0;
+  livePromptsEqual = 0;
+  rows = 0;
+  rowsComparedWithTurns = 0;
+  /** Answers without a stop token: cut at the server's limit, or by maxLength. */
+  answersWithoutStop = 0;
+  systemPrompts = new Map<string | null, number>();
+}
+
+export interface Subject {
+  options: ValidateOptions;
+  model: ModelDirectory;
+  /** Template arguments in force. */
+  kwargs: JsonObject;
+  renderer: PromptRenderer;
+  spoof: RegExp | null;
+  findings: Findings;
+  counts: ValidationCounts;
+  spell: Speller;
+}
+
+export async function openSubject(options: ValidateOptions, kwargs: JsonObject, findings: Findings): Promise<Subject> {
+  const model = await openModel(options.model);
+  const renderer = createRenderer(model, kwargs);
+  return {
+    options,
+    model,
+    kwargs,
+    renderer,
+    spoof: spoofPattern(model.tokenizer.addedTokens),
+    findings,
+    counts: new ValidationCounts(),
+    spell: spellerOf(model),
+  };
+}
+
+/** Byte-level vocabularies write each byte as a printable character: the table that turns them back. */
+function byteOfChar(): Map<string, number> {
+  const table = new Map<string, number>();
+  let next = 256;
+  for (let byte = 0; byte < 256; byte += 1) {
+    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    table.set(String.fromCodePoint(printable ? byte : next), byte);
+    if (!printable) next += 1;
+  }
+  return table;
+}
+
+function spellerOf(model: ModelDirectory): Speller {
+  const bytes = byteOfChar();
+  const added = new Set(model.tokenizer.addedTokens.map((token) => token.id));
+  return (id) => {
+    const token = model.tokenizer.tokenOf(id);
+    if (token === undefined) return "(no such token)";
+    if (added.has(id)) return token;
+    const raw = Array.from(token, (char) => bytes.get(char));
+    return raw.includes(undefined) ? token : Buffer.from(raw as number[]).toString("utf8");
+  };
+}
