@@ -57,7 +57,7 @@ class Tally:
 
     @property
     def pooled(self) -> float:
-        """1 + accepted drafts / steps, as SGLang reports it; 1.0 without steps."""
+        """1 + accepted drafts / steps; 1.0 without steps. SGLang also counts drafts behind the end, we do not."""
         return 1 + self.correct / self.steps if self.steps else 1.0
 
     def vector(self) -> list[float]:

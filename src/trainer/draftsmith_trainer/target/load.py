@@ -36,9 +36,13 @@ class Target:
 
 
 def load_target(
-    spec: TargetSpec, layer_ids: tuple[int, ...], dtype: torch.dtype, device: torch.device | str = "cpu"
+    spec: TargetSpec,
+    layer_ids: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    whole: bool = False,
 ) -> Target:
-    """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk.
+    """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk. ``whole`` loads all of them.
 
     Raises:
         UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights.
@@ -47,7 +51,8 @@ def load_target(
 
     _quiet_transformers()
     config = AutoConfig.from_pretrained(spec.directory)
-    cut_config(config, max(layer_ids) + 1)
+    if not whole:
+        cut_config(config, max(layer_ids) + 1)
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
             spec.directory, config=config, dtype=dtype, output_loading_info=True

@@ -42,7 +42,7 @@ class Corpus:
     heldout: RowShards
     usable: Ints
     measured: Ints
-    counts: dict[str, int]
+    counts: dict[str, Any]
 
 
 class Trainer:

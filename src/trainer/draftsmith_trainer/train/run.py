@@ -81,10 +81,9 @@ def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
         raise UserError("no-rows", f"{shards}: none of {limit} training rows can be trained on")
     measured: Ints = np.flatnonzero(heldout.lengths <= options.max_length)[: options.eval_rows]
     counts = {
-        "rows": limit,
-        "trained": len(usable),
-        "tooLong": too_long,
-        "noAnchors": no_anchor,
+        "read": limit,
+        "kept": len(usable),
+        "rejected": {"too-long": too_long, "no-anchors": no_anchor},
         "heldout": len(heldout),
         "heldoutMeasured": len(measured),
     }

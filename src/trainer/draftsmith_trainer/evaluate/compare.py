@@ -1,0 +1,92 @@
+"""Holds the offline walk against a real draft-and-verify loop: the same steps, and greedy's own output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..data.shards import Row
+from .measure import ResponseWalk
+
+#: How many differing responses are listed in full.
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class LoopOutcome:
+    """What a real loop did on one prompt.
+
+    Attributes:
+        ids: the new tokens. accepted: drafted tokens that entered the output, per verification step.
+    """
+
+    ids: list[int]
+    accepted: list[int]
+
+
+#: Decodes the response [start, end) of a row speculatively from the tokens and images before ``start``.
+Loop = Callable[[Row, int, int], LoopOutcome]
+
+
+@dataclass
+class Comparison:
+    """Running totals over compared responses."""
+
+    responses: int = 0
+    equal_outputs: int = 0
+    equal_steps: int = 0
+    differing_steps: int = 0
+    offline: list[int] = field(default_factory=list)
+    looped: list[int] = field(default_factory=list)
+    differences: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, offline: ResponseWalk, outcome: LoopOutcome) -> None:
+        """Counts one response."""
+        self.responses += 1
+        self.offline += offline.accepted
+        self.looped += outcome.accepted
+        wanted = offline.row.input_ids[offline.start : offline.end].tolist()
+        same_output = outcome.ids == wanted
+        self.equal_outputs += same_output
+        pairs = zip(offline.accepted, outcome.accepted, strict=False)
+        differing = sum(a != b for a, b in pairs) + abs(len(offline.accepted) - len(outcome.accepted))
+        self.differing_steps += differing
+        self.equal_steps += differing == 0
+        if (differing or not same_output) and len(self.differences) < _LISTED:
+            self.differences.append(
+                {
+                    "dialogueId": offline.row.dialogue_id,
+                    "row": offline.row.row,
+                    "response": offline.response,
+                    "sameOutput": same_output,
+                    "firstOtherToken": _first_difference(wanted, outcome.ids),
+                    "offline": offline.accepted,
+                    "loop": outcome.accepted,
+                }
+            )
+
+    def report(self, rows: int) -> dict[str, Any]:
+        """The figures as JSON."""
+        return {
+            "rows": rows,
+            "responses": self.responses,
+            "steps": len(self.looped),
+            "differingSteps": self.differing_steps,
+            "equalSteps": self.equal_steps,
+            "equalOutputs": self.equal_outputs,
+            "offlinePooled": _pooled(self.offline),
+            "loopPooled": _pooled(self.looped),
+            "differences": self.differences,
+        }
+
+
+def _pooled(accepted: list[int]) -> float:
+    return 1 + sum(accepted) / len(accepted) if accepted else 1.0
+
+
+def _first_difference(a: list[int], b: list[int]) -> int | None:
+    for place, (one, other) in enumerate(zip(a, b, strict=False)):
+        if one != other:
+            return place
+    return None if len(a) == len(b) else min(len(a), len(b))
