@@ -24,8 +24,8 @@ export interface ConversationHost {
   options: RegenerateOptions;
   /** Asks with retries; a transient verdict is the last of them. */
   ask(messages: Message[], dialogue: Dialogue): Promise<Outcome>;
-  /** Called for every answer that is followed by another question. */
-  keep(index: number, record: TurnRecord): void;
+  /** Called for every answer that is followed by another question; resolves when it is durable. */
+  keep(index: number, record: TurnRecord): Promise<void>;
 }
 
 /** Why a dialogue that has answers ends before its last turn. */
@@ -179,7 +179,7 @@ async function answerOne(
   if ((follows || made.length > 0) && !fits) {
     return conversation.cut("tool-call-differs", PARTIAL_REASONS["tool-call-differs"]);
   }
-  host.keep(asked, record);
+  await host.keep(asked, record);
   return undefined;
 }
 

@@ -25,7 +25,6 @@ export interface CrewParts {
 
 /** Beyond what the share allows: a handful of failures at the start of a long run is no verdict on all of it. */
 const FAILURES_BEFORE_STOP = 20;
-const MAX_WAITING_ENDS = 1024;
 
 export class Crew {
   /** Aborts for Ctrl-C and for fatal errors alike: no new questions, those in flight are waited for. */
@@ -62,8 +61,6 @@ export class Crew {
         const digest = dialogueDigest(dialogue);
         if (this.isFinished(dialogue, digest)) continue;
         const seat = await fleet.acquire();
-        // Ends wait for the disk without a seat; a slow disk must not let them pile up.
-        if (this.tasks.size > 2 * fleet.capacity + MAX_WAITING_ENDS) await Promise.race(this.tasks);
         this.track(this.handle(dialogue, digest, seat));
       }
     } catch (error) {
@@ -102,13 +99,13 @@ export class Crew {
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => this.asker.ask(seat, await questionOf(messages, dialogue, options, images)),
-        keep: (index, record) => this.track(ledger.addTurn(digest, index, record)),
+        keep: (index, record) => ledger.addTurn(digest, index, record),
       });
+      // Durable before the seat is free: a crash then loses no more answers than there are seats.
+      await ledger.addEnd(digest, end.status, end.row);
     } finally {
       this.parts.fleet.release(seat);
     }
-    // The seat is free for the next dialogue while this one's end goes to disk.
-    await ledger.addEnd(digest, end.status, end.row);
     tally.ended(end);
     if (end.status === "failed") this.countFailure();
   }
