@@ -6,7 +6,10 @@ export const stage = defineStage({
   name: "train",
   summary: "trains a DFlash draft on shards against the frozen target, on CPU or CUDA, under torchrun if asked",
   options: trainOptionsSchema,
-  inputs: { shards: { kind: "shards", description: "training and held-out rows with their images" } },
+  inputs: {
+    shards: { kind: "shards", description: "training and held-out rows with their images" },
+    validation: { kind: "validation", optional: true, description: "the verdict that the data must have passed first" },
+  },
   output: "checkpoints",
   codeVersion: 1,
   fileOptions: ["model", "initFrom"],
