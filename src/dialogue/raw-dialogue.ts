@@ -1,0 +1,26 @@
+/** A dialogue as its row says it: roles and parts sorted out, images still named by path or address. */
+import type { JsonObject } from "../base/index.js";
+import type { Role, TextPart, ToolCall } from "./dialogue.js";
+
+/** Names an image: a path, a file address, a data URI. */
+export interface RawImagePart {
+  type: "image";
+  reference: string;
+}
+
+export type RawPart = TextPart | RawImagePart;
+
+export interface RawMessage {
+  role: Role;
+  content: RawPart[];
+  reasoning?: string;
+  toolCalls?: ToolCall[];
+  toolCallId?: string;
+}
+
+export interface RawDialogue {
+  id: string | undefined;
+  messages: RawMessage[];
+  tools?: JsonObject[];
+  tags?: Record<string, string>;
+}
