@@ -1,6 +1,6 @@
 """A 5x7 pixel font of our own, drawn at twice its size: letters, digits and a few signs.
 
-A bitmap in the source keeps pictures byte-equal everywhere; a font library would round differently from version to version.
+A bitmap in the source keeps pictures byte-equal everywhere; a font library would round differently by version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ GLYPH_HEIGHT = 7
 SCALE = 2
 ADVANCE = (GLYPH_WIDTH + 1) * SCALE  # px from one letter to the next
 
-# One glyph a line: the character, then its seven rows as base-32 digits (0-9, a-v), the leftmost pixel is the highest bit.
+# One glyph a line: the character, then its seven rows as base-32 digits (0-9, a-v); the highest bit is on the left.
 _GLYPHS = """
 A 4ahhvhh
 B uhhuhhu

@@ -25,11 +25,12 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "brown": (116, 72, 36),
 }
 BACKGROUNDS = ((246, 246, 246), (230, 237, 246), (250, 244, 230), (226, 226, 226))
-LABELS = tuple(
-    "Save Open Close Print Help Search Cancel Delete Name Email City Phone Next Back Home Login Logout Send "
-    "Reply Copy Paste Cut Undo Redo Edit View Files Share Filter Sort Export Import Upload Settings Profile Cart "
-    "Buy Pay Total Date Time Notes Music Video Photos Maps Mail News".split()
-)
+_LABELS = """
+Save Open Close Print Help Search Cancel Delete Name Email City Phone Next Back Home Login Logout Send Reply Copy
+Paste Cut Undo Redo Edit View Files Share Filter Sort Export Import Upload Settings Profile Cart Buy Pay Total Date
+Time Notes Music Video Photos Maps Mail News
+"""
+LABELS = tuple(_LABELS.split())
 
 
 @dataclass(frozen=True)

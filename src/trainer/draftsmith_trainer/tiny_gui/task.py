@@ -33,8 +33,8 @@ class Goal:
 class Dialogue:
     """A drawn dialogue with its right answers.
 
-    `messages` is what a chat template takes (text and image parts). `goals` has one entry a user turn; `answers` has the
-    indexes of the assistant messages that answer those turns.
+    `messages` is what a chat template takes (text and image parts). `goals` has one entry a user turn; `answers` has
+    the indexes of the assistant messages that answer those turns.
     """
 
     form: str

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from . import wording
 from .draws import Draws
@@ -75,7 +75,7 @@ def train() -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
     trainer = trainers.BpeTrainer(
         vocab_size=MAX_TOKENS - len(SPECIAL_TOKENS),
@@ -84,8 +84,6 @@ def train() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(), trainer)
-    from tokenizers import AddedToken
-
     for content, special in SPECIAL_TOKENS:
         tokenizer.add_tokens([AddedToken(content, special=special, normalized=False)])
     return tokenizer

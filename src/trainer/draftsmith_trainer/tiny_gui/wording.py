@@ -1,7 +1,7 @@
 """Every sentence of the task: system prompts, what users ask, and how the target words its answers.
 
-The target's sentence is a function of the widget and of what was asked, with no draw in it: greedy decoding is then confident,
-and a draft model has structure to learn.
+The target's sentence is a function of the widget and of what was asked, with no draw in it: greedy decoding is then
+confident, and a draft model has structure to learn.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from .draws import Draws
 from .screens import COLOURS, Screen, Widget
 
-# The first text of each form is the one that data and tests use; the others are there so that the target learns the meaning
-# rather than one string.
+# The first text of each form is the one that data and tests use; the others are there so that the target learns the
+# meaning rather than one string.
 SYSTEM_PROMPTS: dict[str, tuple[str, ...]] = {
     "reason-json": (
         "You operate a computer for the user. Look at the screenshot, explain in a sentence what you see, "
@@ -31,11 +31,12 @@ SYSTEM_PROMPTS: dict[str, tuple[str, ...]] = {
 }
 FORMS = ("reason-json", "call", "json", "none")  # "none": no system prompt, one sentence of prose
 DIRECTIONS = ("down", "up", "left", "right")
-WORDS = tuple(
-    "hello world apple river stone garden winter summer paper silver coffee orange window market bridge yellow music "
-    "planet rocket forest island copper velvet lemon tiger maple ocean candle mirror puzzle basket pepper anna peter maria "
-    "london paris tokyo berlin madrid monday friday report invoice meeting lunch ticket hotel budget".split()
-)
+_WORDS = """
+hello world apple river stone garden winter summer paper silver coffee orange window market bridge yellow music planet
+rocket forest island copper velvet lemon tiger maple ocean candle mirror puzzle basket pepper anna peter maria london
+paris tokyo berlin madrid monday friday report invoice meeting lunch ticket hotel budget
+"""
+WORDS = tuple(_WORDS.split())
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
 _WARM = frozenset(("red", "orange", "pink", "brown"))
 _REGIONS = (
@@ -61,7 +62,10 @@ ASK: dict[str, tuple[str, ...]] = {
         'Type "{t}" into the {c} field.', 'Enter "{t}" in the {c} field.', 'Fill the {c} field with "{t}".',
         'Write "{t}" in the {c} field.',
     ),
-    "scroll": ("Scroll {d}.", "Please scroll {d}.", "Move the page {d}.", "Scroll {d} a little.", "Can you scroll {d}?"),
+    "scroll": (
+        "Scroll {d}.", "Please scroll {d}.", "Move the page {d}.", "Scroll {d} a little.",
+        "Can you scroll {d}?",
+    ),
     "list": ("List every item on the screen.", "Describe the screen.", "What is on the screen?"),
 }  # fmt: skip
 
