@@ -1,0 +1,1 @@
+"""Answers the tokenization tests of the TypeScript side with what transformers itself does."""

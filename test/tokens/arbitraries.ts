@@ -1,0 +1,162 @@
+/** Texts, sizes and dialogues that find what a naive implementation gets wrong. */
+import fc from "fast-check";
+import type { ContentPart, Message } from "../../src/dialogue/index.js";
+
+const AWKWARD = [
+  "  ",
+  "\n",
+  "\n\n",
+  "\r\n",
+  " \n ",
+  "\t",
+  "\u00a0",
+  "\u0085",
+  "\u2028",
+  "\ufeff",
+  "\u200b",
+  "\u001c",
+  "\u3000",
+  "e\u0301",
+  "\u00e9",
+  "\u1e9b\u0323",
+  "\u0e01\u0e33",
+  "\u0915\u094d\u0937",
+  "\u4e2d\u6587",
+  "\ud55c\uae00",
+  "\u1112\u1161\u11ab",
+  "\ud83d\ude00",
+  "\ud83d\udc68\u200d\ud83d\udc69\u200d\ud83d\udc67",
+  "\ufb01",
+  "\u017f",
+  "\u0130",
+  "\u00df",
+  "don't",
+  "DON'T",
+  "we\u2019ll",
+  "'S",
+  "1234567",
+  "\u00bd",
+  "\u0663",
+  "!!!",
+  "...",
+  "/home/x",
+  "https://a.b/c?d=e&f=g#h",
+  '{"a": [1, 2.5]}',
+  "<b>",
+  "&amp;",
+  "\\n",
+  "%s",
+  "{{ x }}",
+  "{% if %}",
+  "Hello",
+  " world",
+  "The quick brown fox",
+  "assistant",
+  "user\n",
+  "think",
+  "</s>",
+  "\u0000",
+  "\u007f",
+];
+const SPECIAL = [
+  "<think>",
+  "</think>",
+  "<tool_call>",
+  "</tool_response>",
+  "<|im_start|>",
+  "<|im_end|>",
+  "<|image_pad|>",
+  "<|vision_start|>",
+  "<|endoftext|>",
+  "<|im_",
+  "|>",
+];
+
+function pieces(...extra: readonly string[]): fc.Arbitrary<string> {
+  const piece = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...AWKWARD, ...extra) },
+    { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 8 }) },
+    { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 4 }) },
+    { weight: 1, arbitrary: fc.stringMatching(/^[a-zA-Z ]{1,12}$/) },
+  );
+  return fc.array(piece, { maxLength: 8 }).map((parts) => parts.join(""));
+}
+
+/** Any valid Unicode text, special tokens included. */
+export const someText = (): fc.Arbitrary<string> => pieces(...SPECIAL);
+
+/** Text that a user may write: without special tokens, with thinking marks that templates look for. */
+export const plainText = (): fc.Arbitrary<string> => pieces("<think>", "</think>", "<tool_call>", "</tool_response>");
+
+export const someSize = (): fc.Arbitrary<[number, number]> =>
+  fc.oneof(
+    fc.tuple(fc.integer({ min: 1, max: 4000 }), fc.integer({ min: 1, max: 4000 })),
+    fc.tuple(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 20_000 })),
+    fc.tuple(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 1, max: 100 })),
+    // Half-way between multiples, and one pixel beside.
+    fc
+      .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 60 }), fc.integer({ min: -1, max: 1 }))
+      .map(([a, b, d]): [number, number] => [a * 16 + 16 + d, b * 16]),
+  );
+
+/** Sizes of pictures worth processing for real, rarely extreme. */
+const pictureSize = (): fc.Arbitrary<[number, number]> =>
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom<[number, number]>([320, 192], [256, 256], [256, 192], [100, 150], [31, 17]),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.integer({ min: 1, max: 700 }), fc.integer({ min: 5, max: 700 }))
+        .filter(([w, h]) => Math.max(w, h) / Math.min(w, h) <= 200),
+    },
+  );
+
+function imagePart([width, height]: [number, number]): ContentPart {
+  return { type: "image", hash: `${width}x${height}`.padEnd(64, "0").replace("x", "a"), width, height };
+}
+
+const textPart = (): fc.Arbitrary<ContentPart> => plainText().map((text) => ({ type: "text", text }));
+const userParts = (): fc.Arbitrary<ContentPart[]> =>
+  fc.array(fc.oneof({ weight: 2, arbitrary: textPart() }, { weight: 1, arbitrary: pictureSize().map(imagePart) }), {
+    maxLength: 4,
+  });
+
+const toolCall = () =>
+  fc.record({
+    name: fc.stringMatching(/^[a-z_]{1,8}$/),
+    arguments: fc.dictionary(plainText(), fc.jsonValue(), { maxKeys: 3 }),
+  });
+
+function assistant(): fc.Arbitrary<Message> {
+  return fc
+    .record({
+      text: plainText(),
+      reasoning: fc.option(plainText(), { nil: undefined }),
+      calls: fc.option(fc.array(toolCall(), { minLength: 1, maxLength: 2 }), { nil: undefined, freq: 4 }),
+    })
+    .map(({ text, reasoning, calls }) => ({
+      role: "assistant",
+      content: [{ type: "text", text }],
+      ...(reasoning === undefined ? {} : { reasoning }),
+      ...(calls === undefined ? {} : { toolCalls: calls as unknown as NonNullable<Message["toolCalls"]> }),
+    }));
+}
+
+/** System prompt or none, then turns of user (or tool) and assistant messages. */
+export function canonicalMessages(): fc.Arbitrary<Message[]> {
+  const asking = fc.oneof(
+    { weight: 4, arbitrary: userParts().map((content): Message => ({ role: "user", content })) },
+    { weight: 1, arbitrary: userParts().map((content): Message => ({ role: "tool", content, toolCallId: "call_0" })) },
+  );
+  const turn = fc.tuple(asking, assistant()).map(([question, answer]) => [question, answer]);
+  const system = fc.option(
+    plainText().map((text): Message => ({ role: "system", content: [{ type: "text", text }] })),
+    { nil: undefined },
+  );
+  return fc
+    .tuple(system, fc.array(turn, { maxLength: 3 }), asking)
+    .map(([first, turns, last]) => [...(first === undefined ? [] : [first]), ...turns.flat(), last]);
+}

@@ -1,0 +1,137 @@
+/** Rendering, tokenization, expansion and sizes against transformers' own processor. Skipped without Python. */
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Message } from "../../src/dialogue/index.js";
+import { type ModelDirectory, openModel } from "../../src/model/index.js";
+import {
+  createRenderer,
+  imageGrid,
+  smartResize,
+  templateMessages,
+  templateTools,
+  tokenTypes,
+} from "../../src/tokens/index.js";
+import { canonicalMessages, someSize, someText } from "./arbitraries.js";
+import { type ChatAnswer, findReference, Reference, TINY_GUI } from "./reference.js";
+
+const found = await findReference();
+const missing = "missing" in found ? found.missing : null;
+/** DRAFTSMITH_PARITY=20 makes the run twenty times as long. */
+const SCALE = Number(process.env.DRAFTSMITH_PARITY ?? "1");
+const SEED = Number(process.env.DRAFTSMITH_PARITY_SEED ?? "20261124");
+
+describe.skipIf(missing !== null)(`parity with transformers${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+  let reference: Reference;
+  let model: ModelDirectory;
+  beforeAll(async () => {
+    if ("missing" in found) return;
+    reference = new Reference(found.executable);
+    model = await openModel(TINY_GUI);
+    await reference.ask({ kind: "texts", texts: [""] });
+  });
+  afterAll(() => reference?.close());
+
+  async function compareChat(
+    messages: Message[],
+    tools: Record<string, never>[] | undefined,
+    kwargs: Record<string, boolean>,
+    generationPrompt: boolean,
+  ): Promise<void> {
+    const renderer = createRenderer(model, kwargs);
+    const ours = await renderer.prompt({ messages, tools, generationPrompt });
+    const images = messages.flatMap((message) => message.content.filter((part) => part.type === "image"));
+    const theirs = await reference.ask<ChatAnswer>({
+      kind: "chat",
+      messages: templateMessages(messages),
+      tools: templateTools(tools),
+      images: images.map((image) => [image.width, image.height]),
+      kwargs,
+      generationPrompt,
+    });
+    if ("error" in theirs) throw new Error(theirs.error);
+    if (!ours.ok) throw new Error(ours.message);
+    expect(ours.text).toBe(theirs.text);
+    expect(ours.grids).toEqual(theirs.grid);
+    expect([...ours.ids]).toEqual(theirs.ids);
+    expect([...tokenTypes(ours.ids, model.specialIds)]).toEqual(theirs.types);
+  }
+
+  it("chats with system prompts, several turns, images, tools and thinking come out id for id", {
+    timeout: 600_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        canonicalMessages(),
+        fc.option(fc.array(fc.record({ type: fc.constant("function"), function: fc.jsonValue() }), { maxLength: 2 }), {
+          nil: undefined,
+        }),
+        fc.constantFrom({}, { enable_thinking: true }, { enable_thinking: false }),
+        fc.boolean(),
+        async (messages, tools, kwargs, generationPrompt) => {
+          const named = tools?.map((tool, index) => ({
+            ...tool,
+            function: { name: `f${index}`, parameters: tool.function },
+          }));
+          await compareChat(
+            messages,
+            named as unknown as Record<string, never>[] | undefined,
+            kwargs,
+            generationPrompt,
+          );
+        },
+      ),
+      { numRuns: 300 * SCALE, seed: SEED },
+    );
+  });
+
+  it("any text has the reference's ids, and decoding them gives the reference's text", {
+    timeout: 600_000,
+  }, async () => {
+    const { tokenizer } = createRenderer(model);
+    await fc.assert(
+      fc.asyncProperty(fc.array(someText(), { minLength: 50, maxLength: 50 }), async (texts) => {
+        const theirs = await reference.ask<{ ids: number[][] }>({ kind: "texts", texts });
+        if ("error" in theirs) throw new Error(theirs.error);
+        const ours = (await tokenizer.encodeBatch(texts)).map((ids) => [...ids]);
+        expect(ours).toEqual(theirs.ids);
+        const decoded = await reference.ask<{ texts: string[] }>({ kind: "decode", ids: ours });
+        expect(decoded).toEqual({ texts: await Promise.all(ours.map((ids) => tokenizer.decode(ids))) });
+      }),
+      { numRuns: 100 * SCALE, seed: SEED },
+    );
+  });
+
+  it("image sizes are resized as the reference does, extreme shapes and rules included", {
+    timeout: 600_000,
+  }, async () => {
+    const rules = [
+      undefined,
+      { factor: 32, min_pixels: 65_536, max_pixels: 16_777_216 },
+      { factor: 28, min_pixels: 3136, max_pixels: 1_003_520 },
+      { factor: 32, min_pixels: 1, max_pixels: 1024 },
+    ];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(someSize(), { minLength: 500, maxLength: 500 }),
+        fc.constantFrom(...rules),
+        async (sizes, rule) => {
+          const theirs = await reference.ask<{ sizes: ([number, number] | null)[] }>({ kind: "sizes", sizes, rule });
+          if ("error" in theirs) throw new Error(theirs.error);
+          const ours = sizes.map(([width, height]) => {
+            if (rule === undefined) {
+              const grid = imageGrid({ width, height }, model.processor);
+              return grid === null ? null : [grid[2] * model.processor.patchSize, grid[1] * model.processor.patchSize];
+            }
+            const resized = smartResize(
+              { width, height },
+              { factor: rule.factor, minPixels: rule.min_pixels, maxPixels: rule.max_pixels },
+            );
+            return resized === null ? null : [resized.width, resized.height];
+          });
+          expect(ours).toEqual(theirs.sizes);
+        },
+      ),
+      { numRuns: 20 * SCALE, seed: SEED },
+    );
+  });
+});

@@ -1,0 +1,63 @@
+/** transformers itself, in a child process, for tests that compare with it. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { existingPython, packageRoot, trainerEnvironment } from "../../src/python/index.js";
+
+export const TINY_GUI = join(packageRoot(), "fixtures", "tiny-gui");
+
+/** Why there is no reference here, or null with the interpreter that has it. */
+export async function findReference(): Promise<{ executable: string } | { missing: string }> {
+  try {
+    const choice = await existingPython();
+    return choice ?? { missing: "no Python with transformers: set DRAFTSMITH_PYTHON, or run npm test once" };
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+export interface ChatAnswer {
+  text: string;
+  ids: number[];
+  types: number[];
+  grid: [number, number, number][];
+}
+
+/** Questions are answered in order, one line each. */
+export class Reference {
+  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
+  private complaints = "";
+
+  constructor(executable: string, model = TINY_GUI) {
+    this.child = spawn(executable, ["-m", "draftsmith_trainer.parity", model], {
+      env: {
+        ...trainerEnvironment(),
+        OMP_WAIT_POLICY: "PASSIVE",
+        OMP_NUM_THREADS: "1",
+        TOKENIZERS_PARALLELISM: "false",
+      },
+    });
+    createInterface({ input: this.child.stdout }).on("line", (line) => this.waiting.shift()?.resolve(line));
+    this.child.stderr.on("data", (data: Buffer) => {
+      this.complaints = (this.complaints + data.toString()).slice(-4000);
+    });
+    this.child.on("exit", (code) => {
+      for (const { reject } of this.waiting.splice(0))
+        reject(new Error(`the reference ended with ${code}: ${this.complaints}`));
+    });
+  }
+
+  async ask<T>(question: Record<string, unknown>): Promise<T | { error: string }> {
+    const line = await new Promise<string>((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.child.stdin.write(`${JSON.stringify(question)}\n`);
+    });
+    return JSON.parse(line) as T | { error: string };
+  }
+
+  close(): void {
+    this.child.stdin.end();
+    this.child.kill();
+  }
+}
