@@ -21,8 +21,15 @@ export function errorMessage(body: Buffer): string {
   return excerpt(body);
 }
 
-/** Messages may quote whole prompts; a few hundred characters are enough for a person. */
+/**
+ * Messages may quote whole prompts; a few hundred characters are enough for a person. Memory addresses and request ids
+ * differ at every try, and these words end up in artifacts that must come out the same.
+ */
 function short(message: string): string {
-  const line = message.replace(/\s+/g, " ").trim();
+  const line = message
+    .replace(/\b0x[0-9a-f]{6,}\b/gi, "0x...")
+    .replace(/\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}\b/gi, "...")
+    .replace(/\s+/g, " ")
+    .trim();
   return line.length > 400 ? `${line.slice(0, 400)}...` : line;
 }

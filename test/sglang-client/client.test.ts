@@ -1,0 +1,266 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import type { JsonObject } from "../../src/base/index.js";
+import {
+  ask,
+  backoffMs,
+  type ChatRequest,
+  DIALECTS,
+  encodeChat,
+  encodeGenerate,
+  findRisks,
+  identityDifferences,
+  identityFacts,
+  JsonFault,
+  modelBaseName,
+  parseBounded,
+  probeServer,
+  ServerClient,
+  servesModel,
+  Transport,
+} from "../../src/sglang/index.js";
+import { recorded } from "./recorded.js";
+import { type Stub, type StubOptions, startStub } from "./stub-server.js";
+
+const closers: (() => Promise<void>)[] = [];
+async function stubOf(options: StubOptions = {}): Promise<Stub> {
+  const stub = await startStub(options);
+  closers.push(() => stub.close());
+  return stub;
+}
+function clientOf(url: string): ServerClient {
+  const client = new ServerClient(url, { connections: 4 });
+  closers.push(() => client.close());
+  return client;
+}
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
+
+describe("request bodies", () => {
+  const picture = { base64: Buffer.from("iVBORw0KGgo=") };
+  const request: ChatRequest = {
+    model: "m",
+    messages: [
+      { role: "system", content: 'quotes " and é\n' },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "one" },
+          { type: "image", image: picture },
+          { type: "text", text: "two" },
+        ],
+      },
+      {
+        role: "assistant",
+        content: "",
+        reasoning: "hm",
+        toolCalls: [{ id: "c0", name: "click", arguments: { x: 1 } }],
+      },
+      { role: "tool", content: "ok", toolCallId: "c0" },
+    ],
+    maxTokens: 5,
+  };
+
+  it("are JSON with the picture inside as a data URI", () => {
+    const body = JSON.parse(encodeChat(request, DIALECTS.sglang).toString()) as JsonObject;
+    expect(body.messages).toEqual([
+      { role: "system", content: 'quotes " and é\n' },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "one" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } },
+          { type: "text", text: "two" },
+        ],
+      },
+      {
+        role: "assistant",
+        content: "",
+        reasoning_content: "hm",
+        tool_calls: [{ id: "c0", type: "function", function: { name: "click", arguments: '{"x":1}' } }],
+      },
+      { role: "tool", content: "ok", tool_call_id: "c0" },
+    ]);
+  });
+
+  it("name thinking as the engine does, and leave out what is not set", () => {
+    const body = JSON.parse(encodeChat(request, DIALECTS.vllm).toString()) as { messages: JsonObject[] } & JsonObject;
+    expect(body.messages[2]).toMatchObject({ reasoning: "hm" });
+    for (const key of ["tools", "chat_template_kwargs", "stop_token_ids", "input_ids"])
+      expect(body).not.toHaveProperty(key);
+  });
+
+  it("of /generate hold only sampling keys that SGLang knows", () => {
+    const body = JSON.parse(
+      encodeGenerate({ inputIds: [1, 2], images: [picture], maxTokens: 9 }).toString(),
+    ) as JsonObject;
+    const message = recorded("err_generate_unknown_sampling_key").json.error as string;
+    for (const key of Object.keys(body.sampling_params as JsonObject)) expect(message).toContain(`\`${key}\``);
+    expect(body).toMatchObject({ input_ids: [1, 2], image_data: ["data:image/png;base64,iVBORw0KGgo="] });
+  });
+});
+
+describe("transport", () => {
+  it("bounds answers by their announced and by their real size", async () => {
+    const server = createServer((request, response) => {
+      if (request.url === "/announced") response.writeHead(200, { "content-length": 5000 });
+      response.write(Buffer.alloc(5000));
+      if (request.url !== "/endless") response.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const transport = new Transport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+      connections: 2,
+      maxResponseBytes: 1000,
+    });
+    for (const path of ["/announced", "/chunked", "/endless"]) {
+      await expect(transport.get(path, 2000)).rejects.toMatchObject({ name: "TransportFault", kind: "too-large" });
+    }
+    await transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it("ends a request at its own time limit, also while the answer trickles", async () => {
+    const stub = await stubOf({ fault: () => "hang" });
+    const client = clientOf(stub.url);
+    const began = Date.now();
+    await expect(client.chat({ messages: [], maxTokens: 1 }, 100)).rejects.toMatchObject({ kind: "timeout" });
+    expect(Date.now() - began).toBeLessThan(2000);
+  });
+
+  it("tells a server that is away from one that breaks off", async () => {
+    const stub = await startStub({ fault: () => "reset" });
+    const client = clientOf(stub.url);
+    await expect(client.chat({ messages: [], maxTokens: 1 }, 1000)).rejects.toMatchObject({ kind: "reset" });
+    await stub.close();
+    await expect(client.chat({ messages: [], maxTokens: 1 }, 1000)).rejects.toMatchObject({ kind: "unreachable" });
+  });
+
+  it("keeps credentials of the address out of its name, and sends them", async () => {
+    let seen: string | undefined;
+    const server = createServer((request, response) => {
+      seen = request.headers.authorization;
+      response.end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const transport = new Transport(`http://me:pa%20ss@127.0.0.1:${port}/gateway/`, { connections: 1 });
+    expect(transport.name).toBe(`http://127.0.0.1:${port}/gateway`);
+    await transport.get("/x", 1000);
+    expect(seen).toBe(`Basic ${Buffer.from("me:pa ss").toString("base64")}`);
+    await transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+});
+
+describe("parseBounded", () => {
+  it("refuses what nests too deeply, is cut off or is not JSON", () => {
+    for (const text of ["[".repeat(100) + "]".repeat(100), '{"a": [1, 2', "hello", ""]) {
+      expect(() => parseBounded(Buffer.from(text))).toThrow(JsonFault);
+    }
+    expect(parseBounded(Buffer.from(`{"a":"${"[".repeat(100)}\\"${"{".repeat(100)}"}`))).toHaveProperty("a");
+  });
+});
+
+describe("identity", () => {
+  it("is read from what the real server says, without its secrets", async () => {
+    const stub = await stubOf({
+      models: recorded("v1_models").json,
+      modelInfo: recorded("model_info").json,
+      serverInfo: { ...recorded("server_info").json, api_key: "SECRET", launch_command: "--api-key SECRET" },
+    });
+    const identity = await clientOf(stub.url).identify();
+    expect(identity).toMatchObject({
+      dialect: "sglang",
+      servedModelName: "/models/own-random",
+      weightVersion: "default",
+      contextLength: 4096,
+      engineVersion: "0.5.23",
+      understandsImages: true,
+    });
+    expect(JSON.stringify(identity)).not.toContain("SECRET");
+    expect(findRisks(identity)).toEqual([]);
+    expect(identityFacts(identity)).toMatchObject({ servedModelName: "own-random", modelPath: "own-random" });
+  });
+
+  it("of vLLM has no settings, which is a risk to be allowed", async () => {
+    const stub = await stubOf({ dialect: "vllm" });
+    const identity = await clientOf(stub.url).identify();
+    expect(identity).toMatchObject({
+      dialect: "vllm",
+      servedModelName: "stub",
+      engineVersion: "0.33.0",
+      settings: undefined,
+    });
+    expect(findRisks(identity).map(({ name }) => name)).toEqual(["unknown-settings"]);
+  });
+
+  it("compares servers by what matters", async () => {
+    const one = await clientOf((await stubOf({ modelInfo: { model_path: "/a/stub/" } })).url).identify();
+    const same = await clientOf((await stubOf({ modelInfo: { model_path: "/b/stub" } })).url).identify();
+    const other = await clientOf(
+      (await stubOf({ serverInfo: { mm_process_config: { image: { max_pixels: 1 } } } })).url,
+    ).identify();
+    expect(identityDifferences(one, same)).toEqual([]);
+    expect(identityDifferences(one, other)).toMatchObject([{ field: "mm_process_config" }]);
+  });
+
+  it("takes a model by name, by path or by the path's last part", () => {
+    expect(modelBaseName("Qwen/Qwen3-VL")).toBe("Qwen/Qwen3-VL");
+    expect(modelBaseName("/data/models/tiny-gui/")).toBe("tiny-gui");
+    const identity = { servedModelName: "gui", modelPath: "/data/tiny-gui" } as Parameters<typeof servesModel>[0];
+    for (const name of ["gui", "/data/tiny-gui", "/elsewhere/tiny-gui/", "tiny-gui"])
+      expect(servesModel(identity, name)).toBe(true);
+    for (const name of ["tiny", "Qwen/tiny-gui"]) expect(servesModel(identity, name)).toBe(false);
+  });
+});
+
+describe("probing", () => {
+  const options = { idSource: "auto", templateKwargs: {}, timeoutMs: 5000, withImage: true } as const;
+
+  it.each([
+    ["response_token_ids", "chat", "choices[].response_token_ids"],
+    ["token_ids", "chat", "choices[].token_ids"],
+    ["none", "generate", "output_ids"],
+  ] as const)("finds the ids of a server that calls them %s", async (responseIdField, idSource, field) => {
+    const client = clientOf((await stubOf({ responseIdField })).url);
+    await client.identify();
+    const result = await probeServer(client, options);
+    expect(result).toMatchObject({ probe: { idSource, idFields: { response: field } } });
+  });
+
+  it("gets the same prompt ids by chat and by /generate", async () => {
+    const client = clientOf((await stubOf()).url);
+    await client.identify();
+    const chat = await probeServer(client, { ...options, idSource: "chat" });
+    const generate = await probeServer(client, { ...options, idSource: "generate" });
+    expect("probe" in chat && chat.probe.rendering).toBe("probe" in generate && generate.probe.rendering);
+  });
+
+  it("speaks vLLM's dialect: ids on top, an unsaid stop", async () => {
+    const client = clientOf((await stubOf({ dialect: "vllm" })).url);
+    await client.identify();
+    const question = { messages: [{ role: "user" as const, content: "hi" }], maxTokens: 500, stopTokenIds: [] };
+    const outcome = await ask(client, question, "chat", { special: undefined, loops: undefined }, 5000);
+    expect(outcome.verdict.kind).toBe("good");
+    expect(outcome.answer).toMatchObject({
+      finish: { type: "stop", matched: 1001 },
+      idFields: { prompt: "prompt_token_ids" },
+    });
+  });
+});
+
+describe("backoff", () => {
+  it("grows, is bounded, is random by half, and respects Retry-After", () => {
+    const options = { firstMs: 100, factor: 2, maxMs: 1000 };
+    expect(backoffMs(1, undefined, options, () => 0)).toBe(50);
+    expect(backoffMs(1, undefined, options, () => 1)).toBe(100);
+    expect(backoffMs(3, undefined, options, () => 1)).toBe(400);
+    expect(backoffMs(30, undefined, options, () => 1)).toBe(1000);
+    expect(backoffMs(1, 5000, options, () => 0)).toBe(5000);
+    expect(backoffMs(1, 1e9, options, () => 0)).toBe(120_000);
+  });
+});
