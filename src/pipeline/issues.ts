@@ -75,7 +75,10 @@ function closestBranch(branches: readonly (readonly ZodIssue[])[]): readonly Zod
 }
 
 function lower(message: string): string {
-  const text = message.replace(/^Invalid input: /, "");
+  const text = message
+    .replace(/^Invalid input: /, "")
+    .replaceAll(/\b(object|record)\b/g, "map")
+    .replaceAll(/\barray\b/g, "list");
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 

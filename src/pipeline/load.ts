@@ -1,7 +1,7 @@
 /** From a file's path to its checked content, with overrides applied; references are still in place. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { DraftsmithError, fromErrno } from "../base/index.js";
+import { DraftsmithError, fromErrno, isJsonObject } from "../base/index.js";
 import { explainIssues, type Issue } from "./issues.js";
 import { applyOverrides } from "./overrides.js";
 import { type PipelineFile, pipelineSchema } from "./schema.js";
@@ -24,6 +24,9 @@ export async function loadPipeline(file: string, set: readonly string[], cwd: st
   }
   // The file as it was typed: that is what editors and terminals turn into a link.
   const source = new Source(file, text);
+  if (!isJsonObject(source.value)) {
+    throw source.error({ message: "a pipeline file is a map with at least name and steps", path: [] });
+  }
   const value = applyOverrides(source, set, cwd);
   const parsed = pipelineSchema.safeParse(value, { reportInput: true });
   if (!parsed.success) throw issuesError(source, [], explainIssues(parsed.error, pipelineSchema));

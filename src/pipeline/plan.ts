@@ -4,6 +4,7 @@ import type { Stage } from "../stages/stage.js";
 import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
 import { CycleError, topologicalOrder } from "./graph.js";
 import { planInputs } from "./inputs.js";
+import type { Issue } from "./issues.js";
 import { issuesError, type LoadedPipeline } from "./load.js";
 import { parseOptions } from "./options.js";
 import type { Plan, PlanContext, PlannedStep, ServiceProperty, StageRegistry } from "./plan-types.js";
@@ -11,6 +12,7 @@ import { findReferences, substitute } from "./references.js";
 import { makeResolver, serviceReferences } from "./resolve.js";
 import { placeholder, type ServiceRegistry } from "./services/index.js";
 import { planServices } from "./services/plan.js";
+import type { Path } from "./source.js";
 import { suggestion } from "./suggest.js";
 import { Variables } from "./variables.js";
 
@@ -123,7 +125,12 @@ function planStep(instance: Instance, stage: Stage, loaded: LoadedPipeline, cont
     const resolver = makeResolver({ context, values: instance.values, property, used, referenced });
     const value = substitute(entry.with ?? {}, [...path, "with"], resolver, refusal(source));
     const result = parseOptions(stage, value, directory);
-    if ("issues" in result) throw issuesError(source, [...path, "with"], result.issues);
+    if ("issues" in result)
+      throw issuesError(
+        source,
+        [...path, "with"],
+        result.issues.map((issue) => withValue(issue, entry.with, value)),
+      );
     return result.options;
   };
   const options = resolveWith(placeholder);
@@ -143,4 +150,19 @@ function planStep(instance: Instance, stage: Stage, loaded: LoadedPipeline, cont
     resolve: resolveWith,
     path,
   };
+}
+
+/** An issue at a reference tells what the reference stands for: the line itself does not show it. */
+function withValue(issue: Issue, written: unknown, value: unknown): Issue {
+  const text = valueAt(written, issue.path);
+  if (issue.atKey || typeof text !== "string" || !text.includes("${")) return issue;
+  return { ...issue, hint: `${text} is ${JSON.stringify(valueAt(value, issue.path))}` };
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (node, key) =>
+      typeof node === "object" && node !== null ? (node as Record<string | number, unknown>)[key] : undefined,
+    value,
+  );
 }

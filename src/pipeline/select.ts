@@ -33,7 +33,10 @@ export function selectSteps(plan: Plan, { from, until, force = [] }: SelectionRe
       hint: "leave one of --from and --until out",
     });
   }
-  const needed = withAncestors(plan.steps, active);
+  // What lies before the taken ones is not looked at: it may have been removed to save space.
+  const needed = new Set(
+    plan.steps.filter(({ name }) => active.includes(name)).flatMap(({ name, after }) => [name, ...after]),
+  );
   return {
     steps: plan.steps.filter(({ name }) => needed.has(name)),
     asIs: new Set([...needed].filter((name) => !active.includes(name))),

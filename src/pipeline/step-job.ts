@@ -1,5 +1,5 @@
 /** Runs one stage and seals what it made: the part that a pipeline's step and a stage on its own have in common. */
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
 import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject } from "../base/index.js";
@@ -111,7 +111,7 @@ function inputDigests(inputs: StepJob["inputs"]): Manifest["inputs"] {
 
 async function keepForALook(work: string, failed: string): Promise<void> {
   try {
-    if ((await readdir(work)).length === 0) return;
+    if ((await readdir(work)).length === 0) return await rmdir(work);
     await mkdir(dirname(failed), { recursive: true });
     await rename(work, failed);
   } catch {

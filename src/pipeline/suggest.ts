@@ -10,7 +10,9 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     candidates.map((candidate) => candidate.toLowerCase()),
   );
   const match = candidates.find((candidate) => candidate.toLowerCase() === best)!;
-  const allowed = Math.max(1, Math.floor(Math.max(word.length, match.length) / 3));
+  const length = Math.max(word.length, match.length);
+  // Two letters that changed places count as two edits.
+  const allowed = length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
   return distance(lower, best) <= allowed ? match : undefined;
 }
 
