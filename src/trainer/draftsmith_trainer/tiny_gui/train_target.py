@@ -102,7 +102,7 @@ class Trainer:
 
 
 class CompileTrial:
-    """Tries torch.compile during the first steps and keeps it if it is faster; if it fails, training goes on without."""
+    """Tries torch.compile during the first steps, keeps it if it is faster, and goes on without it if it fails."""
 
     FIRST, WARM, LAST = 40, 70, 100  # steps: eager timed before FIRST, compiled timed from WARM to LAST
 
