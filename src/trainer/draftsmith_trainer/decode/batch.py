@@ -1,0 +1,137 @@
+"""Sequences decoded side by side: they join after their own prefill, take steps together, and leave one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .hybrid import RecurrentUndo
+from .prefix_cache import Entry, PrefixCache
+from .prompt import Prompt
+from .target import Forward, Target
+
+
+@dataclass(eq=False)
+class Row:
+    """One sequence in the batch.
+
+    Attributes:
+        prompt: what it began with.
+        row: its index in the cache; changes when others leave.
+        length: tokens in the cache.
+        fed: tokens fed after the prompt.
+        cached_tokens: prompt tokens that came from the prefix cache.
+    """
+
+    prompt: Prompt
+    row: int
+    length: int
+    cached_tokens: int
+    fed: list[int] = field(default_factory=list)
+
+
+class Batch:
+    """Up to ``max_rows`` sequences over one cache.
+
+    Every forward belongs to one of three kinds: ``join`` (the prompt of one sequence), ``step`` (one token each) and
+    ``verify`` (a block each, of which ``keep`` then keeps the accepted part).
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        max_rows: int,
+        capture: Sequence[int] = (),
+        prefixes: PrefixCache | None = None,
+    ) -> None:
+        self.target = target
+        self.max_rows = max_rows
+        self.capture = tuple(capture)
+        # Captured states of a cached prefix are not kept, and a draft needs them all.
+        self.prefixes = None if self.capture else prefixes
+        self.cache = target.new_cache(max_rows)
+        self.rows: list[Row] = []
+        self._undo: RecurrentUndo | None = None
+
+    @property
+    def free(self) -> int:
+        """How many more sequences fit."""
+        return self.max_rows - len(self.rows)
+
+    @torch.inference_mode()
+    def join(self, prompt: Prompt) -> tuple[Row, int, Tensor | None]:
+        """Prefills a prompt; returns its row, the first token, and captured states [S, K*H] if layers are captured."""
+        assert self.free > 0, "the batch is full"
+        row, start = len(self.rows), 0
+        found = self.prefixes.find(prompt.key) if self.prefixes else None
+        if found is not None:
+            entry, start = found
+            self.cache.write(row, entry.state, start, self.target.like)
+        out = self.target.prefill(self.cache, row, prompt, start, self.capture)
+        first = int(self.target.logits(out.hidden[0, -1:]).argmax())
+        member = Row(prompt, row, len(prompt), start)
+        self.rows.append(member)
+        return member, first, None if out.captured is None else out.captured[0]
+
+    @torch.inference_mode()
+    def step(self, tokens: list[int]) -> list[int]:
+        """Feeds one token per row and returns the next one of each."""
+        out = self._feed(torch.tensor(tokens, dtype=torch.int64)[:, None])
+        for row, token in zip(self.rows, tokens, strict=True):
+            row.length += 1
+            row.fed.append(token)
+        best: list[int] = self.target.logits(out.hidden[:, 0]).argmax(-1).tolist()
+        return best
+
+    @torch.inference_mode()
+    def verify(self, blocks: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Feeds a block [R, n] per row; returns the target's own next tokens [R, n] and captured states [R, n, K*H].
+
+        Must be followed by ``keep``.
+        """
+        if self.target.hybrid:
+            self._undo = RecurrentUndo(self.target, self.cache, len(self.rows))
+        try:
+            out = self._feed(blocks)
+        finally:
+            if self._undo is not None:
+                self._undo.stop()
+        for row, block in zip(self.rows, blocks.tolist(), strict=True):
+            row.length += len(block)
+            row.fed.extend(block)
+        R, n, H = out.hidden.shape
+        return self.target.logits(out.hidden.reshape(R * n, H)).argmax(-1).view(R, n), out.captured
+
+    @torch.inference_mode()
+    def keep(self, counts: list[int], fed: int) -> None:
+        """Of the ``fed`` tokens per row just verified, keeps the first ``counts[r]`` (at least 1)."""
+        for row, count in zip(self.rows, counts, strict=True):
+            drop = fed - count
+            if drop:
+                row.length -= drop
+                del row.fed[-drop:]
+        if self._undo is not None:
+            self._undo.replay(counts, fed)
+            self._undo = None
+
+    @torch.inference_mode()
+    def leave(self, member: Row) -> None:
+        """Takes a sequence out; its state goes to the prefix cache."""
+        if self.prefixes is not None:
+            key = np.concatenate([member.prompt.key, np.array(member.fed, dtype=np.int64)])
+            self.prefixes.keep(Entry(key, self.cache.read(member.row, member.length)))
+        last = self.rows.pop()
+        if last is not member:
+            # Rows stay consecutive, so that a step works on views instead of gathered copies.
+            self.cache.move(last.row, member.row, last.length)
+            last.row = member.row
+            self.rows[last.row] = last
+
+    def _feed(self, tokens: Tensor) -> Forward:
+        past = [row.length for row in self.rows]
+        deltas = [row.prompt.delta for row in self.rows]
+        return self.target.step(self.cache, past, deltas, tokens, self.capture)

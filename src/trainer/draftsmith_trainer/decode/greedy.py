@@ -1,0 +1,77 @@
+"""Plain greedy decoding: one sequence, or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .job import Job
+from .prompt import Prompt
+from .scheduler import Scheduler
+from .target import Target
+
+
+@dataclass(frozen=True)
+class GreedyResult:
+    """A greedy continuation.
+
+    Attributes:
+        ids: new tokens, the stop token included.
+        finish: ``stop`` or ``length``.
+    """
+
+    ids: list[int]
+    finish: str
+
+
+def as_target(target: Any) -> Target:
+    """Accepts a ``Target`` or a transformers model."""
+    return target if isinstance(target, Target) else Target(target)
+
+
+def generate(
+    target: Any,
+    input_ids: Tensor,
+    pixel_values: Tensor | None = None,
+    image_grid_thw: Tensor | None = None,
+    mm_token_type_ids: Tensor | None = None,  # noqa: ARG001 - follows from input_ids; part of the processor's output
+    max_new_tokens: int = 128,
+    stop_ids: Collection[int] = (),
+) -> GreedyResult:
+    """Continues one prompt.
+
+    Args:
+        target: a ``Target`` or a transformers Qwen vision-language model.
+        input_ids: [S] or [1, S], image placeholders expanded.
+        pixel_values: [patches of all images, ...].
+        image_grid_thw: [images, 3].
+        mm_token_type_ids: accepted for convenience, so that a processor's whole output can be passed.
+        max_new_tokens: at most so many new tokens.
+        stop_ids: the first of these ends the answer, and is part of it.
+
+    Raises:
+        UserError: when the prompt does not fit the model or its images.
+    """
+    target = as_target(target)
+    prompt = target.prompt_from_tensors(input_ids, pixel_values, image_grid_thw)
+    return generate_batch(target, [prompt], max_new_tokens, stop_ids, max_rows=1)[0]
+
+
+def generate_batch(
+    target: Target,
+    prompts: Sequence[Prompt],
+    max_new_tokens: int,
+    stop_ids: Collection[int] = (),
+    max_rows: int = 16,
+    prefix_tokens: int = 0,
+) -> list[GreedyResult]:
+    """Continues many prompts, up to ``max_rows`` at a time; a finished one makes room for the next at once."""
+    scheduler = Scheduler(target, max_rows, prefix_tokens=prefix_tokens)
+    jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
+    for job in jobs:
+        scheduler.submit(job)
+    scheduler.run()
+    return [GreedyResult(job.ids, job.finish.type if job.finish else "abort") for job in jobs]

@@ -1,0 +1,73 @@
+"""Keeps the states of finished sequences, so that the next turn of a conversation computes only what is new."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+Key = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kept row: its key (see ``Prompt.key``) and per layer either keys and values or recurrent states."""
+
+    key: Key
+    state: list[tuple[Tensor, Tensor]]
+
+
+def common_prefix(a: Key, b: Key) -> int:
+    """Number of leading elements that a and b share."""
+    n = min(len(a), len(b))
+    differ = np.flatnonzero(a[:n] != b[:n])
+    return int(differ[0]) if len(differ) else n
+
+
+class PrefixCache:
+    """Least recently used entries up to a number of tokens."""
+
+    def __init__(self, max_tokens: int, whole_only: bool = False) -> None:
+        """``whole_only``: an entry serves only prompts that contain all of it (recurrent states cannot be cut)."""
+        self.max_tokens = max_tokens
+        self.whole_only = whole_only
+        self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._next = 0
+        self.tokens = 0
+
+    def find(self, key: Key) -> tuple[Entry, int] | None:
+        """The entry sharing the longest usable prefix with a prompt, and its length (at least one token is left)."""
+        best: tuple[int, Entry, int] | None = None
+        for number, entry in self._entries.items():
+            shared = min(common_prefix(entry.key, key), len(key) - 1)
+            if self.whole_only and shared < len(entry.key):
+                continue
+            if shared > 0 and (best is None or shared > best[2]):
+                best = (number, entry, shared)
+        if best is None:
+            return None
+        self._entries.move_to_end(best[0])
+        return best[1], best[2]
+
+    def keep(self, entry: Entry) -> None:
+        """Adds an entry; one that it extends goes."""
+        if len(entry.key) > self.max_tokens:
+            return
+        for number, old in list(self._entries.items()):
+            if len(old.key) <= len(entry.key) and common_prefix(old.key, entry.key) == len(old.key):
+                self._drop(number)
+        self._entries[self._next] = entry
+        self._next += 1
+        self.tokens += len(entry.key)
+        while self.tokens > self.max_tokens:
+            self._drop(next(iter(self._entries)))
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._entries.clear()
+        self.tokens = 0
+
+    def _drop(self, number: int) -> None:
+        self.tokens -= len(self._entries.pop(number).key)

@@ -1,0 +1,126 @@
+"""The thread that decodes, and the bridge from asyncio to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import torch
+
+from ..decode.job import Finish, Job
+from ..decode.scheduler import Scheduler
+from .errors import ApiError
+
+log = logging.getLogger("draftsmith.serve")
+
+
+class Engine:
+    """Owns the scheduler; only its thread touches the model."""
+
+    def __init__(self, scheduler: Scheduler, max_queue: int, threads: int | None = None) -> None:
+        self._scheduler = scheduler
+        self._max_queue = max_queue
+        self._threads = threads
+        self._inbox: queue.SimpleQueue[Job | Callable[[], None] | None] = queue.SimpleQueue()
+        self._open = 0  # jobs submitted and not finished; changed only from the event loop
+        self._thread = threading.Thread(target=self._work, name="decode", daemon=True)
+
+    @property
+    def open_jobs(self) -> int:
+        """Requests in work or waiting."""
+        return self._open
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the current step; running jobs end as aborted."""
+        self._inbox.put(None)
+        self._thread.join(timeout=10)
+
+    async def flush(self) -> None:
+        """Forgets cached prefixes and image features."""
+        await self._call(self._scheduler.clear_prefixes)
+
+    async def _call(self, work: Callable[[], None]) -> None:
+        """Runs something between two steps, in the decoding thread."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def run() -> None:
+            work()
+            loop.call_soon_threadsafe(done.set_result, None)
+
+        self._inbox.put(run)
+        await done
+
+    async def stream(self, job: Job) -> AsyncIterator[tuple[int, Finish | None]]:
+        """Submits a job and yields (tokens so far, finish) after every step; leaving the iterator cancels the job.
+
+        Raises:
+            ApiError: 503 when too many requests wait.
+        """
+        if self._open >= self._max_queue:
+            raise ApiError(503, "The request queue is full.", "ServiceUnavailable")
+        loop = asyncio.get_running_loop()
+        steps: asyncio.Queue[tuple[int, Finish | None]] = asyncio.Queue()
+
+        def report(at: Job) -> None:
+            loop.call_soon_threadsafe(steps.put_nowait, (len(at.ids), at.finish))
+
+        job.on_tokens = report
+        self._open += 1
+        self._inbox.put(job)
+        finish: Finish | None = None
+        try:
+            while finish is None:
+                count, finish = await steps.get()
+                yield count, finish
+        finally:
+            self._open -= 1
+            if finish is None:
+                job.cancelled = True
+
+    async def run(self, job: Job) -> Job:
+        """Submits a job and waits for its end; cancelling the caller cancels the job.
+
+        Raises:
+            ApiError: when the engine is full or gave the job up.
+        """
+        async for _count, finish in self.stream(job):
+            if finish is not None and finish.type == "abort":
+                raise ApiError(500, f"Internal server error: {finish.message}", "InternalServerError")
+        return job
+
+    def _work(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        while True:
+            if not self._take(block=not self._scheduler.busy):
+                self._scheduler.abort_all("The server is stopping.")
+                return
+            try:
+                self._scheduler.step()
+            except Exception as error:
+                # One bad request must not end the server; all that ran with it are told.
+                log.exception("decoding failed")
+                self._scheduler.abort_all(f"{type(error).__name__}: {error}")
+
+    def _take(self, block: bool) -> bool:
+        """Empties the inbox; False when told to stop."""
+        while True:
+            try:
+                item = self._inbox.get(block=block)
+            except queue.Empty:
+                return True
+            block = False
+            if item is None:
+                return False
+            if isinstance(item, Job):
+                self._scheduler.submit(item)
+            else:
+                item()

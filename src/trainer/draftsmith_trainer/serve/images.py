@@ -1,0 +1,135 @@
+"""From what a client calls an image to pixels, within limits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import threading
+import urllib.request
+from collections import OrderedDict
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from PIL import Image
+
+from ..decode.vision import PixelImage
+from .errors import ApiError, bad_request
+from .settings import Settings
+
+#: Seconds for fetching a remote image (SGLang: 3, by environment).
+FETCH_TIMEOUT = 3.0
+#: Preprocessed images kept; a conversation sends its earlier screenshots again with every turn.
+KEEP = 128
+
+
+class ImageReader:
+    """Reads and preprocesses images with the checkpoint's own processor. Thread-safe."""
+
+    def __init__(self, image_processor: Any, settings: Settings) -> None:
+        self._processor = image_processor
+        self._settings = settings
+        self._kept: OrderedDict[str, PixelImage] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, reference: str, content_hash: str | None = None, index: int = 0) -> PixelImage:
+        """One image.
+
+        Args:
+            reference: data URI, raw base64, http(s) URL, file:// URL or absolute path.
+            content_hash: ``sha256:...`` of the file's bytes, checked when given.
+            index: its number in the request, for messages.
+
+        Raises:
+            ApiError: when it is not allowed, not there, too large, or not an image.
+        """
+        data = self._bytes(reference)
+        digest = hashlib.sha256(data).hexdigest()
+        if content_hash is not None and content_hash != f"sha256:{digest}":
+            raise bad_request(
+                f"content hash mismatch for media_data[{index}]: expected {content_hash}, got sha256:{digest}"
+            )
+        with self._lock:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+                return self._kept[digest]
+        image = self._preprocess(data, digest)
+        with self._lock:
+            self._kept[digest] = image
+            while len(self._kept) > KEEP:
+                self._kept.popitem(last=False)
+        return image
+
+    def forget(self) -> None:
+        """Drops all kept images."""
+        with self._lock:
+            self._kept.clear()
+
+    def _preprocess(self, data: bytes, digest: str) -> PixelImage:
+        try:
+            opened = Image.open(BytesIO(data))
+            width, height = opened.size
+            if width * height > self._settings.max_image_pixels:
+                raise bad_request(
+                    f"The image has {width} x {height} pixels; at most {self._settings.max_image_pixels} are accepted."
+                )
+            # Alpha is dropped and EXIF ignored, as SGLang's Qwen path does.
+            picture = opened.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise bad_request(f"Could not decode image: {_reason(error)}") from error
+        try:
+            out = self._processor(images=[picture], return_tensors="pt")
+        except ValueError as error:
+            raise bad_request(str(error)) from error
+        t, h, w = out["image_grid_thw"][0].tolist()
+        return PixelImage(out["pixel_values"], (t, h, w), digest)
+
+    def _bytes(self, reference: str) -> bytes:
+        if reference.startswith("data:"):
+            return _base64(reference.partition(",")[2])
+        scheme = urlparse(reference).scheme if "://" in reference[:16] else ""
+        if scheme in ("http", "https"):
+            return self._fetch(reference)
+        if scheme == "file":
+            return self._file(Path(unquote(urlparse(reference).path)))
+        # Base64 may begin with a slash as a path does (JPEG: "/9j/"); no path is that long.
+        if reference.startswith("/") and len(reference) < 4096 and not reference.startswith("/9j/"):
+            return self._file(Path(reference))
+        return _base64(reference)
+
+    def _file(self, path: Path) -> bytes:
+        resolved = path.resolve()
+        if not any(resolved.is_relative_to(root.resolve()) for root in self._settings.image_roots):
+            raise bad_request(f"Images from files are refused: {path} is not below an --image-root of this server.")
+        try:
+            return resolved.read_bytes()
+        except OSError as error:
+            # SGLang's artifact path lets this through as an internal error, with this status.
+            raise ApiError(500, f"Internal server error: {error}", "InternalServerError") from error
+
+    def _fetch(self, url: str) -> bytes:
+        if not self._settings.remote_images:
+            raise bad_request("Images from the network are refused: this server runs without --remote-images.")
+        try:
+            with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as response:
+                data: bytes = response.read(self._settings.max_body_bytes + 1)
+        except OSError as error:
+            raise ApiError(500, f"Internal server error: {error}", "InternalServerError") from error
+        if len(data) > self._settings.max_body_bytes:
+            raise bad_request(f"The image at {url} has more than {self._settings.max_body_bytes} bytes.")
+        return data
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return "image file is truncated" if "truncated" in text.lower() else text
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        message = str(error)
+        raise bad_request("Non-base64 digit found" if "base64 data" in message else message) from error

@@ -1,0 +1,121 @@
+"""From messages to token ids, the way SGLang does it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jinja2
+
+from .errors import bad_request
+from .protocol import ImagePart, ImageUrl, Message, Tool
+
+
+class Renderer:
+    """The checkpoint's template and tokenizer. Ids are not expanded: one placeholder per image."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def chat(
+        self,
+        messages: list[Message],
+        tools: list[Tool] | None,
+        template_kwargs: dict[str, Any] | None,
+        add_generation_prompt: bool = True,
+        continue_final: bool = False,
+    ) -> list[int]:
+        """Ids of a conversation.
+
+        A last assistant message with plain text is either continued (its text is tokenised alone and joined behind the
+        generation prompt) or, as in SGLang, taken for a user's.
+
+        Raises:
+            ApiError: for an empty conversation, a template in the request, or what the template refuses.
+        """
+        if not messages:
+            raise bad_request("Messages cannot be empty.")
+        kwargs = dict(template_kwargs or {})
+        if "chat_template" in kwargs:
+            raise bad_request(
+                "Request-supplied chat_template is not allowed. Start the server with --trust-request-chat-template to "
+                "permit it."
+            )
+        shown = [_for_template(message) for message in messages]
+        prefix = ""
+        if shown[-1]["role"] == "assistant" and isinstance(messages[-1].content, str):
+            if continue_final:
+                prefix = messages[-1].content
+                shown = shown[:-1]
+                add_generation_prompt = True
+            else:
+                shown[-1] = {"role": "user", "content": messages[-1].content}
+        try:
+            text = self._tokenizer.apply_chat_template(
+                shown,
+                tools=[_tool(tool) for tool in tools] if tools else None,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **kwargs,
+            )
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
+            raise bad_request(str(error)) from error
+        ids = self.text(text)
+        return ids + self.text(prefix) if prefix else ids
+
+    def text(self, text: str, add_special_tokens: bool = False) -> list[int]:
+        """Ids of a text; special tokens written out in it become special ids."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        return ids
+
+
+def image_urls(messages: list[Message]) -> list[ImageUrl]:
+    """All images of a conversation, in order."""
+    return [
+        part.image_url
+        for message in messages
+        if isinstance(message.content, list)
+        for part in message.content
+        if isinstance(part, ImagePart)
+    ]
+
+
+def _for_template(message: Message) -> dict[str, Any]:
+    content: Any = message.content if message.content is not None else ""
+    if isinstance(content, list):
+        content = [
+            {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part.text}
+            for part in content
+        ]
+    out: dict[str, Any] = {"role": message.role, "content": content}
+    if message.reasoning_content is not None:
+        out["reasoning_content"] = message.reasoning_content
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.function.name, "arguments": _arguments(call.function.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        out["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        out["name"] = message.name
+    return out
+
+
+def _arguments(value: str | dict[str, Any] | None) -> Any:
+    # Templates print arguments with tojson: text would come out quoted twice.
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    # The last key is there because SGLang's own schema has it, and templates print the whole tool.
+    return {"type": "function", "function": tool.function.model_dump(), "defer_loading": None}

@@ -1,0 +1,153 @@
+"""POST /generate, SGLang's own endpoint: text or ids, one prompt or several."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from ...decode.job import Finish, Job
+from ..answers import meta_info
+from ..context import Context, body_of, context_of
+from ..disconnect import or_gone
+from ..errors import ApiError, bad_request, generate_error, invalid, not_greedy
+from ..protocol import GenerateRequest
+from ..sampling import generate_ending
+from ..sse import DONE, event
+from ..text import TextOf
+
+
+@dataclass
+class Item:
+    """One prompt of a request."""
+
+    context: Context
+    job: Job
+    text: TextOf
+    rid: str
+    started: float
+    prompt_ids: bool
+
+    def answer(self, count: int, finish: Finish | None) -> dict[str, Any]:
+        """The answer so far; a stream repeats it from the beginning each time."""
+        ids = self.job.ids[:count]
+        out: dict[str, Any] = {
+            "text": self.text.whole(ids, finish.matched) if finish else self.text.growing(ids),
+            "output_ids": ids,
+            "meta_info": meta_info(self.job, self.rid, self.context.merge_size, self.started, count, finish),
+        }
+        if self.prompt_ids:
+            out["prompt_token_ids"] = self.job.prompt.ids
+        return out
+
+
+async def generate(request: Request) -> Response:
+    """Answers one prompt with an object, several with a list."""
+    started = time.perf_counter()
+    try:
+        body = await body_of(request, GenerateRequest)
+        if body.return_hidden_states:
+            raise bad_request(
+                "The server is not configured to return hidden states. Please set `--return-hidden-states-mode last`, "
+                "`--return-hidden-states-mode full`, or the legacy `--enable-return-hidden-states` flag."
+            )
+        if body.return_logprob:
+            raise not_greedy("return_logprob", True)
+        context = context_of(request)
+        singles, many = _split(body)
+        items = [await _item(context, single, started) for single in singles]
+        if body.stream:
+            if many:
+                raise bad_request("Streaming several prompts in one request is not supported by this server.")
+            return StreamingResponse(_stream(items[0]), media_type="text/event-stream")
+        work = asyncio.gather(*(context.engine.run(item.job) for item in items))
+
+        async def wait() -> bool:
+            await work
+            return True
+
+        if await or_gone(request, wait()) is None:
+            return Response(status_code=499)
+        answers = [item.answer(len(item.job.ids), item.job.finish) for item in items]
+        return JSONResponse(answers if many else answers[0])
+    except ApiError as error:
+        return generate_error(error)
+
+
+@dataclass
+class Single:
+    """One prompt's part of a request body."""
+
+    text: str | None
+    input_ids: list[int] | None
+    images: list[str]
+    sampling: dict[str, Any]
+    rid: str | None
+    prompt_ids: bool
+
+
+def _split(body: GenerateRequest) -> tuple[list[Single], bool]:
+    texts, ids = body.text, body.input_ids
+    if ids is not None and not ids:
+        raise bad_request("input_ids cannot be empty.")
+    many_ids = ids is not None and isinstance(ids[0], list)
+    if not isinstance(texts, list) and not (texts is None and many_ids):
+        images = body.image_data
+        flat = [images] if isinstance(images, str) else [one for one in images or [] if isinstance(one, str)]
+        single_ids = [token for token in ids or [] if isinstance(token, int)] if ids is not None else None
+        return [Single(texts, single_ids, flat, _sampling(body, 0), _rid(body, 0), body.return_prompt_token_ids)], False
+    count = len(texts) if isinstance(texts, list) else len(ids or ())
+    if count == 0:
+        raise bad_request("Either text, input_ids or input_embeds should be provided.")
+    out = []
+    for i in range(count):
+        row = ids[i] if texts is None and ids is not None else None
+        images = body.image_data[i] if isinstance(body.image_data, list) and i < len(body.image_data) else []
+        out.append(
+            Single(
+                texts[i] if isinstance(texts, list) else None,
+                row if isinstance(row, list) else None,
+                [images] if isinstance(images, str) else list(images),
+                _sampling(body, i),
+                _rid(body, i),
+                body.return_prompt_token_ids,
+            )
+        )
+    return out, True
+
+
+def _sampling(body: GenerateRequest, index: int) -> dict[str, Any]:
+    params = body.sampling_params
+    return (params[index] if index < len(params) else {}) if isinstance(params, list) else params or {}
+
+
+def _rid(body: GenerateRequest, index: int) -> str | None:
+    return body.rid[index] if isinstance(body.rid, list) else body.rid
+
+
+async def _item(context: Context, single: Single, started: float) -> Item:
+    try:
+        ending = generate_ending(single.sampling)
+    except ValidationError as error:
+        raise invalid(error) from error
+    prompt = await context.in_worker(lambda: context.preparer.generate(single.text, single.input_ids, single.images))
+    job, text = context.new_job(prompt, ending)
+    return Item(context, job, text, single.rid or uuid.uuid4().hex, started, single.prompt_ids)
+
+
+async def _stream(item: Item) -> AsyncIterator[str]:
+    try:
+        async for count, finish in item.context.engine.stream(item.job):
+            if finish is not None and finish.type == "abort":
+                raise ApiError(500, f"Internal server error: {finish.message}")
+            yield event(item.answer(count, finish))
+    except ApiError as error:
+        yield event({"error": {"message": error.message}})
+    yield DONE
