@@ -9,7 +9,7 @@ import { templateMessages, templateTools } from "./template-messages.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 
 /** Why messages have no ids. */
-export type PromptReason = "template-refused" | "aspect-ratio" | "placeholder-count";
+export type PromptReason = "template-refused" | "template-unsupported" | "aspect-ratio" | "placeholder-count";
 
 export type Prompt =
   | { ok: true; ids: Int32Array; text: string; images: ImagePart[]; grids: Grid[]; counts: number[] }
@@ -85,7 +85,10 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
     return { ok: true, text: render(request), images, grids, counts };
   } catch (error) {
     if (error instanceof TemplateFailure) return { ok: false, reason: "template-refused", message: error.message };
-    if (error instanceof TemplateUnsupported) throw unsupported(model, error);
+    if (error instanceof TemplateUnsupported) {
+      const message = `the chat template meets ${error.message}, which is not rendered here exactly as in Python`;
+      return { ok: false, reason: "template-unsupported", message };
+    }
     throw error;
   }
 }

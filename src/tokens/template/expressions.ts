@@ -92,8 +92,12 @@ function compileName(name: string): Expression {
     const value = CONSTANTS[name]!;
     return () => value;
   }
-  if (REFUSED_NAMES.has(name)) throw new TemplateUnsupported(`the name ${name}`);
-  return (scope) => scope.get(name);
+  if (!REFUSED_NAMES.has(name)) return (scope) => scope.get(name);
+  return (scope) => {
+    const value = scope.get(name);
+    if (value instanceof Undefined) throw new TemplateUnsupported(`the name ${name}`);
+    return value;
+  };
 }
 
 function compileDict(node: ast.Literal<Map<ast.Node, ast.Node>>): Expression {

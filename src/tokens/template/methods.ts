@@ -138,7 +138,7 @@ function attributeOf(value: Value, name: string): Value | undefined {
   return value === null ? undefined : refuse(OTHER_NUMBER);
 }
 
-function loopAttribute({ items, index0, depth }: Loop, name: string): Value | undefined {
+function loopAttribute({ items, index0 }: Loop, name: string): Value | undefined {
   switch (name) {
     case "index":
       return index0 + 1;
@@ -155,9 +155,10 @@ function loopAttribute({ items, index0, depth }: Loop, name: string): Value | un
     case "length":
       return items.length;
     case "depth":
-      return depth;
+      // It counts recursive loops only, which are refused.
+      return 1;
     case "depth0":
-      return depth - 1;
+      return 0;
     case "previtem":
       return index0 > 0 ? items[index0 - 1] : new Undefined("there is no previous item");
     case "nextitem":

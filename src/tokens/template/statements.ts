@@ -81,7 +81,7 @@ function compileFor(node: ast.For, depth: number): Block {
     if (items.length === 0) return otherwise(scope, output);
     for (const [index, item] of items.entries()) {
       const inner = new Scope(scope);
-      inner.set("loop", new Loop(items, index, depth + 1));
+      inner.set("loop", new Loop(items, index));
       assign(inner, item);
       if (body(inner, output) === "break") break;
     }

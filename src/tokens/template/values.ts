@@ -32,7 +32,6 @@ export class Loop {
   constructor(
     readonly items: readonly Value[],
     readonly index0: number,
-    readonly depth: number,
   ) {}
 }
 

@@ -1,0 +1,161 @@
+/** Templates of our own, for comparing engines: small ones that each show one difference, and two whole chat templates. */
+
+/** What the JavaScript engine renders otherwise than Python, or with other scopes; all must come out as in Python. */
+export const SNIPPETS: readonly string[] = [
+  "{{ text.strip('\\n') }}|{{ text.lstrip('a\\n') }}|{{ text.rstrip(' x') }}",
+  "{{ text.strip() }}|{{ text | trim }}|{{ text | trim('\\n ') }}",
+  "{{ true | string }} {{ none | string }} {{ 7 | string }}",
+  "{{ 1.0 }} {{ 2.5 }} {{ big }} {{ small }} {{ tiny }}",
+  "{{ flag }} {{ nothing }} {{ whole }} {{ half }}",
+  "{{ list }} {{ plain }} {{ plain | string }}",
+  "{{ dict | tojson }} {{ list | tojson(indent=2) }} {{ dict | tojson(sort_keys=true, ensure_ascii=true) }}",
+  "{{ dict | tojson(separators=(',', ':')) }}",
+  "{{ missing }}[{{ missing | default('d') }}][{{ nothing | default('d') }}][{{ '' | default('d', true) }}]",
+  "{% for c in missing %}x{% else %}none{% endfor %}",
+  "{{ missing is defined }} {{ missing is none }} {{ missing is string }} {{ missing is iterable }} {{ missing is sequence }}",
+  "{{ dict is mapping }} {{ list is sequence }} {{ text is sequence }} {{ dict is sequence }} {{ 1 is number }} {{ true is number }} {{ true is integer }} {{ half is float }}",
+  "{{ dict.items is defined }} {{ dict.title }} {{ dict['items'] }} {{ dict.get('k') }} {{ dict.get('zz') }} {{ dict.get('zz', 5) }}",
+  "{% for k, v in plain.items() %}{{ k }}={{ v | string }};{% endfor %}",
+  "{% for k, v in dict | items %}{{ k }};{% endfor %}{% for k in dict %}{{ k }},{% endfor %}",
+  "{% set x = 1 %}{% for i in [1, 2, 3] %}{% if loop.first %}{% set x = 9 %}{% endif %}{{ x }}{% endfor %}{{ x }}",
+  "{% for i in [1, 2] %}{% if i == 1 %}{% set y = i %}{% endif %}{{ y }}{% endfor %}",
+  "{% set ns = namespace(n=0, s='') %}{% for i in list %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}{{ ns.zz }}",
+  "{% macro m(a, b='q') %}{{ a }}{{ b }}{{ outer }}{% endmacro %}{% set outer = 'O' %}{{ m('1') }}{{ m('1', b='2') }}{% for outer in ['L'] %}{{ m(outer) }}{% endfor %}",
+  "{{ text[0] }} {{ text[-1] }} {{ text[1:3] }} {{ text[::-1] }} {{ emoji[0] }} {{ emoji[1:] }} {{ emoji | length }}",
+  "{{ list[::-1] }} {{ list[-1] }} {{ list[5] }} {{ list[1:] }} {{ list[:-1] }}",
+  "{{ 'a' + 'b' ~ 1 ~ none ~ true }}",
+  "{{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 % -3 }} {{ 2 * 3 + 1 }} {{ 'ab' * 2 }}",
+  "{{ 1 == 1.0 }} {{ 1 == true }} {{ '1' == 1 }} {{ [1, 2] == [1, 2] }} {{ none == false }} {{ missing == nothing }}",
+  "{{ 'a' in text }} {{ 'k' in dict }} {{ 2 in list }} {{ 'x' not in list }} {{ 'x' in missing }}",
+  "{{ 'b' < 'a' }} {{ 1 < 2.5 }} {{ emoji > '\uffee' }}",
+  "{{ text.split('\\n') | length }} {{ 'a,b,c'.split(',', 1) }} {{ ' a  b '.split() }} {{ 'a,b,c'.rsplit(',', 1) }} {{ text.split('</think>')[-1].lstrip('\\n') }}",
+  "{{ text.startswith('a') }} {{ text.endswith(('x', 'z')) }} {{ text.replace('a', 'A') }} {{ 'aaa'.replace('a', 'b', 2) }} {{ 'ab' | replace('', '-') }}",
+  "{{ text.upper() }} {{ text | lower }} {{ '\u00df\u0130' | upper }} {{ 'A\u03a3' | lower }}",
+  "{{ list | join('-') }} {{ dicts | join(',', attribute='k') }} {{ list | first }} {{ list | last }} {{ [] | first }}",
+  "{{ 'a' if flag }}{{ 'b' if not flag else 'c' }}{{ ('x' if flag else 'y') + 'z' }}",
+  "{% for i in list if i is number %}{{ loop.index }}{{ loop.last }}{{ loop.previtem }}{{ loop.nextitem }};{% endfor %}",
+  "{% for i in list %}{% if i == 2 %}{% continue %}{% endif %}{{ i }}{% if loop.index == 3 %}{% break %}{% endif %}{% endfor %}",
+  "{% for i in [[1, 2], [3, 4]] %}{% for j in i %}{{ loop.depth }}{{ j }}{% endfor %}{{ loop.index0 }}{% endfor %}",
+  "{% set a, b = 1, 'x' %}{{ a }}{{ b }}{% set block %}in {{ a }}{% endset %}{{ block }}",
+  "{# comment #}\n  {% if flag %}\n  yes\n  {% endif %}\n\n  {{- text }}  \n{%- if flag %} x {%- endif %}\n",
+  "a\n{%- set z = 1 -%}\n  b\n    {%- for i in [1] %}\n  c\n    {%- endfor %}\nd\n",
+  "{{ range(3) | list }} {% for i in range(1, 6, 2) %}{{ i }}{% endfor %}{% for i in range(3, 0, -1) %}{{ i }}{% endfor %}",
+  "{{ -1 }} {{ - whole }} {{ list[whole - 6] }} {{ (whole) - 1 }}",
+  "{{ text | safe }}{{ dict | tojson | safe }}",
+  "{{ not flag }} {{ flag and text }} {{ nothing or 'else' }} {{ not list or flag }}",
+  "{{ {'a': 1, 'b': [true, none]} }} {{ (1, 'x') }} {{ {'q': \"it's\"} }}",
+  "line\r\nend{% if flag %}\r\nx{% endif %}",
+  "{{ 'x\\ty\\u00e9\\x41' }} {{ 'a' 'b' }} {{ \"q'\" }}",
+  "{{ dict | length }} {{ dict.keys() | list }} {{ dict.values() | list | length }}",
+  "{{ bos_token }}{{ tools }}{{ documents }}{{ add_generation_prompt }}",
+];
+
+export const VARIABLES = {
+  text: "aaa\n b <think>\nc</think>\n\nx \u00a0",
+  emoji: "\ud83d\ude00z\u00e9",
+  list: [1, 2, "three", null, 2.5],
+  dict: { k: "v", items: [1], title: "T", n: { b: 1, a: "\u00e9<>&'\u2028" }, t: true, z: 0.00001 },
+  plain: { k: "it's", q: 'say "x"', both: "'\"", l: [1, "\n\\"], n: null },
+  dicts: [{ k: "1" }, { k: 2 }],
+  flag: true,
+  nothing: null,
+  whole: 5,
+  half: 0.5,
+  big: 1e21,
+  small: 1.5e-7,
+  tiny: 123456789012345680000,
+};
+
+/** Constructs that must be refused when the template is read or run, never rendered by guess. */
+export const REFUSED: readonly string[] = [
+  "{{ text | capitalize }}",
+  "{{ text | indent }}",
+  "{{ list | map('upper') | list }}",
+  "{{ text.title() }}",
+  "{{ list.append(1) }}",
+  "{% filter upper %}x{% endfilter %}",
+  "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}x{% endcall %}",
+  "{{ 1 < 2 < 3 }}",
+  "{{ 3 / 2 }}",
+  "{{ 2 ** 3 }}",
+  "{{ '%s' % 1 }}",
+  "{{ (text | safe) + 'x' }}",
+  "{{ strftime_now('%Y') }}",
+  "{% for x in (list if flag) %}{{ x }}{% endfor %}",
+  "{% if flag +%}\nx{% endif %}",
+  "{% generation %}x{% endgeneration %}",
+  "{% raw %}x{% endraw %}",
+  "{{ x | default('').strip() }}",
+  "{{ lipsum() }}",
+  "{{ [emoji] }}",
+  "{{ flag is divisibleby(2) }}",
+  "{{ text.__class__ }}",
+];
+
+/** A template with macros, history rules and thinking: reasoning of earlier turns is left out, the last one's kept. */
+export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, last=-1) %}
+{%- macro body(content, count) %}
+  {%- if content is string %}
+    {{- content }}
+  {%- elif content is iterable and content is not mapping %}
+    {%- for part in content %}
+      {%- if 'image' in part or part.type == 'image' %}
+        {%- if count %}{% set marks.image = marks.image + 1 %}Picture {{ marks.image }}: {% endif %}
+        {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
+      {%- elif 'text' in part %}
+        {{- part.text }}
+      {%- endif %}
+    {%- endfor %}
+  {%- elif content is not none and content is defined %}
+    {{- raise_exception('content of an unknown kind') }}
+  {%- endif %}
+{%- endmacro %}
+{%- for message in messages[::-1] %}
+  {%- set at = messages | length - 1 - loop.index0 %}
+  {%- if marks.last < 0 and message.role == 'user' and not (body(message.content, false) | trim).startswith('<tool_response>') %}
+    {%- set marks.last = at %}
+  {%- endif %}
+{%- endfor %}
+{%- if marks.last < 0 %}{{- raise_exception('no question') }}{% endif %}
+{%- for message in messages %}
+  {%- set text = body(message.content, true) | trim %}
+  {%- if message.role == 'assistant' %}
+    {%- set thought = '' %}
+    {%- if message.reasoning_content is string %}
+      {%- set thought = message.reasoning_content %}
+    {%- elif '</think>' in text %}
+      {%- set thought = text.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+      {%- set text = text.split('</think>')[-1].lstrip('\\n') %}
+    {%- endif %}
+    {%- if loop.index0 > marks.last %}
+      {{- '<|im_start|>assistant\\n<think>\\n' + thought.strip('\\n') + '\\n</think>\\n\\n' + text }}
+    {%- else %}
+      {{- '<|im_start|>assistant\\n' + text }}
+    {%- endif %}
+    {%- if message.tool_calls %}
+      {%- for call in message.tool_calls %}
+        {%- set call = call.function if call.function is defined else call %}
+        {{- ('\\n\\n' if loop.first and text else '\\n') + '<tool_call>\\n<function=' + call.name + '>\\n' }}
+        {%- for name, value in call.arguments | items %}
+          {{- '<parameter=' + name + '>\\n' }}
+          {%- set shown = value | tojson | safe if value is mapping or (value is sequence and value is not string) else value | string %}
+          {{- shown }}
+          {{- '\\n</parameter>\\n' }}
+        {%- endfor %}
+        {{- '</function>\\n</tool_call>' }}
+      {%- endfor %}
+    {%- endif %}
+    {{- '<|im_end|>\\n' }}
+  {%- elif message.role == 'tool' %}
+    {%- if loop.previtem and loop.previtem.role != 'tool' %}{{- '<|im_start|>user' }}{% endif %}
+    {{- '\\n<tool_response>\\n' + text + '\\n</tool_response>' }}
+    {%- if loop.last or loop.nextitem.role != 'tool' %}{{- '<|im_end|>\\n' }}{% endif %}
+  {%- else %}
+    {{- '<|im_start|>' + message.role + '\\n' + text + '<|im_end|>\\n' }}
+  {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+  {{- '<|im_start|>assistant\\n' }}
+  {{- '<think>\\n\\n</think>\\n\\n' if enable_thinking is defined and enable_thinking is false else '<think>\\n' }}
+{%- endif %}
+`;
