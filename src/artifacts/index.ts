@@ -7,6 +7,7 @@ export * from "./atomic.js";
 export * from "./directory.js";
 export * from "./disk.js";
 export * from "./journal.js";
+export * from "./json-array-reader.js";
 export * from "./jsonl-reader.js";
 export * from "./jsonl-writer.js";
 export * from "./manifest.js";

@@ -1,1 +1,15 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { importOptionsSchema } from "./options.js";
+import { runImport } from "./run.js";
+
+export const stage = defineStage({
+  name: "import",
+  summary: "reads dialogues in the forms people have, checks them, and stores every image once in canonical form",
+  options: importOptionsSchema,
+  inputs: {},
+  output: "dialogues",
+  codeVersion: 1,
+  fileOptions: ["source", "imageRoots", "model"],
+  neutralOptions: ["concurrency"],
+  run: (options, _inputs, context) => runImport(options, context),
+});

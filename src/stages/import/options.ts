@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { DIALOGUE_FORMS } from "../../dialogue/index.js";
+import { DEFAULT_LIMITS } from "../../images/index.js";
+
+export const importOptionsSchema = z
+  .strictObject({
+    source: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe("files of dialogues, JSONL or one JSON array each; read in this order"),
+    format: z
+      .enum(["auto", ...DIALOGUE_FORMS])
+      .default("auto")
+      .describe("form of the rows; auto looks at each row"),
+    imageRoots: z
+      .array(z.string().min(1))
+      .default([])
+      .describe("directories that image paths may lead into, tried in order; without any, only data URIs are read"),
+    flattenColour: z
+      .string()
+      .regex(/^#[0-9a-fA-F]{6}$/)
+      .default("#ffffff")
+      .describe("colour behind transparent pixels, as #rrggbb"),
+    resize: z
+      .enum(["none", "fixed-point"])
+      .default("none")
+      .describe(
+        "fixed-point: scale each image to the size that the target's processor would choose, so that nothing scales it later",
+      ),
+    model: z.string().optional().describe("model directory whose processor settings `resize` follows"),
+    factor: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe("`resize` without a model: both sides become multiples of it"),
+    minPixels: z.number().int().positive().optional().describe("`resize` without a model: least pixels of an image"),
+    maxPixels: z.number().int().positive().optional().describe("`resize` without a model: most pixels of an image"),
+    limits: z
+      .strictObject({
+        maxBytes: z
+          .number()
+          .int()
+          .positive()
+          .default(DEFAULT_LIMITS.maxBytes)
+          .describe("bytes of an image file at most"),
+        maxPixels: z.number().int().positive().default(DEFAULT_LIMITS.maxPixels).describe("width times height at most"),
+        maxAspectRatio: z
+          .number()
+          .min(1)
+          .default(DEFAULT_LIMITS.maxAspectRatio)
+          .describe("longer side divided by the shorter one at most"),
+        maxRowBytes: z
+          .number()
+          .int()
+          .positive()
+          .default(64 << 20)
+          .describe("bytes of a row at most"),
+      })
+      .prefault({})
+      .describe("what is refused without being worked on"),
+    onDuplicateId: z
+      .enum(["reject", "rename"])
+      .default("reject")
+      .describe("an id that an earlier row had: reject the row, or add #2, #3 ... to its id"),
+    maxRejectedShare: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe("fail when more than this share of the rows is rejected; 1 never fails while one row is left"),
+    concurrency: z.number().int().min(1).max(64).default(4).describe("images worked on at the same time"),
+  })
+  .superRefine((options, context) => {
+    const explicit = [options.factor, options.minPixels, options.maxPixels];
+    const given = explicit.filter((value) => value !== undefined).length;
+    const fail = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+    if (options.resize === "none") {
+      if (given > 0 || options.model !== undefined)
+        fail("resize", "is none, but a size rule is given: set it to fixed-point");
+      return;
+    }
+    if (options.model === undefined && given < 3)
+      fail("resize", "needs `model`, or all of factor, minPixels and maxPixels");
+    if (options.model !== undefined && given > 0) fail("model", "already says factor, minPixels and maxPixels");
+  });
+
+export type ImportOptions = z.infer<typeof importOptionsSchema>;

@@ -1,0 +1,140 @@
+import { join } from "node:path";
+import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
+import { DraftsmithError, fromErrno, type JsonObject } from "../../base/index.js";
+import type { Dialogue, ImagePart, Message, RawDialogue, RawMessage } from "../../dialogue/index.js";
+import { type CanonicalOptions, type ImageRoots, openRoots } from "../../images/index.js";
+import type { StageContext } from "../stage.js";
+import { ImageIntake } from "./intake.js";
+import type { ImportOptions } from "./options.js";
+import { mapOrdered } from "./ordered.js";
+import { readSourceRows, type SourceRow } from "./source-rows.js";
+import { type Rejected, Tally } from "./tally.js";
+import { chosenRule, targetSizeOf } from "./target-size.js";
+
+/** Rows looked at ahead of the one that is written next: enough to keep the image workers busy past a slow row. */
+const ROWS_AHEAD = 32;
+const PROGRESS_EVERY_MS = 200;
+
+type Outcome = { ok: true; dialogue: Dialogue; form: string } | { ok: false; rejected: Rejected };
+
+/** Reads rows of any known form and writes canonical dialogues, their images, and the rows that were refused. */
+export async function runImport(options: ImportOptions, context: StageContext): Promise<ManifestDraft> {
+  const rule = await chosenRule(options);
+  const { maxRowBytes: _, ...limits } = options.limits;
+  const settings: JsonObject = {
+    flattenColour: options.flattenColour.toLowerCase(),
+    limits,
+    resize: rule === undefined ? "none" : { ...rule },
+  };
+  const canonical: CanonicalOptions = {
+    limits,
+    flattenColour: options.flattenColour,
+    ...(rule === undefined ? {} : { targetSize: targetSizeOf(rule) }),
+  };
+  const roots = await findRoots(options.imageRoots);
+  const intake = await ImageIntake.open(context.resumeDir, settings, roots, canonical, options.concurrency);
+  const tally = new Tally();
+  const hashes = new Set<string>();
+  try {
+    const kept = await openJsonlWriter(join(context.workDir, "dialogues.jsonl"));
+    const refused = await openJsonlWriter(join(context.workDir, "rejected.jsonl"));
+    try {
+      await writeRows(options, context, intake, tally, hashes, kept, refused);
+      await Promise.all([kept.close(), refused.close()]);
+    } catch (error) {
+      await Promise.allSettled([kept.discard(), refused.discard()]);
+      throw error;
+    }
+    tally.judge(options.maxRejectedShare, options.source);
+    await intake.publish(hashes, join(context.workDir, "images"));
+  } finally {
+    await intake.close();
+  }
+  if (intake.stats.reused > 0) {
+    const message = `${intake.stats.reused} images were taken over from the interrupted run`;
+    context.events.emit({ type: "log", level: "info", step: context.step, message });
+  }
+  const { read, kept, rejected, forms } = tally;
+  return {
+    counts: { read, kept, rejected, forms, images: hashes.size, imageReferences: intake.stats.references },
+    facts: { images: settings },
+  };
+}
+
+async function writeRows(
+  options: ImportOptions,
+  context: StageContext,
+  intake: ImageIntake,
+  tally: Tally,
+  hashes: Set<string>,
+  kept: JsonlWriter,
+  refused: JsonlWriter,
+): Promise<void> {
+  const started = performance.now();
+  let reported = 0;
+  const report = () => {
+    const seconds = (performance.now() - started) / 1000;
+    context.events.emit({
+      type: "step-progress",
+      step: context.step,
+      done: tally.read,
+      unit: "dialogues",
+      rates: { "images/s": Math.round((intake.stats.decoded / seconds) * 10) / 10 },
+      failures: tally.rejected,
+    });
+    reported = performance.now();
+  };
+  const rows = readSourceRows(options, context.limit);
+  for await (const outcome of mapOrdered(rows, ROWS_AHEAD, (row) => finishRow(row, intake))) {
+    if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
+    if (outcome.ok) {
+      tally.keep(outcome.form);
+      for (const part of outcome.dialogue.messages.flatMap((message) => message.content)) {
+        if (part.type === "image") hashes.add(part.hash);
+      }
+      await kept.write(outcome.dialogue);
+    } else {
+      tally.reject(outcome.rejected);
+      await refused.write(outcome.rejected);
+    }
+    if (performance.now() - reported >= PROGRESS_EVERY_MS) report();
+  }
+  report();
+}
+
+async function finishRow(row: SourceRow, intake: ImageIntake): Promise<Outcome> {
+  const { id, source } = row;
+  if (!row.ok) return { ok: false, rejected: { id, source, reason: row.reason, message: row.message } };
+  const images = await intake.take(row.dialogue);
+  if (!images.ok) return { ok: false, rejected: { id, source, reason: images.reason, message: images.message } };
+  return { ok: true, form: row.form, dialogue: toDialogue(row.id, source, row.dialogue, images.parts) };
+}
+
+/** Members in a fixed order, so that equal dialogues are equal lines. */
+function toDialogue(id: string, source: Dialogue["source"], raw: RawDialogue, images: ImagePart[]): Dialogue {
+  const rest = images[Symbol.iterator]();
+  const place = (message: RawMessage): Message => {
+    const { role, content, reasoning, toolCalls, toolCallId } = message;
+    return {
+      role,
+      content: content.map((part) => (part.type === "text" ? part : (rest.next().value as ImagePart))),
+      ...(reasoning === undefined ? {} : { reasoning }),
+      ...(toolCalls === undefined ? {} : { toolCalls }),
+      ...(toolCallId === undefined ? {} : { toolCallId }),
+    };
+  };
+  const { tools, tags } = raw;
+  const messages = raw.messages.map(place);
+  return { id, source, messages, ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+}
+
+async function findRoots(directories: readonly string[]): Promise<ImageRoots> {
+  for (const directory of directories) {
+    try {
+      await openRoots([directory]);
+    } catch (error) {
+      throw fromErrno(error, directory);
+    }
+  }
+  return openRoots(directories);
+}

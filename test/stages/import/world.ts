@@ -1,0 +1,112 @@
+/** A directory with pictures and rows, and a way to run the stage as the pipeline does. */
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { sha256 } from "../../../src/base/index.js";
+import type { Dialogue } from "../../../src/dialogue/index.js";
+import { type DraftsmithEvent, silentSink } from "../../../src/events/index.js";
+import { importOptionsSchema } from "../../../src/stages/import/options.js";
+import { runImport } from "../../../src/stages/import/run.js";
+
+export interface World {
+  top: string;
+  images: string;
+  source: string;
+}
+
+export async function makeWorld(): Promise<World> {
+  const top = await mkdtemp(join(tmpdir(), "draftsmith-import-"));
+  const images = join(top, "images");
+  await mkdir(images);
+  return { top, images, source: join(top, "rows.jsonl") };
+}
+
+/** A picture whose pixels follow from `seed`. */
+export async function picture(path: string, seed: number, width = 64, height = 48): Promise<void> {
+  const background = { r: (seed * 37) % 256, g: (seed * 91) % 256, b: seed % 256 };
+  const file = sharp({
+    create: { width, height, channels: 3, background, noise: { type: "gaussian", mean: 128, sigma: 0.01 } },
+  });
+  await writeFile(
+    path,
+    await file
+      .composite([{ input: { create: { width: 8, height: 8, channels: 3, background } }, left: seed % 40, top: 5 }])
+      .png()
+      .toBuffer(),
+  );
+}
+
+export function writeRows(world: World, rows: unknown[]): Promise<void> {
+  return writeFile(
+    world.source,
+    rows.map((row) => `${typeof row === "string" ? row : JSON.stringify(row)}\n`).join(""),
+  );
+}
+
+export const row = (id: string, image: string, text = "what is this?") => ({
+  id,
+  messages: [
+    {
+      role: "user",
+      content: [
+        { type: "image_url", image_url: { url: image } },
+        { type: "text", text },
+      ],
+    },
+    { role: "assistant", content: "a picture" },
+  ],
+});
+
+export interface Run {
+  counts: Record<string, unknown>;
+  facts: Record<string, unknown>;
+  dialogues: Dialogue[];
+  rejected: { id: string | null; source: object; reason: string; message: string }[];
+  /** sha256 of every file of the artifact. */
+  files: Record<string, string>;
+  events: DraftsmithEvent[];
+  workDir: string;
+}
+
+export interface RunOptions {
+  limit?: number;
+  resumeDir?: string;
+  signal?: AbortSignal;
+}
+
+export async function runStage(world: World, options: object, more: RunOptions = {}): Promise<Run> {
+  const workDir = await mkdtemp(join(world.top, "work-"));
+  const resumeDir = more.resumeDir ?? (await mkdtemp(join(world.top, "resume-")));
+  const events: DraftsmithEvent[] = [];
+  const parsed = importOptionsSchema.parse({ source: [world.source], imageRoots: [world.images], ...options });
+  const draft = await runImport(parsed, {
+    step: "import",
+    events: { ...silentSink, emit: (event) => events.push(event) },
+    signal: more.signal ?? new AbortController().signal,
+    workDir,
+    resumeDir,
+    limit: more.limit,
+  });
+  const lines = async (name: string) =>
+    (await readFile(join(workDir, name), "utf8"))
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as unknown);
+  return {
+    ...draft,
+    dialogues: (await lines("dialogues.jsonl")) as Dialogue[],
+    rejected: (await lines("rejected.jsonl")) as Run["rejected"],
+    files: await filesOf(workDir),
+    events,
+    workDir,
+  };
+}
+
+export async function filesOf(directory: string): Promise<Record<string, string>> {
+  const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const paths = names.map((entry) => join(entry.parentPath, entry.name)).sort();
+  return Object.fromEntries(
+    await Promise.all(paths.map(async (path) => [path.slice(directory.length + 1), sha256(await readFile(path))])),
+  ) as Record<string, string>;
+}
