@@ -140,7 +140,7 @@ def write(out: Path, count: int, seed: int, form: str, with_bad_rows: bool) -> d
     return counts
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Command line. Standard output has JSON events only."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -150,11 +150,12 @@ def main() -> None:
         "--system-prompt", choices=wording.FORMS, default="reason-json", help="the same for all dialogues"
     )
     parser.add_argument("--bad-rows", action="store_true", help="add five dialogues that an import has to refuse")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     print(f"writing {arguments.dialogues} dialogues to {arguments.out}", file=sys.stderr)
     counts = write(arguments.out, arguments.dialogues, arguments.seed, arguments.system_prompt, arguments.bad_rows)
     _emit({"type": "result", **counts})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
