@@ -1,7 +1,7 @@
 /** Keeps every seat of the fleet busy with one dialogue each, and puts each dialogue's end into the ledger. */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
-import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
+import { type Dialogue, dialogueDigest, dialogueSchema } from "../../dialogue/index.js";
 import { Asker } from "./asker.js";
 import { type ConversationEnd, converse } from "./conversation.js";
 import { type Fleet, type Seat, Stopped } from "./fleet.js";
@@ -60,6 +60,7 @@ export class Crew {
         if (this.stopping.signal.aborted) break;
         const digest = dialogueDigest(dialogue);
         if (this.isFinished(dialogue, digest)) continue;
+        checkShape(dialogue);
         const seat = await fleet.acquire();
         this.track(this.handle(dialogue, digest, seat));
       }
@@ -136,6 +137,16 @@ export class Crew {
     this.stopping.abort();
     this.parts.fleet.stop(new Stopped("the run is ending"));
   }
+}
+
+/** Artifacts are sealed with hashes, so this finds only what was written by hand. */
+function checkShape(dialogue: Dialogue): void {
+  const parsed = dialogueSchema.safeParse(dialogue);
+  if (parsed.success) return;
+  const [issue] = parsed.error.issues;
+  throw new DraftsmithError("ARTIFACT_INVALID", `not a canonical dialogue: ${issue?.message ?? ""}`, {
+    location: { id: String(dialogue.id), field: (issue?.path ?? []).join(".") },
+  });
 }
 
 export function tooManyFailures(failed: number, total: number, options: RegenerateOptions): DraftsmithError {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
-import { type Dialogue, dialogueDigest, dialogueSchema } from "../../dialogue/index.js";
+import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
 import { GREEDY, identityFacts } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { Crew, tooManyFailures } from "./crew.js";
@@ -55,19 +55,13 @@ function totalOf(input: InputArtifact, limit: number | undefined): number | unde
   return kept === undefined ? undefined : Math.min(kept, limit ?? Infinity);
 }
 
+/** The crew checks the shape of those that it asks: a continuation passes over the others as fast as it can. */
 async function* readDialogues(root: string, limit: number | undefined): AsyncGenerator<Dialogue> {
-  const file = join(root, "dialogues.jsonl");
   let count = 0;
-  for await (const { value, line } of readJsonl(file)) {
+  for await (const { value } of readJsonl(join(root, "dialogues.jsonl"))) {
     if (count >= (limit ?? Infinity)) return;
     count += 1;
-    const parsed = dialogueSchema.safeParse(value);
-    if (!parsed.success) {
-      throw new DraftsmithError("ARTIFACT_INVALID", `not a dialogue: ${parsed.error.issues[0]?.message ?? ""}`, {
-        location: { file, line },
-      });
-    }
-    yield parsed.data;
+    yield value as unknown as Dialogue;
   }
 }
 
