@@ -128,85 +128,54 @@ describe("forms that transformers writes", () => {
 });
 
 describe("what is missing or contradictory is named", () => {
+  const config = (path: string, value: JsonValue) => put("config.json", path, value);
+  const image = (path: string, value: JsonValue) => put("preprocessor_config.json", path, value);
+  const tokens = (path: string, value: JsonValue) => put("tokenizer_config.json", path, value);
   const cases: [string, () => Promise<void>, RegExp][] = [
     ["config.json", () => rm(join(dir, "config.json")), /config\.json: is missing/],
     ["tokenizer.json", () => rm(join(dir, "tokenizer.json")), /tokenizer\.json: is missing/],
     ["the template", () => rm(join(dir, "chat_template.jinja")), /chat_template\.jinja: is missing/],
     ["processor settings", () => rm(join(dir, "preprocessor_config.json")), /preprocessor_config\.json: is missing/],
     ["broken JSON", () => writeFile(join(dir, "config.json"), "{"), /config\.json: is not JSON/],
-    ["another model type", () => put("config.json", "model_type", "llama")), /model_type "llama"/],
-    [
-      "a missing number",
-      () => edit("config.json", (json) => void delete textConfig(json).num_hidden_layers),
-      /text_config\.num_hidden_layers is missing/,
-    ],
+    ["another model type", () => config("model_type", "llama"), /model_type "llama"/],
+    ["a missing number", () => config("text_config.num_hidden_layers", null), /num_hidden_layers is missing/],
     [
       "a wrong mrope section",
-      () =>
-        edit(
-          "config.json",
-          (json) => void ((textConfig(json).rope_scaling as JsonObject).mrope_section = [24, 20, 20]),
-      /sums to 64, but half of the rotated head is 32/,
+      () => config("text_config.rope_scaling.mrope_section", [24, 20, 20]),
+      /sums to 64, .* is 32/,
     ],
+    ["another image token", () => config("image_token_id", 5), /image_token_id is 5, but the tokenizer gives/],
+    ["a vocabulary too small", () => config("text_config.vocab_size", 1000), /vocab_size is 1000, but the tokenizer/],
+    ["another patch size", () => image("patch_size", 14), /patch_size is 14, but the vision tower/],
     [
-      "another image token",
-      () => put("config.json", "image_token_id", 5),
-      /image_token_id is 5, but the tokenizer gives/,
-    ],
-    [
-      "a vocabulary too small",
-      () => put("config.json", "text_config.vocab_size", 1000),
-      /vocab_size is 1000, but the tokenizer has ids up to/,
-    ],
-    [
-      "another patch size",
-      () => put("preprocessor_config.json", "patch_size", 14),
-      /patch_size is 14, but the vision tower/,
-    ],
-    [
-      "the spelling that fails at the call",
-      () => put("preprocessor_config.json", "size", min_pixels: 1, max_pixels: 2 ),
+      "the spelling that fails later",
+      () => image("size", { min_pixels: 1, max_pixels: 2 }),
       /size must hold shortest_edge/,
     ],
     [
       "an unknown image processor",
-      () => put("preprocessor_config.json", "image_processor_type", "CLIPImageProcessor"),
-      /image_processor_type "CLIPImageProcessor"/,
+      () => image("image_processor_type", "ClipProcessor"),
+      /image_processor_type "ClipProcessor"/,
     ],
-    [
-      "limits upside down",
-      () => put("preprocessor_config.json", "max_pixels", 4),
-      /above max_pixels 4/,
-    ],
+    ["limits upside down", () => image("max_pixels", 4), /above max_pixels 4/],
     [
       "a moved token",
-      () =>
-        put("tokenizer_config.json", "added_tokens_decoder", "7": content: "<|im_end|>" ),
+      () => tokens("added_tokens_decoder", { "7": { content: "<|im_end|>" } }),
       /gives id 7 to "<\|im_end\|>"/,
     ],
-    [
-      "an unknown eos token",
-      () => put("tokenizer_config.json", "eos_token", "</s>"),
-      /eos_token "<\/s>" is not in tokenizer\.json/,
-    ],
-    [
-      "clean-up",
-      () => put("tokenizer_config.json", "clean_up_tokenization_spaces", true),
-      /text would change/,
-    ],
+    ["an unknown eos token", () => tokens("eos_token", "</s>"), /eos_token "<\/s>" is not in tokenizer\.json/],
+    ["clean-up", () => tokens("clean_up_tokenization_spaces", true), /text would change/],
     [
       "two templates",
-      () => writeFile(join(dir, "chat_template.json"), JSON.stringify(chat_template: "x" )),
+      () => writeFile(join(dir, "chat_template.json"), '{"chat_template": "x"}'),
       /chat_template\.json: differs/,
     ],
     [
       "two processors",
       async () => {
         const json = JSON.parse(await readFile(join(dir, "preprocessor_config.json"), "utf8")) as JsonObject;
-        await writeFile(
-          join(dir, "processor_config.json"),
-          JSON.stringify({ image_processor: { ...json, max_pixels: 200_000 } }),
-        );
+        const nested = { image_processor: { ...json, max_pixels: 200_000 } };
+        await writeFile(join(dir, "processor_config.json"), JSON.stringify(nested));
       },
       /disagree: .*maxPixels 200000 against 262144/,
     ],
