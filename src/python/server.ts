@@ -54,15 +54,23 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
   });
   child.once("close", () => log?.end());
 
+  // An end that was asked for is no death.
+  let stopping = false;
   const died = new Promise<never>((_resolve, reject) => {
     child.once("error", (cause) => reject(failure(`could not be started: ${cause.message}`, "", request)));
-    child.once("exit", (code, signal) => reject(failure(`ended with ${signal ?? `exit code ${code}`}`, tail, request)));
+    child.once("exit", (code, signal) => {
+      if (!stopping) reject(failure(`ended with ${signal ?? `exit code ${code}`}`, tail, request));
+    });
   });
   // Whoever waits gets the rejection; when nobody does, stopping on purpose must not count as unhandled.
   died.catch(() => undefined);
 
   const url = await ready(child, died, request, () => tail);
-  return { url, pid: child.pid ?? -1, died, stop: () => stopChild(child, 10_000) };
+  const stop = (): Promise<void> => {
+    stopping = true;
+    return stopChild(child, 10_000);
+  };
+  return { url, pid: child.pid ?? -1, died, stop };
 }
 
 function argumentsOf(request: ServerRequest): string[] {
