@@ -2,11 +2,11 @@
 
 A float32 matrix product on a CPU gives each output row the same bits whatever the number of rows, as long as there are
 enough of them: below four rows per thread the libraries switch to a kernel that adds up in another order. The same is
-true of attention over the number of queries and, from a certain length, of keys (measured with oneMKL under torch 2.15: one
-thread from 4 rows, two from 12; keys from 384 in steps of 64). So short batches are filled up with rows of zeros and
-the keys with masked ones. Then batch 1 and batch 16, prefill in one piece or after a cached prefix, a single step and a
-verified block all give the same bits, and greedy near-ties cannot flip. It is cheap: a small model's step is bound by
-reading weights and by Python, not by the extra rows.
+true of attention, over the number of queries and, from a certain length, of keys (measured with oneMKL under torch
+2.15: one thread from 4 rows, two from 12; keys from 384 in steps of 64). So short batches are filled up with rows of
+zeros and the keys with masked ones. Then batch 1 and batch 16, prefill in one piece or after a cached prefix, a single
+step and a verified block all give the same bits, and greedy near-ties cannot flip. It is cheap: a small model's step is
+bound by reading weights and by Python, not by the extra rows.
 
 It holds for dense models. Mixture-of-experts layers see as many rows as the router sends them, and gated delta-net
 layers compute blocks and single steps by different formulas; those agree to rounding only.

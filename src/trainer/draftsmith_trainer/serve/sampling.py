@@ -123,8 +123,8 @@ def fit(ending: Ending, prompt_tokens: int, context: int) -> int:
     if total > context:
         raise bad_request(
             f"Requested token count exceeds the model's maximum context length of {context} tokens. You requested a "
-            f"total of {total} tokens: {prompt_tokens} tokens from the input messages and {ending.max_new_tokens} tokens for "
-            "the completion. Please reduce the number of tokens in the input messages or the completion to fit within "
-            "the limit."
+            f"total of {total} tokens: {prompt_tokens} tokens from the input messages and {ending.max_new_tokens} "
+            "tokens for the completion. Please reduce the number of tokens in the input messages or the completion to "
+            "fit within the limit."
         )
     return ending.max_new_tokens
