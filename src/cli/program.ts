@@ -1,6 +1,6 @@
 /** The commands, each loaded only when it is called; the list of all is made for help alone. */
 import yargs, { type Argv, type CommandModule } from "yargs";
-import { DraftsmithError, isDraftsmithError, VERSION } from "../base/index.js";
+import { DraftsmithError, VERSION } from "../base/index.js";
 import { suggestion } from "../pipeline/suggest.js";
 import { isStageName, STAGE_NAMES } from "../stages/registry.js";
 
@@ -37,11 +37,15 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     .middleware((argv) => {
       if (typeof argv.python === "string") process.env.DRAFTSMITH_PYTHON = argv.python;
     })
+    // Flags are read as text and judged by the stage's schema, so that is what help should not promise.
+    .updateStrings({ string: "value" })
     .wrap(Math.min(120, process.stdout.columns ?? 100))
     .exitProcess(false)
     // Without a throw here yargs would go on and run the command.
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? usageError(message ?? "the command line is wrong", program, name);
+      // What a coerce function throws arrives wrapped, as yargs' own kind of error.
+      if (error !== undefined && error !== null && error.name !== "YError") throw error;
+      throw usageError(error?.message ?? message ?? "the command line is wrong", program, name);
     });
   const wanted = name === undefined || name === "help" ? [...Object.keys(commands), ...STAGE_NAMES] : [name];
   for (const each of wanted) program = program.command(await loadCommand(each));
@@ -60,7 +64,6 @@ async function loadCommand(name: string): Promise<Command> {
 }
 
 function usageError(message: string, program: Argv, command: string | undefined): DraftsmithError {
-  if (isDraftsmithError(message)) return message;
   const unknown = /^Unknown arguments?: ([^,]+)/.exec(message)?.[1];
   const help = `draftsmith${command === undefined ? "" : ` ${command}`} --help lists what can be given`;
   if (unknown === undefined) return new DraftsmithError("USAGE", message, { hint: help });

@@ -55,6 +55,7 @@ function flagOf(schema: JsonSchema, path: readonly string[], required: boolean, 
   const plain = path.map(kebab).join(".");
   const name = TAKEN.has(plain) ? `option-${plain}` : plain;
   const notes = [
+    ...(schema.type === "number" || schema.type === "integer" ? ["number"] : []),
     ...(schema.default === undefined ? [] : [`default ${JSON.stringify(schema.default)}`]),
     ...(required ? ["required"] : []),
   ];
@@ -113,7 +114,7 @@ function simplify(schema: JsonSchema, root: JsonSchema): JsonSchema {
     return typeof target === "object" ? simplify({ ...target, ...omitReference(schema) }, root) : {};
   }
   const branches = (schema.anyOf ?? []).filter(
-    (branch) => typeof branch === "object" && branch.type !== "null",
+    (branch) => typeof branch === "object" && branch.type !== "null" && Object.keys(branch).length > 0,
   ) as JsonSchema[];
   if (branches.length !== 1) return schema;
   const { anyOf: _anyOf, ...rest } = schema;

@@ -95,7 +95,7 @@ async function judge(
     .map(({ name }) => name);
   if (!sealed) return { state: "run", why: "not made yet" };
   if (changing.length > 0)
-    return { state: "unknown", why: `runs unless ${changing.join(", ")} give the same output as before` };
+    return { state: "unknown", why: `runs unless the output of ${changing.join(", ")} stays the same` };
   if (notes.length > 0) return { state: "unknown", why: "files that its options name are not there" };
   const inspection = { plan, step, finished, limit: options.limit, cache, verify: options.verify ?? false };
   try {

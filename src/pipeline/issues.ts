@@ -88,7 +88,17 @@ function expectedOf(message: string): string {
 
 /** The JSON Schema of what a user writes, with parts that JSON Schema cannot say left open. */
 export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  return z.toJSONSchema(schema, {
+    io: "input",
+    unrepresentable: "any",
+    // What a preprocess step accepts only its code knows; what it leads to is the best description there is.
+    override: ({ zodSchema, jsonSchema }) => {
+      const { def } = zodSchema._zod;
+      if (def.type !== "pipe" || def.in._zod.def.type !== "transform") return;
+      const { $schema: _dialect, ...leadsTo } = jsonSchemaOf(def.out as z.ZodType);
+      jsonSchema.anyOf = [leadsTo, {}];
+    },
+  }) as JsonSchema;
 }
 
 /** Names that a map at this path may have. */

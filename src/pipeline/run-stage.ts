@@ -149,9 +149,9 @@ async function openAll(
 }
 
 async function refuseToOverwrite(output: string, why: string, force: boolean): Promise<void> {
-  if (force) return;
   const location = { file: output };
   if (await isSealed(output)) {
+    if (force) return;
     throw new DraftsmithError(
       "USAGE",
       `${basename(output)} holds an output that was made from something else: ${why}`,

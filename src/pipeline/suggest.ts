@@ -12,8 +12,12 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   const match = candidates.find((candidate) => candidate.toLowerCase() === best)!;
   const length = Math.max(word.length, match.length);
   // Two letters that changed places count as two edits.
-  const allowed = length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
+  const allowed = length <= 3 && !isShuffled(lower, best) ? 1 : Math.max(2, Math.floor(length / 3));
   return distance(lower, best) <= allowed ? match : undefined;
+}
+
+function isShuffled(a: string, b: string): boolean {
+  return [...a].sort().join("") === [...b].sort().join("");
 }
 
 /** A hint sentence: the nearest candidate, or all of them when none is near. */
