@@ -6,7 +6,7 @@ import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
 import { pause, ServerClient, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
-import { inspect, type Reference, refusal, unreachable } from "./muster.js";
+import { compared, type Inspection, inspect, type Reference, refusal, unreachable } from "./muster.js";
 import type { RegenerateOptions } from "./options.js";
 
 /** The run ends: by Ctrl-C or because another part failed. Not an error of its own. */
@@ -126,21 +126,14 @@ export class Fleet {
   }
 
   private async muster(): Promise<void> {
-    const first = await Promise.all(this.members.map((member) => inspect(member.client, this.options, undefined)));
+    const inspections = await Promise.all(this.members.map(({ client }) => inspect(client, this.options)));
     for (const [index, member] of this.members.entries()) {
-      const inspection = first[index]!;
+      const found = inspections[index]!;
+      if (found.state === "fit") this.referenceServer ??= { name: member.name, ...found };
+      const inspection = this.referenceServer === undefined ? found : compared(found, this.referenceServer);
       if (inspection.state === "unfit") throw refusal(member.name, inspection);
-      if (inspection.state === "away") {
-        member.markDown(inspection.trouble);
-        continue;
-      }
-      const { identity, probe } = inspection;
-      this.referenceServer ??= { name: member.name, identity, probe };
-      // The first look had nothing to compare with; now there is a reference.
-      const again = this.referenceServer.name === member.name ? inspection : await this.compare(member);
-      if (again.state === "unfit") throw refusal(member.name, again);
-      if (again.state === "fit") member.markUp(again.identity, again.probe);
-      else member.markDown(again.trouble);
+      if (inspection.state === "fit") member.markUp(inspection.identity, inspection.probe);
+      else member.markDown(inspection.trouble);
     }
     if (this.referenceServer === undefined) throw unreachable(this.members.map(({ trouble }) => trouble));
     for (const member of this.members) {
@@ -150,8 +143,8 @@ export class Fleet {
     }
   }
 
-  private compare(member: Member): ReturnType<typeof inspect> {
-    return inspect(member.client, this.options, this.referenceServer);
+  private async inspectAgain(member: Member): Promise<Inspection> {
+    return compared(await inspect(member.client, this.options), this.reference);
   }
 
   /** Looks at a server that is down until it is fit or unfit. */
@@ -162,7 +155,7 @@ export class Fleet {
       while (!this.closing.signal.aborted) {
         await pause(wait, this.closing.signal);
         if (this.closing.signal.aborted) return;
-        const inspection = await this.compare(member);
+        const inspection = await this.inspectAgain(member);
         if (this.closing.signal.aborted) return;
         if (inspection.state === "fit") {
           member.markUp(inspection.identity, inspection.probe);

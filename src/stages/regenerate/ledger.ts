@@ -77,8 +77,9 @@ export class Ledger {
     const ledger = new Ledger(path, await openJournal(path));
     try {
       const earlier = await ledger.index();
-      if (earlier === undefined) await ledger.journal.append({ type: "settings", settings });
-      else compareSettings(path, earlier, settings);
+      if (earlier !== undefined) compareSettings(path, earlier, settings);
+      else if (ledger.entries.size === 0) await ledger.journal.append({ type: "settings", settings });
+      else throw lostSettings(path);
       return ledger;
     } catch (error) {
       await ledger.close();
@@ -219,6 +220,13 @@ function recordIn(line: Buffer): Buffer | undefined {
   const body = line.subarray(LINE_PREFIX, line.length - 1);
   const sum = crc32(body).toString(16).padStart(8, "0");
   return line.toString("latin1", 0, LINE_PREFIX) === `["${sum}",` ? body : undefined;
+}
+
+function lostSettings(path: string): DraftsmithError {
+  return new DraftsmithError("RESUME_CONFLICT", "the line that says how the unfinished answers were made is damaged", {
+    location: { file: path },
+    hint: "remove this file to start anew",
+  });
 }
 
 function compareSettings(path: string, earlier: JsonObject, now: JsonObject): void {

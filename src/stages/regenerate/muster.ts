@@ -29,11 +29,8 @@ export interface Reference {
 /** A probe is a few tokens; a server that takes longer is loading or stuck. */
 const PROBE_TIMEOUT_MS = 120_000;
 
-export async function inspect(
-  client: ServerClient,
-  options: RegenerateOptions,
-  reference: Reference | undefined,
-): Promise<Inspection> {
+/** Looks at one server by itself: whether it answers, what it serves, how it is set up, whether ids come back. */
+export async function inspect(client: ServerClient, options: RegenerateOptions): Promise<Inspection> {
   let identity: ServerIdentity;
   try {
     identity = await client.identify();
@@ -42,29 +39,19 @@ export async function inspect(
       return { state: "away", trouble: error.message };
     throw error;
   }
-  const objection =
-    wrongModel(identity, options) ??
-    risky(identity, options) ??
-    tooSmall(identity, options) ??
-    unlike(identity, reference);
+  const objection = wrongModel(identity, options) ?? risky(identity, options) ?? tooSmall(identity, options);
   if (objection !== undefined) return { state: "unfit", ...objection };
   try {
-    return await probe(client, identity, options, reference);
+    return await probe(client, identity, options);
   } catch (error) {
     if (error instanceof TransportFault) return { state: "away", trouble: error.message };
     throw error;
   }
 }
 
-async function probe(
-  client: ServerClient,
-  identity: ServerIdentity,
-  options: RegenerateOptions,
-  reference: Reference | undefined,
-): Promise<Inspection> {
-  const idSource = options.idSource === "auto" ? (reference?.probe.idSource ?? "auto") : options.idSource;
+async function probe(client: ServerClient, identity: ServerIdentity, options: RegenerateOptions): Promise<Inspection> {
   const result = await probeServer(client, {
-    idSource,
+    idSource: options.idSource,
     templateKwargs: templateKwargs(options) as JsonObject,
     timeoutMs: PROBE_TIMEOUT_MS,
     withImage: identity.understandsImages,
@@ -76,13 +63,6 @@ async function probe(
       state: "unfit",
       trouble: `it does not return exact ids: ${problem}`,
       hint: "use SGLang 0.5.17 or newer, or vLLM, without a proxy that drops fields",
-    };
-  }
-  if (reference !== undefined && reference.probe.rendering !== result.probe.rendering) {
-    return {
-      state: "unfit",
-      trouble: `it renders the same question to other prompt ids than ${reference.name}`,
-      hint: "give all servers the same checkpoint, chat template and image processor settings",
     };
   }
   return { state: "fit", identity, probe: result.probe };
@@ -124,16 +104,28 @@ function tooSmall(identity: ServerIdentity, options: RegenerateOptions): Objecti
   };
 }
 
-function unlike(identity: ServerIdentity, reference: Reference | undefined): Objection | undefined {
-  if (reference === undefined) return undefined;
-  const differences = identityDifferences(reference.identity, identity);
-  if (differences.length === 0) return undefined;
-  const list = differences.map(
+/** Holds a server that is fit by itself against the others of the run. */
+export function compared(inspection: Inspection, reference: Reference): Inspection {
+  if (inspection.state !== "fit") return inspection;
+  const { identity, probe } = inspection;
+  const differences = identityDifferences(reference.identity, identity).map(
     ({ field, one, other }) => `${field} is ${JSON.stringify(other)}, not ${JSON.stringify(one)}`,
   );
+  if (reference.probe.idSource !== probe.idSource) {
+    differences.push(`exact ids come by ${probe.idSource}, not by ${reference.probe.idSource}`);
+  }
+  if (differences.length > 0) {
+    return {
+      state: "unfit",
+      trouble: `it differs from ${reference.name}: ${differences.join("; ")}`,
+      hint: "all servers of a run must serve the same model in the same way; leave this one out or restart it alike",
+    };
+  }
+  if (reference.probe.rendering === probe.rendering) return inspection;
   return {
-    trouble: `it differs from ${reference.name}: ${list.join("; ")}`,
-    hint: "all servers of a run must serve the same model in the same way; leave this one out or restart it alike",
+    state: "unfit",
+    trouble: `it renders the same question to other prompt ids than ${reference.name}`,
+    hint: "give all servers the same checkpoint, chat template and image processor settings",
   };
 }
 
