@@ -25,6 +25,7 @@ class Row:
         length: tokens in the cache.
         fed: tokens fed after the prompt.
         cached_tokens: prompt tokens that came from the prefix cache.
+        captured: [n, K*H] pieces for all cached tokens, kept for the prefix cache when layers are captured.
     """
 
     prompt: Prompt
@@ -32,6 +33,7 @@ class Row:
     length: int
     cached_tokens: int
     fed: list[int] = field(default_factory=list)
+    captured: list[Tensor] = field(default_factory=list)
 
 
 class Batch:
@@ -51,11 +53,11 @@ class Batch:
         self.target = target
         self.max_rows = max_rows
         self.capture = tuple(capture)
-        # Captured states of a cached prefix are not kept, and a draft needs them all.
-        self.prefixes = None if self.capture else prefixes
+        self.prefixes = prefixes
         self.cache = target.new_cache(max_rows)
         self.rows: list[Row] = []
         self._undo: RecurrentUndo | None = None
+        self._captured: Tensor | None = None
 
     @property
     def free(self) -> int:
@@ -67,15 +69,21 @@ class Batch:
         """Prefills a prompt; returns its row, the first token, and captured states [S, K*H] if layers are captured."""
         assert self.free > 0, "the batch is full"
         row, start = len(self.rows), 0
-        found = self.prefixes.find(prompt.key) if self.prefixes else None
+        pieces: list[Tensor] = []
+        found = self.prefixes.find(prompt.key) if self.prefixes is not None else None
         if found is not None:
             entry, start = found
             self.cache.write(row, entry.state, start, self.target.like)
+            if entry.captured is not None:
+                pieces.append(entry.captured[:start])
         out = self.target.prefill(self.cache, row, prompt, start, self.capture)
         first = int(self.target.logits(out.hidden[0, -1:]).argmax())
-        member = Row(prompt, row, len(prompt), start)
+        if out.captured is not None:
+            pieces.append(out.captured[0])
+        captured = torch.cat(pieces) if pieces else None
+        member = Row(prompt, row, len(prompt), start, captured=[] if captured is None else [captured])
         self.rows.append(member)
-        return member, first, None if out.captured is None else out.captured[0]
+        return member, first, captured
 
     @torch.inference_mode()
     def step(self, tokens: list[int]) -> list[int]:
@@ -103,6 +111,7 @@ class Batch:
         for row, block in zip(self.rows, blocks.tolist(), strict=True):
             row.length += len(block)
             row.fed.extend(block)
+        self._captured = out.captured
         R, n, H = out.hidden.shape
         return self.target.logits(out.hidden.reshape(R * n, H)).argmax(-1).view(R, n), out.captured
 
@@ -114,6 +123,8 @@ class Batch:
             if drop:
                 row.length -= drop
                 del row.fed[-drop:]
+            if self._captured is not None:
+                row.captured.append(self._captured[row.row, :count])
         if self._undo is not None:
             self._undo.replay(counts, fed)
             self._undo = None
@@ -123,7 +134,8 @@ class Batch:
         """Takes a sequence out; its state goes to the prefix cache."""
         if self.prefixes is not None:
             key = np.concatenate([member.prompt.key, np.array(member.fed, dtype=np.int64)])
-            self.prefixes.keep(Entry(key, self.cache.read(member.row, member.length)))
+            captured = torch.cat(member.captured) if member.captured else None
+            self.prefixes.keep(Entry(key, self.cache.read(member.row, member.length), captured))
         last = self.rows.pop()
         if last is not member:
             # Rows stay consecutive, so that a step works on views instead of gathered copies.

@@ -13,10 +13,17 @@ Key = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept row: its key (see ``Prompt.key``) and per layer either keys and values or recurrent states."""
+    """A kept row.
+
+    Attributes:
+        key: see ``Prompt.key``.
+        state: per layer either keys and values or recurrent states.
+        captured: [length, K*H], the outputs of captured layers, which a draft needs for the whole context.
+    """
 
     key: Key
     state: list[tuple[Tensor, Tensor]]
+    captured: Tensor | None = None
 
 
 def common_prefix(a: Key, b: Key) -> int:

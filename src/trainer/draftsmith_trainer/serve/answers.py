@@ -63,7 +63,7 @@ def meta_info(
     info["dp_rank"] = None
     if finish is not None:
         info["e2e_latency"] = time.perf_counter() - started
-        if job.drafts is not None:
+        if job.drafts is not None and job.drafts.matched:
             info.update(spec_info(job.drafts, count))
     info["response_sent_to_client_ts"] = time.time()
     return info
