@@ -15,7 +15,7 @@ export type StoredImage = RowOf<typeof IMAGE_COLUMNS>;
 
 /** @throws DraftsmithError DISK_FULL, DISK_FAILED */
 export function openImagesWriter(path: string, metadata: JsonObject): Promise<ArrowWriter<StoredImage>> {
-  return openArrowWriter(path, IMAGE_COLUMNS, metadata, { batchRows: 256, batchBytes: 8 << 20 });
+  return openArrowWriter(path, IMAGE_COLUMNS, metadata, { batchRows: 256, batchBytes: 64 << 20 });
 }
 
 export function openImagesFile(path: string): Promise<ArrowFile<typeof IMAGE_COLUMNS>> {

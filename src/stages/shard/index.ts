@@ -1,1 +1,16 @@
-export { stage } from "./stage.js";
+import { defineStage } from "../stage.js";
+import { shardOptionsSchema } from "./options.js";
+import { runShard } from "./run.js";
+
+export const stage = defineStage({
+  name: "shard",
+  summary: "splits rows by dialogue and screenshot, shuffles them once, and packs them with their images for training",
+  options: shardOptionsSchema,
+  inputs: {
+    rows: { kind: "rows", description: "what tokenize wrote" },
+    dialogues: { kind: "dialogues", description: "what import wrote, for the bytes of the images" },
+  },
+  output: "shards",
+  codeVersion: 1,
+  run: (options, inputs, context) => runShard(options, { rows: inputs.rows!, dialogues: inputs.dialogues! }, context),
+});

@@ -1,0 +1,103 @@
+/** What the split and the shuffle need to know of every row: where it lies, its dialogue, its images. Not its content. */
+import { join } from "node:path";
+import { type ArrowFile, openRowsFile, type ROW_COLUMNS } from "../../artifacts/index.js";
+import { canonicalJson, DraftsmithError, type JsonObject } from "../../base/index.js";
+import type { InputArtifact } from "../stage.js";
+
+export type RowsFile = ArrowFile<typeof ROW_COLUMNS>;
+
+export interface IndexedRow {
+  file: number;
+  batch: number;
+  /** Within the batch. */
+  at: number;
+  /** Number of its dialogue and of its images, into the index's lists. */
+  dialogue: number;
+  images: readonly number[];
+  /** The row's own number within its dialogue. */
+  row: number;
+}
+
+export interface RowIndex {
+  files: RowsFile[];
+  metadata: JsonObject;
+  rows: IndexedRow[];
+  dialogues: string[];
+  images: string[];
+}
+
+const NO_IMAGES: readonly number[] = [];
+
+/**
+ * Opens the row files of a rows artifact and reads three of their columns. The files stay open: close them.
+ * @throws DraftsmithError ARTIFACT_INVALID, INTERRUPTED
+ */
+export async function indexRows(
+  rows: InputArtifact,
+  limit: number | undefined,
+  signal: AbortSignal,
+): Promise<RowIndex> {
+  const paths = rows.manifest.files.map((file) => file.path).filter((path) => /^rows-\d+\.arrow$/.test(path));
+  const index: RowIndex = { files: [], metadata: {}, rows: [], dialogues: [], images: [] };
+  const dialogues = new Numbers(index.dialogues);
+  const images = new Numbers(index.images);
+  try {
+    for (const [number, path] of paths.sort().entries()) {
+      const file = await openRowsFile(join(rows.path, path));
+      index.files.push(file);
+      if (number === 0) index.metadata = file.metadata;
+      else if (canonicalJson(file.metadata) !== canonicalJson(index.metadata)) {
+        throw new DraftsmithError(
+          "ARTIFACT_INVALID",
+          `${file.path} was made with another model or template than the file before`,
+          {
+            location: { file: file.path },
+          },
+        );
+      }
+      for (let batch = 0; batch < file.batches.length; batch += 1) {
+        if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
+        for (const [at, row] of (await file.readBatch(batch, ["dialogue_id", "row", "image_hashes"])).entries()) {
+          if (limit !== undefined && index.rows.length >= limit) return index;
+          const own = row.image_hashes.length === 0 ? NO_IMAGES : row.image_hashes.map((hash) => images.of(hash));
+          index.rows.push({
+            file: number,
+            batch,
+            at,
+            dialogue: dialogues.of(row.dialogue_id),
+            images: own,
+            row: row.row,
+          });
+        }
+      }
+    }
+    return index;
+  } catch (error) {
+    await closeIndex(index);
+    throw error;
+  }
+}
+
+export async function closeIndex(index: RowIndex): Promise<void> {
+  await Promise.all(index.files.map((file) => file.close()));
+}
+
+/** Gives each distinct text a number in order of appearance, and lists them. */
+class Numbers {
+  readonly #known = new Map<string, number>();
+  readonly #list: string[];
+
+  constructor(list: string[]) {
+    this.#list = list;
+  }
+
+  of(text: string): number {
+    let number = this.#known.get(text);
+    if (number === undefined) {
+      number = this.#list.length;
+      this.#known.set(text, number);
+      this.#list.push(text);
+    }
+    return number;
+  }
+}

@@ -1,0 +1,130 @@
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { linkOrCopy, type ManifestDraft, onDisk, writeFileAtomic } from "../../artifacts/index.js";
+import { DraftsmithError, digestOf } from "../../base/index.js";
+import type { InputArtifact, StageContext } from "../stage.js";
+import type { ShardOptions } from "./options.js";
+import { closeIndex, indexRows, type RowIndex } from "./row-index.js";
+import { planShards } from "./shard-plan.js";
+import { type GroupFacts, splitRows } from "./split.js";
+import { writeShards } from "./write-shards.js";
+
+export interface ShardInputs {
+  rows: InputArtifact;
+  /** Holds the images' bytes. */
+  dialogues: InputArtifact;
+}
+
+/** Raise it when the same input gives other shards: finished ones of an interrupted run are then made again. */
+const SHARD_VERSION = 1;
+const PROGRESS_EVERY_MS = 200;
+
+/** Splits rows without leaks, shuffles them once, and packs rows and images into files that can be mapped into memory. */
+export async function runShard(
+  options: ShardOptions,
+  inputs: ShardInputs,
+  context: StageContext,
+): Promise<ManifestDraft> {
+  const index = await indexRows(inputs.rows, context.limit, context.signal);
+  try {
+    return await shardIndexed(options, inputs, context, index);
+  } finally {
+    await closeIndex(index);
+  }
+}
+
+async function shardIndexed(
+  options: ShardOptions,
+  inputs: ShardInputs,
+  context: StageContext,
+  index: RowIndex,
+): Promise<ManifestDraft> {
+  if (index.rows.length === 0) {
+    throw new DraftsmithError("DATA_EMPTY", `there are no rows in ${inputs.rows.path}`, {
+      hint: "the counts of the tokenize step say why",
+    });
+  }
+  const { heldoutShare, seed, rowsPerShard, imagesPerShard, maxRows } = options;
+  const { train: allTrain, heldout, ...groups } = splitRows(index, heldoutShare, seed);
+  warnOfLargeGroup(groups, index.rows.length, context);
+  const train = allTrain.subarray(0, maxRows ?? allTrain.length);
+  const used = new Set<number>();
+  for (const part of [train, heldout])
+    for (const row of part) for (const image of index.rows[row]!.images) used.add(image);
+  const hashes = [...used].map((image) => index.images[image]!).sort();
+
+  const directory = await resumeDirectory(options, inputs, context);
+  const plans = planShards({ train, heldout }, hashes, rowsPerShard, imagesPerShard);
+  const report = reporter(context, { rows: train.length + heldout.length, images: hashes.length });
+  const sources = { index, images: join(inputs.dialogues.path, "images") };
+  const found = await writeShards(plans, directory, sources, context.signal, report);
+  if (found > 0) {
+    const message = `${found} of ${plans.length} shards were finished before the interruption`;
+    context.events.emit({ type: "log", level: "info", step: context.step, message });
+  }
+  for (const { name } of plans) await linkOrCopy(join(directory, name), join(context.workDir, name));
+
+  const beyond = allTrain.length - train.length;
+  return {
+    counts: {
+      read: index.rows.length,
+      kept: train.length + heldout.length,
+      rejected: beyond === 0 ? {} : { "beyond-max-rows": beyond },
+      train: train.length,
+      heldout: heldout.length,
+      images: hashes.length,
+      ...groups,
+    },
+    facts: { rows: index.metadata, split: { seed, heldoutShare, by: ["dialogue", "screenshot"] } },
+  };
+}
+
+/** Finished shards of an interrupted run, if they were made from the same input with the same options. */
+async function resumeDirectory(options: ShardOptions, inputs: ShardInputs, context: StageContext): Promise<string> {
+  const plan = digestOf({
+    version: SHARD_VERSION,
+    options,
+    limit: context.limit,
+    rows: inputs.rows.manifest.digest,
+    dialogues: inputs.dialogues.manifest.digest,
+  });
+  const directory = join(context.resumeDir, "shards");
+  const planFile = join(context.resumeDir, "plan.txt");
+  const earlier = await readFile(planFile, "utf8").catch(() => undefined);
+  if (earlier !== plan) {
+    await onDisk(directory, () => rm(directory, { recursive: true, force: true }));
+    await onDisk(context.resumeDir, () => mkdir(context.resumeDir, { recursive: true }));
+    await writeFileAtomic(planFile, plan);
+  }
+  await onDisk(directory, () => mkdir(directory, { recursive: true }));
+  return directory;
+}
+
+function warnOfLargeGroup({ largestGroup }: GroupFacts, rows: number, context: StageContext): void {
+  if (largestGroup <= rows / 2 || rows < 10) return;
+  const share = Math.round((100 * largestGroup) / rows);
+  context.events.emit({
+    type: "log",
+    level: "warn",
+    step: context.step,
+    message: `${share} % of the rows hang together through shared screenshots and cannot be held out; the rest is less varied`,
+  });
+}
+
+function reporter(context: StageContext, totals: Record<"rows" | "images", number>) {
+  const done = { rows: 0, images: 0 };
+  let reported = 0;
+  return (kind: "rows" | "images", count: number) => {
+    done[kind] += count;
+    const closing = done[kind] === totals[kind];
+    if (!closing && performance.now() - reported < PROGRESS_EVERY_MS) return;
+    reported = performance.now();
+    context.events.emit({
+      type: "step-progress",
+      step: context.step,
+      done: done[kind],
+      total: totals[kind],
+      unit: kind,
+    });
+  };
+}

@@ -1,0 +1,96 @@
+/** Writes planned shards one after the other. Each appears whole or not at all, and finished ones survive a crash. */
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { commitPartial, fromStored, openImagesWriter, openRowsWriter, partialPath } from "../../artifacts/index.js";
+import { DraftsmithError } from "../../base/index.js";
+import { pngSize, readStoredImage } from "../../images/index.js";
+import type { RowIndex } from "./row-index.js";
+import type { ShardPlan } from "./shard-plan.js";
+
+export interface ShardSources {
+  index: RowIndex;
+  /** Directory of the image store. */
+  images: string;
+}
+
+/** Rows between two breaths of the event loop: reading them blocks. */
+const ROWS_PER_TURN = 32;
+const IMAGES_SCHEMA = { schemaVersion: 1 };
+
+/**
+ * @param advance hears of rows or images done, also of those found finished
+ * @returns how many shards an earlier run had finished
+ * @throws DraftsmithError DISK_FULL, ARTIFACT_INVALID, INTERRUPTED
+ */
+export async function writeShards(
+  plans: readonly ShardPlan[],
+  directory: string,
+  sources: ShardSources,
+  signal: AbortSignal,
+  advance: (kind: ShardPlan["kind"], count: number) => void,
+): Promise<number> {
+  let found = 0;
+  for (const plan of plans) {
+    const path = join(directory, plan.name);
+    if (await exists(path)) {
+      found += 1;
+      advance(plan.kind, plan.kind === "rows" ? plan.rows.length : plan.hashes.length);
+      continue;
+    }
+    try {
+      const step = (count: number) => {
+        if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
+        advance(plan.kind, count);
+      };
+      if (plan.kind === "rows") await writeRows(partialPath(path), plan.rows, sources.index, step);
+      else await writeImages(partialPath(path), plan.hashes, sources.images, step);
+    } catch (error) {
+      // What is unfinished would only take up room that a full disk does not have.
+      await rm(partialPath(path), { force: true });
+      throw error;
+    }
+    await commitPartial(path);
+  }
+  return found;
+}
+
+type Step = (count: number) => void;
+
+async function writeRows(path: string, rows: Uint32Array, index: RowIndex, step: Step): Promise<void> {
+  const writer = await openRowsWriter(path, index.metadata);
+  try {
+    for (const [done, number] of rows.entries()) {
+      const { file, batch, at } = index.rows[number]!;
+      await writer.append(fromStored(index.files[file]!.readRow(batch, at)));
+      if ((done + 1) % ROWS_PER_TURN === 0) {
+        step(ROWS_PER_TURN);
+        await setImmediate();
+      }
+    }
+    step(rows.length % ROWS_PER_TURN);
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+  await writer.close();
+}
+
+async function writeImages(path: string, hashes: readonly string[], store: string, step: Step): Promise<void> {
+  const writer = await openImagesWriter(path, IMAGES_SCHEMA);
+  try {
+    for (const hash of hashes) {
+      const png = await readStoredImage(store, hash);
+      await writer.append({ hash, png, ...pngSize(png) });
+      step(1);
+    }
+  } catch (error) {
+    await writer.discard();
+    throw error;
+  }
+  await writer.close();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
