@@ -34,12 +34,21 @@ export class RunTable implements EventSink {
       });
     } else if (event.type === "step-failed") this.#add(event.step, `failed ${event.code}`);
     else if (event.type === "step-skipped") this.#add(event.step, `not run: ${event.why}`);
-    else if (event.type === "run-finished") this.#summary = event.summary;
+    else if (event.type === "run-finished") {
+      this.#summary = event.summary;
+      this.#rows.push({
+        step: "total",
+        state: event.outcome,
+        time: formatSeconds(event.seconds),
+        kept: "",
+        rejected: "",
+      });
+    }
   }
 
   /** Empty for a run without steps. */
   lines(): string[] {
-    if (this.#rows.length === 0) return [];
+    if (this.#rows.every(({ step }) => step === "total")) return [];
     // A long reason ends its line anyway; it must not widen the column for everybody.
     const short = this.#rows.filter(({ state }) => !state.startsWith("not run"));
     const widths = COLUMNS.map((column) =>

@@ -17,6 +17,8 @@ export interface DryStep {
   /** run: never made. stale: made, but from something else. cached: still good. unknown: an earlier step decides. */
   state: "run" | "stale" | "cached" | "unknown";
   why: string;
+  /** What the step is for. */
+  about: string;
   /** What is not there yet but will be needed. */
   notes: string[];
   /** The stage's own estimate. */
@@ -66,6 +68,7 @@ async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
     stage: step.stage.name,
     state: "run",
     why: "",
+    about: step.description ?? step.stage.summary,
     notes: [],
     estimate: [],
     services: step.services,
@@ -147,10 +150,11 @@ function knownProperty(plan: Plan, name: string, property: string): JsonValue {
 export function formatDryRun({ pipeline, workspace, steps, services }: DryRun): string {
   const width = Math.max(0, ...steps.map(({ name }) => name.length));
   const lines = [`${pipeline} in ${workspace}`, ""];
-  for (const { name, stage, state, why, notes, estimate } of steps) {
+  for (const { name, stage, state, why, about, notes, estimate } of steps) {
     const uses = name === stage ? "" : ` [${stage}]`;
     lines.push(`${name.padEnd(width)}  ${state.padEnd(7)}  ${why}${uses}`);
     const indent = " ".repeat(width + 2);
+    if (state !== "cached") lines.push(`${indent}${about}`);
     lines.push(...notes.map((note) => `${indent}note: ${note}`), ...estimate.map((line) => `${indent}${line}`));
   }
   if (services.length > 0)

@@ -30,12 +30,13 @@ export async function pipelineJsonSchema(
   services: ServiceRegistry = SERVICE_TYPES,
 ): Promise<JsonSchema> {
   const root = jsonSchemaOf(pipelineSchema) as JsonSchema;
+  const definitions: JsonSchema = {};
   const loaded = await Promise.all(stages.names.map((name) => stages.load(name)));
   const properties = root.properties as Record<string, JsonSchema>;
   const steps = properties.steps!;
   steps.additionalProperties = {
     ...(steps.additionalProperties as JsonSchema),
-    allOf: [usesOneOf(stages.names), ...loaded.map(stepRule)],
+    allOf: [usesOneOf(stages.names), ...loaded.map((stage) => stepRule(stage, definitions))],
   };
   const types = Object.values(services);
   const declared = nonNull(properties.services!);
@@ -43,10 +44,10 @@ export async function pipelineJsonSchema(
     ...(declared.additionalProperties as JsonSchema),
     allOf: [
       usesOneOf(types.map(({ name }) => name)),
-      ...types.map((type) => withRule(type.name, jsonSchemaOf(type.options) as JsonSchema)),
+      ...types.map((type) => withRule(type.name, jsonSchemaOf(type.options) as JsonSchema, definitions)),
     ],
   };
-  return { ...root, $schema: DIALECT, title: "draftsmith pipeline" };
+  return { ...root, $schema: DIALECT, title: "draftsmith pipeline", $defs: definitions };
 }
 
 /** Files for configs/schema by name. */
@@ -69,7 +70,7 @@ export async function writeSchemas(directory: string, stages: StageRegistry = al
   return schemas.map(([name]) => join(directory, name));
 }
 
-function stepRule(stage: Stage): JsonSchema {
+function stepRule(stage: Stage, definitions: JsonSchema): JsonSchema {
   const specs = Object.entries(stage.inputs as Stage["inputs"]);
   const inputs = {
     type: ["object", "null"],
@@ -77,17 +78,30 @@ function stepRule(stage: Stage): JsonSchema {
     properties: Object.fromEntries(specs.map(([name, { description }]) => [name, { type: "string", description }])),
     required: specs.filter(([, { optional }]) => optional !== true).map(([name]) => name),
   };
-  return withRule(stage.name, jsonSchemaOf(stage.options) as JsonSchema, { in: inputs });
+  return withRule(stage.name, jsonSchemaOf(stage.options) as JsonSchema, definitions, { in: inputs });
 }
 
 /** What `with` (and more) must look like when `uses` has this name. */
-function withRule(name: string, options: JsonSchema, more: JsonSchema = {}): JsonSchema {
-  const { $schema: _dialect, ...own } = options;
+function withRule(name: string, options: JsonSchema, definitions: JsonSchema, more: JsonSchema = {}): JsonSchema {
+  const { $schema: _dialect, $defs = {}, ...own } = renameDefinitions(options, `${name}.`) as JsonSchema;
+  for (const [key, value] of Object.entries($defs as JsonSchema)) definitions[`${name}.${key}`] = value;
   return {
     if: { properties: { uses: { const: name } }, required: ["uses"] },
     // biome-ignore lint/suspicious/noThenProperty: the keyword of JSON Schema
     then: { properties: { with: { anyOf: [orReference(own, true), { type: "null" }] }, ...more } },
   };
+}
+
+/** References point at the root of a document, where parts of several schemas meet: their names get a prefix. */
+function renameDefinitions(value: unknown, prefix: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => renameDefinitions(item, prefix));
+  if (!isSchema(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => {
+      if (key === "$ref" && typeof member === "string") return [key, member.replace("#/$defs/", `#/$defs/${prefix}`)];
+      return [key, renameDefinitions(member, prefix)];
+    }),
+  );
 }
 
 function usesOneOf(names: readonly string[]): JsonSchema {

@@ -31,10 +31,14 @@ describe("--dry-run", () => {
       "dry in ROOT/ws
 
       numbers  run      not made yet
+               makes numbers
                about 3 numbers
       scale    run      not made yet
+               multiplies numbers
       ask      run      not made yet [fetch-word]
+               asks a server for its word
       sum      run      not made yet
+               adds numbers
 
       service word (word): would serve 7
 
@@ -60,10 +64,14 @@ describe("--dry-run", () => {
       "dry in ROOT/ws
 
       numbers  stale    options.count 3 -> 4
+               makes numbers
                about 4 numbers
-      scale    unknown  runs unless numbers give the same output as before
-      ask      unknown  runs unless scale give the same output as before [fetch-word]
-      sum      unknown  runs unless scale give the same output as before
+      scale    unknown  runs unless the output of numbers stays the same
+               multiplies numbers
+      ask      unknown  runs unless the output of scale stays the same [fetch-word]
+               asks a server for its word
+      sum      unknown  runs unless the output of scale stays the same
+               adds numbers
 
       service word (word): would serve 7
 
@@ -74,6 +82,7 @@ describe("--dry-run", () => {
 
       scale  cached   taken as it is (--from)
       sum    stale    forced
+             adds numbers
 
       would run 1, may run 0, cached 1; nothing was started or written"
     `);
@@ -85,11 +94,15 @@ describe("--dry-run", () => {
       "dry in ROOT/ws
 
       numbers  run      not made yet
+               makes numbers
                note: ROOT/nowhere.txt does not exist
                about 3 numbers
       scale    run      not made yet
+               multiplies numbers
       ask      run      not made yet [fetch-word]
+               asks a server for its word
       sum      run      not made yet
+               adds numbers
 
       service word (word): would serve 7
 
