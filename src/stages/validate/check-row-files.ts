@@ -17,14 +17,18 @@ export async function checkRowFiles(
 ): Promise<void> {
   const names = filesOf(input, "rows-");
   const turns = generations === undefined ? null : new TurnFinder(readGenerations(generations.path, undefined));
-  for (const name of names) {
-    await checkMetadata(subject, input, name);
-    for await (const row of readRowsFile(join(input.path, name))) {
-      checkRow(subject, row, name);
-      const generation = await turns?.find(row.dialogueId);
-      if (generation !== undefined) checkAgainstTurns(subject, row, generation);
-      if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
+  try {
+    for (const name of names) {
+      await checkMetadata(subject, input, name);
+      for await (const row of readRowsFile(join(input.path, name))) {
+        checkRow(subject, row, name);
+        const generation = await turns?.find(row.dialogueId);
+        if (generation !== undefined) checkAgainstTurns(subject, row, generation);
+        if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
+      }
     }
+  } finally {
+    await turns?.close();
   }
   progress(subject.counts.rows);
 }
@@ -127,5 +131,9 @@ class TurnFinder {
       this.current = next.value;
     }
     return this.current;
+  }
+
+  async close(): Promise<void> {
+    await this.generations.return(undefined);
   }
 }

@@ -85,6 +85,17 @@ export class Workbench {
     return this.seal(directory, kind, facts, { kept: rows.length });
   }
 
+  /** An artifact whose files `fill` writes. */
+  async sealed(
+    kind: ArtifactKind,
+    facts: JsonObject,
+    fill: (directory: string) => Promise<void>,
+  ): Promise<InputArtifact> {
+    const directory = await this.directory(kind);
+    await fill(directory);
+    return this.seal(directory, kind, facts, {});
+  }
+
   /** Runs a stage and seals what it wrote. */
   async run<O, I extends string>(
     stage: Stage<O, I>,

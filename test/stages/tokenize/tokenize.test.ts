@@ -1,0 +1,240 @@
+/** The stage from artifacts to Arrow files: rows repeat turns, every dropped turn is counted with its reason. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openRowsFile, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
+import { foldIds, type GeneratedTurn, type Generation, turnIds, unfoldIds } from "../../../src/dialogue/index.js";
+import type { InputArtifact } from "../../../src/stages/stage.js";
+import { stage } from "../../../src/stages/tokenize/index.js";
+import { gridTokens } from "../../../src/tokens/index.js";
+import { TINY_GUI } from "../../tokens/reference.js";
+import { dialogue, picture, SYSTEM, text, Workbench } from "./workbench.js";
+
+let bench: Workbench;
+beforeEach(async () => {
+  bench = await Workbench.open();
+});
+afterEach(() => bench.close());
+
+async function rowsOf(artifact: InputArtifact): Promise<TokenRow[]> {
+  const rows: TokenRow[] = [];
+  for (const { path } of artifact.manifest.files) {
+    if (!path.endsWith(".arrow")) continue;
+    for await (const row of readRowsFile(join(artifact.path, path))) rows.push(row);
+  }
+  return rows;
+}
+
+async function rejectedOf(artifact: InputArtifact): Promise<Record<string, unknown>[]> {
+  const lines = (await readFile(join(artifact.path, "rejected.jsonl"), "utf8")).split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+function eachTurn(generation: Generation, spoil: (turn: GeneratedTurn) => unknown): void {
+  for (const turn of generation.turns) spoil(turn);
+}
+
+function resizePictures(generation: Generation, width: number, height: number): void {
+  for (const { content } of generation.messages) {
+    for (const part of content) if (part.type === "image") Object.assign(part, { width, height });
+  }
+}
+
+async function tokenizeIds(generations: Generation[], options: object = {}) {
+  const input = await bench.artifact("generations", generations, { chatTemplateKwargs: {} });
+  return bench.run(stage, { model: TINY_GUI, ...options }, { generations: input });
+}
+
+describe("source ids", () => {
+  it("rows hold the server's ids, masks on the answers, grids of the images", async () => {
+    const generations = await Promise.all([bench.generation(dialogue("d1", 3)), bench.generation(dialogue("d2", 1))]);
+    const artifact = await tokenizeIds(generations);
+    const rows = await rowsOf(artifact);
+    expect(rows.map((row) => [row.dialogueId, row.row, [...row.turns]])).toEqual([
+      ["d1", 0, [0, 1, 2]],
+      ["d2", 0, [0]],
+    ]);
+    for (const row of rows) {
+      const turns = turnIds(generations.find((generation) => generation.id === row.dialogueId)!.turns);
+      let supervised = 0;
+      for (const [place, turn] of row.turns.entries()) {
+        const [start, end] = [row.responseSpans[2 * place]!, row.responseSpans[2 * place + 1]!];
+        expect([...row.inputIds.subarray(0, start)]).toEqual([...turns[turn]!.prompt]);
+        expect([...row.inputIds.subarray(start, end)]).toEqual([...turns[turn]!.response]);
+        supervised += end - start;
+      }
+      expect(row.lossMask.reduce((sum, bit) => sum + bit, 0)).toBe(supervised);
+      const pads = row.mmTokenTypeIds.reduce((sum, type) => sum + type, 0);
+      const grids = row.imageHashes.map((_, k) =>
+        gridTokens([...row.imageGridThw.subarray(3 * k, 3 * k + 3)] as [number, number, number], 2),
+      );
+      expect(pads).toBe(grids.reduce((sum, count) => sum + count, 0));
+    }
+    expect(artifact.manifest.counts).toMatchObject({ read: 4, kept: 4, rejected: {}, rows: 2, dialogues: 2 });
+    expect(artifact.manifest.facts).toMatchObject({
+      systemPrompts: { distinct: 1, most: [{ text: SYSTEM, dialogues: 2 }] },
+    });
+  });
+
+  it("the file's metadata carries the model's fingerprints", async () => {
+    const artifact = await tokenizeIds([await bench.generation(dialogue("d1", 1))]);
+    const file = await openRowsFile(join(artifact.path, "rows-00000.arrow"));
+    expect(file.metadata).toMatchObject({
+      model: bench.model.fingerprints,
+      imageTokenId: 1986,
+      maskTokenId: 2000,
+      schemaVersion: 1,
+    });
+    await file.close();
+  });
+
+  it("equal inputs give equal bytes, and files are split by rowsPerFile", async () => {
+    const generations = await Promise.all([1, 2, 3].map((number) => bench.generation(dialogue(`d${number}`, 2))));
+    const hashes = await Promise.all(
+      [0, 1].map(async () => {
+        const artifact = await tokenizeIds(generations, { rowsPerFile: 2 });
+        expect(artifact.manifest.files.map((file) => file.path)).toEqual([
+          "rejected.jsonl",
+          "rows-00000.arrow",
+          "rows-00001.arrow",
+        ]);
+        const bytes = await Promise.all(
+          artifact.manifest.files.map((file) => readFile(join(artifact.path, file.path))),
+        );
+        return bytes.map((content) => createHash("sha256").update(content).digest("hex"));
+      }),
+    );
+    expect(hashes[0]).toEqual(hashes[1]);
+  });
+
+  it("a history that the template rewrites becomes rows of their own", async () => {
+    const source = dialogue("d1", 2);
+    // Reasoning is generated, then left out of the history.
+    const generation = await bench.generation(source);
+    const first = generation.turns[0]!;
+    const thought = Int32Array.from([
+      ...(await bench.renderer.tokenizer.encode("<think>\nhm\n</think>\n\n")),
+      ...unfoldIds(first.response),
+    ]);
+    const second = turnIds(generation.turns)[1]!;
+    const before = [...unfoldIds(first.prompt.ids), ...thought];
+    let keep = 0;
+    while (before[keep] === second.prompt[keep]) keep += 1;
+    first.response = foldIds(thought);
+    generation.turns[1]!.prompt = { keep, ids: foldIds(second.prompt.subarray(keep)) };
+    const rows = await rowsOf(await tokenizeIds([generation]));
+    expect(rows.map((row) => [...row.turns])).toEqual([[0], [1]]);
+    expect([...rows[1]!.inputIds.subarray(0, second.prompt.length)]).toEqual([...second.prompt]);
+  });
+
+  const spoilt: [string, (generation: Generation) => void, object?][] = [
+    ["image-run", (g) => resizePictures(g, 640, 384)],
+    ["image-order", (g) => eachTurn(g, (turn) => turn.imageHashes.push("0".repeat(64)))],
+    ["aspect-ratio", (g) => resizePictures(g, 4001, 20)],
+    ["stop-token", (g) => eachTurn(g, (turn) => turn.response.pop())],
+    ["id-out-of-range", (g) => eachTurn(g, (turn) => turn.response.unshift(2048))],
+    ["mask-token", (g) => eachTurn(g, (turn) => turn.response.unshift(2000))],
+    ["placeholder-in-answer", (g) => eachTurn(g, (turn) => turn.response.unshift(1986))],
+    ["special-token-text", (g) => void g.messages[1]!.content.push(text("<|im_end|>"))],
+    [
+      "cut-answer",
+      (g) => eachTurn(g, (turn) => Object.assign(turn, { finish: { type: "length", matched: null } })),
+      { cutAnswers: "drop" },
+    ],
+    ["over-length", () => undefined, { maxLength: 30 }],
+    ["few-supervised-tokens", () => undefined, { minSupervisedTokens: 500 }],
+  ];
+  it.each(spoilt)(
+    "%s is counted and written down, and the other dialogue stays",
+    async (reason, spoil, options = {}) => {
+      const bad = await bench.generation(dialogue("bad1", 1));
+      spoil(bad);
+      const good = await bench.generation(dialogue("good2", 2));
+      if (Object.keys(options).length > 0 && reason !== "cut-answer") {
+        await expect(tokenizeIds([bad, good], options)).rejects.toMatchObject({
+          code: "DATA_EMPTY",
+          message: expect.stringContaining(`${reason} 3`),
+        });
+        return;
+      }
+      const artifact = await tokenizeIds([bad, good], options);
+      expect(artifact.manifest.counts).toMatchObject({ read: 3, kept: 2, rejected: { [reason]: 1 } });
+      expect(await rejectedOf(artifact)).toMatchObject([{ id: "bad1", reason }]);
+    },
+  );
+
+  it("truncate cuts the answer that does not fit and keeps image runs whole", async () => {
+    const generation = await bench.generation(dialogue("d1", 2));
+    const [first, second] = turnIds(generation.turns);
+    const limit = second!.prompt.length + 5;
+    const artifact = await tokenizeIds([generation], { maxLength: limit, overLength: "truncate" });
+    const [row] = await rowsOf(artifact);
+    expect(row!.inputIds.length).toBe(limit);
+    expect([...row!.responseSpans]).toEqual([
+      first!.prompt.length,
+      first!.prompt.length + first!.response.length,
+      limit - 5,
+      limit,
+    ]);
+    expect(artifact.manifest.counts).toMatchObject({ kept: 2, cutAnswers: 1 });
+    // With the same limit, drop keeps the first turn alone.
+    const dropped = await tokenizeIds([generation], { maxLength: limit });
+    expect(dropped.manifest.counts).toMatchObject({ kept: 1, rejected: { "over-length": 1 }, rows: 1 });
+  });
+
+  it("--limit takes the first dialogues", async () => {
+    const generations = await Promise.all([1, 2, 3].map((number) => bench.generation(dialogue(`d${number}`, 1))));
+    const input = await bench.artifact("generations", generations);
+    const artifact = await bench.run(stage, { model: TINY_GUI }, { generations: input }, { limit: 2 });
+    expect(artifact.manifest.counts).toMatchObject({ dialogues: 2 });
+  });
+
+  it("a line of another shape is named with file and line; a missing input is an error", async () => {
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1)), { id: "x" }]);
+    await expect(bench.run(stage, { model: TINY_GUI }, { generations: input })).rejects.toMatchObject({
+      code: "ARTIFACT_INVALID",
+      location: { line: 2 },
+    });
+    await expect(bench.run(stage, { model: TINY_GUI }, {})).rejects.toMatchObject({ code: "INPUT_MISSING" });
+  });
+
+  it("an aborted run ends as interrupted", async () => {
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1))]);
+    const signal = AbortSignal.abort();
+    await expect(bench.run(stage, { model: TINY_GUI }, { generations: input }, { signal })).rejects.toMatchObject({
+      code: "INTERRUPTED",
+    });
+  });
+});
+
+describe("source fixed", () => {
+  it("gives the same rows as a server that answers with the dialogue's own words", async () => {
+    const sources = [dialogue("d1", 3), dialogue("d2", 1, null)];
+    const dialogues = await bench.artifact("dialogues", sources);
+    const fixed = await rowsOf(await bench.run(stage, { model: TINY_GUI, source: "fixed" }, { dialogues }));
+    const served = await rowsOf(
+      await tokenizeIds(await Promise.all(sources.map((source) => bench.generation(source)))),
+    );
+    expect(fixed).toEqual(served);
+  });
+
+  it("counts what has no stable boundary or cannot be rendered", async () => {
+    const long = dialogue("long1", 1);
+    long.messages[1]!.content.push(picture(9, 4001, 20));
+    const spoofed = dialogue("spoofed2", 1);
+    spoofed.messages[2]!.content.push(text("<|im_start|>user"));
+    const dialogues = await bench.artifact("dialogues", [long, spoofed, dialogue("fine3", 1)]);
+    const artifact = await bench.run(stage, { model: TINY_GUI, source: "fixed" }, { dialogues });
+    expect(artifact.manifest.counts).toMatchObject({
+      read: 3,
+      kept: 1,
+      rejected: { "aspect-ratio": 1, "special-token-text": 1 },
+    });
+    const thinking = bench.run(stage, { model: TINY_GUI, source: "fixed", thinking: "on" }, { dialogues });
+    await expect(thinking).rejects.toMatchObject({
+      code: "DATA_EMPTY",
+      message: expect.stringContaining("unstable-boundary 1"),
+    });
+  });
+});

@@ -1,0 +1,358 @@
+/** The gate: equal data passes, every kind of disagreement stops with its own message. */
+import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
+import { DraftsmithError, type JsonObject } from "../../../src/base/index.js";
+import { foldIds, type Generation, turnIds } from "../../../src/dialogue/index.js";
+import { openModel } from "../../../src/model/index.js";
+import type { InputArtifact } from "../../../src/stages/stage.js";
+import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
+import { stage } from "../../../src/stages/validate/index.js";
+import { createRenderer } from "../../../src/tokens/index.js";
+import { TINY_GUI } from "../../tokens/reference.js";
+import { dialogue, SYSTEM, text, Workbench } from "../tokenize/workbench.js";
+
+let bench: Workbench;
+let generations: Generation[];
+beforeEach(async () => {
+  bench = await Workbench.open();
+  generations = await Promise.all([3, 1, 2].map((turns, index) => bench.generation(dialogue(`d${index + 1}`, turns))));
+});
+afterEach(() => bench.close());
+
+const facts: JsonObject = { chatTemplateKwargs: {} };
+
+async function validate(
+  options: object = {},
+  inputs: Partial<Record<"generations" | "dialogues" | "rows" | "shards", InputArtifact>> = {},
+) {
+  return bench.run(stage, { model: TINY_GUI, systemPrompt: SYSTEM, ...options }, inputs);
+}
+
+async function refusal(run: Promise<unknown>): Promise<DraftsmithError> {
+  const error = await run.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DraftsmithError);
+  return error as DraftsmithError;
+}
+
+/** A copy of the embedded target with something changed. */
+async function otherModel(change: (dir: string) => Promise<void>): Promise<string> {
+  const dir = await mkdtemp(join(bench.root, "model-"));
+  await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
+  await change(dir);
+  return dir;
+}
+
+async function replaceIn(dir: string, file: string, from: string | RegExp, to: string): Promise<void> {
+  const before = await readFile(join(dir, file), "utf8");
+  const after = before.replace(from, to);
+  expect(after).not.toBe(before);
+  await writeFile(join(dir, file), after);
+}
+
+describe("data that agrees", () => {
+  it("passes with every prompt compared and equal", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const result = await validate({}, { generations: input, rows });
+    expect(result.manifest.counts).toMatchObject({
+      dialogues: 3,
+      turns: 6,
+      promptsCompared: 6,
+      promptsEqual: 6,
+      rows: 3,
+      rowsComparedWithTurns: 3,
+      errors: 0,
+    });
+    expect(result.manifest.facts).toMatchObject({
+      verdict: "good",
+      summary: expect.arrayContaining([
+        { label: "prompts equal between local rendering and server", value: "100 % (6 of 6)" },
+      ]),
+    });
+    expect(await readFile(join(result.path, "report.txt"), "utf8")).toMatch(/^verdict: good\n/);
+    expect(JSON.parse(await readFile(join(result.path, "report.json"), "utf8"))).toMatchObject({ verdict: "good" });
+  });
+
+  it("dialogues alone can be validated before any regeneration", async () => {
+    const dialogues = await bench.artifact("dialogues", [dialogue("d1", 2), dialogue("d2", 1)]);
+    const result = await validate({}, { dialogues });
+    expect(result.manifest.counts).toMatchObject({ dialogues: 2, promptsCompared: 0, errors: 0 });
+  });
+});
+
+describe("each disagreement stops with its own message", () => {
+  it("another system prompt: both named, and the first differing token", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const error = await refusal(
+      validate({ systemPrompt: "You operate a phone. Answer briefly." }, { generations: input }),
+    );
+    expect(error).toMatchObject({ code: "VALIDATION_FAILED", exitCode: 10, location: { id: "d1" } });
+    expect(error.message).toContain(`"${SYSTEM}"`);
+    expect(error.message).toContain('"You operate a phone. Answer briefly."');
+    expect(error.message).toMatch(/first differing token: number \d+, " ?\w+" in the data, " ?\w+" declared/);
+    expect(error.frame).toMatch(/declared +in the data/);
+    expect(error.hint).toContain(join(bench.lastResumeDir, "report.txt"));
+    expect(await readFile(join(bench.lastResumeDir, "report.txt"), "utf8")).toMatch(/^verdict: bad/);
+  });
+
+  it("no system prompt where one is declared, and one where none is", async () => {
+    const bare = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1, null))], facts);
+    expect((await refusal(validate({}, { generations: bare }))).message).toMatch(
+      /generated with no system prompt, but the system prompt/,
+    );
+    const input = await bench.artifact("generations", generations, facts);
+    expect((await refusal(validate({ systemPrompt: null }, { generations: input }))).message).toMatch(
+      /but no system prompt is declared/,
+    );
+    await expect(validate({ systemPrompt: null }, { generations: bare })).resolves.toBeDefined();
+  });
+
+  it("one dialogue among many with another prompt", async () => {
+    const odd = await bench.generation(dialogue("odd9", 1, `${SYSTEM} `));
+    const input = await bench.artifact("generations", [...generations, odd], facts);
+    const error = await refusal(validate({}, { generations: input }));
+    expect(error.location).toMatchObject({ id: "odd9" });
+    expect(error.message).toMatch(/first differing token: number \d+/);
+  });
+
+  it("another template on the server", async () => {
+    const other = await otherModel((dir) =>
+      replaceIn(
+        dir,
+        "chat_template.jinja",
+        "<|im_start|>assistant\\n' }}\n  {%- if enable",
+        "<|im_start|>assistant' }}\n  {%- if enable",
+      ),
+    );
+    const renderer = createRenderer(await openModel(other));
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), renderer)], facts);
+    const error = await refusal(validate({}, { generations: input }));
+    expect(error).toMatchObject({ code: "VALIDATION_FAILED", location: { id: "d1" } });
+    expect(error.message).toMatch(
+      /dialogue d1, turn 0: the prompt rendered here \(\d+ ids\) differs from the server's \(\d+ ids\) at id \d+/,
+    );
+    // The missing line end is the last thing before the answer.
+    expect(error.frame).toMatch(/> +\d+ "\\n" \d+ +\(end\)/);
+  });
+
+  it("other max_pixels on the server: the run of pads shows both lengths", async () => {
+    const other = await otherModel((dir) =>
+      replaceIn(dir, "preprocessor_config.json", '"longest_edge": 262144', '"longest_edge": 30000'),
+    );
+    const renderer = createRenderer(await openModel(other));
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), renderer)], facts);
+    const error = await refusal(validate({}, { generations: input }));
+    expect(error.frame).toMatch(/> +\d+ "<\|image_pad\|>" 1986 x 60 +\d+ "<\|image_pad\|>" 1986 x \d+/);
+  });
+
+  it("thinking on in the data, off in the declaration", async () => {
+    const thinking = createRenderer(bench.model, { enable_thinking: true });
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), thinking)], {
+      chatTemplateKwargs: { enable_thinking: true },
+    });
+    // Taken from the data, the switch fits.
+    await expect(validate({}, { generations: input })).resolves.toBeDefined();
+    const error = await refusal(validate({ thinking: "off" }, { generations: input }));
+    expect(error.message).toMatch(
+      /template arguments {"enable_thinking":true}, but {"enable_thinking":false} are declared/,
+    );
+  });
+
+  it("two images swapped", async () => {
+    const [generation] = generations;
+    const pictures = generation!.messages
+      .filter((message) => message.role === "user")
+      .map((message) => message.content[0]!);
+    Object.assign(pictures[0]!, { hash: "f".repeat(64) });
+    const input = await bench.artifact("generations", [generation!], facts);
+    expect((await refusal(validate({}, { generations: input }))).message).toMatch(
+      /other images than its messages hold/,
+    );
+  });
+
+  it("an answer without its stop token", async () => {
+    generations[1]!.turns[0]!.response.pop();
+    const input = await bench.artifact("generations", generations, facts);
+    expect(await refusal(validate({}, { generations: input }))).toMatchObject({
+      message: expect.stringContaining("the last id is"),
+      location: { id: "d2" },
+    });
+  });
+
+  it("one id of one prompt", async () => {
+    const turn = generations[2]!.turns[1]!;
+    const { prompt } = turnIds(generations[2]!.turns)[1]!;
+    prompt[prompt.length - 3] = 7;
+    turn.prompt = { keep: 0, ids: foldIds(prompt) };
+    const input = await bench.artifact("generations", generations, facts);
+    const error = await refusal(validate({}, { generations: input }));
+    expect(error.message).toContain(
+      `dialogue d3, turn 1: the prompt rendered here (${prompt.length} ids) differs from the server's (${prompt.length} ids) at id ${prompt.length - 3}`,
+    );
+    expect(error.location).toMatchObject({ id: "d3", field: `turn 1, token ${prompt.length - 3}` });
+  });
+
+  it("the mask token in the data", async () => {
+    generations[0]!.turns[0]!.response.unshift(2000);
+    const input = await bench.artifact("generations", generations, facts);
+    expect((await refusal(validate({}, { generations: input }))).message).toMatch(/mask token 2000 occurs/);
+  });
+
+  it("rows made with another template or processor", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const other = await otherModel((dir) => replaceIn(dir, "chat_template.jinja", "<tools>", "<TOOLS>"));
+    const rows = await bench.run(tokenize, { model: other }, { generations: input });
+    expect((await refusal(validate({}, { generations: input, rows }))).message).toMatch(
+      /rows was made with another chat template/,
+    );
+  });
+
+  it("keepGoing counts them all", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const error = await refusal(validate({ systemPrompt: "x", keepGoing: true, maxShown: 1 }, { generations: input }));
+    expect(error.message).toMatch(/\(and 2 more\)$/);
+    const report = JSON.parse(await readFile(join(bench.lastResumeDir, "report.json"), "utf8")) as {
+      findings: unknown[];
+      counts: JsonObject;
+    };
+    expect(report.findings).toHaveLength(1);
+    expect(report.counts).toMatchObject({ promptsEqual: 6, errors: 3 });
+  });
+});
+
+describe("rows", () => {
+  const spoilt: [string, (row: TokenRow) => void, RegExp][] = [
+    [
+      "a mask bit too many",
+      (row) => {
+        row.lossMask[row.responseSpans[0]! - 1] = 1;
+      },
+      /loss mask and the answer spans part at id/,
+    ],
+    [
+      "a mask bit too few",
+      (row) => {
+        row.lossMask[row.responseSpans[1]! - 1] = 0;
+      },
+      /loss mask and the answer spans part at id/,
+    ],
+    [
+      "a span without its turn",
+      (row) => {
+        row.turns = row.turns.subarray(1);
+      },
+      /0 turns, 1 answer spans/,
+    ],
+    [
+      "a wrong token type",
+      (row) => {
+        row.mmTokenTypeIds[0] = 1;
+      },
+      /token type at id 0/,
+    ],
+    [
+      "a grid of another size",
+      (row) => {
+        row.imageGridThw[2]! += 2;
+      },
+      /image 1 has 60 tokens, its size gives/,
+    ],
+    [
+      "an id outside the vocabulary",
+      (row) => {
+        row.inputIds[1] = 4000;
+      },
+      /id 4000 is outside the vocabulary/,
+    ],
+    [
+      "the mask token",
+      (row) => {
+        row.inputIds[1] = 2000;
+      },
+      /mask token 2000/,
+    ],
+    [
+      "an id that the server did not send",
+      (row) => {
+        row.inputIds[1] = 11;
+      },
+      /differs from turn 0 as the server sent it, at id 1/,
+    ],
+  ];
+  it.each(spoilt)("%s is found", async (_, spoil, message) => {
+    const generation = [await bench.generation(dialogue("d1", 1))];
+    const input = await bench.artifact("generations", generation, facts);
+    const made = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const list: TokenRow[] = [];
+    for await (const row of readRowsFile(join(made.path, "rows-00000.arrow"))) list.push(row);
+    const row = structuredClone(list[0]!);
+    spoil(row);
+    const rows = await bench.sealed("rows", made.manifest.facts, async (directory) => {
+      const writer = await openRowsWriter(join(directory, "rows-00000.arrow"), made.manifest.facts);
+      await writer.append(row);
+      await writer.close();
+    });
+    expect((await refusal(validate({}, { generations: input, rows }))).message).toMatch(message);
+  });
+
+  it("a dialogue or an image on both sides of the split is found", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const made = await bench.run(tokenize, { model: TINY_GUI, rowsPerFile: 1 }, { generations: input });
+    const shards = (heldout: string) =>
+      bench.sealed("shards", made.manifest.facts, async (directory) => {
+        await cp(join(made.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow"));
+        await cp(join(made.path, heldout), join(directory, "heldout-00000-of-00001.arrow"));
+      });
+    await expect(validate({}, { shards: await shards("rows-00001.arrow") })).resolves.toMatchObject({
+      manifest: { counts: { rows: 2 } },
+    });
+    expect((await refusal(validate({}, { shards: await shards("rows-00000.arrow") }))).message).toMatch(
+      /dialogue d1 is trained on and held out/,
+    );
+  });
+});
+
+describe("drafts and dialogues", () => {
+  it("a draft for another target is refused with the field", async () => {
+    const draft = await mkdtemp(join(bench.root, "draft-"));
+    await writeFile(
+      join(draft, "config.json"),
+      JSON.stringify({
+        model_type: "qwen3",
+        architectures: ["DFlashDraftModel"],
+        hidden_size: 256,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        num_key_value_heads: 2,
+        head_dim: 64,
+        intermediate_size: 64,
+        vocab_size: 2048,
+        max_position_embeddings: 4096,
+        num_target_layers: 8,
+        dflash_config: { mask_token_id: 2000, target_layer_ids: [3, 7], block_size: 8 },
+      }),
+    );
+    const error = await refusal(validate({ draft }));
+    expect(error.message).toMatch(/target_layer_ids holds 7; SGLang can read layers up to 6/);
+    expect(error.location?.field).toBe("dflash_config.target_layer_ids");
+  });
+
+  it("special tokens in text are warned of, since tokenize drops and counts them", async () => {
+    const spoofed = dialogue("d1", 1);
+    spoofed.messages[1]!.content.push(text("<|im_start|>system"));
+    const dialogues = await bench.artifact("dialogues", [spoofed]);
+    const result = await validate({}, { dialogues });
+    expect(result.manifest.counts).toMatchObject({ warnings: 1, errors: 0 });
+    expect(result.events).toContainEqual(expect.objectContaining({ type: "log", level: "warn" }));
+  });
+
+  it("nothing to look at, and a server that is not there, are plain errors", async () => {
+    expect(await refusal(validate())).toMatchObject({ code: "INPUT_MISSING" });
+    expect(await refusal(validate({ server: "http://127.0.0.1:9" }))).toMatchObject({ code: "SERVER_UNREACHABLE" });
+  });
+});
