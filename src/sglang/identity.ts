@@ -35,7 +35,6 @@ const KEPT_SETTINGS = [
   "json_model_override_args",
   "reasoning_parser",
   "tool_call_parser",
-  "sampling_defaults",
   "preferred_sampling_params",
   "default_chat_template_kwargs",
   "allow_auto_truncate",
@@ -52,35 +51,52 @@ const KEPT_SETTINGS = [
   "max_req_input_len",
 ] as const;
 
+/** Defaults are left out: versions differ in which settings they know, not in what an unset one does. */
 export function keepSettings(info: JsonObject): JsonObject {
   const kept: JsonObject = {};
   for (const name of KEPT_SETTINGS) {
     const value = info[name];
-    if (value !== undefined && value !== null) kept[name] = value;
+    if (value !== undefined && !isDefault(name, value)) kept[name] = value;
   }
   return kept;
 }
 
+function isDefault(name: string, value: JsonValue): boolean {
+  if (name.startsWith("speculative_accept_threshold")) return value === 1;
+  return [null, false, "", "auto"].includes(value as null) || ["{}", "[]", '"{}"'].includes(JSON.stringify(value));
+}
+
 /** A model path is a hub name, or a directory that lies elsewhere on every machine: then only its last part counts. */
 export function modelBaseName(path: string): string {
-  const isHubName = /^[^/\\]+\/[^/\\]+$/.test(path);
-  return isHubName
-    ? path
-    : (path
-        .replace(/[/\\]+$/, "")
-        .split(/[/\\]/)
-        .at(-1) ?? path);
+  return isHubName(path) ? path : lastPart(path);
+}
+
+function isHubName(name: string): boolean {
+  return /^[^/\\]+\/[^/\\]+$/.test(name);
+}
+
+function lastPart(path: string): string {
+  return (
+    path
+      .replace(/[/\\]+$/, "")
+      .split(/[/\\]/)
+      .at(-1) ?? path
+  );
 }
 
 /** Whether the server holds the model that the user named, by served name, path or the path's last part. */
 export function servesModel(identity: ServerIdentity, expected: string): boolean {
   const names = [identity.servedModelName, identity.modelPath].filter((name) => name !== undefined);
   const wanted = expected.replace(/[/\\]+$/, "");
-  return names.some((name) => name === wanted || modelBaseName(name) === modelBaseName(wanted));
+  return names.some((name) => {
+    if (name === wanted || modelBaseName(name) === modelBaseName(wanted)) return true;
+    // A directory may hold a copy of a hub model; two hub names must agree in their owner, too.
+    return !(isHubName(name) && isHubName(wanted)) && lastPart(name) === lastPart(wanted);
+  });
 }
 
 /** Settings that differ between machines without changing any answer's meaning. */
-const MAY_DIFFER = new Set(["max_req_input_len", "speculative_algorithm", "sampling_defaults"]);
+const MAY_DIFFER = new Set(["max_req_input_len", "speculative_algorithm"]);
 
 export interface IdentityDifference {
   field: string;

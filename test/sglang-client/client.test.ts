@@ -214,7 +214,9 @@ describe("identity", () => {
     const identity = { servedModelName: "gui", modelPath: "/data/tiny-gui" } as Parameters<typeof servesModel>[0];
     for (const name of ["gui", "/data/tiny-gui", "/elsewhere/tiny-gui/", "tiny-gui"])
       expect(servesModel(identity, name)).toBe(true);
-    for (const name of ["tiny", "Qwen/tiny-gui"]) expect(servesModel(identity, name)).toBe(false);
+    expect(servesModel({ ...identity, modelPath: "Some/tiny-gui" }, "tiny-gui")).toBe(true);
+    expect(servesModel({ ...identity, modelPath: "Some/tiny-gui" }, "Other/tiny-gui")).toBe(false);
+    for (const name of ["tiny", "Qwen/tiny-gui-2"]) expect(servesModel(identity, name)).toBe(false);
   });
 });
 

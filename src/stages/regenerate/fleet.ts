@@ -132,8 +132,10 @@ export class Fleet {
       if (found.state === "fit") this.referenceServer ??= { name: member.name, ...found };
       const inspection = this.referenceServer === undefined ? found : compared(found, this.referenceServer);
       if (inspection.state === "unfit") throw refusal(member.name, inspection);
-      if (inspection.state === "fit") member.markUp(inspection.identity, inspection.probe);
-      else member.markDown(inspection.trouble);
+      if (inspection.state === "fit") {
+        member.markUp(inspection.identity, inspection.probe);
+        this.events.note("info", describe(member.name, inspection));
+      } else member.markDown(inspection.trouble);
     }
     if (this.referenceServer === undefined) throw unreachable(this.members.map(({ trouble }) => trouble));
     for (const member of this.members) {
@@ -222,6 +224,12 @@ export class Fleet {
       this.waiters.shift()!.resolve(member);
     }
   }
+}
+
+function describe(name: string, { identity, probe }: Extract<Inspection, { state: "fit" }>): string {
+  const { dialect, engineVersion, servedModelName, contextLength } = identity;
+  const context = contextLength === undefined ? "" : `, context ${contextLength}`;
+  return `${name}: ${dialect} ${engineVersion ?? "of unknown version"} serves ${servedModelName}${context}; ids from ${probe.idFields.response}`;
 }
 
 function apiKey(variable: string): string {

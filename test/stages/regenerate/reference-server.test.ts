@@ -1,33 +1,15 @@
 /** Against the reference server with the embedded target: real images, real template, real ids. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sha256 } from "../../../src/base/index.js";
-import { type Dialogue, type Message, turnIds } from "../../../src/dialogue/index.js";
+import { turnIds } from "../../../src/dialogue/index.js";
 import { existingPython, packageRoot, type RunningServer, startServer } from "../../../src/python/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
-import { type Picture, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
+import { runStage, temporaryDirectory } from "./harness.js";
+import { writeScreens } from "./screens.js";
 
 const python = await existingPython();
 const model = join(packageRoot(), "fixtures", "tiny-gui");
-
-/** Sizes are multiples of the target's patch grid, as canonical pictures are. */
-async function pictureOf(seed: number, width: number, height: number): Promise<Picture> {
-  const pixels = Buffer.alloc(width * height * 3);
-  for (let at = 0; at < pixels.length; at += 1) pixels[at] = ((at >> 4) * (seed + 3)) % 256;
-  const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
-  return { hash: sha256(png), width, height, png };
-}
-
-const text = (role: Message["role"], words: string): Message => ({ role, content: [{ type: "text", text: words }] });
-
-function screenMessage(words: string, ...pictures: Picture[]): Message {
-  const images = pictures.map(({ hash, width, height }) => ({ type: "image" as const, hash, width, height }));
-  return { role: "user", content: [...images, { type: "text", text: words }] };
-}
 
 describe.skipIf(python === null)("the reference server (skipped without a Python environment)", () => {
   let server: RunningServer;
@@ -35,41 +17,7 @@ describe.skipIf(python === null)("the reference server (skipped without a Python
 
   beforeAll(async () => {
     server = await startServer({ model, servedModelName: "tiny-gui", threads: 1 });
-    const one = await pictureOf(1, 320, 192);
-    const two = await pictureOf(2, 256, 256);
-    const shapes: Message[][] = [
-      [text("system", "You operate a screen."), screenMessage("Press the red button.", one), text("assistant", "x")],
-      [
-        text("user", "Hello, what can you do?"),
-        text("assistant", "x"),
-        screenMessage("And here?", two),
-        text("assistant", "x"),
-      ],
-      [
-        screenMessage("Compare these.", one, two),
-        text("assistant", "x"),
-        text("user", "Why? é 日本"),
-        text("assistant", "x"),
-      ],
-      [
-        screenMessage("First.", two),
-        text("assistant", "x"),
-        screenMessage("Second.", one),
-        text("assistant", "x"),
-        screenMessage("Third.", two),
-        text("assistant", "x"),
-      ],
-      [text("user", "No pictures at all."), text("assistant", "x")],
-    ];
-    const rows: Dialogue[] = Array.from({ length: 10 }, (_, k) => {
-      const messages = shapes[k % shapes.length]!.map((message) => ({ ...message }));
-      return {
-        id: `d${k}`,
-        source: { file: "raw.jsonl", line: k + 1 },
-        messages: [...messages, text("user", `Round ${k}.`)],
-      };
-    });
-    input = await writeArtifact(await temporaryDirectory(), rows, [one, two]);
+    input = await writeScreens(await temporaryDirectory(), 10);
   }, 240_000);
   afterAll(() => server?.stop());
 
