@@ -2,12 +2,12 @@
  * What is finished, on disk. One journal line for every answer that is followed by another question, one for the end
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
-import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Journal, openJournal } from "../../artifacts/journal.js";
 import { readLines } from "../../artifacts/jsonl-reader.js";
-import { DraftsmithError, fromErrno, type JsonObject, type JsonValue } from "../../base/index.js";
+import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/index.js";
 import type { GeneratedTurn, Generation, Message } from "../../dialogue/index.js";
+import { BlockReader } from "./block-reader.js";
 
 export type EndStatus = "done" | "partial" | "rejected" | "failed";
 
@@ -60,13 +60,14 @@ const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:
 
 export class Ledger {
   private entries = new Map<string, Entry>();
-  /** A promise, so that two readers at the same time share one handle. */
-  private reader: Promise<FileHandle> | undefined;
+  private readonly reader: BlockReader;
 
   private constructor(
     readonly path: string,
     private readonly journal: Journal,
-  ) {}
+  ) {
+    this.reader = new BlockReader(path);
+  }
 
   /**
    * Opens the journal, cuts a torn end, and finds what is there.
@@ -132,6 +133,7 @@ export class Ledger {
   /** Reads the journal again, so that ends that were written since are found. */
   async refresh(): Promise<void> {
     this.entries = new Map();
+    this.reader.forget();
     await this.index();
   }
 
@@ -150,12 +152,10 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
-    const { reader } = this;
-    this.reader = undefined;
     try {
       await this.journal.close();
     } finally {
-      await (await reader)?.close();
+      await this.reader.close();
     }
   }
 
@@ -196,21 +196,9 @@ export class Ledger {
     }
   }
 
-  private async read(place: Place): Promise<JsonObject> {
-    try {
-      this.reader ??= open(this.path, "r");
-      const reader = await this.reader;
-      const line = Buffer.allocUnsafe(place.bytes);
-      let at = 0;
-      while (at < place.bytes) {
-        const { bytesRead } = await reader.read(line, at, place.bytes - at, place.offset + at);
-        if (bytesRead === 0) throw new Error(`${this.path} became shorter while it was in use`);
-        at += bytesRead;
-      }
-      return JSON.parse(line.toString("utf8", LINE_PREFIX, place.bytes - "]\n".length)) as JsonObject;
-    } catch (error) {
-      throw fromErrno(error, this.path);
-    }
+  private async read({ offset, bytes }: Place): Promise<JsonObject> {
+    const line = await this.reader.read(offset, bytes);
+    return JSON.parse(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
   }
 }
 
