@@ -4,6 +4,8 @@ import { describeCounts } from "./counts.js";
 import type { DraftsmithEvent } from "./event.js";
 import { formatNumber, formatSeconds } from "./format.js";
 
+const MAX_MESSAGE = 240;
+
 export type Tone = "plain" | "good" | "bad" | "quiet" | "warn";
 
 export interface Line {
@@ -58,6 +60,8 @@ function withCounts(text: string, counts: Parameters<typeof describeCounts>[0]):
 
 function failure(event: Extract<DraftsmithEvent, { type: "step-failed" }>): string {
   const place = event.location === undefined ? "" : formatLocation(event.location);
-  const [first = ""] = event.message.split("\n");
-  return `${event.step}: failed, ${event.code}: ${first}${place === "" ? "" : ` (${place})`}`;
+  // A bug's message may be a page of JSON; the whole of it is printed at the end.
+  const message = event.message.replaceAll(/\s+/g, " ");
+  const short = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}...` : message;
+  return `${event.step}: failed, ${event.code}: ${short}${place === "" ? "" : ` (${place})`}`;
 }

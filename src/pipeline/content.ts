@@ -88,6 +88,9 @@ export async function contentOf(path: string, cache: HashCache): Promise<JsonObj
   return { directory: paths.length, files };
 }
 
+/** Files at the top of a directory that explain it and do not take part: READMEs, licences, hidden ones. */
+const ASIDE = /^\.|\.md$|^LICEN[CS]E/;
+
 /** Relative paths of all files, links followed (model caches are made of them); each directory once. */
 async function walk(root: string): Promise<string[]> {
   const seen = new Set<string>();
@@ -97,6 +100,7 @@ async function walk(root: string): Promise<string[]> {
     if (seen.has(here)) return;
     seen.add(here);
     for (const entry of await readdir(here, { withFileTypes: true })) {
+      if (inside === "" && ASIDE.test(entry.name)) continue;
       const path = inside === "" ? entry.name : `${inside}/${entry.name}`;
       const isDirectory = entry.isSymbolicLink() ? (await stat(join(root, path))).isDirectory() : entry.isDirectory();
       if (isDirectory) await visit(path);
