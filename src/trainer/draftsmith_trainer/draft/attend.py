@@ -64,7 +64,7 @@ class SplitAttend:
         """Masks as numbers to add: [R, 1, N * B, S] and [B, B]."""
         if window not in self._masks:
             anchors, keep, size, length = self._layout
-            seen = context_mask(anchors, keep, size, length, window).reshape(len(anchors), 1, -1, length)
+            seen = context_mask(anchors, keep, size, length, window).flatten(1, 2)[:, None]
             inner = inner_mask(size, window, anchors.device)
             self._masks[window] = (_bias(seen, dtype), _bias(inner, dtype))
         return self._masks[window]

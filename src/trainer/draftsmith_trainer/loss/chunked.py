@@ -66,7 +66,8 @@ class _FrozenHeadLoss(torch.autograd.Function):
         per_chunk = max(1, budget // (lm_head.shape[0] * places))
         gradient = torch.zeros_like(hidden)
         correct = torch.zeros_like(valid)
-        total = weight_sum = torch.zeros((), device=hidden.device)
+        # Two tensors, not one: the sum of weights is marked as having no gradient, the total must not be.
+        total, weight_sum = (torch.zeros((), device=hidden.device) for _ in range(2))
         for start in range(0, hidden.shape[0], per_chunk):
             part = slice(start, start + per_chunk)
             where = valid[part]

@@ -1,0 +1,81 @@
+"""Tiny random targets of the four supported model types, complete enough to be loaded from a directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
+IMAGE, VIDEO, VISION_START, VISION_END = 500, 501, 502, 503
+VOCAB, LAYERS, HIDDEN = 512, 8, 64
+
+
+def tiny_config(kind: str) -> Any:
+    """A transformers config: 8 text layers of width 64, a vision tower of 4 blocks."""
+    from transformers import CONFIG_MAPPING
+
+    vision: dict[str, Any] = {
+        "depth": 4,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "out_hidden_size": HIDDEN,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_position_embeddings": 64,
+    }
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True}
+    text: dict[str, Any] = {
+        "vocab_size": VOCAB,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 128,
+        "max_position_embeddings": 2048,
+        "eos_token_id": 499,
+        "rope_parameters": rope,
+    }
+    if kind.startswith("qwen3_vl"):
+        vision["deepstack_visual_indexes"] = [1, 2, 3]
+        rope["mrope_section"] = [4, 2, 2]
+    else:
+        rope |= {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}
+        text |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+        text |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    if kind.endswith("_moe"):
+        # 2 x 48 differs from the hidden size on purpose: square experts hide a transposition.
+        text |= {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 48}
+    if kind == "qwen3_5_moe":
+        text["shared_expert_intermediate_size"] = 32
+    ids = {"image_token_id": IMAGE, "video_token_id": VIDEO}
+    ids |= {"vision_start_token_id": VISION_START, "vision_end_token_id": VISION_END}
+    return CONFIG_MAPPING[kind](text_config=text, vision_config=vision, **ids)
+
+
+def make_model(kind: str, seed: int = 0) -> Any:
+    """A random fp32 model in eval mode."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    torch.manual_seed(seed)
+    return AutoModelForImageTextToText.from_config(tiny_config(kind)).float().eval()
+
+
+def write_target(directory: Path, kind: str, seed: int = 0) -> Path:
+    """Saves a random model and the image processor's settings; no tokenizer, rows carry ids."""
+    make_model(kind, seed).save_pretrained(directory)
+    settings = {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "patch_size": 16,
+        "merge_size": 2,
+        "temporal_patch_size": 2,
+        "size": {"shortest_edge": 32 * 32, "longest_edge": 512 * 512},
+    }
+    (directory / "preprocessor_config.json").write_text(json.dumps(settings), "utf-8")
+    return directory
