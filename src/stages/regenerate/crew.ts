@@ -17,6 +17,7 @@ export interface CrewParts {
   ledger: Ledger;
   images: ImageStore;
   tally: Tally;
+  note(level: "info" | "warn", message: string): void;
   /** Of all dialogues, if it is known; the early stop on failures needs it. */
   total: number | undefined;
   /** Ctrl-C. */
@@ -103,7 +104,7 @@ export class Crew {
         keep: (index, record) => ledger.addTurn(digest, index, record),
       });
       // Durable before the seat is free: a crash then loses no more answers than there are seats.
-      await ledger.addEnd(digest, end.status, end.row);
+      await ledger.addEnd(digest, end.status, end.row, seat.member?.name);
     } finally {
       this.parts.fleet.release(seat);
     }

@@ -34,6 +34,8 @@ export interface CheckRecord {
   equal: number;
   /** For each turn that differs: the index of the first other id. */
   firstDifferences: number[];
+  /** Who answered first, and who was asked again. */
+  servers: [string, string];
 }
 
 interface Place {
@@ -122,8 +124,9 @@ export class Ledger {
     return this.append({ type: "turn", key: digest, index, message: record.message, turn: record.turn });
   }
 
-  addEnd(digest: string, status: EndStatus, row: EndRow): Promise<void> {
-    return this.append({ type: "end", key: digest, status, row });
+  /** @param server - who gave the last answer; stays in the journal, for the re-check */
+  addEnd(digest: string, status: EndStatus, row: EndRow, server?: string): Promise<void> {
+    return this.append({ type: "end", key: digest, status, row, ...(server === undefined ? {} : { server }) });
   }
 
   addCheck(digest: string, check: CheckRecord): Promise<void> {
@@ -138,11 +141,11 @@ export class Ledger {
   }
 
   /** How a dialogue ended; undefined if it has not. */
-  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow } | undefined> {
+  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; server: string | undefined } | undefined> {
     const end = this.entries.get(digest.slice(0, KEY_DIGITS))?.end;
     if (end === undefined) return undefined;
-    const record = (await this.read(end)) as { row: JsonValue };
-    return { status: end.status, row: record.row as unknown as EndRow };
+    const record = (await this.read(end)) as { row: JsonValue; server?: string };
+    return { status: end.status, row: record.row as unknown as EndRow, server: record.server };
   }
 
   async checkOf(digest: string): Promise<CheckRecord | undefined> {

@@ -8,20 +8,20 @@ import { commonPrefix, type Dialogue, dialogueDigest, type Generation, unfoldIds
 import { isUsable } from "../../sglang/index.js";
 import { Asker } from "./asker.js";
 import type { CrewParts } from "./crew.js";
-import { Stopped } from "./fleet.js";
+import { type Seat, Stopped } from "./fleet.js";
 import type { CheckRecord } from "./ledger.js";
 import { questionOf } from "./request.js";
 
 /** @returns the account for the manifest's counts; undefined when nothing was to be checked */
 export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogue>): Promise<JsonObject | undefined> {
-  const { options, ledger, fleet, signal } = parts;
+  const { options, signal } = parts;
   if (options.recheckShare === 0) return undefined;
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal);
   const stop = (): void => stopping.abort();
   signal.addEventListener("abort", stop, { once: true });
-  const asker = new Asker(fleet, options, parts.tally, stopping.signal);
-  const sums: CheckRecord = { turns: 0, equal: 0, firstDifferences: [] };
+  const asker = new Asker(parts.fleet, options, parts.tally, stopping.signal);
+  const checks: CheckRecord[] = [];
   const running = new Set<Promise<void>>();
   let fatal: unknown;
   try {
@@ -29,24 +29,27 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogu
       if (fatal !== undefined || signal.aborted) break;
       const digest = dialogueDigest(dialogue);
       if (!isChosen(digest, options.recheckShare)) continue;
-      const seat = await fleet.acquire();
-      const task = (async () => {
-        try {
-          const known = await ledger.checkOf(digest);
-          const check = known ?? (await checkOne(parts, asker, seat, digest));
-          if (check === undefined) return;
-          if (known === undefined) await ledger.addCheck(digest, check);
-          sums.turns += check.turns;
-          sums.equal += check.equal;
-          sums.firstDifferences.push(...check.firstDifferences);
-        } finally {
-          fleet.release(seat);
-        }
-      })()
+      const known = await parts.ledger.checkOf(digest);
+      if (known !== undefined) {
+        checks.push(known);
+        continue;
+      }
+      const end = await parts.ledger.endOf(digest);
+      if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
+      // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
+      const seat = await parts.fleet.acquire(end.server);
+      const task = checkOne(parts, asker, seat, end.row as Generation, end.server)
+        .then(async (check) => {
+          await parts.ledger.addCheck(digest, check);
+          checks.push(check);
+        })
         .catch((error: unknown) => {
           if (!(error instanceof Stopped)) fatal ??= error;
         })
-        .finally(() => running.delete(task));
+        .finally(() => {
+          parts.fleet.release(seat);
+          running.delete(task);
+        });
       running.add(task);
     }
     await Promise.all(running);
@@ -55,7 +58,8 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogu
   }
   if (fatal !== undefined) throw fatal;
   if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while turns were asked again");
-  return report(sums, options.minAgreement);
+  for (const line of byServers(checks)) parts.note("info", line);
+  return report(checks, options.minAgreement);
 }
 
 /** By the digest, so that the same dialogues are chosen whatever the order and the machine. */
@@ -64,15 +68,13 @@ function isChosen(digest: string, share: number): boolean {
 }
 
 async function checkOne(
-  { ledger, options, images }: CrewParts,
+  { options, images }: CrewParts,
   asker: Asker,
-  seat: Parameters<Asker["ask"]>[0],
-  digest: string,
-): Promise<CheckRecord | undefined> {
-  const end = await ledger.endOf(digest);
-  if (end === undefined || (end.status !== "done" && end.status !== "partial")) return undefined;
-  const { messages, turns, tools } = end.row as Generation;
-  const check: CheckRecord = { turns: 0, equal: 0, firstDifferences: [] };
+  seat: Seat,
+  { messages, turns, tools }: Generation,
+  first: string | undefined,
+): Promise<CheckRecord> {
+  const check: CheckRecord = { turns: 0, equal: 0, firstDifferences: [], servers: [first ?? "", ""] };
   for (const turn of turns) {
     const question = await questionOf(
       messages.slice(0, turn.message),
@@ -90,11 +92,24 @@ async function checkOne(
     if (same === before.length && same === now.length) check.equal += 1;
     else check.firstDifferences.push(same);
   }
+  check.servers[1] = seat.member?.name ?? "";
   return check;
 }
 
-function report(sums: CheckRecord, minAgreement: number): JsonObject {
-  const { turns, equal } = sums;
+/** Agreement by who answered and who was asked again; addresses belong into events, not into the artifact. */
+function byServers(checks: readonly CheckRecord[]): string[] {
+  const pairs = new Map<string, { turns: number; equal: number }>();
+  for (const { servers, turns, equal } of checks) {
+    const name = `answers of ${servers[0]} asked again on ${servers[1]}`;
+    const sums = pairs.get(name) ?? { turns: 0, equal: 0 };
+    pairs.set(name, { turns: sums.turns + turns, equal: sums.equal + equal });
+  }
+  return [...pairs].sort().map(([name, { turns, equal }]) => `${name}: ${equal} of ${turns} turns equal`);
+}
+
+function report(checks: readonly CheckRecord[], minAgreement: number): JsonObject {
+  const turns = checks.reduce((sum, check) => sum + check.turns, 0);
+  const equal = checks.reduce((sum, check) => sum + check.equal, 0);
   if (turns > 0 && equal < minAgreement * turns) {
     throw new DraftsmithError(
       "VALIDATION_FAILED",
@@ -102,7 +117,7 @@ function report(sums: CheckRecord, minAgreement: number): JsonObject {
       { hint: "start the servers with --enable-deterministic-inference, or look for one that differs" },
     );
   }
-  const sorted = [...sums.firstDifferences].sort((a, b) => a - b);
+  const sorted = checks.flatMap(({ firstDifferences }) => firstDifferences).sort((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)] ?? null;
   return { turns, equal, firstDifference: { earliest: sorted[0] ?? null, median } };
 }

@@ -32,7 +32,7 @@ export async function run(
     const ledger = await Ledger.open(join(context.resumeDir, "journal.jsonl"), settingsOf(options, facts, fleet));
     try {
       const images = new ImageStore(input.path);
-      const parts = { options, fleet, ledger, images, tally, total, signal };
+      const parts = { options, fleet, ledger, images, tally, total, signal, note };
       const dialogues = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
       tally.start();
       await new Crew(parts).run(dialogues());
