@@ -1,10 +1,10 @@
 /** From any picture file to the one form that servers and trainer see alike: 8-bit RGB, upright, opaque, PNG. */
-import type { Metadata, Sharp, SharpOptions } from "sharp";
+import type SharpModule from "sharp";
 import { sha256 } from "../base/index.js";
 import { keepPixelChunks, pngSize } from "./png.js";
 import { type ImageResult, refuse } from "./reasons.js";
 import { loadSharp } from "./sharp.js";
-import { sniffFormat } from "./sniff.js";
+import { type ImageFormat, sniffFormat } from "./sniff.js";
 
 export interface ImageSize {
   /** Pixels. */
@@ -41,7 +41,7 @@ export interface CanonicalImage extends ImageSize {
 }
 
 /** A decoder that runs longer than this is given up; 64 million pixels take about 2 seconds. */
-const TIMEOUT_SECONDS = 60;
+const TIMEOUT_SECONDS = 300;
 /**
  * Level 4 without row filters: on screenshots smaller than with filters, and more than twice as fast. Part of every hash:
  * changing it changes every dataset.
@@ -55,22 +55,11 @@ const PNG_OPTIONS = { compressionLevel: 4, adaptiveFiltering: false, palette: fa
 export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Promise<ImageResult<CanonicalImage>> {
   const { limits } = options;
   if (bytes.length > limits.maxBytes) return tooManyBytes(bytes.length, limits.maxBytes);
-  if (sniffFormat(bytes) === undefined) return refuseFormat(bytes);
+  const format = sniffFormat(bytes);
+  if (format === undefined) return refuseFormat(bytes);
   const sharp = await loadSharp();
-  const decoder: SharpOptions = {
-    // The strictest level: a picture that is cut short would otherwise come out half grey.
-    failOn: "warning",
-    limitInputPixels: limits.maxPixels,
-    autoOrient: true,
-  };
-  let size: ImageSize;
-  let picture: Sharp;
-  try {
-    picture = sharp(bytes, decoder).timeout({ seconds: TIMEOUT_SECONDS });
-    size = uprightSize(await picture.metadata());
-  } catch (error) {
-    return refuseDecoding(error, limits);
-  }
+  const size = await readSize(sharp, bytes);
+  if (size === undefined) return damaged(format);
   const shape = checkShape(size, limits);
   if (shape !== undefined) return shape;
 
@@ -81,7 +70,11 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
       return refuse("image-too-elongated", `${size.width}x${size.height} cannot be scaled to a usable size`);
     target = wanted;
   }
-  picture = picture.flatten({ background: options.flattenColour }).toColourspace("srgb");
+  // failOn "warning" is the strictest level: a picture that is cut short would otherwise come out half grey.
+  let picture = sharp(bytes, { failOn: "warning", limitInputPixels: limits.maxPixels, autoOrient: true })
+    .timeout({ seconds: TIMEOUT_SECONDS })
+    .flatten({ background: options.flattenColour })
+    .toColourspace("srgb");
   if (target.width !== size.width || target.height !== size.height) {
     // "cubic" is nearest to the bicubic filter of the processors; shrinking while loading a JPEG would be another filter.
     picture = picture.resize(target.width, target.height, { fit: "fill", kernel: "cubic", fastShrinkOnLoad: false });
@@ -89,8 +82,8 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
   let encoded: Buffer;
   try {
     encoded = await picture.png(PNG_OPTIONS).toBuffer();
-  } catch (error) {
-    return refuseDecoding(error, limits);
+  } catch {
+    return damaged(format);
   }
   const png = keepPixelChunks(encoded);
   return { ok: true, ...pngSize(png), hash: sha256(png), png };
@@ -98,13 +91,20 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
 
 /** Width and height of the upright picture, from the file's header alone: no pixel is decoded. */
 export async function headerSize(bytes: Buffer, limits: ImageLimits = DEFAULT_LIMITS): Promise<ImageResult<ImageSize>> {
-  if (sniffFormat(bytes) === undefined) return refuseFormat(bytes);
-  const sharp = await loadSharp();
+  const format = sniffFormat(bytes);
+  if (format === undefined) return refuseFormat(bytes);
+  const size = await readSize(await loadSharp(), bytes);
+  if (size === undefined) return damaged(format);
+  return checkShape(size, limits) ?? { ok: true, ...size };
+}
+
+/** undefined when the header cannot be read. Its limit is off: whatever the header says is judged by `checkShape`. */
+async function readSize(sharp: typeof SharpModule, bytes: Buffer): Promise<ImageSize | undefined> {
   try {
-    const size = uprightSize(await sharp(bytes, { limitInputPixels: limits.maxPixels }).metadata());
-    return checkShape(size, limits) ?? { ok: true, ...size };
-  } catch (error) {
-    return refuseDecoding(error, limits);
+    const { autoOrient } = await sharp(bytes, { limitInputPixels: false }).metadata();
+    return { width: autoOrient.width, height: autoOrient.height };
+  } catch {
+    return undefined;
   }
 }
 
@@ -112,12 +112,10 @@ export function tooManyBytes(bytes: number, limit: number) {
   return refuse("image-too-many-bytes", `${bytes} bytes; at most ${limit} are taken`);
 }
 
-function uprightSize(metadata: Metadata): ImageSize {
-  return { width: metadata.autoOrient.width, height: metadata.autoOrient.height };
-}
-
 function checkShape({ width, height }: ImageSize, limits: ImageLimits) {
-  if (width * height > limits.maxPixels) return tooManyPixels(`${width}x${height}`, limits);
+  if (width * height > limits.maxPixels) {
+    return refuse("image-too-many-pixels", `${width}x${height}: more than ${limits.maxPixels} pixels`);
+  }
   const ratio = Math.max(width, height) / Math.min(width, height);
   if (ratio > limits.maxAspectRatio) {
     return refuse(
@@ -128,19 +126,13 @@ function checkShape({ width, height }: ImageSize, limits: ImageLimits) {
   return undefined;
 }
 
-function tooManyPixels(what: string, limits: ImageLimits) {
-  return refuse("image-too-many-pixels", `${what}: more than ${limits.maxPixels} pixels`);
-}
-
 function refuseFormat(bytes: Buffer) {
   if (bytes.length === 0) return refuse("image-corrupt", "the file is empty");
   const start = JSON.stringify(bytes.toString("latin1", 0, 12));
   return refuse("image-format-refused", `not a PNG, JPEG, WebP, GIF, TIFF or AVIF file: it begins with ${start}`);
 }
 
-/** What the decoder says, on one line. */
-function refuseDecoding(error: unknown, limits: ImageLimits) {
-  const message = (error as Error).message.split("\n", 1)[0]!.trim();
-  if (/pixel limit/i.test(message)) return tooManyPixels("the header", limits);
-  return refuse("image-corrupt", `it cannot be decoded: ${message}`);
+/** Without the decoder's own words: its threads share one message buffer, so that they differ from run to run. */
+function damaged(format: ImageFormat) {
+  return refuse("image-corrupt", `a ${format.toUpperCase()} file that is cut short or damaged`);
 }

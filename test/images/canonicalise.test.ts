@@ -234,6 +234,24 @@ describe("hostile files get a reason, quickly", () => {
   });
 });
 
+describe("many pictures at once", () => {
+  it("have the results that each has alone, refusals and their words included", async () => {
+    const whole = await twoHalves(60, 30);
+    const kinds = [whole.clone().png(), whole.clone().jpeg(), whole.clone().webp(), whole.clone().tiff()];
+    const files = await Promise.all(kinds.map((file) => file.toBuffer()));
+    const damaged = Array.from({ length: 80 }, (_, k) => {
+      const bytes = Buffer.from(files[k % files.length]!);
+      bytes[Math.floor((bytes.length * ((k * 7) % 80)) / 80)]! ^= 0x55;
+      return k % 3 === 0 ? bytes.subarray(0, bytes.length - k) : bytes;
+    });
+    const alone = [];
+    for (const bytes of damaged) alone.push(await canonicalise(bytes, options));
+    const together = await Promise.all(damaged.map((bytes) => canonicalise(bytes, options)));
+    expect(together).toEqual(alone);
+    expect(new Set(alone.map((result) => result.ok)).size).toBe(2);
+  });
+});
+
 describe("telling formats by content", () => {
   it("knows each accepted one", async () => {
     for (const format of ["png", "jpeg", "webp", "gif", "tiff", "avif"] as const) {
