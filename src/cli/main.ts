@@ -3,6 +3,11 @@
 import { exitWith } from "./failure.js";
 import { runProgram } from "./program.js";
 
+// A reader that has seen enough (`| head`) is no error; a run goes on and leaves its record.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await runProgram(process.argv.slice(2));
 } catch (error) {

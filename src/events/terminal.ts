@@ -67,7 +67,8 @@ export class TerminalReporter implements EventSink {
     this.#stream.write(`${CLEAR_LINE}${text}\n${this.#live}`);
   }
 
-  #draw(text: string): void {
+  #draw(said: string): void {
+    const text = said.replaceAll(/\s+/g, " ");
     const now = this.#now();
     const fits = (this.#stream.columns ?? 80) - 1;
     this.#live = text.length > fits ? `${text.slice(0, fits - 1)}…` : text;

@@ -2,8 +2,9 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type FileHash, mapLanes, writeDurably } from "../artifacts/index.js";
-import { digestOf, type JsonObject, sha256File } from "../base/index.js";
+import { DraftsmithError, digestOf, type JsonObject, sha256File } from "../base/index.js";
 
+const LARGE_FILE = 1 << 30;
 /** Remembered files that no run asked for lately are dropped once there are this many more than those in use. */
 const MAX_UNUSED = 100_000;
 /** Directories with more files than this enter a fingerprint as one digest, without the list. */
@@ -21,26 +22,35 @@ async function identify(path: string): Promise<{ key: string; bytes: number }> {
   return { key: `${size} ${mtimeNs} ${ino}`, bytes: Number(size) };
 }
 
+export interface HashOptions {
+  /** Ends the reading of many files. */
+  signal?: AbortSignal;
+  /** Is told before a file is read that takes seconds. */
+  onLargeFile?(path: string, bytes: number): void;
+}
+
 export class HashCache {
   readonly #file: string | undefined;
+  readonly #options: HashOptions;
   readonly #known: Map<string, Remembered>;
   /** Paths that were asked for in this process. */
   readonly #used = new Set<string>();
   #changed = false;
 
-  private constructor(file: string | undefined, known: Map<string, Remembered>) {
+  private constructor(file: string | undefined, known: Map<string, Remembered>, options: HashOptions) {
     this.#file = file;
+    this.#options = options;
     this.#known = known;
   }
 
   /** Without a file nothing is remembered beyond this process. A damaged cache counts as empty. */
-  static async load(file?: string): Promise<HashCache> {
-    if (file === undefined) return new HashCache(undefined, new Map());
+  static async load(file?: string, options: HashOptions = {}): Promise<HashCache> {
+    if (file === undefined) return new HashCache(undefined, new Map(), options);
     try {
       const entries = JSON.parse(await readFile(file, "utf8")) as Record<string, Remembered>;
-      return new HashCache(file, new Map(Object.entries(entries)));
+      return new HashCache(file, new Map(Object.entries(entries)), options);
     } catch {
-      return new HashCache(file, new Map());
+      return new HashCache(file, new Map(), options);
     }
   }
 
@@ -50,6 +60,9 @@ export class HashCache {
     const { key, bytes } = await identify(path);
     const known = this.#known.get(path);
     if (!fresh && known?.key === key) return { sha256: known.sha256, bytes };
+    const { signal, onLargeFile } = this.#options;
+    if (signal?.aborted === true) throw new DraftsmithError("INTERRUPTED", `stopped while reading ${path}`);
+    if (bytes >= LARGE_FILE) onLargeFile?.(path, bytes);
     const hash = await sha256File(path);
     // A file that changed while it was read is not remembered.
     if ((await identify(path)).key === key) this.#remember(path, key, hash.sha256);
@@ -62,11 +75,12 @@ export class HashCache {
     this.#remember(path, (await identify(path)).key, sha256);
   }
 
+  /** A cache that cannot be written costs time in the next run, which is no reason to fail this one. */
   async save(): Promise<void> {
     if (this.#file === undefined || !this.#changed) return;
     const full = this.#known.size - this.#used.size > MAX_UNUSED;
     const entries = full ? [...this.#known].filter(([path]) => this.#used.has(path)) : this.#known;
-    await writeDurably(this.#file, JSON.stringify(Object.fromEntries(entries)));
+    await writeDurably(this.#file, JSON.stringify(Object.fromEntries(entries))).catch(() => undefined);
     this.#changed = false;
   }
 

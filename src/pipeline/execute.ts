@@ -106,6 +106,7 @@ async function perform(
   });
   if (verdict.state === "cached") return cached(verdict.manifest);
 
+  if (signal.aborted) throw new DraftsmithError("INTERRUPTED", `${step.name} was not started`);
   await supervisor.ensure(step.services);
   const manifest = await runStepJob({
     name: step.name,

@@ -72,5 +72,9 @@ function resolved(plan: Plan, settings: object): object {
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`);
+  try {
+    await writeFile(file, `${JSON.stringify(value, null, 2)}\n`);
+  } catch (error) {
+    throw fromErrno(error, file);
+  }
 }

@@ -22,7 +22,7 @@ export async function planInputs(
     const specs = step.stage.inputs as Record<string, InputSpec>;
     for (const [name, text] of Object.entries(entry.in ?? {})) {
       const path = [...step.path, "in", name];
-      const spec = specs[name];
+      const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
       if (spec === undefined) {
         const hint = suggestion(name, Object.keys(specs), "inputs");
         throw context.source.error({ message: `${step.stage.name} has no input ${name}`, path, hint, atKey: true });

@@ -61,7 +61,7 @@ function manifestOf(step: string, finished: Finished): Manifest {
   return manifest;
 }
 
-/** Files that options of these steps and of their services name and that are not there, as located errors. */
+/** Files and directories that these steps and their services name and that are not there, as located errors. */
 export async function findMissingFiles(plan: Plan, steps: readonly PlannedStep[]): Promise<DraftsmithError[]> {
   const services = plan.services.filter(({ name }) => steps.some((step) => step.services.includes(name)));
   const owners = [
@@ -69,10 +69,17 @@ export async function findMissingFiles(plan: Plan, steps: readonly PlannedStep[]
     ...steps.map(({ stage, options, path }) => ({ owner: stage, options, path })),
   ];
   const errors: DraftsmithError[] = [];
+  const add = (path: Path, file: string): void => {
+    if (!errors.some(({ message }) => message === `${file} does not exist`)) errors.push(missing(plan, path, file));
+  };
+  for (const step of steps) {
+    for (const [name, input] of Object.entries(step.inputs)) {
+      if (input.from === "path" && !(await exists(input.path))) add([...step.path, "in", name], input.path);
+    }
+  }
   for (const { owner, options, path } of owners) {
     for (const { place, text } of await missingFiles(owner, options, plan.workspace, exists)) {
-      const at: Path = [...path, "with", ...place.split(".")];
-      if (!errors.some(({ message }) => message === `${text} does not exist`)) errors.push(missing(plan, at, text));
+      add([...path, "with", ...place.split(".")], text);
     }
   }
   return errors;

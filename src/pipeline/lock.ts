@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rename, rm, unlink, writeFile } from "node:fs/pr
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { hasCode } from "../artifacts/index.js";
-import { DraftsmithError } from "../base/index.js";
+import { DraftsmithError, fromErrno } from "../base/index.js";
 
 interface Holder {
   pid: number;
@@ -18,6 +18,14 @@ export interface Lock {
 
 /** @throws DraftsmithError USAGE when another live process holds it. */
 export async function acquireLock(path: string): Promise<Lock> {
+  try {
+    return await acquire(path);
+  } catch (error) {
+    throw fromErrno(error, path);
+  }
+}
+
+async function acquire(path: string): Promise<Lock> {
   await mkdir(dirname(path), { recursive: true });
   const own: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
   const text = JSON.stringify(own);

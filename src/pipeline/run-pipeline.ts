@@ -98,7 +98,15 @@ async function recordedRun(
   const events = tee(history.events, options.events ?? silentSink);
   const supervisor = new Supervisor({ services: plan.services, logs: history.logs, events, signal });
   options.onKillable?.(() => supervisor.killAll());
-  const cache = await HashCache.load(workspacePaths.hashes(plan.workspace));
+  const cache = await HashCache.load(workspacePaths.hashes(plan.workspace), {
+    signal,
+    onLargeFile: (path, bytes) =>
+      events.emit({
+        type: "log",
+        level: "info",
+        message: `reading ${path} (${(bytes / 1e9).toFixed(1)} GB) once, for its fingerprint`,
+      }),
+  });
   const began = performance.now();
   const started = new Date().toISOString();
   events.emit({

@@ -101,8 +101,8 @@ export class Source {
         const own = rangeOf(node);
         if (own !== undefined && own.end > own.start && !(last && problem.atKey === true) && isScalarLike(node))
           range = own;
-      } else if (isSeq(target) && typeof key === "number") {
-        node = (target.items[key] as Node | undefined) ?? null;
+      } else if (isSeq(target) && Number.isInteger(Number(key))) {
+        node = (target.items[Number(key)] as Node | undefined) ?? null;
         range = rangeOf(node) ?? range;
       } else break;
     }

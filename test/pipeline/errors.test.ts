@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { formatError, isDraftsmithError } from "../../src/base/index.js";
 import { Bench } from "./bench.js";
 
 let bench: Bench;
@@ -463,6 +464,44 @@ describe("mistakes in a pipeline file", () => {
     ).toMatchInlineSnapshot(`
       "error USAGE: --set name=x: name cannot be set
         hint: what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION"
+    `);
+  });
+});
+
+describe("files that are not there", () => {
+  const complaint = async (yaml: string): Promise<string> => {
+    bench.write("p.yaml", yaml);
+    const error: unknown = await bench.run().catch((thrown: unknown) => thrown);
+    if (!isDraftsmithError(error)) throw error;
+    return formatError(error).replaceAll(bench.root, "ROOT");
+  };
+
+  it("in a list of an option", async () => {
+    bench.write("there.txt", "1\n");
+    expect(
+      await complaint(
+        'name: p\nsteps:\n  n: {uses: numbers}\n  s: {uses: scale, in: {numbers: n}}\n  t:\n    uses: sum\n    in: {scaled: s}\n    with:\n      all: [there.txt, "${steps.n}/numbers.txt", gone.txt]\n',
+      ),
+    ).toMatchInlineSnapshot(`
+      "error INPUT_MISSING: ROOT/gone.txt does not exist
+        at p.yaml:9:50 (steps.t.with.all.2)
+        7 |     in: {scaled: s}
+        8 |     with:
+        9 |       all: [there.txt, "\${steps.n}/numbers.txt", gone.txt]
+          |                                                  ^^^^^^^^
+        hint: paths in a pipeline file are relative to the file"
+    `);
+  });
+
+  it("as an input", async () => {
+    expect(await complaint("name: p\nsteps:\n  t:\n    uses: sum\n    in: {scaled: ./gone}\n")).toMatchInlineSnapshot(`
+      "error INPUT_MISSING: ROOT/gone does not exist
+        at p.yaml:5:18 (steps.t.in.scaled)
+        3 |   t:
+        4 |     uses: sum
+        5 |     in: {scaled: ./gone}
+          |                  ^^^^^^
+        hint: paths in a pipeline file are relative to the file"
     `);
   });
 });

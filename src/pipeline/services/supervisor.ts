@@ -80,6 +80,10 @@ export class Supervisor {
         signal,
       });
       this.#running.set(name, service);
+      // One that dies between two steps is started again by the second.
+      service.died?.catch(() => {
+        if (this.#running.get(name) === service) this.#running.delete(name);
+      });
       const { url } = service.properties;
       this.#emit(name, "ready", typeof url === "string" ? url : undefined);
     } catch (error) {
