@@ -68,7 +68,46 @@ function storm(seed: number, share: number): StubOptions["fault"] {
 
 const EAGER = { retries: 60, retryDelaySeconds: 0.005, maxFailedShare: 1, maxNewTokens: 500 };
 
+/** DRAFTSMITH_STORM=25000 sends about 100,000 requests. */
+const STORM = Number(process.env.DRAFTSMITH_STORM ?? 150);
+
 describe("faults", () => {
+  it(
+    `balances the account to the last row over ${STORM} dialogues in a storm`,
+    async () => {
+      const rows = dialogues(STORM);
+      const input = await writeArtifact(await temporaryDirectory(), rows);
+      const many = await Promise.all([1, 2, 3].map((seed) => stubOf({ fault: storm(seed, 0.5) })));
+      const options = {
+        servers: many.map(({ url }) => url),
+        concurrency: 40,
+        ...EAGER,
+        retries: 4,
+        retryDelaySeconds: 0.001,
+      };
+      const { draft, generations, rejected } = await runStage({ input, options });
+      const ids = [...lines(generations), ...lines(rejected)].map((row) => (row as { id: string }).id);
+      expect(new Set(ids).size).toBe(STORM);
+      expect(ids).toHaveLength(STORM);
+      const {
+        read,
+        kept,
+        rejected: reasons,
+        done,
+        partial,
+      } = draft.counts as Record<string, number> & { rejected: object; partial: object };
+      const sum = (counts: object): number =>
+        Object.values(counts as Record<string, number>).reduce((a, b) => a + b, 0);
+      expect(read).toBe(STORM);
+      expect(kept! + sum(reasons!)).toBe(STORM);
+      expect(done! + sum(partial!)).toBe(kept);
+      console.log(
+        `${many.reduce((all, { requests }) => all + requests.length, 0)} requests, ${JSON.stringify(draft.counts)}`,
+      );
+    },
+    60_000 + STORM * 60,
+  );
+
   it("gives the same bytes under storms, at any concurrency and on several servers", async () => {
     const rows = dialogues(60);
     const input = await writeArtifact(await temporaryDirectory(), rows);
