@@ -4,9 +4,8 @@ import type { JsonObject } from "../../base/index.js";
 
 const figuresSchema = z.looseObject({ pooledAcceptLength: z.number(), tokensPerStep: z.number() });
 const reportSchema = z.looseObject({
-  responses: z.number(),
   breakEven: z.number(),
-  drafts: z.record(z.string(), figuresSchema),
+  drafts: z.record(z.string(), figuresSchema.extend({ responses: z.number() })),
   comparison: z
     .record(
       z.string(),
@@ -22,14 +21,14 @@ const reportSchema = z.looseObject({
 });
 
 export function summarise(report: JsonObject): JsonObject[] {
-  const { responses, breakEven, drafts, comparison, served } = reportSchema.parse(report);
+  const { breakEven, drafts, comparison, served } = reportSchema.parse(report);
   const rows: JsonObject[] = [];
   for (const [name, figures] of Object.entries(drafts)) {
     const verdict =
       name === "untrained" ? "" : figures.pooledAcceptLength >= breakEven ? ", above break-even" : ", BELOW break-even";
     rows.push({
       label: `held-out accept length, ${name} draft`,
-      value: `${figures.pooledAcceptLength.toFixed(3)} pooled over ${responses} responses${verdict}`,
+      value: `${figures.pooledAcceptLength.toFixed(3)} pooled over ${figures.responses} responses${verdict}`,
     });
   }
   for (const [name, loop] of Object.entries(comparison ?? {})) {
