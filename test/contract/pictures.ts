@@ -1,5 +1,5 @@
 /** Small screenshots for the contract tests, always the same bytes for the same number. */
-import sharp from "sharp";
+import sharp, { type OverlayOptions } from "sharp";
 import type { Part } from "./http.js";
 
 export interface Picture {
@@ -11,7 +11,7 @@ export interface Picture {
 
 /** A light screen with two boxes; both sides are multiples of 32, so that no processor resizes it. */
 export async function picture(seed: number, width = 256, height = 192): Promise<Picture> {
-  const box = (n: number): sharp.OverlayOptions => ({
+  const box = (n: number): OverlayOptions => ({
     input: {
       create: { width: 64, height: 32, channels: 3, background: { r: (seed * 70 + n * 90) % 256, g: 60, b: 120 } },
     },
