@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ERROR_CODES, VERSION } from "../../src/base/index.js";
+import { formatDoctorReport } from "../../src/cli/doctor-text.js";
 import { draftsmith, draftsmithProcess } from "./command.js";
 
 const ROWS = [
@@ -206,5 +207,24 @@ describe("a stage as a command", () => {
     expect(kind.stderr).toContain("holds dialogues, but generations is needed here");
     const needed = await draftsmith(root, "regenerate", "--servers", "http://127.0.0.1:9", "--out", "g");
     expect(needed.stderr).toContain("--in dialogues=DIRECTORY");
+  });
+});
+
+describe("draftsmith doctor", () => {
+  it("marks what is missing and says what to do", () => {
+    const text = formatDoctorReport({
+      healthy: false,
+      findings: [
+        { name: "node", state: "ok", detail: "20.20.2" },
+        { name: "python", state: "missing", detail: "none", advice: "install python3" },
+      ],
+    });
+    expect(text.split("\n")).toEqual([
+      "node    ok       20.20.2",
+      "python  MISSING  none",
+      "                 -> install python3",
+      "",
+      "something is missing; see the arrows above",
+    ]);
   });
 });

@@ -109,7 +109,7 @@ describe("plain lines", () => {
       regenerate: done in 1 min 14 s, 997 kept, 3 rejected (timeout 2, nan 1)
       train: runs, not made yet
       train: at 120: loss 1.23, accept 2.5
-      train: failed, TRAINER_FAILED: out of memory (batchSize)
+      train: failed, TRAINER_FAILED: out of memory more (batchSize)
       export: not run, train failed
 
       step        state                        time  kept  rejected
