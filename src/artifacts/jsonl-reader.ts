@@ -31,6 +31,11 @@ const NEWLINE = 10;
  * @throws DraftsmithError INPUT_MISSING, DISK_FAILED
  */
 export async function* readLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<Line> {
+  for await (const lines of readLineBlocks(path, options)) yield* lines;
+}
+
+/** The lines of one block at a time: handing each line through several generators would cost more than parsing it. */
+async function* readLineBlocks(path: string, options: ReadLinesOptions): AsyncGenerator<Line[]> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES, blockBytes = 1 << 20 } = options;
   const handle = await onDisk(path, () => open(path, "r"));
   try {
@@ -54,19 +59,20 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
       const block = Buffer.allocUnsafe(blockBytes);
       const { bytesRead } = await onDisk(path, () => handle.read(block, 0, blockBytes, null));
       if (bytesRead === 0) break;
+      const filled = block.subarray(0, bytesRead);
+      const lines: Line[] = [];
       let start = 0;
-      while (true) {
-        const end = block.subarray(0, bytesRead).indexOf(NEWLINE, start);
-        if (end < 0) break;
-        yield take(block.subarray(start, end), true);
+      for (let end = filled.indexOf(NEWLINE); end >= 0; end = filled.indexOf(NEWLINE, start)) {
+        lines.push(take(filled.subarray(start, end), true));
         start = end + 1;
       }
-      const rest = block.subarray(start, bytesRead);
+      if (lines.length > 0) yield lines;
+      const rest = filled.subarray(start);
       heldBytes += rest.length;
       if (heldBytes <= maxLineBytes) held.push(rest);
       else held = [];
     }
-    if (heldBytes > 0) yield take(Buffer.alloc(0), false);
+    if (heldBytes > 0) yield [take(Buffer.alloc(0), false)];
   } finally {
     await handle.close();
   }
@@ -79,27 +85,11 @@ export type JsonLine =
 /** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. */
 export async function* readJsonLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonLine> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
-  for await (const item of readLines(path, options)) {
-    const { line, offset } = item;
-    if (item.content === undefined) {
-      const message = `the line has ${item.bytes} bytes; at most ${maxLineBytes} are read`;
-      yield { line, offset, problem: "line-too-long", message };
-      continue;
+  for await (const lines of readLineBlocks(path, options)) {
+    for (const line of lines) {
+      const parsed = parseLine(line, maxLineBytes);
+      if (parsed !== undefined) yield parsed;
     }
-    const content = line === 1 && hasByteOrderMark(item.content) ? item.content.subarray(3) : item.content;
-    if (isBlank(content)) continue;
-    if (!isUtf8(content)) {
-      yield { line, offset, problem: "not-utf8", message: "the line is not UTF-8 text" };
-      continue;
-    }
-    let value: JsonValue;
-    try {
-      value = JSON.parse(content.toString("utf8")) as JsonValue;
-    } catch (error) {
-      yield { line, offset, problem: "json-invalid", message: `not JSON: ${(error as Error).message}` };
-      continue;
-    }
-    yield { line, offset, value };
   }
 }
 
@@ -111,11 +101,32 @@ export async function* readJsonl(
   path: string,
   options: ReadLinesOptions = {},
 ): AsyncGenerator<{ line: number; offset: number; value: JsonValue }> {
-  for await (const item of readJsonLines(path, options)) {
-    if ("problem" in item) {
-      throw new DraftsmithError("INPUT_INVALID", item.message, { location: { file: path, line: item.line } });
+  const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
+  for await (const lines of readLineBlocks(path, options)) {
+    for (const line of lines) {
+      const parsed = parseLine(line, maxLineBytes);
+      if (parsed === undefined) continue;
+      if ("problem" in parsed) {
+        throw new DraftsmithError("INPUT_INVALID", parsed.message, { location: { file: path, line: parsed.line } });
+      }
+      yield parsed;
     }
-    yield item;
+  }
+}
+
+/** undefined for a blank line. */
+function parseLine({ line, offset, bytes, content }: Line, maxLineBytes: number): JsonLine | undefined {
+  if (content === undefined) {
+    const message = `the line has ${bytes} bytes; at most ${maxLineBytes} are read`;
+    return { line, offset, problem: "line-too-long", message };
+  }
+  const json = line === 1 && hasByteOrderMark(content) ? content.subarray(3) : content;
+  if (isBlank(json)) return undefined;
+  if (!isUtf8(json)) return { line, offset, problem: "not-utf8", message: "the line is not UTF-8 text" };
+  try {
+    return { line, offset, value: JSON.parse(json.toString("utf8")) as JsonValue };
+  } catch (error) {
+    return { line, offset, problem: "json-invalid", message: `not JSON: ${(error as Error).message}` };
   }
 }
 

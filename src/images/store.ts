@@ -1,5 +1,5 @@
 /** Pictures by the hash of their content: `<root>/<first two digits>/<sha256>.png`, each written once. */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DraftsmithError, fromErrno, sha256 } from "../base/index.js";
 import type { CanonicalImage } from "./canonicalise.js";
@@ -79,6 +79,7 @@ export class ImageStore {
       await writeFile(`${file}.partial`, png);
       await rename(`${file}.partial`, file);
     } catch (error) {
+      await rm(`${file}.partial`, { force: true });
       throw fromErrno(error, file);
     }
   }
