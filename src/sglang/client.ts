@@ -35,6 +35,11 @@ export class ServerClient {
     return this.currentDialect;
   }
 
+  /** Grows when a new connection, and so perhaps another process, begins to answer posts. */
+  get connectionsOpened(): number {
+    return this.transport.connectionsOpened;
+  }
+
   /** Name that requests carry; known after `identify`. */
   get modelName(): string {
     return this.model;

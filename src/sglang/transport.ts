@@ -43,6 +43,9 @@ export class Transport {
   /** Origin and path prefix, without credentials: safe to print. */
   readonly name: string;
   private readonly pool: Pool;
+  /** Look-ups have sockets of their own, so that they can vouch for those that carry the work. */
+  private readonly sidePool: Pool;
+  private opened = 0;
   private readonly prefix: string;
   private readonly headers: Record<string, string>;
   private readonly maxResponseBytes: number;
@@ -57,36 +60,49 @@ export class Transport {
       this.headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
     }
     this.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
-    this.pool = new Pool(parsed.origin, {
-      connections: options.connections,
+    const settings: Pool.Options = {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       connect: { timeout: options.connectTimeoutMs ?? 10_000 },
+    };
+    this.pool = new Pool(parsed.origin, { ...settings, connections: options.connections });
+    this.sidePool = new Pool(parsed.origin, { ...settings, connections: 1 });
+    this.pool.on("connect", () => {
+      this.opened += 1;
     });
   }
 
+  /**
+   * Connections opened for posts so far. While it stands still, answers come from the process that answered before;
+   * once it has grown, another process may have taken the address.
+   */
+  get connectionsOpened(): number {
+    return this.opened;
+  }
+
   get(path: string, timeoutMs: number): Promise<Reply> {
-    return this.send({ method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
+    return this.send(this.sidePool, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
   }
 
   /** @param body - JSON, already encoded. */
   post(path: string, body: Buffer, timeoutMs: number): Promise<Reply> {
     const headers = { ...this.headers, "content-type": "application/json" };
-    return this.send({ method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
+    return this.send(this.pool, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
 
   /** Ends at once; requests under way fail with "closed". */
   async close(): Promise<void> {
-    await this.pool.destroy(new TransportFault("closed", `${this.name}: closed by the client`));
+    const reason = new TransportFault("closed", `${this.name}: closed by the client`);
+    await Promise.all([this.pool.destroy(reason), this.sidePool.destroy(reason)]);
   }
 
-  private send(request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
+  private send(pool: Pool, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const collector = new Collector(this.name, timeoutMs, this.maxResponseBytes, resolve, reject);
-      this.pool.dispatch(request, collector);
+      pool.dispatch(request, collector);
     });
   }
 }

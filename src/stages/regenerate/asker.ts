@@ -43,7 +43,7 @@ export class Asker {
    */
   async ask(seat: Seat, question: Question): Promise<Outcome> {
     let spent = 0;
-    let member = seat.member ?? (await this.fleet.move(seat));
+    let member = await this.fleet.fitMember(seat);
     for (let attempt = 1; ; attempt += 1) {
       if (this.stopping.aborted) throw new Stopped("the run is ending");
       const outcome = await this.once(member, question);
@@ -71,7 +71,10 @@ export class Asker {
     const rules: AskRules = { special: member.probe?.special, loops: this.loops };
     this.tally.inFlight += 1;
     try {
-      return await ask(member.client, question, member.idSource, rules, this.options.requestTimeoutSeconds * 1000);
+      const timeoutMs = this.options.requestTimeoutSeconds * 1000;
+      const outcome = await ask(member.client, question, member.idSource, rules, timeoutMs);
+      if (outcome.verdict.kind === "transient" || (await this.fleet.vouches(member))) return outcome;
+      return { verdict: { kind: "transient", reason: "reset", message: `${member.name} is no longer what it was` } };
     } finally {
       this.tally.inFlight -= 1;
     }

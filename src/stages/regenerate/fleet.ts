@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
-import { pause, ServerClient, type Verdict } from "../../sglang/index.js";
+import { identityDifferences, pause, ServerClient, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
 import { compared, type Inspection, inspect, type Reference, refusal, unreachable } from "./muster.js";
 import type { RegenerateOptions } from "./options.js";
@@ -31,6 +31,8 @@ interface Waiter {
 
 const FIRST_CHECK_MS = 200;
 const LAST_CHECK_MS = 10_000;
+/** How often servers that work are asked who they are: one may be replaced between two requests. */
+const PATROL_MS = 30_000;
 
 export class Fleet {
   readonly members: Member[];
@@ -39,6 +41,7 @@ export class Fleet {
   private readonly closing = new AbortController();
   private failure: Error | undefined;
   private allDownTimer: NodeJS.Timeout | undefined;
+  private patrolTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly options: RegenerateOptions,
@@ -92,6 +95,11 @@ export class Fleet {
     this.seatWaiters();
   }
 
+  /** The seat's own server while it is up. One that went down meanwhile may be another model when it comes back. */
+  async fitMember(seat: Seat): Promise<Member> {
+    return seat.member?.state === "up" ? seat.member : this.move(seat);
+  }
+
   /** For another attempt: a seat elsewhere if there is one, else the same, else (its server is down) waits for any. */
   async move(seat: Seat): Promise<Member> {
     const { member } = seat;
@@ -106,7 +114,22 @@ export class Fleet {
   /** Takes note of an answer, and looks at the server again where the answer gives reason to. */
   report(member: Member, verdict: Verdict): void {
     const concern = member.learn(verdict, Date.now());
-    if (concern === undefined || member.state !== "up") return;
+    if (concern !== undefined) this.suspect(member, concern);
+  }
+
+  /**
+   * Whether an answer that has just come is from the server that was looked at. A connection that was open at the last
+   * look ends at the same process; a newer one may end at whatever took the address since, so a new look is needed.
+   */
+  async vouches(member: Member): Promise<boolean> {
+    const wanted = member.client.connectionsOpened;
+    while (member.vouchedFor < wanted) if (!(await this.lookAt(member))) return false;
+    return true;
+  }
+
+  /** No more work until it has been looked at. */
+  private suspect(member: Member, concern: string): void {
+    if (member.state !== "up" || this.closing.signal.aborted) return;
     member.markDown(concern);
     this.events.note("warn", `${member.name} gets no work until it is well again: ${concern}`);
     this.watch(member);
@@ -121,6 +144,7 @@ export class Fleet {
   async close(): Promise<void> {
     this.closing.abort();
     clearTimeout(this.allDownTimer);
+    clearInterval(this.patrolTimer);
     this.stop(new Stopped("the servers are no longer needed"));
     await Promise.all(this.members.map(({ client }) => client.close()));
   }
@@ -143,6 +167,35 @@ export class Fleet {
       this.events.note("warn", `${member.name} does not answer yet: ${member.trouble}`);
       this.watch(member);
     }
+    this.patrolTimer = setInterval(() => this.patrol(), PATROL_MS);
+  }
+
+  /** Behind a gateway connections say nothing, so now and then everybody is looked at. */
+  private patrol(): void {
+    for (const member of this.members) if (member.state === "up") void this.lookAt(member);
+  }
+
+  /** Asks a server who it is; calls at the same time share one look. @returns whether it is what it was */
+  private lookAt(member: Member): Promise<boolean> {
+    member.look ??= this.identify(member).finally(() => {
+      member.look = undefined;
+    });
+    return member.look;
+  }
+
+  private async identify(member: Member): Promise<boolean> {
+    const opened = member.client.connectionsOpened;
+    try {
+      const [difference] = identityDifferences(this.reference.identity, await member.client.identify());
+      if (difference === undefined) {
+        member.vouchedFor = opened;
+        return true;
+      }
+      this.suspect(member, `its ${difference.field} has changed`);
+    } catch (error) {
+      this.suspect(member, error instanceof Error ? error.message : String(error));
+    }
+    return false;
   }
 
   private async inspectAgain(member: Member): Promise<Inspection> {

@@ -18,6 +18,10 @@ export class Member {
   probe: Probe | undefined;
   /** Why it is down or refused, for people. */
   trouble = "";
+  /** How many connections had been opened when it was last seen to be itself. */
+  vouchedFor = 0;
+  /** A look at it that is under way. */
+  look: Promise<boolean> | undefined;
   private limit: number;
   private faultsInRow = 0;
   private lastCutAt = 0;

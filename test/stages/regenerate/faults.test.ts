@@ -213,7 +213,7 @@ describe("faults", () => {
       const steady = await Promise.all(Array.from({ length: others }, () => stubOf({ delayMs: () => 5 })));
       const servers = [mortal.url, ...steady.map(({ url }) => url)];
       const running = runStage({ input, options: { servers, concurrency: 4, retries: 20, retryDelaySeconds: 0.02 } });
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      while (mortal.requests.length < 10) await new Promise((resolve) => setTimeout(resolve, 2));
       await mortal.close();
       await new Promise((resolve) => setTimeout(resolve, 400));
       const reborn = await stubOf({ port: mortal.port });
@@ -230,7 +230,7 @@ describe("faults", () => {
     const options = { servers: [mortal.url], concurrency: 4, serverWaitSeconds: 0.5 };
     const running = runStage({ input, options, resumeDir });
     const outcome = expect(running).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (mortal.requests.length < 12) await new Promise((resolve) => setTimeout(resolve, 2));
     await mortal.close();
     await outcome;
     const reborn = await stubOf({});

@@ -43,6 +43,23 @@ describe("several servers", () => {
     expect(calm.requests.length).toBeGreaterThan(busy.requests.filter((_, n) => n >= 60).length);
   });
 
+  it("get no more questions when they come back as something else", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(60));
+    const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
+    const mortal = await startStub({ delayMs: () => 8 });
+    const steady = await stubOf({ delayMs: () => 8 });
+    const options = { servers: [mortal.url, steady.url], concurrency: 6, retryDelaySeconds: 0.02, retries: 20 };
+    const running = runStage({ input, options });
+    while (mortal.requests.length < 12) await new Promise((resolve) => setTimeout(resolve, 2));
+    await mortal.close();
+    // At once, so that nobody need notice that the address was empty for a moment.
+    await stubOf({ port: mortal.port, salt: 1, modelInfo: { model_path: "/models/other" } });
+    const { generations, events } = await running;
+    expect(generations).toBe(undisturbed.generations);
+    const notes = events.flatMap((event) => (event.type === "log" ? [event.message] : []));
+    expect(notes.join()).toMatch(/came back unfit .*model is "other", not "stub"/);
+  });
+
   it("ask again on another one, and say how far they agree", async () => {
     const [one, two] = [await stubOf(), await stubOf()];
     const input = await writeArtifact(await temporaryDirectory(), dialogues(20));
