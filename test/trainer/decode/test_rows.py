@@ -1,8 +1,9 @@
-"""The promise of ``rows``: for dense targets in float32, a token's numbers do not depend on its company, bit for bit."""
+"""The promise of ``rows``: for dense targets in float32, numbers do not depend on company, bit for bit."""
 
 from __future__ import annotations
 
 import torch
+
 from draftsmith_trainer.decode.batch import Batch
 from draftsmith_trainer.decode.rows import EXACT_SHAPES, RowRules
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -59,30 +60,38 @@ def split_images(pixel_values: Tensor | None, grids: Tensor | None) -> list[Pixe
 
 
 class VisionEncoder:
-    """Runs the vision tower image by image, so that features never depend on neighbours, and keeps them."""
+    """Runs the vision tower image by image, so that features never depend on neighbours, and keeps them.
+
+    Thread-safe: a server encodes new images beside the thread that decodes.
+    """
 
     def __init__(self, model: Any, keep: int = 256) -> None:
         self._model = model
         self._keep = keep
         self._kept: OrderedDict[str, ImageFeatures] = OrderedDict()
+        self._lock = threading.Lock()
 
+    @torch.inference_mode()
     def encode(self, image: PixelImage) -> ImageFeatures:
         """Features of one image, from memory when it was seen lately."""
-        known = self._kept.get(image.digest)
-        if known is not None:
-            self._kept.move_to_end(image.digest)
-            return known
+        with self._lock:
+            known = self._kept.get(image.digest)
+            if known is not None:
+                self._kept.move_to_end(image.digest)
+                return known
         tower = self._model.visual
         weight = next(tower.parameters())
         grid = torch.tensor([image.grid], dtype=torch.int64, device=weight.device)
         out = self._model.get_image_features(image.pixel_values.to(weight.device), grid, return_dict=True)
         deepstack = getattr(out, "deepstack_features", None) or ()
         features = ImageFeatures(_joined(out.pooler_output), tuple(_joined(part) for part in deepstack))
-        self._kept[image.digest] = features
-        while len(self._kept) > self._keep:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[image.digest] = features
+            while len(self._kept) > self._keep:
+                self._kept.popitem(last=False)
         return features
 
     def forget(self) -> None:
         """Drops all kept features."""
-        self._kept.clear()
+        with self._lock:
+            self._kept.clear()

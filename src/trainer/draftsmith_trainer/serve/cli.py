@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
@@ -96,6 +99,16 @@ def run(argv: list[str]) -> int:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             print(json.dumps({"type": "ready", "url": f"http://{shown}:{port}"}), flush=True)
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn's own raises the signal again after draining, which would end an orderly stop with a failure.
+            before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for sig, handler in before.items():
+                    signal.signal(sig, handler)
 
     config = uvicorn.Config(
         make_app(context),

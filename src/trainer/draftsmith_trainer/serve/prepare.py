@@ -49,9 +49,13 @@ class Preparer:
     def _prompt(self, ids: list[int], urls: list[ImageUrl]) -> Prompt:
         images = [self._images.read(url.url, url.content_hash, index) for index, url in enumerate(urls)]
         try:
-            return self._target.prompt(self._expand(ids, images), images)
+            prompt = self._target.prompt(self._expand(ids, images), images)
         except UserError as error:
             raise bad_request(error.message) from error
+        for image in images:
+            # Here rather than at prefill: on two cores this halves what the decoding thread has to wait for.
+            self._target.vision.encode(image)
+        return prompt
 
     def _expand(self, ids: list[int], images: list[PixelImage]) -> list[int]:
         """Repeats each placeholder as often as its image has features; without images a placeholder is just a token."""
