@@ -45,6 +45,7 @@ export async function readTokenizerFiles(dir: string, modelType: ModelType): Pro
     throw modelError(dir, TOKENIZER_FILE, "model is not a BPE vocabulary", "model.type");
   }
   const addedTokens = readAddedTokens(dir, file.json.added_tokens);
+  checkNumbering(dir, addedTokens, model.vocab);
   const ids = new Map<string, number>();
   for (const [token, id] of Object.entries(model.vocab)) if (typeof id === "number") ids.set(token, id);
   for (const token of addedTokens) ids.set(token.content, token.id);
@@ -82,6 +83,23 @@ function readAddedTokens(dir: string, value: JsonValue | undefined): AddedToken[
     }
     return { id: entry.id, content: entry.content, special: entry.special === true };
   });
+}
+
+/**
+ * transformers' Qwen classes take vocabulary and merges from the file and number the added tokens anew, from the size of
+ * the vocabulary on: in a file with gaps every special token would get another id than it says.
+ */
+function checkNumbering(dir: string, addedTokens: readonly AddedToken[], vocab: JsonObject): void {
+  let next = Object.keys(vocab).length;
+  for (const { id, content } of [...addedTokens].sort((a, b) => a.id - b.id)) {
+    const inVocabulary = Object.hasOwn(vocab, content);
+    const expected = inVocabulary ? vocab[content] : next;
+    if (id !== expected) {
+      const message = `gives ${content} the id ${id}, but transformers numbers it ${JSON.stringify(expected)}: the ids have gaps`;
+      throw modelError(dir, TOKENIZER_FILE, message, "added_tokens");
+    }
+    if (!inVocabulary) next += 1;
+  }
 }
 
 /** Tokens that tokenizer_config.json names must be the same in tokenizer.json: transformers would add or move them. */

@@ -1,5 +1,7 @@
 /** Text to ids and back, through the reference implementation itself (the Rust library behind transformers). */
 import { Tokenizer as NativeTokenizer } from "tokenizers";
+import { isJsonObject } from "../base/index.js";
+import { PieceCache } from "./piece-cache.js";
 
 /** The seam: whatever reads a tokenizer.json exactly may stand behind it. */
 export interface Tokenizer {
@@ -14,17 +16,36 @@ export interface Tokenizer {
 /** Takes the contents of a tokenizer.json. Encoding runs on other threads: the event loop stays free. */
 export function createTokenizer(json: string): Tokenizer {
   const native = NativeTokenizer.fromString(json);
-  const options = { addSpecialTokens: false };
+  const encodeAll = async (texts: readonly string[]): Promise<Int32Array[]> => {
+    if (texts.length === 0) return [];
+    const encodings = await native.encodeBatch([...texts], { addSpecialTokens: false });
+    return encodings.map((encoding) => Int32Array.from(encoding.getIds()));
+  };
+  const separators = independentTokens(json);
+  const cache = separators === null ? null : new PieceCache(separators, encodeAll);
+  const encodeBatch = (texts: readonly string[]): Promise<Int32Array[]> =>
+    cache === null ? encodeAll(texts) : cache.encodeBatch(texts);
   return {
-    async encode(text) {
-      return Int32Array.from((await native.encode(text, null, options)).getIds());
-    },
-    async encodeBatch(texts) {
-      if (texts.length === 0) return [];
-      const encodings = await native.encodeBatch([...texts], options);
-      return encodings.map((encoding) => Int32Array.from(encoding.getIds()));
-    },
+    encode: async (text) => (await encodeBatch([text]))[0]!,
+    encodeBatch,
     decode: (ids) => native.decode(Array.from(ids), false),
     idOf: (token) => native.tokenToId(token) ?? undefined,
   };
+}
+
+/**
+ * The added tokens, where each of them cuts a text into parts that are tokenized without regard to each other: none
+ * takes neighbouring space, none is looked for in normalised text, and no prefix space is added to a part. Else null.
+ */
+export function independentTokens(json: string): Map<string, number> | null {
+  const parsed: unknown = JSON.parse(json);
+  if (!isJsonObject(parsed) || !Array.isArray(parsed.added_tokens)) return null;
+  if (JSON.stringify(parsed.pre_tokenizer ?? null).includes('"add_prefix_space":true')) return null;
+  const tokens = new Map<string, number>();
+  for (const token of parsed.added_tokens) {
+    if (!isJsonObject(token) || typeof token.content !== "string" || typeof token.id !== "number") return null;
+    if (token.single_word || token.lstrip || token.rstrip || token.normalized) return null;
+    tokens.set(token.content, token.id);
+  }
+  return tokens.size === 0 ? null : tokens;
 }

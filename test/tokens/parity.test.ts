@@ -1,8 +1,9 @@
 /** Rendering, tokenization, expansion and sizes against transformers' own processor. Skipped without Python. */
+import { rm } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Message } from "../../src/dialogue/index.js";
-import { type ModelDirectory, openModel } from "../../src/model/index.js";
+import { MODEL_TYPES, type ModelDirectory, openModel } from "../../src/model/index.js";
 import {
   createRenderer,
   imageGrid,
@@ -12,6 +13,7 @@ import {
   tokenTypes,
 } from "../../src/tokens/index.js";
 import { canonicalMessages, someSize, someText } from "./arbitraries.js";
+import { familyDirectory } from "./families.js";
 import { type ChatAnswer, findReference, Reference, TINY_GUI } from "./reference.js";
 
 const found = await findReference();
@@ -36,11 +38,14 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
     tools: Record<string, never>[] | undefined,
     kwargs: Record<string, boolean>,
     generationPrompt: boolean,
+    dir = TINY_GUI,
   ): Promise<void> {
-    const renderer = createRenderer(model, kwargs);
+    const opened = dir === TINY_GUI ? model : await openModel(dir);
+    const renderer = createRenderer(opened, kwargs);
     const ours = await renderer.prompt({ messages, tools, generationPrompt });
     const images = messages.flatMap((message) => message.content.filter((part) => part.type === "image"));
     const theirs = await reference.ask<ChatAnswer>({
+      model: dir,
       kind: "chat",
       messages: templateMessages(messages),
       tools: templateTools(tools),
@@ -53,7 +58,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
     expect(ours.text).toBe(theirs.text);
     expect(ours.grids).toEqual(theirs.grid);
     expect([...ours.ids]).toEqual(theirs.ids);
-    expect([...tokenTypes(ours.ids, model.specialIds)]).toEqual(theirs.types);
+    expect([...tokenTypes(ours.ids, opened.specialIds)]).toEqual(theirs.types);
   }
 
   it("chats with system prompts, several turns, images, tools and thinking come out id for id", {
@@ -132,6 +137,67 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
         },
       ),
       { numRuns: 20 * SCALE, seed: SEED },
+    );
+  });
+
+  it.each(MODEL_TYPES)(
+    "%s: chats and texts, marks and all, as its own processor has them",
+    { timeout: 300_000 },
+    async (type) => {
+      const dir = await familyDirectory(type);
+      try {
+        const { tokenizer } = createRenderer(await openModel(dir));
+        // Marks after letters are where the two families' split rules part.
+        const texts = fc.array(
+          fc.tuple(
+            someText(),
+            fc.constantFrom("", "e\u0301\u0323a\u0300", "\u0915\u094d\u0937\u093f", "x\u20e3\ufe0f"),
+          ),
+          { minLength: 100, maxLength: 100 },
+        );
+        await fc.assert(
+          fc.asyncProperty(texts, async (pairs) => {
+            const list = pairs.map(([text, marks]) => text + marks + text);
+            const theirs = await reference.ask<{ ids: number[][] }>({ model: dir, kind: "texts", texts: list });
+            if ("error" in theirs) throw new Error(theirs.error);
+            expect((await tokenizer.encodeBatch(list)).map((ids) => [...ids])).toEqual(theirs.ids);
+          }),
+          { numRuns: 20 * SCALE, seed: SEED },
+        );
+        await fc.assert(
+          fc.asyncProperty(canonicalMessages(), (messages) => compareChat(messages, undefined, {}, true, dir)),
+          { numRuns: 20 * SCALE, seed: SEED },
+        );
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
+
+  it("the two families part at marks after letters", async () => {
+    const ids = await Promise.all(
+      (["qwen3_vl", "qwen3_5"] as const).map(async (type) => {
+        const dir = await familyDirectory(type);
+        const { tokenizer } = createRenderer(await openModel(dir));
+        await rm(dir, { recursive: true, force: true });
+        return [...(await tokenizer.encode(" x\u0323\u0323b"))];
+      }),
+    );
+    expect(ids[0]).not.toEqual(ids[1]);
+  });
+
+  it("encoding piece by piece equals encoding whole texts", async () => {
+    const { Tokenizer: NativeTokenizer } = await import("tokenizers");
+    const native = NativeTokenizer.fromString(model.tokenizer.effectiveJson);
+    const { tokenizer } = createRenderer(model);
+    await fc.assert(
+      fc.asyncProperty(fc.array(someText(), { maxLength: 20 }), async (texts) => {
+        const whole = await native.encodeBatch(texts, { addSpecialTokens: false });
+        expect((await tokenizer.encodeBatch(texts)).map((ids) => [...ids])).toEqual(
+          whole.map((encoding) => encoding.getIds()),
+        );
+      }),
+      { numRuns: 200 * SCALE, seed: SEED },
     );
   });
 });

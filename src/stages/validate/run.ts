@@ -106,7 +106,7 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
   const parts = [
     field,
     turn === undefined ? undefined : `turn ${turn}`,
-    index === undefined ? undefined : `token ${index}`,
+    index === undefined ? undefined : `index ${index}`,
   ];
   const place = parts.filter((part) => part !== undefined).join(", ");
   const location: ErrorLocation = {

@@ -194,7 +194,7 @@ describe("each disagreement stops with its own message", () => {
     expect(error.message).toContain(
       `dialogue d3, turn 1: the prompt rendered here (${prompt.length} ids) differs from the server's (${prompt.length} ids) at id ${prompt.length - 3}`,
     );
-    expect(error.location).toMatchObject({ id: "d3", field: `turn 1, token ${prompt.length - 3}` });
+    expect(error.location).toMatchObject({ id: "d3", field: `turn 1, index ${prompt.length - 3}` });
   });
 
   it("the mask token in the data", async () => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import Any
 
@@ -86,8 +85,3 @@ class Reference:
 @lru_cache(maxsize=64)
 def _blank(width: int, height: int) -> Image.Image:
     return Image.new("RGB", (width, height))
-
-
-def answer_line(reference: Reference, line: str) -> str:
-    """One JSON question in, one JSON answer out."""
-    return json.dumps(reference.answer(json.loads(line)))

@@ -1,0 +1,77 @@
+/**
+ * How fast tokenize and validate are, per CPU second and by the clock, and how long they hold the event loop.
+ * Run it with `npx tsx test/stages/tokenize/bench.ts [dialogues]`. One 1080p screenshot and about 1 KB of text a row.
+ */
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { JsonObject } from "../../../src/base/index.js";
+import type { Dialogue } from "../../../src/dialogue/index.js";
+import { openModel } from "../../../src/model/index.js";
+import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
+import { stage as validate } from "../../../src/stages/validate/index.js";
+import { createRenderer } from "../../../src/tokens/index.js";
+import { TINY_GUI } from "../../tokens/reference.js";
+import { picture, SYSTEM, text, Workbench } from "./workbench.js";
+
+const count = Number(process.argv[2] ?? "4000");
+const bench = await Workbench.open();
+
+/** The embedded target with Qwen3-VL's pixel limits: a 1080p screenshot becomes 2,040 tokens. */
+async function largeModel(): Promise<string> {
+  const dir = join(bench.root, "model");
+  await mkdir(dir);
+  await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
+  const file = join(dir, "preprocessor_config.json");
+  const json = JSON.parse(await readFile(file, "utf8")) as JsonObject;
+  await writeFile(file, JSON.stringify({ ...json, size: { shortest_edge: 65_536, longest_edge: 16_777_216 } }));
+  return dir;
+}
+
+function dialogue(number: number): Dialogue {
+  const words = `The window shows ${number} entries; "Save as" lies beside the field at ${number % 997}. `.repeat(6);
+  return {
+    id: `d${number}`,
+    source: { file: "x", line: 1 },
+    messages: [
+      { role: "system", content: [text(SYSTEM)] },
+      { role: "user", content: [picture(number, 1920, 1080), text(words)] },
+      { role: "assistant", content: [text(`${words.slice(0, 300)} {"action": "click", "at": [${number % 1000}, 5]}`)] },
+    ],
+  };
+}
+
+async function measure(name: string, work: () => Promise<unknown>): Promise<void> {
+  const delay = monitorEventLoopDelay({ resolution: 2 });
+  delay.enable();
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const used = process.cpuUsage(cpu);
+  const cpuSeconds = (used.user + used.system) / 1e6;
+  delay.disable();
+  const rss = Math.round(process.memoryUsage().rss / 1e6);
+  console.log(
+    `${name.padEnd(22)} ${(count / cpuSeconds).toFixed(0).padStart(6)} rows per CPU second, ${(count / seconds).toFixed(0).padStart(6)} rows/s, ` +
+      `longest pause ${(delay.max / 1e6).toFixed(0)} ms, ${rss} MB`,
+  );
+}
+
+const model = await largeModel();
+const renderer = createRenderer(await openModel(model));
+const sources = Array.from({ length: count }, (_, number) => dialogue(number));
+const generations: unknown[] = [];
+for (const source of sources) generations.push(await bench.generation(source, renderer));
+const dialogues = await bench.artifact("dialogues", sources);
+const input = await bench.artifact("generations", generations, { chatTemplateKwargs: {} });
+let rows = await bench.run(tokenize, { model }, { generations: input }, { limit: 10 });
+await measure("tokenize, ids", async () => {
+  rows = await bench.run(tokenize, { model }, { generations: input });
+});
+await measure("tokenize, fixed", () => bench.run(tokenize, { model, source: "fixed" }, { dialogues }));
+await measure("validate, prompts", () => bench.run(validate, { model, systemPrompt: SYSTEM }, { generations: input }));
+await measure("validate, with rows", () =>
+  bench.run(validate, { model, systemPrompt: SYSTEM }, { generations: input, rows }),
+);
+await bench.close();
