@@ -19,6 +19,8 @@ export class NotAServer extends Error {
 
 /** Identifying takes a look-up or two; a server that needs longer is not ready. */
 const INFO_TIMEOUT_MS = 15_000;
+/** A chat template given as text is the longest honest part. */
+const MAX_IDENTITY_CHARACTERS = 200_000;
 
 export class ServerClient {
   readonly name: string;
@@ -60,7 +62,7 @@ export class ServerClient {
     this.currentDialect = isVllm ? DIALECTS.vllm : DIALECTS.sglang;
     this.model = (about && stringAt(about, "served_model_name")) ?? stringAt(first, "id") ?? "default";
     const version = (settings && stringAt(settings, "version")) ?? (await this.vllmVersion(isVllm));
-    return {
+    const identity: ServerIdentity = {
       dialect: this.currentDialect.name,
       servedModelName: this.model,
       modelPath: (about && stringAt(about, "model_path")) ?? stringAt(first, "root"),
@@ -72,6 +74,11 @@ export class ServerClient {
       understandsImages: about?.has_image_understanding !== false,
       settings: isVllm || settings === undefined ? undefined : keepSettings({ ...about, ...settings }),
     };
+    // It ends up in manifests and messages.
+    if (JSON.stringify(identity).length > MAX_IDENTITY_CHARACTERS) {
+      throw new NotAServer(`${this.name} describes itself in more than ${MAX_IDENTITY_CHARACTERS} characters`);
+    }
+    return identity;
   }
 
   /** @returns the ids, or undefined where the server has no /tokenize. */

@@ -57,6 +57,9 @@ export type Verdict =
 /** Every verdict that leaves no usable answer. */
 export type Refusal = Exclude<Verdict, { kind: "good" | "cut" }>;
 
+/** The longest tokens are runs of spaces, a few hundred characters; text beyond that is not the text of these ids. */
+const MAX_CHARACTERS_PER_ID = 1024;
+
 export interface AnswerRules {
   dialect: Dialect;
   maxTokens: number;
@@ -140,6 +143,10 @@ function judgeIds(answer: Answer): Verdict | undefined {
   }
   if (completionTokens !== undefined && completionTokens !== responseIds.length) {
     return transient("ids-count", `${responseIds.length} response ids, but the server counts ${completionTokens}`);
+  }
+  const characters = answer.text.length + (answer.reasoning?.length ?? 0);
+  if (characters > MAX_CHARACTERS_PER_ID * responseIds.length) {
+    return transient("answer-malformed", `${characters} characters of text for ${responseIds.length} ids`);
   }
   return undefined;
 }

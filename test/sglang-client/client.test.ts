@@ -186,6 +186,11 @@ describe("identity", () => {
     expect(identityFacts(identity)).toMatchObject({ servedModelName: "own-random", modelPath: "own-random" });
   });
 
+  it("is refused when it is endless", async () => {
+    const stub = await stubOf({ modelInfo: { served_model_name: "x".repeat(300_000) } });
+    await expect(clientOf(stub.url).identify()).rejects.toMatchObject({ name: "NotAServer" });
+  });
+
   it("of vLLM has no settings, which is a risk to be allowed", async () => {
     const stub = await stubOf({ dialect: "vllm" });
     const identity = await clientOf(stub.url).identify();

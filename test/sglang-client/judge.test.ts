@@ -67,6 +67,7 @@ describe("the table of answers that are not good data", () => {
     ["ids that are no ids", { responseIds: null }, {}, "transient", "ids-invalid"],
     ["fewer ids than counted", { completionTokens: 5 }, {}, "transient", "ids-count"],
     ["a prompt cut in silence", { promptTokens: 20 }, {}, "transient", "ids-count"],
+    ["far more text than ids", { text: "x".repeat(5000) }, {}, "transient", "answer-malformed"],
     ["more ids than asked for", {}, { maxTokens: 3 }, "transient", "ids-count"],
     ["another last id", { responseIds: [7, 8, 9, 10] }, {}, "reject", "stop-mismatch"],
     ["a stop string that nobody sent", { finish: { type: "stop", matched: "###" } }, {}, "reject", "stop-mismatch"],

@@ -16,6 +16,7 @@ import { questionOf } from "./request.js";
 export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogue>): Promise<JsonObject | undefined> {
   const { options, signal } = parts;
   if (options.recheckShare === 0) return undefined;
+  parts.tally.phase = "re-check";
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal);
   const stop = (): void => stopping.abort();
@@ -54,6 +55,7 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogu
     }
     await Promise.all(running);
   } finally {
+    parts.tally.phase = "";
     signal.removeEventListener("abort", stop);
   }
   if (fatal !== undefined) throw fatal;

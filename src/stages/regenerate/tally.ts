@@ -18,6 +18,8 @@ interface Sample {
 
 export class Tally {
   inFlight = 0;
+  /** What is going on beside the questions proper, such as the re-check. */
+  phase = "";
   private done = 0;
   private answeredDialogues = 0;
   private turns = 0;
@@ -64,7 +66,8 @@ export class Tally {
     this.done += 1;
     this.answeredDialogues += 1;
     if (status === "done" || reason === undefined) return;
-    this.failures[reason] = (this.failures[reason] ?? 0) + 1;
+    const name = status === "partial" ? `partial: ${reason}` : reason;
+    this.failures[name] = (this.failures[name] ?? 0) + 1;
   }
 
   private sample(): Sample {
@@ -105,6 +108,7 @@ export class Tally {
       return state === "up" ? `${short} ${seats}` : `${short} ${state}`;
     });
     const retries = Object.entries(this.retries).map(([reason, count]) => `${reason} ${count}`);
-    return retries.length === 0 ? servers.join(", ") : `${servers.join(", ")}; asked again: ${retries.join(", ")}`;
+    const parts = [this.phase, servers.join(", "), retries.length === 0 ? "" : `asked again: ${retries.join(", ")}`];
+    return parts.filter((part) => part !== "").join("; ");
   }
 }

@@ -43,7 +43,7 @@ describe("several servers", () => {
     expect(calm.requests.length).toBeGreaterThan(busy.requests.filter((_, n) => n >= 60).length);
   });
 
-  it("get no more questions when they come back as something else", async () => {
+  it("are not believed when they come back as something else", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(60));
     const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
     const mortal = await startStub({ delayMs: () => 8 });

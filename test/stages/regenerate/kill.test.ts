@@ -10,7 +10,7 @@ import type { InputArtifact } from "../../../src/stages/stage.js";
 import { type Stub, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, type RunResult, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const KILLS = Number(process.env.DRAFTSMITH_KILLS ?? 12);
+const KILLS = Number(process.env.DRAFTSMITH_KILLS ?? 8);
 const COUNT = 60;
 /** A run takes about this long between its first request and its end; kills fall into it. */
 const RUN_MS = 350;
