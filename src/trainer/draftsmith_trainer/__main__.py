@@ -27,6 +27,10 @@ PROGRAMS = {
 }
 
 
+#: Packages a job may miss in an environment that someone else made.
+NEEDED = ("numpy", "PIL", "pyarrow", "safetensors", "torch", "torchvision", "transformers")
+
+
 def main(argv: list[str]) -> int:
     """Runs one job and returns the exit code: 0 done, 1 a bug, 2 the user's mistake, 130 interrupted."""
     if not argv or argv[0] in ("-h", "--help"):
@@ -48,6 +52,13 @@ def main(argv: list[str]) -> int:
         return 2
     except (Interrupted, KeyboardInterrupt):
         return 128 + signal.SIGINT
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in NEEDED:
+            raise
+        hint = "install src/trainer/requirements.txt into this Python, or let `draftsmith doctor` say what is missing"
+        events.error(UserError("python-package-missing", f"{sys.executable} has no package {missing}", hint))
+        return 2
     return 0
 
 

@@ -95,6 +95,11 @@ def test_video_and_missing_weights_are_refused(target_dirs, tmp_path):
         capture_row(target, torch.tensor([1, 2]), torch.tensor([0, 2]), None, None)
     assert error.value.code == "video-row"
 
+    ids, types, pixels, grid = inputs_of(target_dirs["qwen3_vl"])
+    with pytest.raises(UserError) as error:
+        capture_row(target, torch.cat((ids, torch.tensor([IMAGE]))), torch.cat((types, types[:1])), pixels, grid)
+    assert error.value.code == "image-tokens"
+
     from safetensors.torch import load_file, save_file
 
     source = target_dirs["qwen3_vl"]

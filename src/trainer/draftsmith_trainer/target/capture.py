@@ -45,12 +45,13 @@ def capture_row(
         image_grid: int64 [images, 3], or None.
 
     Raises:
-        UserError: ``video-row`` for token type 2.
+        UserError: ``video-row`` for token type 2; ``image-tokens`` when the placeholders do not fit the images.
     """
     types = token_types[None].to(target.device, torch.int64)
     if bool((types == 2).any()):
         raise UserError("video-row", "a training row holds a video; only images are supported so far")
     ids = input_ids[None].to(target.device)
+    _check_placeholders(target, ids, types, image_grid)
     inputs: dict[str, Any] = {"input_ids": ids, "mm_token_type_ids": types}
     if pixel_values is not None:
         inputs["pixel_values"] = pixel_values.to(target.device)
@@ -60,6 +61,18 @@ def capture_row(
     states = _run_hooked(target, {**inputs, "position_ids": positions})
     joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
     return CapturedRow(joined, positions[:, 0])
+
+
+def _check_placeholders(target: Target, ids: Tensor, types: Tensor, grid: Tensor | None) -> None:
+    wanted = 0 if grid is None else int(grid.prod(dim=1).sum()) // target.spec.spatial_merge_size**2
+    # The model goes by ids, get_rope_index by types; a target that said a placeholder itself makes both too many.
+    for found in (int((ids == target.spec.image_token_id).sum()), int((types == 1).sum())):
+        if found != wanted:
+            raise UserError(
+                "image-tokens",
+                f"a training row has {found} image tokens, its images take {wanted}",
+                "was the data tokenized for this target? an answer that holds image tokens must be rejected before",
+            )
 
 
 def _run_hooked(target: Target, inputs: dict[str, Any]) -> dict[int, Tensor]:

@@ -1,0 +1,128 @@
+"""The evaluate job, on rows that are the target's own greedy output: the walk equals a real loop, step for step."""
+
+import io
+import json
+
+import pytest
+import torch
+from draft_maker import lively_draft, small_config
+from draftsmith_trainer.data.images import PixelReader
+from draftsmith_trainer.data.shards import ImageShards, RowShards
+from draftsmith_trainer.draft.store import save_draft
+from draftsmith_trainer.errors import UserError
+from draftsmith_trainer.evaluate import run
+from draftsmith_trainer.evaluate.compare import Comparison, LoopOutcome
+from draftsmith_trainer.evaluate.loop import images_before
+from draftsmith_trainer.evaluate.measure import ResponseWalk
+from draftsmith_trainer.events import Events
+from job_runner import write_job
+from sample import sample_row
+from shard_maker import write_images, write_rows
+
+
+def write_greedy_shards(directory, target_dir, rows=4):
+    """Rows of two turns whose responses are what the target says, up to 14 tokens each."""
+    from draftsmith_trainer.decode import greedy
+    from draftsmith_trainer.decode.target import Target
+
+    target, made, pngs = Target.load(target_dir), [], []
+    for seed in range(rows):
+        row, pictures = sample_row(100 + seed, turns=2)
+        row.images = write_images(directory, pictures)
+        pngs += pictures
+        write_images(directory, pictures)
+        for number, (start, end) in enumerate(row.spans):
+            write_rows(directory, "heldout", [row])
+            reader = PixelReader(target_dir, ImageShards(directory))
+            pixels, grid = reader.pixels(RowShards(directory, "heldout")[0])
+            shown, grids = images_before(RowShards(directory, "heldout")[0], start, 2, pixels, grid)
+            said = greedy.generate(target, torch.tensor(row.ids[:start]), shown, grids, max_new_tokens=end - start)
+            assert shown.shape[0] == 16 * (number + 1)
+            row.ids[start:end] = said.ids
+        made.append(row)
+    write_images(directory, pngs)
+    write_rows(directory, "heldout", made)
+    return directory
+
+
+def evaluate(tmp_path, target, drafts, **options):
+    job = write_job(
+        tmp_path / "job.json",
+        target=target,
+        shards=tmp_path / "shards",
+        drafts={name: str(path) for name, path in drafts.items()},
+        workDir=tmp_path / "work",
+        options=options,
+    )
+    out = io.StringIO()
+    run(job, Events(out))
+    report = json.loads((tmp_path / "work" / "evaluation.json").read_text())
+    steps = [json.loads(line) for line in (tmp_path / "work" / "steps.jsonl").read_text().splitlines()]
+    return report, steps, json.loads(out.getvalue().splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", ["qwen3_vl", "qwen3_5"])
+def test_walk_equals_the_real_loop(tmp_path, target_dirs, kind):
+    target = target_dirs[kind]
+    write_greedy_shards(tmp_path / "shards", target)
+    drafts = {"trained": tmp_path / "a", "untrained": tmp_path / "b"}
+    save_draft(lively_draft(small_config()), drafts["trained"])
+    save_draft(lively_draft(small_config(target_layer_ids=(1, 2, 5), block_size=3), 1), drafts["untrained"])
+    names = ["trained", "untrained"]
+    report, steps, result = evaluate(tmp_path, target, drafts, compareRows=None, compareDrafts=names)
+    for name in names:
+        compared, figures = report["comparison"][name], report["drafts"][name]
+        assert compared["differences"] == []
+        assert compared["responses"] == compared["equalOutputs"] == compared["equalSteps"] == 8
+        assert compared["offlinePooled"] == compared["loopPooled"] == figures["pooledAcceptLength"]
+        assert compared["steps"] == figures["steps"]
+        lines = [line for line in steps if line["draft"] == name]
+        assert len(lines) == 8 and sum(sum(line["accepted"]) for line in lines) == figures["correctDrafts"]
+        assert figures["tokens"] == sum(line["end"] - line["start"] - 1 for line in lines)
+    assert result["facts"]["stepsAgree"] and result["facts"]["outputsEqual"]
+    assert result["counts"] == {"read": 4, "kept": 4, "rejected": {"too-long": 0}}
+    assert [line["turn"] for line in steps[:2]] == [0, 1]
+
+
+def test_row_limits_and_foreign_drafts(tmp_path, target_dirs):
+    write_rows(tmp_path / "shards", "heldout", [sample_row(seed, images=False)[0] for seed in range(3)])
+    save_draft(lively_draft(small_config()), tmp_path / "a")
+    report, _, _ = evaluate(tmp_path, target_dirs["qwen3_vl"], {"trained": tmp_path / "a"}, rows=2, compareRows=0)
+    assert report["rows"]["kept"] == 2 and report["comparison"] == {}
+    assert report["drafts"]["trained"]["aboveBreakEven"] is (report["drafts"]["trained"]["pooledAcceptLength"] >= 2.5)
+    save_draft(lively_draft(small_config(num_target_layers=9)), tmp_path / "b")
+    with pytest.raises(UserError) as error:
+        evaluate(tmp_path, target_dirs["qwen3_vl"], {"trained": tmp_path / "b"})
+    assert error.value.code == "draft-target"
+    with pytest.raises(UserError) as error:
+        evaluate(tmp_path, target_dirs["qwen3_vl"], {"trained": tmp_path / "a"}, maxLength=3)
+    assert error.value.code == "no-rows"
+
+
+def test_a_difference_is_reported(tmp_path):
+    write_rows(tmp_path, "heldout", [sample_row(1, images=False)[0]])
+    row = RowShards(tmp_path, "heldout")[0]
+    start, end = row.spans[0]
+    walk = ResponseWalk(row, 0, start, end, [1, 0, 2])
+    wanted = row.input_ids[start:end].tolist()
+    comparison = Comparison()
+    comparison.add(walk, LoopOutcome(wanted, [1, 0, 2]))
+    comparison.add(walk, LoopOutcome([*wanted[:4], 7, *wanted[5:]], [1, 1]))
+    report = comparison.report(1)
+    assert (report["responses"], report["equalSteps"], report["equalOutputs"]) == (2, 1, 1)
+    assert report["differingSteps"] == 2
+    assert report["differences"][0]["firstOtherToken"] == 4
+    assert report["loopPooled"] == 1 + 5 / 5 and report["offlinePooled"] == 1 + 6 / 6
+
+
+def test_images_before_a_response(tmp_path):
+    row, pngs = sample_row(5, turns=3)
+    row.images = write_images(tmp_path, pngs)
+    write_rows(tmp_path, "heldout", [row])
+    row = RowShards(tmp_path, "heldout")[0]
+    grid = torch.tensor(row.image_grid)
+    values = torch.arange(48)[:, None]
+    for number, (start, _) in enumerate(row.spans):
+        shown, grids = images_before(row, start, 2, values, grid)
+        assert shown.shape[0] == 16 * (number + 1) and len(grids) == number + 1
+    assert images_before(row, 2, 2, values, grid) == (None, None)

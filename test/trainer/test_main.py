@@ -1,0 +1,69 @@
+"""Dispatch: exit codes, error events, and nothing but events on stdout."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from draftsmith_trainer.__main__ import JOBS, PROGRAMS, main
+from draftsmith_trainer.errors import UserError
+from draftsmith_trainer.events import Events
+from job_runner import environment
+
+
+def error_of(capsys):
+    (line,) = capsys.readouterr().out.splitlines()
+    event = json.loads(line)
+    assert event["type"] == "error"
+    return event
+
+
+def test_user_errors_are_events_and_exit_2(capsys, tmp_path):
+    assert main(["trian"]) == 2
+    assert error_of(capsys)["code"] == "unknown-job"
+    assert main(["train"]) == 2
+    assert error_of(capsys)["code"] == "bad-job"
+    (tmp_path / "job.json").write_text('{"target": "t", "shardz": "s"}')
+    assert main(["train", "--config", str(tmp_path / "job.json")]) == 2
+    event = error_of(capsys)
+    assert event["code"] == "bad-option" and event["hint"] == "did you mean shards?"
+
+
+def test_help_names_every_job_without_torch():
+    code = "import sys; sys.modules['torch'] = None; from draftsmith_trainer.__main__ import main; main(['--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    for name in (*JOBS, *PROGRAMS):
+        assert name in done.stdout
+
+
+def test_missing_torch_is_said(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')")
+    env = {**environment(), "PYTHONPATH": f"{tmp_path}:{environment()['PYTHONPATH']}"}
+    command = [sys.executable, "-m", "draftsmith_trainer", "train", "--config", "none.json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 2
+    event = json.loads(done.stdout)
+    assert event["code"] == "python-package-missing" and "torch" in event["message"]
+
+
+def test_quiet_ranks_say_nothing_and_progress_is_thinned():
+    out = io.StringIO()
+    quiet = Events(out, quiet=True)
+    quiet.log("x")
+    quiet.error(UserError("c", "m"))
+    assert out.getvalue() == ""
+    loud = Events(out)
+    for done in range(1, 1001):
+        loud.progress(done, 1000, "rows")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert len(lines) < 100 and lines[-1]["done"] == 1000
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_has_a_run(name):
+    from importlib import import_module
+
+    assert callable(import_module(JOBS[name][0]).run)
+    assert Path(import_module(JOBS[name][0]).__file__).name == "__init__.py"
