@@ -48,12 +48,40 @@ def test_missing_torch_is_said(tmp_path):
     assert event["code"] == "python-package-missing" and "torch" in event["message"]
 
 
-def test_quiet_ranks_say_nothing_and_progress_is_thinned():
+def test_quiet_ranks_report_errors_only():
     out = io.StringIO()
     quiet = Events(out, quiet=True)
     quiet.log("x")
-    quiet.error(UserError("c", "m"))
+    quiet.metric(1, {"loss": 1.0})
     assert out.getvalue() == ""
+    quiet.error(UserError("c", "m"))
+    assert json.loads(out.getvalue())["code"] == "c"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("IoError: No space left on device")]
+)
+def test_full_disk_is_said(monkeypatch, capsys, error):
+    import draftsmith_trainer.train as job
+
+    def full(_path, _events):
+        raise error
+
+    monkeypatch.setattr(job, "run", full)
+    assert main(["train", "--config", "job.json"]) == 2
+    assert error_of(capsys)["code"] == "disk-full"
+
+
+def test_bugs_are_not_hidden(monkeypatch):
+    import draftsmith_trainer.train as job
+
+    monkeypatch.setattr(job, "run", lambda _path, _events: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", "--config", "job.json"])
+
+
+def test_progress_is_thinned():
+    out = io.StringIO()
     loud = Events(out)
     for done in range(1, 1001):
         loud.progress(done, 1000, "rows")

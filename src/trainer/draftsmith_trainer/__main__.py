@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -59,6 +60,11 @@ def main(argv: list[str]) -> int:
         hint = "install src/trainer/requirements.txt into this Python, or let `draftsmith doctor` say what is missing"
         events.error(UserError("python-package-missing", f"{sys.executable} has no package {missing}", hint))
         return 2
+    except Exception as error:
+        if not _disk_is_full(error):
+            raise
+        events.error(UserError("disk-full", f"{name}: the disk is full: {error}", "free some space and run it again"))
+        return 2
     return 0
 
 
@@ -71,6 +77,11 @@ def _config_path(job: str, rest: list[str]) -> Path:
     if len(rest) != 2 or rest[0] != "--config":
         raise UserError("bad-job", f"{job} needs --config job.json")
     return Path(rest[1])
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    # safetensors reports the operating system's words inside an exception of its own.
+    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)
 
 
 def _usage() -> str:

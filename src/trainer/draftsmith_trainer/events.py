@@ -11,7 +11,7 @@ from .errors import UserError
 
 
 class Events:
-    """Prints events. Under torchrun only rank 0 has a voice; the others get ``quiet=True``."""
+    """Prints events. Under torchrun only rank 0 has a voice; the others get ``quiet=True`` and report errors alone."""
 
     def __init__(self, out: TextIO | None = None, quiet: bool = False) -> None:
         self._out = out if out is not None else sys.stdout
@@ -50,10 +50,13 @@ class Events:
         event = {"type": "error", "code": error.code, "message": error.message}
         if error.hint:
             event["hint"] = error.hint
-        self._print(event)
+        # An image may be damaged in the share of one rank only: then its word is the only one there is.
+        self._write(event)
 
     def _print(self, event: dict[str, Any]) -> None:
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._write(event)
+
+    def _write(self, event: dict[str, Any]) -> None:
         self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
         self._out.flush()

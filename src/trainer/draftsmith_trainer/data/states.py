@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,8 @@ from ..target import CapturedRow, Target, capture_row
 from .blocks import context_length
 from .images import PixelReader
 from .shards import Row
+
+Pixels = tuple[Tensor | None, Tensor | None]
 
 
 class StateSource:
@@ -19,14 +23,26 @@ class StateSource:
 
     Args:
         budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing.
+        ahead: threads that decode pictures of rows announced by :meth:`expect`; 0 decodes when they are needed.
     """
 
-    def __init__(self, target: Target, pixels: PixelReader, budget_mb: int) -> None:
+    def __init__(self, target: Target, pixels: PixelReader, budget_mb: int, ahead: int = 0) -> None:
         self._target, self._pixels = target, pixels
         self._budget = budget_mb * 2**20
         self._kept: dict[tuple[str, int], CapturedRow] = {}
         self.used = 0
         self.computed = 0
+        self._threads = ThreadPoolExecutor(ahead) if ahead else None
+        self._coming: dict[tuple[str, int], Future[Pixels]] = {}
+
+    def expect(self, split: str, rows: list[Row]) -> None:
+        """Announces rows that will be asked for soon."""
+        if self._threads is None:
+            return
+        for row in rows:
+            key = (split, row.index)
+            if key not in self._kept and key not in self._coming:
+                self._coming[key] = self._threads.submit(self._pixels.pixels, row)
 
     def row(self, split: str, row: Row) -> CapturedRow:
         """States [C, K*H] of the positions that blocks read, positions [3, S] of all, on the target's device."""
@@ -34,7 +50,7 @@ class StateSource:
         kept = self._kept.get(key)
         if kept is not None:
             return CapturedRow(kept.states.to(self._target.device), kept.positions.to(self._target.device))
-        made = self._compute(row)
+        made = self._compute(key, row)
         size = made.states.nbytes + made.positions.nbytes
         if self.used + size <= self._budget:
             self.used += size
@@ -51,9 +67,10 @@ class StateSource:
         positions = torch.nn.utils.rnn.pad_sequence([one.positions.T for one in made], batch_first=True)
         return states, positions.permute(2, 0, 1)
 
-    def _compute(self, row: Row) -> CapturedRow:
+    def _compute(self, key: tuple[str, int], row: Row) -> CapturedRow:
         self.computed += 1
-        pixels, grid = self._pixels.pixels(row)
+        coming = self._coming.pop(key, None)
+        pixels, grid = coming.result() if coming is not None else self._pixels.pixels(row)
         ids, types = (torch.from_numpy(part.astype("int64")) for part in (row.input_ids, row.token_types))
         made = capture_row(self._target, ids, types, pixels, grid)
         return CapturedRow(made.states[: context_length(row)].clone(), made.positions)

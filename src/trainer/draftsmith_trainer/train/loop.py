@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from ..data.order import epoch_batches, rank_part
-from ..data.shards import Ints, RowShards
+from ..data.shards import Ints, Row, RowShards
 from ..data.states import StateSource
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule
@@ -72,7 +72,7 @@ class Trainer:
         planned = max(1, round(self._per_epoch * job.options.epochs))
         self.total = min(planned, job.options.max_steps or planned)
         self._eval_every = job.options.eval_every or self._per_epoch
-        self._began = time.monotonic()
+        self._before, self._first_step, self._began = 0.0, 0, time.monotonic()
 
     def run(self) -> dict[str, Any]:
         """Trains to the end and returns the facts of the result event.
@@ -87,7 +87,7 @@ class Trainer:
         elif self._ranks.first:
             self._events.log(f"resuming at step {progress.step} of {self.total}")
         self._metrics = MetricsFile(self._metrics_path, progress.metrics_bytes) if self._ranks.first else None
-        self._before = progress.seconds
+        self._before, self._first_step, self._began = progress.seconds, progress.step, time.monotonic()
         with StopRequest() as request:
             progress, stopped = self._train(progress, request)
         if progress.last_eval != progress.step:
@@ -115,6 +115,8 @@ class Trainer:
                 progress.epoch,
             )
             for number in range(progress.batch, len(batches)):
+                for coming in batches[number : number + 3]:
+                    self._source.expect("train", self._rows(coming))
                 flag = self._step(progress, batches[number], request)
                 last = number + 1 == len(batches)
                 progress = progress.then(
@@ -138,8 +140,12 @@ class Trainer:
         patience = self._options.early_stop_patience
         return patience is not None and progress.misses >= patience
 
+    def _rows(self, batch: Ints) -> list[Row]:
+        """This rank's share of a batch."""
+        return [self._corpus.train[int(i)] for i in rank_part(batch, self._ranks.rank, self._ranks.world)]
+
     def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> int:
-        rows = [self._corpus.train[int(i)] for i in rank_part(batch, self._ranks.rank, self._ranks.world)]
+        rows = self._rows(batch)
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
         result = self._stepper.step(rows, progress.epoch, lr, self._wish(request))
@@ -150,7 +156,7 @@ class Trainer:
             if done % LOG_EVERY == 0:
                 self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
                 self._events.metric(done, values)
-            rate = done / max(1e-9, self._seconds())
+            rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
             self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
         return result.stop
 
@@ -208,7 +214,7 @@ class Trainer:
         return progress.then(metrics_bytes=self._metrics.size) if self._metrics is not None else progress
 
     def _seconds(self) -> float:
-        return getattr(self, "_before", 0.0) + time.monotonic() - self._began
+        return self._before + time.monotonic() - self._began
 
     def _finish(self, progress: Progress, stopped: str) -> dict[str, Any]:
         facts: dict[str, Any] = {

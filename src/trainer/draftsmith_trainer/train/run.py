@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..jobs import TrainJob, TrainOptions, read_job, to_json
 from ..target import load_target, read_spec
 from .device import choose_compute
 from .geometry import draft_config
+from .lock import hold
 from .loop import Corpus, Trainer
 from .ranks import join_ranks
 
@@ -44,9 +46,11 @@ def run(path: Path, events: Events) -> None:
         target = load_target(spec, config.target_layer_ids, compute.dtype, device)
         draft = _start(options, config).to(device)
         pixels = PixelReader(job.target, ImageShards(job.shards))
-        source = StateSource(target, pixels, options.state_cache_mb)
-        trainer = Trainer(job, corpus, target, draft, source, compute, ranks, events, _fingerprint(job, config, corpus))
-        facts = trainer.run()
+        # A second thread decodes the next batch's pictures while a GPU works; on a CPU it would only take its time.
+        source = StateSource(target, pixels, options.state_cache_mb, ahead=2 if compute.device == "cuda" else 0)
+        fingerprint = _fingerprint(job, config, corpus, ranks.world)
+        with hold(job.resume_dir, events) if ranks.first else nullcontext():
+            facts = Trainer(job, corpus, target, draft, source, compute, ranks, events, fingerprint).run()
         if ranks.first:
             events.result(corpus.counts, facts)
     finally:
@@ -106,10 +110,11 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     return ", ".join(f"{key} {old.get(key)} instead of {new[key]}" for key in keys)
 
 
-def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus) -> dict[str, Any]:
+def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int) -> dict[str, Any]:
     """What a saved state belongs to. Options that only say how fast or how often to look are left out."""
     options = to_json(job.options)
     for name in ("threads", "stateCacheMb", "checkpointEvery", "maxMinutes", "device", "attention"):
         options.pop(name)
     lengths = hashlib.sha256(corpus.train.lengths.tobytes() + corpus.heldout.lengths.tobytes()).hexdigest()
-    return {"options": options, "draft": config.to_json(), "rows": lengths}
+    weights = {path.name: path.stat().st_size for path in job.target.glob("*.safetensors")}
+    return {"options": options, "draft": config.to_json(), "rows": lengths, "weights": weights, "ranks": world}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..data.shards import Row
 from ..data.states import StateSource
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule, run_blocks
+from ..errors import UserError
 from ..jobs import TrainOptions
 from ..loss import BlockLoss, LossRule, frozen_head_loss
 from ..target import Target
@@ -67,6 +69,8 @@ class Stepper:
         )
         # Summed before the backward pass: the loss is normalised by the weight of all ranks, not by the mean of means.
         weight, total, correct, count, flags = self._ranks.sum(sums.double()).tolist()
+        if not math.isfinite(total):
+            raise UserError("training-diverged", "the loss is no longer a number", "try a lower lr, or clip")
         self.optimizer.zero_grad(set_to_none=True)
         # Data parallelism averages gradients over ranks; the factor turns that back into the sum.
         (loss.total * (self._ranks.world / max(weight, 1e-12))).backward()
