@@ -10,6 +10,7 @@ export * from "./identity.js";
 export * from "./judge.js";
 export * from "./loops.js";
 export * from "./probe.js";
+export * from "./probe-image.js";
 export * from "./retry.js";
 export * from "./risks.js";
 export * from "./sampling.js";

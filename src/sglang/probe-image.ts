@@ -2,7 +2,9 @@
 import { crc32, deflateSync } from "node:zlib";
 import type { EncodedImage } from "./body.js";
 
-const SIDE = 64;
+/** Pixels; a multiple of every patch grid in use, and above the least size, so that nothing is resized. */
+export const PROBE_SIDE = 64;
+const SIDE = PROBE_SIDE;
 
 /** 64x64 RGB, a diagonal gradient. */
 export function probeImage(): EncodedImage {

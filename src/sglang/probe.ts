@@ -12,6 +12,7 @@ export interface Probe {
   idSource: IdSource;
   /** Where the ids were found, for people. */
   idFields: { prompt: string | undefined; response: string | undefined };
+  promptIds: number[];
   /** sha256 of the prompt ids: servers with equal templates, tokenizers and image processors agree on it. */
   rendering: string;
   special: SpecialTokens | undefined;
@@ -29,6 +30,7 @@ export type ProbeResult = { probe: Probe } | { problem: string; verdict: Verdict
 
 /** Few tokens: the answer's content does not matter. */
 const PROBE_TOKENS = 4;
+export const PROBE_TEXT = "What is this?";
 
 export async function probeServer(client: ServerClient, options: ProbeOptions): Promise<ProbeResult> {
   const special = await learnSpecialTokens((text) => client.tokenizeText(text));
@@ -52,7 +54,8 @@ export async function probeServer(client: ServerClient, options: ProbeOptions): 
     // What the model says to the probe is no concern of ours: a rejected answer still had its ids.
     if (answer !== undefined) {
       const rendering = sha256(JSON.stringify(answer.promptIds));
-      return { probe: { idSource: source, idFields: answer.idFields, rendering, special: known } };
+      const { promptIds, idFields } = answer;
+      return { probe: { idSource: source, idFields, promptIds, rendering, special: known } };
     }
     failure ??= { problem: describe(source, verdict), verdict };
     if (verdict.kind === "transient" && verdict.reason !== "ids-missing") break;
@@ -61,7 +64,7 @@ export async function probeServer(client: ServerClient, options: ProbeOptions): 
 }
 
 function probeMessages(withImage: boolean): ChatMessage[] {
-  const text = "What is this?";
+  const text = PROBE_TEXT;
   const content: ChatMessage["content"] = withImage
     ? [
         { type: "image", image: probeImage() },

@@ -8,6 +8,7 @@ import { type Fleet, type Seat, Stopped } from "./fleet.js";
 import type { ImageStore } from "./image-store.js";
 import type { Ledger } from "./ledger.js";
 import type { RegenerateOptions } from "./options.js";
+import type { PromptCheck } from "./prompt-check.js";
 import { questionOf } from "./request.js";
 import type { Tally } from "./tally.js";
 
@@ -18,6 +19,8 @@ export interface CrewParts {
   images: ImageStore;
   tally: Tally;
   note(level: "info" | "warn", message: string): void;
+  /** Undefined without a model directory. */
+  prompts: PromptCheck | undefined;
   /** Of all dialogues, if it is known; the early stop on failures needs it. */
   total: number | undefined;
   /** Ctrl-C. */
@@ -94,13 +97,18 @@ export class Crew {
   }
 
   private async handle(dialogue: Dialogue, digest: string, seat: Seat): Promise<void> {
-    const { ledger, options, images, tally } = this.parts;
+    const { ledger, options, images, tally, prompts } = this.parts;
     let end: ConversationEnd;
     try {
       const earlier = await ledger.turnsOf(digest);
       end = await converse(dialogue, digest, earlier, {
         options,
-        ask: async (messages) => this.asker.ask(seat, await questionOf(messages, dialogue, options, images)),
+        ask: async (messages) => {
+          const outcome = await this.asker.ask(seat, await questionOf(messages, dialogue, options, images));
+          const ids = outcome.answer?.promptIds;
+          if (ids !== undefined) await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
+          return outcome;
+        },
         keep: (index, record) => ledger.addTurn(digest, index, record),
       });
       // Durable before the seat is free: a crash then loses no more answers than there are seats.

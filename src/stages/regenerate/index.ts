@@ -10,6 +10,7 @@ export const stage = defineStage({
   inputs: { dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" } },
   output: "generations",
   codeVersion: 1,
+  fileOptions: ["model"],
   neutralOptions: NEUTRAL_OPTIONS,
   estimate,
   run,

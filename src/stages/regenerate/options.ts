@@ -51,6 +51,12 @@ export const regenerateOptions = z.strictObject({
     .describe("addresses of the servers; all must serve the same model in the same way"),
   concurrency: z.number().int().min(1).max(4096).default(16).describe("dialogues in flight on each server"),
   expectModel: z.string().min(1).optional().describe("name or path of the model that the servers must serve"),
+  model: z
+    .string()
+    .optional()
+    .describe(
+      "the target's model directory (weights not needed); with it, prompts are compared from the first answer on",
+    ),
   apiKeyEnv: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)

@@ -6,12 +6,13 @@ import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
 import { GREEDY, identityFacts } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { Crew, tooManyFailures } from "./crew.js";
+import { Crew, type CrewParts, tooManyFailures } from "./crew.js";
 import { Fleet } from "./fleet.js";
 import { ImageStore } from "./image-store.js";
 import { Ledger } from "./ledger.js";
 import { type Account, merge } from "./merge.js";
 import { NEUTRAL_OPTIONS, type RegenerateOptions, templateKwargs } from "./options.js";
+import type { PromptCheck } from "./prompt-check.js";
 import { recheck } from "./recheck.js";
 import { Tally } from "./tally.js";
 
@@ -25,14 +26,17 @@ export async function run(
   const { events, step, signal } = context;
   const total = totalOf(input, context.limit);
   const note = (level: "info" | "warn", message: string): void => events.emit({ type: "log", level, step, message });
+  const prompts = await promptCheck(options, note);
   const fleet = await Fleet.open(options, { note });
   const tally = new Tally(step, events, total, () => fleet.members);
   try {
+    const { name, probe, identity } = fleet.reference;
+    await prompts?.checkProbe(name, probe, identity.understandsImages);
     const facts = factsOf(options, fleet);
     const ledger = await Ledger.open(join(context.resumeDir, "journal.jsonl"), settingsOf(options, facts, fleet));
     try {
       const images = new ImageStore(input.path);
-      const parts = { options, fleet, ledger, images, tally, total, signal, note };
+      const parts = { options, fleet, ledger, images, tally, prompts, total, signal, note };
       const dialogues = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
       tally.start();
       await new Crew(parts).run(dialogues());
@@ -48,6 +52,13 @@ export async function run(
   } finally {
     await fleet.close();
   }
+}
+
+/** Loaded only when asked for: the tokenizer is a large native library. */
+async function promptCheck(options: RegenerateOptions, note: CrewParts["note"]): Promise<PromptCheck | undefined> {
+  if (options.model === undefined) return undefined;
+  const { PromptCheck } = await import("./prompt-check.js");
+  return PromptCheck.open(options.model, templateKwargs(options) as JsonObject, note);
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
@@ -88,7 +99,8 @@ function factsOf(options: RegenerateOptions, fleet: Fleet): JsonObject {
 
 /** Everything that decides what the answers are: a journal written under other settings is not continued. */
 function settingsOf(options: RegenerateOptions, facts: JsonObject, fleet: Fleet): JsonObject {
-  const neutral: readonly string[] = NEUTRAL_OPTIONS;
+  // A model directory may move; what it holds shows in the rendering of the probe.
+  const neutral: readonly string[] = [...NEUTRAL_OPTIONS, "model"];
   const own = Object.entries(options).filter(([name]) => !neutral.includes(name));
   return {
     ...Object.fromEntries(own),

@@ -1,5 +1,5 @@
 /** Against the reference server with the embedded target: real images, real template, real ids. */
-import { readFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { turnIds } from "../../../src/dialogue/index.js";
@@ -26,6 +26,21 @@ describe.skipIf(python === null)("the reference server (skipped without a Python
     expectModel: "tiny-gui",
     loops: { policy: "keep" as const, minTokens: 64, minRepeats: 6 },
   };
+
+  it("renders as the model directory does, and is refused where it does not", async () => {
+    const checked = { servers: [server.url], concurrency: 6, ...OPTIONS };
+    const good = await runStage({ input, options: { ...checked, model }, limit: 5 });
+    expect(good.draft.counts).toMatchObject({ read: 5, failed: 0 });
+    const other = await temporaryDirectory();
+    await cp(model, other, { recursive: true });
+    const template = await readFile(join(model, "chat_template.jinja"), "utf8");
+    await writeFile(
+      join(other, "chat_template.jinja"),
+      template.replaceAll("|im_start|>user\\n", "|im_start|>User\\n"),
+    );
+    const bad = runStage({ input, options: { ...checked, model: other }, limit: 5 });
+    await expect(bad).rejects.toMatchObject({ code: "SERVER_REFUSED", frame: expect.stringContaining("User") });
+  }, 120_000);
 
   it("returns exact ids for pictures in any turn, and agrees with itself", async () => {
     const result = await runStage({
