@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from draftsmith_trainer.decode.target import Target
 from draftsmith_trainer.decode.vision import PixelImage
 from target_maker import IMAGE, MODEL_TYPES, VISION_END, VISION_START, make_model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from draftsmith_trainer.decode import greedy
 from draftsmith_trainer.errors import UserError
 from target_maker import IMAGE, MODEL_TYPES

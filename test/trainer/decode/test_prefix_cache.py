@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from draftsmith_trainer.decode import greedy
 from draftsmith_trainer.decode.batch import Batch
 from draftsmith_trainer.decode.job import Job

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-
 from draft_maker import lively_draft, small_config
 from draftsmith_trainer.decode import greedy, speculative
 from draftsmith_trainer.decode.drafting import Drafting
 from draftsmith_trainer.decode.job import Job
 from draftsmith_trainer.decode.scheduler import Scheduler
 from draftsmith_trainer.evaluate.walk import walk
+from hypothesis import given
+from hypothesis import strategies as st
 from target_maker import MODEL_TYPES
 
 LAYERS = (3, 4)

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-
 from draftsmith_trainer.serve.app import make_app, make_context
 from draftsmith_trainer.serve.checkpoint import Checkpoint, load
 from draftsmith_trainer.serve.settings import Settings

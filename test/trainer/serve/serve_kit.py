@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from PIL import Image, ImageDraw
-
 from draftsmith_trainer.serve.context import Context
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "fixtures" / "tiny-gui"

@@ -165,7 +165,6 @@ def test_drafts_change_the_counts_and_not_the_answer(serve, settings, checkpoint
     from dataclasses import replace
 
     import httpx
-
     from draftsmith_trainer.decode.speculative import drafting_for
     from draftsmith_trainer.draft.config import DraftConfig
     from draftsmith_trainer.draft.model import new_draft

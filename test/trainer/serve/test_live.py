@@ -8,10 +8,9 @@ import time
 
 import httpx
 import pytest
+from draftsmith_trainer import serve
 from openai import BadRequestError, OpenAI
 from serve_kit import MODEL, image_part, picture, start
-
-from draftsmith_trainer import serve
 
 ASK = [{"role": "user", "content": [image_part(picture(1)), {"type": "text", "text": "Click the red button."}]}]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from draftsmith_trainer.serve.parsers import split_reasoning, split_tool_calls
 
 

@@ -11,14 +11,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from PIL import Image
-from serve_kit import MODEL, data_uri, image_part, picture, png
-
 from draftsmith_trainer.serve.errors import ApiError
 from draftsmith_trainer.serve.images import ImageReader
 from draftsmith_trainer.serve.prepare import Preparer
 from draftsmith_trainer.serve.protocol import ChatRequest
 from draftsmith_trainer.serve.render import Renderer
+from PIL import Image
+from serve_kit import MODEL, data_uri, image_part, picture, png
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from draftsmith_trainer.serve.sampling import Ending
 from draftsmith_trainer.serve.text import TextOf
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def ending(*stop, keep=False, skip=True):

@@ -1,12 +1,13 @@
 """Which matrix shapes to use so that a token's numbers do not depend on what else is in the batch.
 
 A float32 matrix product on a CPU gives each output row the same bits whatever the number of rows, as long as there are
-enough of them: below four rows per thread the libraries switch to a kernel that adds up in another order. The same is
-true of attention, over the number of queries and, from a certain length, of keys (measured with oneMKL under torch
-2.15: one thread from 4 rows, two from 12; keys from 384 in steps of 64). So short batches are filled up with rows of
-zeros and the keys with masked ones. Then batch 1 and batch 16, prefill in one piece or after a cached prefix, a single
-step and a verified block all give the same bits, and greedy near-ties cannot flip. It is cheap: a small model's step is
-bound by reading weights and by Python, not by the extra rows.
+enough of them: below four rows per thread the libraries switch to a kernel that adds up in another order. Over a long
+inner dimension, such as the keys of attention, they add up in pieces: of 192 from 384 on, but of half the length
+between 192 and 384 (oneMKL under torch 2.15; one thread is regular from 4 rows, two from 12). So short batches are
+filled up with rows of zeros, and keys with masked ones, to 192 or to 384 and more. Then batch 1 and batch 16, prefill
+in one piece or after a cached prefix, a single step and a verified block all give the same bits, and greedy near-ties
+cannot flip. It is cheap: a small model's step is bound by reading weights and by Python, not by the extra rows.
+``bits_hold`` says whether this machine's libraries behave so.
 
 It holds for dense models. Mixture-of-experts layers see as many rows as the router sends them, and gated delta-net
 layers compute blocks and single steps by different formulas; those agree to rounding only.
@@ -15,8 +16,11 @@ layers compute blocks and single steps by different formulas; those agree to rou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,13 @@ class RowRules:
     Attributes:
         min_rows: fewest rows of a matrix product (tokens in one forward).
         query_multiple: queries of one attention call are filled up to a multiple of this.
-        key_floor: fewest keys of one attention call.
-        key_multiple: keys are filled up to a multiple of this.
+        key_piece: keys are filled up to this, or to twice this and then to multiples of ``key_multiple``.
+        key_multiple: see ``key_piece``.
     """
 
     min_rows: int
     query_multiple: int
-    key_floor: int
+    key_piece: int
     key_multiple: int
 
     def forward_rows(self, rows: int, tokens: int) -> int:
@@ -45,15 +49,51 @@ class RowRules:
 
     def keys(self, count: int) -> int:
         """Keys to attend over for ``count`` real ones."""
-        return max(self.key_floor, -(-count // self.key_multiple) * self.key_multiple)
+        if count <= self.key_piece:
+            return self.key_piece
+        return max(2 * self.key_piece, -(-count // self.key_multiple) * self.key_multiple)
 
 
 #: No filling up: other devices choose kernels by other rules, and low precision flips near-ties anyway.
-EXACT_SHAPES = RowRules(min_rows=1, query_multiple=1, key_floor=1, key_multiple=1)
+EXACT_SHAPES = RowRules(min_rows=1, query_multiple=1, key_piece=0, key_multiple=1)
 
 
 def rules_for(device: torch.device, dtype: torch.dtype, hybrid: bool) -> RowRules:
     """The rules for a model: filled-up shapes for float32 on a CPU, unless it has recurrent (hybrid) layers."""
     if device.type != "cpu" or dtype != torch.float32 or hybrid:
         return EXACT_SHAPES
-    return RowRules(min_rows=max(16, 8 * torch.get_num_threads()), query_multiple=4, key_floor=384, key_multiple=64)
+    return RowRules(min_rows=max(16, 8 * torch.get_num_threads()), query_multiple=4, key_piece=192, key_multiple=64)
+
+
+@cache
+def bits_hold(threads: int) -> bool:
+    """Tries the promise above on this machine, with as many torch threads as are set now (``threads``, for the cache).
+
+    Some products of the sizes that small targets have; a few milliseconds.
+    """
+    rules = rules_for(torch.device("cpu"), torch.float32, hybrid=False)
+    assert threads == torch.get_num_threads()
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    for inner, outer in ((64, 128), (256, 768), (768, 256), (256, 2048)):
+        x, weight = random(300, inner), random(outer, inner)
+        whole = F.linear(x, weight)
+        for rows in (rules.min_rows, rules.min_rows + 1, 2 * rules.min_rows + 3, 129):
+            if not torch.equal(F.linear(x[:rows], weight), whole[:rows]):
+                return False
+    query, key, value = random(1, 2, 64, 64), random(1, 2, 1024, 64), random(1, 2, 1024, 64)
+    for count in (100, 180, 300, 500):
+        mask = torch.zeros(1, 1, 64, 1024)
+        mask[..., count:] = float("-inf")
+        whole = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        for queries in (4, 8, 36):
+            keys = rules.keys(count)
+            part = F.scaled_dot_product_attention(
+                query[:, :, :queries], key[:, :, :keys], value[:, :, :keys], attn_mask=mask[:, :, :queries, :keys]
+            )
+            if not torch.equal(part, whole[:, :, :queries]):
+                return False
+    return True

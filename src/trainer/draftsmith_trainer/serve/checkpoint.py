@@ -11,6 +11,7 @@ import transformers
 from transformers import AutoImageProcessor, AutoTokenizer
 
 from ..decode.drafting import Drafting
+from ..decode.rows import EXACT_SHAPES, bits_hold
 from ..decode.speculative import drafting_for
 from ..decode.target import Target
 from ..errors import UserError
@@ -29,6 +30,7 @@ class Checkpoint:
         context: most tokens of prompt and answer together.
         drafting: with a draft.
         block_size: of the draft.
+        batch_invariant: whether a token's numbers are the same bits whatever it is batched with (see ``decode.rows``).
     """
 
     target: Target
@@ -38,6 +40,7 @@ class Checkpoint:
     context: int
     drafting: Drafting | None
     block_size: int | None
+    batch_invariant: bool
 
 
 def load(settings: Settings) -> Checkpoint:
@@ -80,7 +83,13 @@ def load(settings: Settings) -> Checkpoint:
         context=settings.context_length or target.text_config.max_position_embeddings,
         drafting=drafting,
         block_size=block_size,
+        batch_invariant=_batch_invariant(target),
     )
+
+
+def _batch_invariant(target: Target) -> bool:
+    experts = getattr(target.text_config, "num_experts", None)
+    return target.rules != EXACT_SHAPES and not experts and bits_hold(torch.get_num_threads())
 
 
 def _stop_ids(settings: Settings, target: Target, tokenizer: Any) -> frozenset[int]:

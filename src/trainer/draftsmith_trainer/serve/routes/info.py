@@ -115,7 +115,12 @@ async def server_info(request: Request) -> Response:
             "internal_states": [{**settings, **state}],
             "version": CONTRACT_VERSION,
             "frontend": "python",
-            "implementation": {"name": "draftsmith-reference-server", "version": __version__},
+            "implementation": {
+                "name": "draftsmith-reference-server",
+                "version": __version__,
+                # Whether answers are the same bits in any company, so that no near-tie can flip.
+                "batch_invariant": checkpoint.batch_invariant,
+            },
         }
     )
 
