@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { writeIdleDraft } from "./idle-draft.js";
-import { type RealServer, startRealServer } from "./real-server.js";
+import { startRealServer } from "./real-server.js";
 import { MODEL } from "./target.js";
 
 const BLOCK = 8;
@@ -36,11 +36,14 @@ beforeAll(async () => {
   const draft = join(directory, "draft");
   await writeIdleDraft(draft, MODEL, await endOfTurn(), BLOCK);
   const prompts = await conversations();
-  plain = await answers({ model: MODEL, log: join(directory, "plain.log") }, (server) => askAll(server, prompts));
-  await answers({ model: MODEL, draft, log: join(directory, "dflash.log") }, async (server) => {
-    drafted = await askAll(server, prompts);
-    shortest = await ask(server, prompts[0], 1);
-  });
+  plain = await askAll(inject("plainServer"), prompts);
+  const server = await startRealServer({ model: MODEL, draft });
+  try {
+    drafted = await askAll(server.url, prompts);
+    shortest = await ask(server.url, prompts[0], 1);
+  } finally {
+    await server.stop();
+  }
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -86,26 +89,14 @@ function steps(meta: Meta): number {
   return meta.spec_verify_ct ?? 0;
 }
 
-async function answers<T>(
-  request: Parameters<typeof startRealServer>[0],
-  task: (server: RealServer) => Promise<T>,
-): Promise<T> {
-  const server = await startRealServer(request);
-  try {
-    return await task(server);
-  } finally {
-    await server.stop();
-  }
-}
-
-async function askAll(server: RealServer, prompts: unknown[]): Promise<Choice[]> {
+async function askAll(url: string, prompts: unknown[]): Promise<Choice[]> {
   const choices: Choice[] = [];
-  for (const messages of prompts) choices.push(await ask(server, messages, MAX_TOKENS));
+  for (const messages of prompts) choices.push(await ask(url, messages, MAX_TOKENS));
   return choices;
 }
 
-async function ask(server: RealServer, messages: unknown, maxTokens: number): Promise<Choice> {
-  const answer = await fetch(`${server.url}/v1/chat/completions`, {
+async function ask(url: string, messages: unknown, maxTokens: number): Promise<Choice> {
+  const answer = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({

@@ -6,7 +6,7 @@ export default defineConfig({
   root: fileURLToPath(new URL("../..", import.meta.url)),
   test: {
     include: ["test/sglang/**/*.test.ts"],
-    globalSetup: ["test/sglang/make-environment.ts"],
+    globalSetup: ["test/sglang/setup.ts"],
     // Each file starts servers of its own; two at a time would fight for two cores and time out.
     fileParallelism: false,
     testTimeout: 600_000,
