@@ -24,6 +24,8 @@ ARGUMENTS = (
     ("--max-total-tokens", "8192"),
     ("--mem-fraction-static", "0.3"),
     ("--skip-server-warmup",),
+    # An idle scheduler otherwise polls without a pause and takes a whole core.
+    ("--sleep-on-idle",),
 )
 ENVIRONMENT = {
     "SGLANG_USE_CPU_ENGINE": "1",
