@@ -27,6 +27,8 @@ export interface ContractRequest {
   /** A running server; else `start` is called once. */
   baseUrl?: string;
   start?: () => Promise<{ url: string; stop(): Promise<void> }>;
+  /** Only what a draft adds, for a server whose plain twin was tested in full. */
+  draftOnly?: boolean;
   /** Milliseconds for starting. */
   startTimeoutMs?: number;
 }
@@ -58,6 +60,8 @@ export function contractSuite(request: ContractRequest): void {
       facts: modelFacts(request.modelDir),
       features: request.features,
     };
+    if (request.features.draft) draftContract(contract);
+    if (request.draftOnly === true) return;
     chatContract(contract);
     imageContract(contract);
     generateContract(contract);
@@ -65,6 +69,5 @@ export function contractSuite(request: ContractRequest): void {
     streamContract(contract);
     infoContract(contract);
     errorContract(contract);
-    if (request.features.draft) draftContract(contract);
   });
 }
