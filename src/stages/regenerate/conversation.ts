@@ -56,6 +56,12 @@ class Conversation {
     this.lastIds = [...prompt, ...response];
   }
 
+  /** Tokens that the next prompt has at least; 0 where nothing is certain. */
+  get leastPrompt(): number {
+    const last = this.turns.at(-1);
+    return last === undefined || this.messages[last.message]?.reasoning !== undefined ? 0 : this.lastIds.length;
+  }
+
   take(message: Message, answer: GoodAnswer): TurnRecord {
     const { promptIds, responseIds } = answer;
     const keep = commonPrefix(this.lastIds, promptIds);
@@ -154,6 +160,10 @@ async function answerOne(
   const asked = conversation.turns.length;
   if (options.maxTurns !== undefined && asked >= options.maxTurns) {
     return conversation.cut("max-turns", PARTIAL_REASONS["max-turns"]);
+  }
+  // The next prompt holds all of the last one and its answer, unless thinking is dropped from the history.
+  if (conversation.leastPrompt > (options.tokenLimits.prompt ?? Infinity)) {
+    return conversation.cut("prompt-limit", PARTIAL_REASONS["prompt-limit"]);
   }
   const outcome = await host.ask(conversation.messages, conversation.dialogue);
   if (!isUsable(outcome)) {

@@ -90,6 +90,11 @@ export class Ledger {
     }
   }
 
+  /** Lines that opening found damaged, and that count as never written. */
+  get damagedLines(): number {
+    return this.journal.found.damaged;
+  }
+
   /** Marks a dialogue as taken in this run and says what is known of it. */
   claim(digest: string): EndStatus | "open" | "duplicate" {
     const key = digest.slice(0, KEY_DIGITS);

@@ -35,6 +35,8 @@ export async function run(
     const facts = factsOf(options, fleet);
     const ledger = await Ledger.open(join(context.resumeDir, "journal.jsonl"), settingsOf(options, facts, fleet));
     try {
+      if (ledger.damagedLines > 0)
+        note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
       const images = new ImageStore(input.path);
       const parts = { options, fleet, ledger, images, tally, prompts, total, signal, note };
       const dialogues = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
@@ -42,7 +44,8 @@ export async function run(
       await new Crew(parts).run(dialogues());
       await ledger.refresh();
       const checked = await recheck(parts, dialogues());
-      const account = await merge(ledger, digestsOf(dialogues()), context.workDir);
+      tally.phase = "putting answers in order";
+      const account = await merge(ledger, digestsOf(dialogues(), signal), context.workDir);
       checkShares(account, options);
       return { counts: countsOf(account, checked), facts: { ...facts, summary: summaryOf(account) } };
     } finally {
@@ -76,8 +79,11 @@ async function* readDialogues(root: string, limit: number | undefined): AsyncGen
   }
 }
 
-async function* digestsOf(dialogues: AsyncIterable<Dialogue>): AsyncGenerator<string> {
-  for await (const dialogue of dialogues) yield dialogueDigest(dialogue);
+async function* digestsOf(dialogues: AsyncIterable<Dialogue>, signal: AbortSignal): AsyncGenerator<string> {
+  for await (const dialogue of dialogues) {
+    if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while answers were put in order");
+    yield dialogueDigest(dialogue);
+  }
 }
 
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */

@@ -103,8 +103,14 @@ describe("turns", () => {
   });
 
   it("leaves out turns beyond tokenLimits", async () => {
-    const { row } = await outcomeOf(dialogues(3)[2]!, { tokenLimits: { prompt: 150 } });
+    const { row, stub } = await outcomeOf(dialogues(3)[2]!, { tokenLimits: { prompt: 150 } });
     expect(row).toMatchObject({ status: "partial", reason: "prompt-limit" });
+    const kept = row!.turns.length;
+    // A prompt that is sure to be too long is not even asked.
+    const short = await outcomeOf(dialogues(3)[2]!, { tokenLimits: { prompt: 75 } });
+    expect(short.row?.turns).toHaveLength(1);
+    expect(asked(short.stub)).toHaveLength(2);
+    expect(asked(stub).length).toBeLessThanOrEqual(kept + 2);
     const { rejection } = await outcomeOf(dialogueOf([text("user", "q".repeat(200)), text("assistant", "a")]), {
       tokenLimits: { dialogue: 200 },
     });
