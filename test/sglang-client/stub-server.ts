@@ -224,7 +224,7 @@ async function failBefore(fault: Fault, response: ServerResponse): Promise<boole
   };
   switch (fault) {
     case "reset":
-      response.socket?.resetAndDestroy();
+      breakOff(response);
       return true;
     case "hang":
       return true;
@@ -286,11 +286,18 @@ async function trickle(response: ServerResponse, text: string, fault: "trickle" 
     response.write(text.slice(Math.floor((text.length * k) / pieces), Math.floor((text.length * (k + 1)) / pieces)));
     await sleep(10);
     if (fault === "reset-midway" && k === 2) {
-      response.socket?.resetAndDestroy();
+      breakOff(response);
       return;
     }
   }
   response.end();
+}
+
+/** Resets the connection. Node now and then leaves it open instead, when a write is still under way; then it is closed. */
+function breakOff(response: ServerResponse): void {
+  const { socket } = response;
+  socket?.resetAndDestroy();
+  setTimeout(() => socket?.destroy(), 20);
 }
 
 /** Sends without end, as fast as it is read. */
