@@ -12,7 +12,7 @@ import {
   templateTools,
   tokenTypes,
 } from "../../src/tokens/index.js";
-import { canonicalMessages, someSize, someText } from "./arbitraries.js";
+import { canonicalMessages, jsonValue, someSize, someText } from "./arbitraries.js";
 import { familyDirectory } from "./families.js";
 import { type ChatAnswer, findReference, Reference, TINY_GUI } from "./reference.js";
 
@@ -67,7 +67,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
     await fc.assert(
       fc.asyncProperty(
         canonicalMessages(),
-        fc.option(fc.array(fc.record({ type: fc.constant("function"), function: fc.jsonValue() }), { maxLength: 2 }), {
+        fc.option(fc.array(fc.record({ type: fc.constant("function"), function: jsonValue() }), { maxLength: 2 }), {
           nil: undefined,
         }),
         fc.constantFrom({}, { enable_thinking: true }, { enable_thinking: false }),

@@ -28,6 +28,11 @@ describe("what the engine does not do exactly", () => {
     expect(() => compileTemplate("{{ a | tojson }}").render({})).toThrow(TemplateFailure);
   });
 
+  it("a whole number beyond 64 bits is refused: servers read it as an int or as a float", () => {
+    expect(compileTemplate("{{ a }}").render({ a: 2 ** 63 })).toBe("9223372036854776000");
+    expect(() => compileTemplate("{{ a }}").render({ a: 2 ** 64 })).toThrow(TemplateUnsupported);
+  });
+
   it("a template's own exception carries its message", () => {
     expect(() => compileTemplate("{{ raise_exception('no ' + 'way') }}").render({})).toThrow("no way");
   });

@@ -63,7 +63,7 @@ export const VARIABLES = {
   half: 0.5,
   big: 1e21,
   small: 1.5e-7,
-  tiny: 123456789012345680000,
+  tiny: 2 ** 60,
 };
 
 /** Constructs that must be refused when the template is read or run, never rendered by guess. */

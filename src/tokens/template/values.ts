@@ -62,8 +62,11 @@ export function fromJson(value: unknown): Value {
   if (typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") {
     // From 1e21 on JavaScript writes an exponent, which Python reads as a float. -0 is written as 0.
-    if (Number.isInteger(value) && Math.abs(value) < 1e21) return value === 0 ? 0 : value;
-    return new PyFloat(value);
+    if (!Number.isInteger(value) || Math.abs(value) >= 1e21) return new PyFloat(value);
+    // Python's json reads an int here, orjson, with which SGLang parses tool arguments, a float.
+    if (value >= 2 ** 64 || value < -(2 ** 63))
+      throw new TemplateUnsupported(`the number ${value}, too large for 64 bits`);
+    return value === 0 ? 0 : value;
   }
   if (Array.isArray(value)) return value.map(fromJson);
   if (typeof value === "object") {
