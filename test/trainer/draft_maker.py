@@ -34,7 +34,7 @@ def lively_draft(config: DraftConfig, seed: int = 0) -> DFlashDraft:
     with torch.no_grad():
         for parameter in draft.parameters():
             if parameter.dim() > 1:
-                parameter.mul_(8)
+                parameter.mul_(2)
             elif not (parameter == 1).all():
                 parameter.normal_(0, 0.1)
     return draft

@@ -62,6 +62,12 @@ def test_time_budget_ends_normally(tmp_path, target_dirs, shards):
     assert (tmp_path / "work" / facts["best"]["path"] / "model.safetensors").exists()
 
 
+def test_no_heldout_rows(tmp_path, target_dirs):
+    alone = write_shards(tmp_path / "alone", train=4, heldout=0)
+    facts = train(tmp_path, target_dirs["qwen3_vl"], alone, maxSteps=4, evalEvery=2, earlyStopPatience=1)
+    assert facts["steps"] == facts["best"]["step"] == 4
+
+
 def test_warm_start(tmp_path, target_dirs, shards):
     target = target_dirs["qwen3_vl"]
     train(tmp_path / "a", target, shards, maxSteps=3)

@@ -101,6 +101,8 @@ class Trainer:
             self._checkpoints.save_untrained()
             MetricsFile(self._metrics_path, 0)
         self._metrics = MetricsFile(self._metrics_path, 0) if self._ranks.first else None
+        if not len(self._corpus.measured):
+            self._events.log("no held-out rows: accept length is not measured, the last draft is the best", "warn")
         tally = self._measure()
         self._report(0, tally)
         return self._sized(Progress(untrained_value=tally.pooled))
@@ -172,7 +174,8 @@ class Trainer:
         tally = self._measure()
         self._report(progress.step, tally)
         value = tally.pooled
-        better = progress.best_step < 0 or value > progress.best_value
+        # Without held-out rows there is nothing to compare, and the latest draft is the best guess.
+        better = progress.best_step < 0 or value > progress.best_value or not len(self._corpus.measured)
         if better:
             progress = progress.then(best_step=progress.step, best_value=value, misses=0)
         else:
