@@ -93,14 +93,28 @@ def test_partly_right_drafts_roll_back(kind, targets, cases, answers):
 def test_batched_equals_greedy(kind, targets, cases, answers):
     target = targets[kind]
     drafting = speculative.drafting_for(target, lively_draft(small_config(target_layer_ids=LAYERS)))
-    scheduler = Scheduler(target, 3, drafting)
-    jobs = [Job(target.prompt(one.ids, one.images), 20) for one in cases]
-    for job in jobs:
-        scheduler.submit(job)
-    scheduler.run()
-    assert [job.ids for job in jobs] == answers[kind]
+    prompts = [target.prompt(one.ids, one.images) for one in cases]
+    together = speculative.generate_batch(target, drafting, prompts, 20, max_rows=3)
+    assert [result.ids for result in together] == answers[kind]
     alone = [speculative.generate(target, drafting, **one.tensors(), max_new_tokens=20) for one in cases]
-    assert [job.drafts.accepted for job in jobs] == [result.accepted_per_step for result in alone]
+    assert [result.accepted_per_step for result in together] == [result.accepted_per_step for result in alone]
+
+
+def test_a_cached_prefix_reaches_the_draft_too(targets, cases, answers):
+    # The draft needs the captured states of the whole context, also of what was not computed again.
+    target = targets["qwen3_vl"]
+    drafting = speculative.drafting_for(target, lively_draft(small_config(target_layer_ids=LAYERS)))
+    scheduler = Scheduler(target, 2, drafting, prefix_tokens=1000)
+    counts = []
+    for _ in range(2):
+        jobs = [Job(target.prompt(one.ids, one.images), 20) for one in cases[:3]]
+        for job in jobs:
+            scheduler.submit(job)
+        scheduler.run()
+        assert [job.ids for job in jobs] == answers["qwen3_vl"][:3]
+        counts.append([job.drafts.accepted for job in jobs])
+    assert [job.cached_tokens for job in jobs] == [len(one.ids) - 1 for one in cases[:3]]
+    assert counts[0] == counts[1]
 
 
 @given(st.sets(st.integers(1, 19)), st.integers(2, 8), st.integers(1, 20))

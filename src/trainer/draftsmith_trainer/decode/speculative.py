@@ -11,7 +11,9 @@ from torch import Tensor
 from .drafting import Drafter, Drafting
 from .greedy import as_target
 from .job import Job
+from .prompt import Prompt
 from .scheduler import Scheduler
+from .target import Target
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,24 @@ def generate(
     target = as_target(target)
     drafting = drafter if isinstance(drafter, Drafting) else _single(drafter, capture)
     prompt = target.prompt_from_tensors(input_ids, pixel_values, image_grid_thw)
-    job = Job(prompt, max_new_tokens, frozenset(stop_ids))
-    scheduler = Scheduler(target, 1, drafting)
-    scheduler.submit(job)
+    return generate_batch(target, drafting, [prompt], max_new_tokens, stop_ids, max_rows=1)[0]
+
+
+def generate_batch(
+    target: Target,
+    drafting: Drafting,
+    prompts: Sequence[Prompt],
+    max_new_tokens: int,
+    stop_ids: Collection[int] = (),
+    max_rows: int = 16,
+) -> list[SpeculativeResult]:
+    """Continues many prompts, up to ``max_rows`` at a time, verifying all their blocks in one forward."""
+    scheduler = Scheduler(target, max_rows, drafting)
+    jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
+    for job in jobs:
+        scheduler.submit(job)
     scheduler.run()
-    return result_of(job)
+    return [result_of(job) for job in jobs]
 
 
 def result_of(job: Job) -> SpeculativeResult:
