@@ -59,13 +59,32 @@ const env = { ...trainerEnvironment(), DRAFTSMITH_PYTHON: executable };
 const vitestReport = join(reports, "vitest.json");
 const vitestCode = await run(
   process.execPath,
-  [join("node_modules", "vitest", "vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${vitestReport}`],
+  [
+    join("node_modules", "vitest", "vitest.mjs"),
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${vitestReport}`,
+  ],
   env,
 );
 const pytestReport = join(reports, "pytest.xml");
 const pytestCode = await run(
   executable,
-  ["-m", "pytest", "-c", join(trainerRoot(), "pyproject.toml"), "--rootdir", root, `--junitxml=${pytestReport}`, "-q", "-rs", "-p", "no:cacheprovider", join("test", "trainer")],
+  [
+    "-m",
+    "pytest",
+    "-c",
+    join(trainerRoot(), "pyproject.toml"),
+    "--rootdir",
+    root,
+    `--junitxml=${pytestReport}`,
+    "-q",
+    "-rs",
+    "-p",
+    "no:cacheprovider",
+    join("test", "trainer"),
+  ],
   { ...env, OMP_NUM_THREADS: process.env.OMP_NUM_THREADS ?? "1" },
 );
 
