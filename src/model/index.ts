@@ -7,3 +7,4 @@ export { differingKeys, type ProcessorSettings } from "./processor-settings.js";
 export { SPECIAL_TEXT, type SpecialIds } from "./special-ids.js";
 export { parseTargetConfig, type TargetConfig } from "./target-config.js";
 export type { AddedToken, TokenizerFiles } from "./tokenizer-files.js";
+export { RULES_FOLLOW, versionNotes } from "./versions.js";

@@ -62,7 +62,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
   }
 
   it("chats with system prompts, several turns, images, tools and thinking come out id for id", {
-    timeout: 600_000,
+    timeout: 600_000 * Math.max(1, SCALE / 20),
   }, async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -90,7 +90,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
   });
 
   it("any text has the reference's ids, and decoding them gives the reference's text", {
-    timeout: 600_000,
+    timeout: 600_000 * Math.max(1, SCALE / 20),
   }, async () => {
     const { tokenizer } = createRenderer(model);
     await fc.assert(
@@ -107,7 +107,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
   });
 
   it("image sizes are resized as the reference does, extreme shapes and rules included", {
-    timeout: 600_000,
+    timeout: 600_000 * Math.max(1, SCALE / 20),
   }, async () => {
     const rules = [
       undefined,

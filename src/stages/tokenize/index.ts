@@ -1,5 +1,6 @@
 /** From generations (or fixed dialogues) to training rows. */
 import { defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
 import { type TokenizeOptions, tokenizeOptions } from "./options.js";
 import { run, type TokenizeInputs } from "./run.js";
 
@@ -20,5 +21,6 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   output: "rows",
   codeVersion: 1,
   fileOptions: ["model"],
+  estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
   run,
 });

@@ -22,6 +22,10 @@ export const tokenizeOptions = z.strictObject({
     .enum(["keep", "drop"])
     .default("keep")
     .describe("answers that the server cut at its token limit, without a stop token"),
+  duplicates: z
+    .enum(["keep", "drop"])
+    .default("keep")
+    .describe("rows whose ids and images are those of an earlier row; dropping them keeps a 16-byte mark of every row"),
   specialText: z
     .enum(["refuse", "keep"])
     .default("refuse")

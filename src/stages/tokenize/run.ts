@@ -5,7 +5,7 @@ import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, spoofPattern } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { assembleRows, imageTokens } from "./assemble.js";
+import { assembleRows, imageTokens, withoutRepeats } from "./assemble.js";
 import type { Candidates } from "./candidates.js";
 import { turnsFromDialogue } from "./from-dialogue.js";
 import { turnsFromIds } from "./from-ids.js";
@@ -33,12 +33,15 @@ export async function run(
   const rejected = await openJsonlWriter(join(workDir, "rejected.jsonl"));
   const tally = new Tally();
   const prompts = new Map<string, number>();
+  const seen = new Set<string>();
   try {
     for await (const candidates of candidatesOf(options, input, model, context)) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
       const key = JSON.stringify(candidates.systemPrompt);
       prompts.set(key, (prompts.get(key) ?? 0) + 1);
-      const { rows, rejections, cut } = assembleRows(candidates, model, options);
+      const assembled = assembleRows(candidates, model, options);
+      const { cut } = assembled;
+      const { rows, rejections } = options.duplicates === "drop" ? withoutRepeats(assembled, seen) : assembled;
       tally.dialogues += 1;
       tally.read += candidates.read;
       tally.cut += cut;

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Dialogue, dialogueSchema, type Message } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
+import { countImages } from "./check-generations.js";
 import { checkSystemPrompt } from "./check-system.js";
 import { readChecked } from "./read.js";
 import type { Subject } from "./subject.js";
@@ -21,6 +22,7 @@ export async function checkDialogues(
     counts.dialogues += 1;
     const { id, messages, tools } = dialogue;
     await checkSystemPrompt(subject, id, messages);
+    countImages(subject, messages);
     if (!isWellFormed(messages)) {
       findings.add({
         check: "rendering",

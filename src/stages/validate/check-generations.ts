@@ -1,7 +1,15 @@
 /** Every turn of the generations: the prompt rendered here against the ids that the server sent back. */
 import { join } from "node:path";
-import { type Generation, generationSchema, turnIds } from "../../dialogue/index.js";
-import { gridTokens, imageRunProblem, type Prompt, turnProblem } from "../../tokens/index.js";
+import { type Generation, generationSchema, type Message, turnIds } from "../../dialogue/index.js";
+import {
+  gridTokens,
+  imageRunProblem,
+  imagesOf,
+  isFixedPoint,
+  type Prompt,
+  resizeRule,
+  turnProblem,
+} from "../../tokens/index.js";
 import { checkSystemPrompt } from "./check-system.js";
 import { compareIds } from "./compare-ids.js";
 import type { Check } from "./findings.js";
@@ -46,6 +54,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
   const { counts, findings, model, spell } = subject;
   counts.dialogues += 1;
   await checkSystemPrompt(subject, generation.id, generation.messages);
+  countImages(subject, generation.messages);
   const ids = turnIds(generation.turns);
   for (const [turn, stored] of generation.turns.entries()) {
     counts.turns += 1;
@@ -89,5 +98,13 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
       findings.add({ check, severity: "error", message: problem.message, place: { ...place, index: problem.at } });
     }
     if (stored.finish.type === "length") counts.answersWithoutStop += 1;
+  }
+}
+
+export function countImages({ counts, model }: Subject, messages: readonly Message[]): void {
+  const rule = resizeRule(model.processor);
+  for (const image of imagesOf(messages)) {
+    counts.images += 1;
+    if (!isFixedPoint(image, rule)) counts.imagesResampled += 1;
   }
 }

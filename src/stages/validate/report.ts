@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromErrno, type JsonObject, sha256 } from "../../base/index.js";
+import { versionNotes } from "../../model/index.js";
 import { CHECKS, type Check, type Finding } from "./findings.js";
 import type { Subject } from "./subject.js";
 
@@ -40,6 +41,7 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
     })),
     findings: findings.shown.map((finding) => ({ ...finding, place: { ...finding.place } })),
     notes: model.notes,
+    rules: versionNotes(model.config.modelType),
   };
   return { verdict, stoppedEarly, json, text: textOf(subject, verdict, stoppedEarly) };
 }
@@ -54,6 +56,8 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
     livePromptsEqual: counts.livePromptsEqual,
     rows: counts.rows,
     rowsComparedWithTurns: counts.rowsComparedWithTurns,
+    images: counts.images,
+    imagesResampled: counts.imagesResampled,
     answersWithoutStop: counts.answersWithoutStop,
     systemPrompts: counts.systemPrompts.size,
     errors: findings.errors,

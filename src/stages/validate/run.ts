@@ -81,6 +81,7 @@ async function checkAll(
     const total = dialogues.manifest.counts.kept;
     await checkDialogues(subject, dialogues.path, limit, progress("dialogues", total));
   }
+  warnOfResampling(subject);
   if (rows !== undefined) await checkRowFiles(subject, rows, generations, progress("rows", rowsOf(rows)));
   if (shards !== undefined) await checkShardFiles(subject, shards, progress("rows", rowsOf(shards)));
   if (options.server === undefined) return;
@@ -94,6 +95,17 @@ async function checkAll(
   } finally {
     await server.close();
   }
+}
+
+/** Two resizers differ in the last bits, so a draft would be trained on other pixels than it is served with. */
+function warnOfResampling({ counts, findings }: Subject): void {
+  if (counts.imagesResampled === 0) return;
+  findings.add({
+    check: "images",
+    severity: "warning",
+    message: `${counts.imagesResampled} of ${counts.images} images have a size that the processor changes: server and trainer resample them, each in its own way (import with resize: fixed-point avoids it)`,
+    place: {},
+  });
 }
 
 function rowsOf(input: InputArtifact): number | undefined {

@@ -18,6 +18,9 @@ export class ValidationCounts {
   rowsComparedWithTurns = 0;
   /** Answers without a stop token: cut at the server's limit, or by maxLength. */
   answersWithoutStop = 0;
+  images = 0;
+  /** Images of a size that the processor changes: server and trainer each resample them. */
+  imagesResampled = 0;
   systemPrompts = new Map<string | null, number>();
 }
 

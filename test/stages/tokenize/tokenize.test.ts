@@ -183,6 +183,15 @@ describe("source ids", () => {
     expect(dropped.manifest.counts).toMatchObject({ kept: 1, rejected: { "over-length": 1 }, rows: 1 });
   });
 
+  it("rows that repeat an earlier one are dropped where that is wanted", async () => {
+    const generation = await bench.generation(dialogue("d1", 2));
+    const list = [generation, { ...generation, id: "again" }, await bench.generation(dialogue("d2", 1))];
+    expect((await tokenizeIds(list)).manifest.counts).toMatchObject({ rows: 3, kept: 5 });
+    const artifact = await tokenizeIds(list, { duplicates: "drop" });
+    expect(artifact.manifest.counts).toMatchObject({ read: 5, kept: 3, rows: 2, rejected: { duplicate: 2 } });
+    expect(await rejectedOf(artifact)).toMatchObject([{ id: "again" }, { id: "again" }]);
+  });
+
   it("--limit takes the first dialogues", async () => {
     const generations = await Promise.all([1, 2, 3].map((number) => bench.generation(dialogue(`d${number}`, 1))));
     const input = await bench.artifact("generations", generations);

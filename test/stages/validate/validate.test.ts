@@ -351,6 +351,13 @@ describe("drafts and dialogues", () => {
     expect(result.events).toContainEqual(expect.objectContaining({ type: "log", level: "warn" }));
   });
 
+  it("images that the processor would resample are warned of", async () => {
+    const odd = dialogue("d1", 1);
+    Object.assign(odd.messages[1]!.content[0]!, { width: 333, height: 200 });
+    const result = await validate({}, { dialogues: await bench.artifact("dialogues", [odd, dialogue("d2", 1)]) });
+    expect(result.manifest.counts).toMatchObject({ images: 2, imagesResampled: 1, warnings: 1 });
+  });
+
   it("nothing to look at, and a server that is not there, are plain errors", async () => {
     expect(await refusal(validate())).toMatchObject({ code: "INPUT_MISSING" });
     expect(await refusal(validate({ server: "http://127.0.0.1:9" }))).toMatchObject({ code: "SERVER_UNREACHABLE" });
