@@ -4,10 +4,11 @@
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
-import { identityDifferences, pause, ServerClient, type Verdict } from "../../sglang/index.js";
+import { ServerClient, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
 import { compared, type Inspection, inspect, type Reference, refusal, unreachable } from "./muster.js";
 import type { RegenerateOptions } from "./options.js";
+import { Patrol } from "./patrol.js";
 
 /** The run ends: by Ctrl-C or because another part failed. Not an error of its own. */
 export class Stopped extends Error {
@@ -29,19 +30,13 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-const FIRST_CHECK_MS = 200;
-const LAST_CHECK_MS = 10_000;
-/** How often servers that work are asked who they are: one may be replaced between two requests. */
-const PATROL_MS = 30_000;
-
 export class Fleet {
   readonly members: Member[];
   private referenceServer: Reference | undefined;
   private readonly waiters: Waiter[] = [];
   private readonly closing = new AbortController();
   private failure: Error | undefined;
-  private allDownTimer: NodeJS.Timeout | undefined;
-  private patrolTimer: NodeJS.Timeout | undefined;
+  private patrol: Patrol | undefined;
 
   private constructor(
     private readonly options: RegenerateOptions,
@@ -113,26 +108,12 @@ export class Fleet {
 
   /** Takes note of an answer, and looks at the server again where the answer gives reason to. */
   report(member: Member, verdict: Verdict): void {
-    const concern = member.learn(verdict, Date.now());
-    if (concern !== undefined) this.suspect(member, concern);
+    this.patrol?.report(member, verdict);
   }
 
-  /**
-   * Whether an answer that has just come is from the server that was looked at. A connection that was open at the last
-   * look ends at the same process; a newer one may end at whatever took the address since, so a new look is needed.
-   */
+  /** Whether an answer that has just come is from the server that was looked at. */
   async vouches(member: Member): Promise<boolean> {
-    const wanted = member.client.connectionsOpened;
-    while (member.vouchedFor < wanted) if (!(await this.lookAt(member))) return false;
-    return true;
-  }
-
-  /** No more work until it has been looked at. */
-  private suspect(member: Member, concern: string): void {
-    if (member.state !== "up" || this.closing.signal.aborted) return;
-    member.markDown(concern);
-    this.events.note("warn", `${member.name} gets no work until it is well again: ${concern}`);
-    this.watch(member);
+    return (await this.patrol?.vouches(member)) ?? true;
   }
 
   /** Ends the run: everybody who waits gets the error. */
@@ -143,8 +124,7 @@ export class Fleet {
 
   async close(): Promise<void> {
     this.closing.abort();
-    clearTimeout(this.allDownTimer);
-    clearInterval(this.patrolTimer);
+    this.patrol?.close();
     this.stop(new Stopped("the servers are no longer needed"));
     await Promise.all(this.members.map(({ client }) => client.close()));
   }
@@ -162,87 +142,15 @@ export class Fleet {
       } else member.markDown(inspection.trouble);
     }
     if (this.referenceServer === undefined) throw unreachable(this.members.map(({ trouble }) => trouble));
-    for (const member of this.members) {
-      if (member.state === "up") continue;
-      this.events.note("warn", `${member.name} does not answer yet: ${member.trouble}`);
-      this.watch(member);
+    for (const { name, state, trouble } of this.members) {
+      if (state !== "up") this.events.note("warn", `${name} does not answer yet: ${trouble}`);
     }
-    this.patrolTimer = setInterval(() => this.patrol(), PATROL_MS);
-  }
-
-  /** Behind a gateway connections say nothing, so now and then everybody is looked at. */
-  private patrol(): void {
-    for (const member of this.members) if (member.state === "up") void this.lookAt(member);
-  }
-
-  /** Asks a server who it is; calls at the same time share one look. @returns whether it is what it was */
-  private lookAt(member: Member): Promise<boolean> {
-    member.look ??= this.identify(member).finally(() => {
-      member.look = undefined;
-    });
-    return member.look;
-  }
-
-  private async identify(member: Member): Promise<boolean> {
-    const opened = member.client.connectionsOpened;
-    try {
-      const [difference] = identityDifferences(this.reference.identity, await member.client.identify());
-      if (difference === undefined) {
-        member.vouchedFor = opened;
-        return true;
-      }
-      this.suspect(member, `its ${difference.field} has changed`);
-    } catch (error) {
-      this.suspect(member, error instanceof Error ? error.message : String(error));
-    }
-    return false;
-  }
-
-  private async inspectAgain(member: Member): Promise<Inspection> {
-    return compared(await inspect(member.client, this.options), this.reference);
-  }
-
-  /** Looks at a server that is down until it is fit or unfit. */
-  private watch(member: Member): void {
-    this.watchAllDown();
-    const loop = async (): Promise<void> => {
-      let wait = FIRST_CHECK_MS;
-      while (!this.closing.signal.aborted) {
-        await pause(wait, this.closing.signal);
-        if (this.closing.signal.aborted) return;
-        const inspection = await this.inspectAgain(member);
-        if (this.closing.signal.aborted) return;
-        if (inspection.state === "fit") {
-          member.markUp(inspection.identity, inspection.probe);
-          this.events.note("info", `${member.name} is back`);
-          this.watchAllDown();
-          this.seatWaiters();
-          return;
-        }
-        if (inspection.state === "unfit") {
-          member.refuse(inspection.trouble);
-          this.events.note("warn", `${member.name} came back unfit and gets no more work: ${inspection.trouble}`);
-          if (this.members.every(({ state }) => state === "refused")) this.stop(refusal(member.name, inspection));
-          return;
-        }
-        member.trouble = inspection.trouble;
-        wait = Math.min(LAST_CHECK_MS, wait * 2);
-      }
+    const host = {
+      note: (level: "info" | "warn", message: string) => this.events.note(level, message),
+      returned: () => this.seatWaiters(),
+      stop: (error: Error) => this.stop(error),
     };
-    loop().catch((error: unknown) => this.stop(error instanceof Error ? error : new Error(String(error))));
-  }
-
-  /** Starts the clock when no server is left, stops it when one is. */
-  private watchAllDown(): void {
-    if (this.members.some(({ state }) => state === "up")) {
-      clearTimeout(this.allDownTimer);
-      this.allDownTimer = undefined;
-      return;
-    }
-    this.allDownTimer ??= setTimeout(
-      () => this.stop(unreachable(this.members.map(({ trouble }) => trouble))),
-      this.options.serverWaitSeconds * 1000,
-    );
+    this.patrol = new Patrol(this.members, this.options, this.reference, host, this.closing.signal);
   }
 
   /** @param urgent - conversations under way come before new ones */

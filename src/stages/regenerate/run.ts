@@ -46,6 +46,7 @@ export async function run(
       const checked = await recheck(parts, dialogues());
       tally.phase = "putting answers in order";
       const account = await merge(ledger, digestsOf(dialogues(), signal), context.workDir);
+      tally.phase = "";
       checkShares(account, options);
       return { counts: countsOf(account, checked), facts: { ...facts, summary: summaryOf(account) } };
     } finally {
