@@ -6,7 +6,8 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -64,26 +65,17 @@ class Engine:
         Raises:
             ApiError: 503 when too many requests wait.
         """
-        if self._open >= self._max_queue:
-            raise ApiError(503, "The request queue is full.", "ServiceUnavailable")
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[tuple[int, Finish | None]] = asyncio.Queue()
 
         def report(at: Job) -> None:
             loop.call_soon_threadsafe(steps.put_nowait, (len(at.ids), at.finish))
 
-        job.on_tokens = report
-        self._open += 1
-        self._inbox.put(job)
-        finish: Finish | None = None
-        try:
+        with self._submitted(job, report):
+            finish: Finish | None = None
             while finish is None:
                 count, finish = await steps.get()
                 yield count, finish
-        finally:
-            self._open -= 1
-            if finish is None:
-                job.cancelled = True
 
     async def run(self, job: Job) -> Job:
         """Submits a job and waits for its end; cancelling the caller cancels the job.
@@ -91,10 +83,34 @@ class Engine:
         Raises:
             ApiError: when the engine is full or gave the job up.
         """
-        async for _count, finish in self.stream(job):
-            if finish is not None and finish.type == "abort":
-                raise ApiError(500, f"Internal server error: {finish.message}", "InternalServerError")
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def report(at: Job) -> None:
+            # Only the end: waking the event loop for every token would cost the decoding thread its core.
+            if at.finish is not None:
+                loop.call_soon_threadsafe(ended.set)
+
+        with self._submitted(job, report):
+            await ended.wait()
+        if job.finish is not None and job.finish.type == "abort":
+            raise ApiError(500, f"Internal server error: {job.finish.message}", "InternalServerError")
         return job
+
+    @contextmanager
+    def _submitted(self, job: Job, report: Callable[[Job], None]) -> Iterator[None]:
+        """Submits a job, counts it as open, and cancels it when it is left before its end."""
+        if self._open >= self._max_queue:
+            raise ApiError(503, "The request queue is full.", "ServiceUnavailable")
+        job.on_tokens = report
+        self._open += 1
+        self._inbox.put(job)
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if job.finish is None:
+                job.cancelled = True
 
     def _work(self) -> None:
         if self._threads:
