@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
+# The server finds what it imports by this variable alone: Python 3.11 hands it no sys.path, and passes over a preload
+# that fails without a word.
+os.environ["PYTHONPATH"] = os.pathsep.join((str(_ROOT / "src" / "trainer"), str(_ROOT / "test" / "trainer")))
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["warm_imports"])
 

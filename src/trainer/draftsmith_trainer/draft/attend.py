@@ -25,8 +25,7 @@ class DenseAttend:
         """See :class:`.layers.Attend`."""
         if window not in self._masks:
             self._masks[window] = block_mask(*self._layout, window)
-        keys, values = (torch.cat(pair, dim=2) for pair in zip(context, block, strict=True))
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=self._masks[window], enable_gqa=True)
+        return _dense(q, context, block, self._masks[window])
 
 
 class SplitAttend:
@@ -79,12 +78,11 @@ class CachedAttend:
     def __call__(self, q: Tensor, context: KeyValue, block: KeyValue, window: int | None) -> Tensor:
         """See :class:`.layers.Attend`; q holds exactly one block per row."""
         length = context[0].shape[2]
-        keys, values = (torch.cat(pair, dim=2) for pair in zip(context, block, strict=True))
         mask = None
         if window is not None:
             anchor = torch.full((1, 1), length, device=q.device)
             mask = block_mask(anchor, torch.ones_like(anchor, dtype=torch.bool), self._block_size, length, window)
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, enable_gqa=True)
+        return _dense(q, context, block, mask)
 
 
 def make_attend(
@@ -96,6 +94,16 @@ def make_attend(
 
         return FlexAttend(anchors, keep, block_size, context)
     return (SplitAttend if kind == "split" else DenseAttend)(anchors, keep, block_size, context)
+
+
+def _dense(q: Tensor, context: KeyValue, block: KeyValue, mask: Tensor | None) -> Tensor:
+    keys, values = (torch.cat(pair, dim=2) for pair in zip(context, block, strict=True))
+    if q.is_cuda and mask is not None:
+        # With a mask, shared key heads leave CUDA only the kernel that forms all scores: repeated keys cost less.
+        group = q.shape[1] // keys.shape[1]
+        keys, values = keys.repeat_interleave(group, dim=1), values.repeat_interleave(group, dim=1)
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+    return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, enable_gqa=True)
 
 
 def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:
