@@ -7,15 +7,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Manifest } from "../../src/artifacts/index.js";
-import { packageRoot } from "../../src/python/index.js";
+import { packageRoot, startServer } from "../../src/python/index.js";
 import { run } from "../e2e/cli.js";
 import { type Agreement, compareGenerations } from "./agreement.js";
 import { figure, showFigures } from "./figures.js";
-import { askHeldOut, type HeldOut } from "./held-out.js";
+import { askCut, askHeldOut, type Cut, type HeldOut } from "./held-out.js";
 import { startRealServer } from "./real-server.js";
 import { MODEL } from "./target.js";
 
 const PIPELINE = join(packageRoot(), "test", "sglang", "both-servers.yaml");
+
+/** Answers ended in the middle of a step, per server. */
+const CUTS = 12;
 
 interface Evaluation {
   drafts: Record<string, { pooledAcceptLength: number; tokensPerStep: number; steps: number; correctDrafts: number }>;
@@ -32,6 +35,7 @@ interface Evaluation {
 
 let workspace: string;
 let heldOut: HeldOut[];
+const cuts: Record<string, Cut[]> = {};
 
 beforeAll(async () => {
   workspace = await mkdtemp(join(tmpdir(), "draftsmith-both-"));
@@ -40,12 +44,19 @@ beforeAll(async () => {
   const drafted = await startRealServer({ model: MODEL, draft: stepDirectory("export") });
   try {
     await pipeline("--set", `vars.drafted=${drafted.url}`);
-    heldOut = await askHeldOut({
-      url: drafted.url,
+    const heldOutOf = {
       shards: stepDirectory("shard"),
       evaluation: stepDirectory("evaluation"),
       imagePadId: JSON.parse(await readFile(join(MODEL, "config.json"), "utf8")).image_token_id,
-    });
+    };
+    heldOut = await askHeldOut({ ...heldOutOf, url: drafted.url });
+    cuts.sglang = await askCut({ ...heldOutOf, url: drafted.url }, CUTS);
+    const reference = await startServer({ model: MODEL, draft: stepDirectory("export") });
+    try {
+      cuts.reference = await askCut({ ...heldOutOf, url: reference.url }, CUTS);
+    } finally {
+      await reference.stop();
+    }
   } finally {
     await drafted.stop();
   }
@@ -138,6 +149,16 @@ describe("the exported draft in SGLang's DFLASH worker", () => {
     expect(served.steps).toBe(trained.steps);
     expect(served.tokensPerStep).toBeCloseTo(trained.tokensPerStep, 12);
     expect(trimmed).toBeCloseTo(trained.pooledAcceptLength, 12);
+  });
+
+  test.each(["sglang", "reference"])("counts drafts behind the end of an answer in full (%s)", (server) => {
+    const asked = cuts[server]!;
+    expect(new Set(asked.map(({ by }) => by))).toEqual(new Set(["length", "stop id"]));
+    for (const { name, by, got, expected, steps, correct, offline } of asked) {
+      expect(got, `${name}, by ${by}`).toEqual(expected);
+      expect([steps, correct], `${name}, by ${by}`).toEqual([offline.length, sum(offline)]);
+    }
+    figure(`draft: ended in the middle of a step, ${server}`, `${asked.length} answers, counted as the walk says`);
   });
 
   test("is counted by the reference server as by SGLang", async () => {

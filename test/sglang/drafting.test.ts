@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { startServer } from "../../src/python/index.js";
+import { contractSuite } from "../contract/suite.js";
 import { writeIdleDraft } from "./idle-draft.js";
-import { startRealServer } from "./real-server.js";
+import { type RealServer, startRealServer } from "./real-server.js";
 import { MODEL } from "./target.js";
 
 const BLOCK = 8;
@@ -27,9 +29,11 @@ interface Choice {
 }
 
 let directory: string;
+let server: RealServer | undefined;
 let plain: Choice[];
 let drafted: Choice[];
 let shortest: Choice;
+let byReference: Choice[];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "draftsmith-sglang-"));
@@ -37,15 +41,27 @@ beforeAll(async () => {
   await writeIdleDraft(draft, MODEL, await endOfTurn(), BLOCK);
   const prompts = await conversations();
   plain = await askAll(inject("plainServer"), prompts);
-  const server = await startRealServer({ model: MODEL, draft });
+  server = await startRealServer({ model: MODEL, draft });
+  drafted = await askAll(server.url, prompts);
+  shortest = await ask(server.url, prompts[0], 1);
+  const reference = await startServer({ model: MODEL, draft });
   try {
-    drafted = await askAll(server.url, prompts);
-    shortest = await ask(server.url, prompts[0], 1);
+    byReference = await askAll(reference.url, prompts);
   } finally {
-    await server.stop();
+    await reference.stop();
   }
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
+afterAll(async () => {
+  await server?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+contractSuite({
+  name: "the real SGLang with a draft",
+  modelDir: MODEL,
+  features: { strict: false, draft: true },
+  start: async () => ({ url: server!.url, stop: () => Promise.resolve() }),
+});
 
 test("a draft does not change greedy answers, with text, images and several turns", () => {
   expect(drafted.map((choice) => choice.prompt_token_ids)).toEqual(plain.map((choice) => choice.prompt_token_ids));
@@ -80,10 +96,22 @@ test("the last step counts in full, also what lies behind the end of the answer"
   }
 });
 
+test("the reference server counts all of it in the same way", () => {
+  expect(byReference.map(countsOf)).toEqual(drafted.map(countsOf));
+  expect(byReference.map((choice) => choice.response_token_ids)).toEqual(
+    drafted.map((choice) => choice.response_token_ids),
+  );
+});
+
 test("an answer without a step carries no counts", () => {
   expect(shortest.meta_info.completion_tokens).toBe(1);
   expect(Object.keys(shortest.meta_info).filter((key) => key.startsWith("spec_"))).toEqual([]);
 });
+
+/** Everything that is reported of drafting, under whatever name. */
+function countsOf({ meta_info: meta }: Choice): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(meta).filter(([key]) => key.startsWith("spec_")));
+}
 
 function steps(meta: Meta): number {
   return meta.spec_verify_ct ?? 0;
