@@ -7,8 +7,8 @@ const LEGACY_FILE = "chat_template.json";
 const TOKENIZER_CONFIG = "tokenizer_config.json";
 
 /**
- * The template that tokenizer and processor both use. transformers' tokenizer prefers chat_template.jinja, its
- * processor prefers the old chat_template.json: a directory where these differ renders two ways and is refused.
+ * The template that the tokenizer uses, with which servers render: chat_template.jinja, else tokenizer_config.json.
+ * transformers' processor prefers the old chat_template.json; a directory where these differ is worth a note.
  */
 export async function readChatTemplate(
   dir: string,
@@ -30,12 +30,8 @@ export async function readChatTemplate(
     );
   }
   if (legacyText !== null && legacyText !== chosen) {
-    throw modelError(
-      dir,
-      LEGACY_FILE,
-      `differs from the template in ${raw === null ? TOKENIZER_CONFIG : TEMPLATE_FILE}`,
-      "chat_template",
-      "the processor would use one and the tokenizer the other: keep one of them",
+    notes.push(
+      `${LEGACY_FILE} differs from ${raw === null ? TOKENIZER_CONFIG : TEMPLATE_FILE}: servers render with the latter, transformers' processor with the former`,
     );
   }
   if (raw !== null && inConfig !== null && raw !== inConfig) {
