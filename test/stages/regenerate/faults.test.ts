@@ -154,7 +154,7 @@ describe("faults", () => {
     expect(others.some(({ reason }) => reason === "server-error")).toBe(true);
     // No address and no port may get into the artifact.
     expect(rejected).not.toContain("127.0.0.1");
-  }, 30_000);
+  }, 90_000);
 
   it.each(LASTING)("takes %s for %s, once and for good", async (fault, reason) => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(1));
@@ -190,7 +190,7 @@ describe("faults", () => {
     await expect(runStage({ input, options: { servers: [flooding.url], ...patient } })).rejects.toMatchObject({
       code: "TOO_MANY_FAILURES",
     });
-  }, 30_000);
+  }, 90_000);
 
   it("asks only failed dialogues when the same command continues", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(12));
@@ -222,7 +222,7 @@ describe("faults", () => {
       expect(result.generations).toBe(undisturbed.generations);
       if (others === 0) expect(reborn.requests.length).toBeGreaterThan(5);
     }
-  }, 30_000);
+  }, 90_000);
 
   it("stops with SERVER_UNREACHABLE when all servers stay away, and keeps what was finished", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
@@ -243,5 +243,5 @@ describe("faults", () => {
       0,
     );
     expect(reborn.requests.filter((body) => !isProbe(body)).length).toBeLessThan(requests);
-  }, 30_000);
+  }, 90_000);
 });

@@ -60,7 +60,7 @@ describe("a journal", () => {
       ),
       { seed: 3, numRuns: 25 },
     );
-  }, 60_000);
+  }, 120_000);
 
   it("damaged at any byte gives the same files", async () => {
     await fc.assert(
@@ -79,7 +79,7 @@ describe("a journal", () => {
       ),
       { seed: 4, numRuns: 25 },
     );
-  }, 60_000);
+  }, 120_000);
 
   it("without its settings is not trusted", async () => {
     const bytes = Buffer.from(journal);
@@ -110,5 +110,5 @@ describe("a journal", () => {
     expect(child).toContain("DISK_FULL");
     const result = await runStage({ input, options: { servers: [stub.url] }, resumeDir });
     expect(result.generations).toBe(undisturbed.generations);
-  }, 30_000);
+  }, 90_000);
 });

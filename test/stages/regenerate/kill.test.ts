@@ -89,7 +89,7 @@ describe("kill -9", () => {
     const turns = undisturbed.rows.reduce((sum, row) => sum + row.turns.length, 0);
     const probes = 2;
     expect(stub.requests.length - before).toBeLessThanOrEqual(turns + probes + concurrency);
-  }, 60_000);
+  }, 120_000);
 });
 
 function start(order: object): ChildProcess {
