@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -51,7 +52,9 @@ def make_context(settings: Settings, checkpoint: Checkpoint) -> Context:
         renderer=renderer,
         images=images,
         preparer=Preparer(checkpoint, renderer, images),
-        engine=Engine(scheduler, settings.max_queue, settings.threads),
+        engine=Engine(scheduler, settings.max_queue, settings.torch_threads),
+        # Each of them runs the vision tower with as many torch threads as decoding has: no more of them than that.
+        workers=ThreadPoolExecutor(min(4, settings.torch_threads), thread_name_prefix="prepare"),
     )
 
 

@@ -51,8 +51,7 @@ def load(settings: Settings) -> Checkpoint:
     """
     transformers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.torch_threads)
     dtype = getattr(torch, settings.dtype, None)
     if not isinstance(dtype, torch.dtype):
         raise UserError("bad-dtype", f"no torch type is called {settings.dtype!r}", "Use float32, bfloat16 or float16.")

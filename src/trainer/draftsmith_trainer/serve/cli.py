@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--max-batch", type=int, default=16, help="most sequences decoded at a time")
     p.add_argument("--dtype", default="float32", help="float32 (exact), bfloat16, float16")
     p.add_argument("--device", default="cpu", help="torch device")
-    p.add_argument("--threads", type=int, help="torch threads (default: torch's choice)")
+    p.add_argument("--threads", type=int, help="torch threads (default: half of the cores)")
     p.add_argument("--context-length", type=int, help="most tokens of prompt and answer (default: the model's)")
     p.add_argument("--prefix-cache-tokens", type=int, default=32768, help="tokens kept for later turns; 0: none")
     p.add_argument("--max-queue", type=int, default=4096, help="requests that may wait before a 503")

@@ -44,7 +44,7 @@ class Context:
     images: ImageReader
     preparer: Preparer
     engine: Engine
-    workers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="prepare"))
+    workers: ThreadPoolExecutor
     started: int = field(default_factory=lambda: int(time.time()))
 
     @property

@@ -21,7 +21,7 @@ log = logging.getLogger("draftsmith.serve")
 class Engine:
     """Owns the scheduler; only its thread touches the model."""
 
-    def __init__(self, scheduler: Scheduler, max_queue: int, threads: int | None = None) -> None:
+    def __init__(self, scheduler: Scheduler, max_queue: int, threads: int) -> None:
         self._scheduler = scheduler
         self._max_queue = max_queue
         self._threads = threads
@@ -113,8 +113,7 @@ class Engine:
                 job.cancelled = True
 
     def _work(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._threads)
         while True:
             if not self._take(block=not self._scheduler.busy):
                 self._scheduler.abort_all("The server is stopping.")

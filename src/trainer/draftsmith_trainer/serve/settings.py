@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Settings:
         max_batch: most sequences decoded at a time.
         dtype: torch type of the target and the draft.
         device: torch device.
-        threads: torch threads, else torch's own choice.
+        threads: torch threads for decoding; see ``torch_threads``.
         context_length: most tokens of prompt and answer, else the model's max_position_embeddings.
         prefix_cache_tokens: tokens of finished sequences kept for later turns; 0 turns it off.
         max_queue: requests that may wait; more get a 503.
@@ -51,6 +52,21 @@ class Settings:
     reasoning_parser: str | None = None
     drain_seconds: int = 30
     launch_command: str = ""
+
+    @property
+    def torch_threads(self) -> int:
+        """``threads``, else what OMP_NUM_THREADS says, else half of the cores.
+
+        The other half encodes images for the next prompts and belongs to the client. More threads than free cores make
+        a small model several times slower, because every operation then waits for a thread that is not running.
+        """
+        if self.threads:
+            return self.threads
+        named = os.environ.get("OMP_NUM_THREADS", "")
+        if named.isdigit() and int(named) > 0:
+            return int(named)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, cores // 2)
 
     @property
     def model_name(self) -> str:
