@@ -15,7 +15,7 @@ GRACE = 20.0
 
 
 def watch() -> None:
-    """Starts watching when the toolkit asked for it; else does nothing (a person at a terminal has a standard input)."""
+    """Starts watching when the toolkit asked for it; else does nothing: a person at a terminal has a standard input."""
     if os.environ.get(VARIABLE) == "1":
         threading.Thread(target=_wait, name="parent-watch", daemon=True).start()
 

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
 from draftsmith_trainer.tiny_gui import wording
 from draftsmith_trainer.tiny_gui.draws import Draws
 from draftsmith_trainer.tiny_gui.font import GLYPHS, text_mask
@@ -19,6 +17,7 @@ from draftsmith_trainer.tiny_gui.raw import write
 from draftsmith_trainer.tiny_gui.score import Action, is_right, parse_action
 from draftsmith_trainer.tiny_gui.screens import CELL, LABELS, draw_screen
 from draftsmith_trainer.tiny_gui.task import draw_dialogue
+from PIL import Image
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"
 

@@ -7,11 +7,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from draftsmith_trainer.tiny_gui.tokenizer import EMBEDDING_ROWS, SPECIAL_TOKENS, train
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-
-from draftsmith_trainer.tiny_gui.tokenizer import EMBEDDING_ROWS, SPECIAL_TOKENS, train
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"
 RAW = Tokenizer.from_file(str(FIXTURE / "tokenizer.json"))
