@@ -3,10 +3,15 @@ import { basename } from "node:path";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import type { Message } from "../../dialogue/index.js";
 import {
+  ask,
+  backoffMs,
   type ChatMessage,
   type EncodedImage,
   findRisks,
+  modelBaseName,
   NotAServer,
+  pause,
+  type Question,
   ServerClient,
   type ServerIdentity,
   servesModel,
@@ -22,6 +27,9 @@ const PROMPT_SETTINGS = new Set([
   "json_model_override_args",
   "allow_auto_truncate",
 ]);
+
+/** Times that one prompt is asked for. */
+const ATTEMPTS = 5;
 
 /** White space, marks, scripts and special tokens: where two tokenizers differ, they differ here. */
 const TOKENIZER_PROBE =
@@ -59,31 +67,19 @@ export class LiveServer {
     tools: JsonObject[] | undefined,
     image: (hash: string) => Promise<EncodedImage>,
   ): Promise<void> {
-    const { renderer, findings, counts, spell, kwargs, options } = this.subject;
+    const { renderer, findings, counts, spell, kwargs } = this.subject;
     const local = await renderer.prompt({ messages, tools, generationPrompt: true });
     if (!local.ok) {
       findings.add({ check: "rendering", severity: "error", message: local.message, place: { id } });
       return;
     }
-    const question = {
+    const ids = await this.promptIds({
       messages: await Promise.all(messages.map((message) => chatMessage(message, image))),
       ...(tools === undefined ? {} : { tools }),
       templateKwargs: kwargs,
       maxTokens: 1,
-    };
-    let ids: readonly number[];
-    try {
-      const reply = await this.client.chat(question, options.requestTimeoutSeconds * 1000);
-      if (reply.status !== 200)
-        throw new NotAServer(
-          `${this.client.name} answers HTTP ${reply.status}: ${reply.body.toString("utf8").slice(0, 300)}`,
-        );
-      const answer = this.client.parseChat(reply);
-      if (!Array.isArray(answer.promptIds)) throw new NotAServer(`${this.client.name} returns no prompt_token_ids`);
-      ids = answer.promptIds;
-    } catch (error) {
-      throw asUserError(error, this.client.name);
-    }
+      stopTokenIds: [],
+    });
     counts.livePromptsCompared += 1;
     const difference = compareIds(local.ids, ids, spell, ["rendered here", "the server's"]);
     if (difference === null) {
@@ -103,15 +99,39 @@ export class LiveServer {
     return this.client.close();
   }
 
+  /** Asks again after transient faults: idle connections are closed, queues are full. */
+  private async promptIds(question: Question): Promise<readonly number[]> {
+    const { client } = this;
+    const timeoutMs = this.subject.options.requestTimeoutSeconds * 1000;
+    for (let attempt = 1; ; attempt += 1) {
+      const { verdict, answer } = await ask(
+        client,
+        question,
+        "chat",
+        { special: undefined, loops: undefined },
+        timeoutMs,
+      );
+      // What the model says does not matter here: a rejected answer still has its prompt.
+      if (answer !== undefined) return answer.promptIds;
+      const message = "message" in verdict ? verdict.message : verdict.kind;
+      if (verdict.kind !== "transient") throw new DraftsmithError("SERVER_REFUSED", `${client.name}: ${message}`);
+      if (attempt === ATTEMPTS) throw new DraftsmithError("SERVER_UNREACHABLE", `${client.name}: ${message}`);
+      await pause(backoffMs(attempt, undefined));
+    }
+  }
+
   private checkIdentity(identity: ServerIdentity): void {
     const { findings, model } = this.subject;
-    const { name } = this.client;
+    // No address: warnings become part of the artifact, and ports change from run to run.
+    const name = "the server";
+    const dir = basename(model.dir);
     if (identity.modelType !== undefined && identity.modelType !== model.config.modelType) {
-      const message = `${name} serves a ${identity.modelType}, ${model.dir} is a ${model.config.modelType}`;
+      const message = `${name} serves a ${identity.modelType}, the model directory ${dir} is a ${model.config.modelType}`;
       findings.add({ check: "server", severity: "error", message, place: { field: "model_type" } });
     }
-    if (!servesModel(identity, basename(model.dir))) {
-      const message = `${name} serves ${identity.modelPath ?? identity.servedModelName}, which is not named like ${model.dir}`;
+    if (!servesModel(identity, dir)) {
+      const served = modelBaseName(identity.modelPath ?? identity.servedModelName);
+      const message = `${name} serves ${served}, which is not named like the model directory ${dir}`;
       findings.add({ check: "server", severity: "warning", message, place: { field: "model_path" } });
     }
     for (const { name: setting, value, why } of findRisks(identity)) {
@@ -128,14 +148,14 @@ export class LiveServer {
     const { renderer, findings, spell } = this.subject;
     const theirs = await this.client.tokenizeText(TOKENIZER_PROBE);
     if (theirs === undefined) {
-      const message = `${this.client.name} has no /tokenize: its tokenizer is compared through prompts only`;
+      const message = `the server has no /tokenize: its tokenizer is compared through prompts only`;
       findings.add({ check: "server", severity: "warning", message, place: {} });
       return;
     }
     const ours = await renderer.tokenizer.encode(TOKENIZER_PROBE);
     const difference = compareIds(ours, theirs, spell, ["here", "the server"]);
     if (difference === null) return;
-    const message = `${this.client.name} tokenizes the probe text otherwise, from id ${difference.index} on`;
+    const message = `the server tokenizes the probe text otherwise, from id ${difference.index} on`;
     findings.add({
       check: "server",
       severity: "error",

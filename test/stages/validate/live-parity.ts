@@ -8,7 +8,7 @@ import sharp from "sharp";
 import type { JsonObject } from "../../../src/base/index.js";
 import type { Message } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
-import { type ChatMessage, type EncodedImage, ServerClient } from "../../../src/sglang/index.js";
+import { ask, backoffMs, type ChatMessage, type EncodedImage, pause, ServerClient } from "../../../src/sglang/index.js";
 import { createRenderer, imagesOf } from "../../../src/tokens/index.js";
 import { canonicalMessages, jsonValue } from "../../tokens/arbitraries.js";
 import { TINY_GUI } from "../../tokens/reference.js";
@@ -79,23 +79,30 @@ async function compare(messages: Message[], index: number): Promise<void> {
   const local = await (index % 3 === 0 ? thinking : renderer).prompt({ messages, tools, generationPrompt: true });
   const images = imagesOf(messages).length;
   if (!local.ok || images > 3) return;
-  const reply = await client.chat(
-    {
-      messages: await Promise.all(messages.map(chatMessage)),
-      templateKwargs,
-      maxTokens: 1,
-      ...(tools === undefined ? {} : { tools }),
-    },
-    120_000,
-  );
-  if (reply.status !== 200) {
-    const reason = reply.body.toString("utf8").slice(0, 160);
+  const question = {
+    messages: await Promise.all(messages.map(chatMessage)),
+    templateKwargs,
+    maxTokens: 1,
+    stopTokenIds: [],
+    ...(tools === undefined ? {} : { tools }),
+  };
+  let outcome = await ask(client, question, "chat", { special: undefined, loops: undefined }, 120_000);
+  for (
+    let attempt = 1;
+    attempt < 5 && outcome.answer === undefined && outcome.verdict.kind === "transient";
+    attempt += 1
+  ) {
+    await pause(backoffMs(attempt, undefined));
+    outcome = await ask(client, question, "chat", { special: undefined, loops: undefined }, 120_000);
+  }
+  if (outcome.answer === undefined) {
+    const reason = "message" in outcome.verdict ? outcome.verdict.message : outcome.verdict.kind;
     refused.set(reason, (refused.get(reason) ?? 0) + 1);
     return;
   }
-  const { promptIds } = client.parseChat(reply);
+  const { promptIds } = outcome.answer;
   tally.images += images;
-  if (Array.isArray(promptIds) && promptIds.join() === local.ids.join()) tally.equal += 1;
+  if (promptIds.join() === local.ids.join()) tally.equal += 1;
   else {
     tally.different += 1;
     if (tally.different <= 3)
@@ -103,7 +110,7 @@ async function compare(messages: Message[], index: number): Promise<void> {
         JSON.stringify({
           messages,
           ours: local.text,
-          theirs: promptIds && (await renderer.tokenizer.decode(promptIds)),
+          theirs: await renderer.tokenizer.decode(promptIds),
         }),
       );
   }
