@@ -62,3 +62,8 @@ def test_faults_are_refused(tmp_path, fault):
     with pytest.raises(UserError) as error:
         load_draft(tmp_path)
     assert error.value.code == {"truncated": "draft-damaged", "absent": "draft-missing"}.get(fault, "draft-weights")
+
+
+def test_engines_of_other_users_can_read_the_weights(tmp_path):
+    save_draft(new_draft(small_config(), 0), tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o044 == 0o044

@@ -21,7 +21,10 @@ def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.f
     """Writes config.json and model.safetensors (same draft, same bytes) into ``directory``, creating it."""
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in draft.state_dict().items()}
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    weights = directory / "model.safetensors"
+    save_file(tensors, weights, metadata={"format": "pt"})
+    # safetensors writes for the owner alone; the engine often runs as somebody else.
+    weights.chmod(0o644)
     write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
 
 
