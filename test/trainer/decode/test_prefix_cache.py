@@ -27,7 +27,7 @@ def test_common_prefix():
 
 
 def test_finds_the_longest_and_leaves_a_token_to_compute():
-    cache = PrefixCache(100)
+    cache = PrefixCache(800)
     cache.keep(entry(1, 2, 3, 4))
     cache.keep(entry(1, 2, 9))
     assert cache.find(key(1, 2, 3, 7))[1] == 3
@@ -37,7 +37,7 @@ def test_finds_the_longest_and_leaves_a_token_to_compute():
 
 
 def test_whole_entries_only_for_recurrent_states():
-    cache = PrefixCache(100, whole_only=True)
+    cache = PrefixCache(800, whole_only=True)
     cache.keep(entry(1, 2, 3, 4))
     assert cache.find(key(1, 2, 3, 7)) is None
     assert cache.find(key(1, 2, 3, 4)) is None
@@ -45,7 +45,7 @@ def test_whole_entries_only_for_recurrent_states():
 
 
 def test_oldest_unused_go_first_and_extended_ones_at_once():
-    cache = PrefixCache(10)
+    cache = PrefixCache(80)
     cache.keep(entry(1, 1, 1, 1))
     cache.keep(entry(2, 2, 2, 2))
     cache.find(key(1, 1, 5))
@@ -53,9 +53,9 @@ def test_oldest_unused_go_first_and_extended_ones_at_once():
     assert cache.find(key(2, 2, 5)) is None
     assert cache.find(key(1, 1, 5)) is not None
     cache.keep(entry(1, 1, 1, 1, 1))
-    assert cache.tokens == 9
+    assert cache.size == 72
     cache.keep(entry(*range(11)))
-    assert cache.tokens == 9
+    assert cache.size == 72
     cache.clear()
     assert cache.find(key(1, 1, 5)) is None
 
@@ -69,7 +69,7 @@ def test_a_second_turn_says_the_same_with_and_without(kind, targets, cases, answ
         said = answer[: ([*answer, IMAGE]).index(IMAGE)]
         turns.append(target.prompt([*one.ids, *said, 7, 8, 9], one.images))
     wanted = [result.ids for result in greedy.generate_batch(target, turns, 10, max_rows=3)]
-    scheduler = Scheduler(target, 3, prefix_tokens=5000)
+    scheduler = Scheduler(target, 3, prefix_bytes=1 << 26)
     for one in cases:
         scheduler.submit(Job(target.prompt(one.ids, one.images), 20))
     scheduler.run()
@@ -87,7 +87,7 @@ def test_another_picture_is_another_prefix(targets, new_case):
     first, second = new_case(1, 6, [(4, 4)]), new_case(1, 6, [(4, 4)])
     second.images = new_case(2, 6, [(4, 4)]).images
     assert first.ids == second.ids
-    batch = Batch(target, 1, prefixes=PrefixCache(1000))
+    batch = Batch(target, 1, prefixes=PrefixCache(1 << 24))
     for one, cached in ((first, 0), (second, 7), (first, len(first.ids) - 1)):
         row, _, _ = batch.join(target.prompt(one.ids, one.images))
         batch.leave(row)

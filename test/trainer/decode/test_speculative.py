@@ -104,7 +104,7 @@ def test_a_cached_prefix_reaches_the_draft_too(targets, cases, answers):
     # The draft needs the captured states of the whole context, also of what was not computed again.
     target = targets["qwen3_vl"]
     drafting = speculative.drafting_for(target, lively_draft(small_config(target_layer_ids=LAYERS)))
-    scheduler = Scheduler(target, 2, drafting, prefix_tokens=1000)
+    scheduler = Scheduler(target, 2, drafting, prefix_bytes=1 << 24)
     counts = []
     for _ in range(2):
         jobs = [Job(target.prompt(one.ids, one.images), 20) for one in cases[:3]]

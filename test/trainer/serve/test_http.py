@@ -29,7 +29,7 @@ def test_many_at_once_answer_as_one_by_one(serve):
     async def together(server):
         return [ids_of(r) for r in await asyncio.gather(*(server.chat(asked(i)) for i in range(7)))]
 
-    assert serve(alone, max_batch=1, prefix_cache_tokens=0) == serve(together)
+    assert serve(alone, max_batch=1, prefix_cache_bytes=0) == serve(together)
 
 
 async def until_open(server, jobs):

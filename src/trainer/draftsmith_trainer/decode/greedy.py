@@ -66,10 +66,10 @@ def generate_batch(
     max_new_tokens: int,
     stop_ids: Collection[int] = (),
     max_rows: int = 16,
-    prefix_tokens: int = 0,
+    prefix_bytes: int = 0,
 ) -> list[GreedyResult]:
     """Continues many prompts, up to ``max_rows`` at a time; a finished one makes room for the next at once."""
-    scheduler = Scheduler(target, max_rows, prefix_tokens=prefix_tokens)
+    scheduler = Scheduler(target, max_rows, prefix_bytes=prefix_bytes)
     jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
     for job in jobs:
         scheduler.submit(job)

@@ -25,6 +25,14 @@ class Entry:
     state: list[tuple[Tensor, Tensor]]
     captured: Tensor | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        tensors = [part for pair in self.state for part in pair]
+        if self.captured is not None:
+            tensors.append(self.captured)
+        return self.key.nbytes + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
 
 def common_prefix(a: Key, b: Key) -> int:
     """Number of leading elements that a and b share."""
@@ -34,15 +42,15 @@ def common_prefix(a: Key, b: Key) -> int:
 
 
 class PrefixCache:
-    """Least recently used entries up to a number of tokens."""
+    """The most recently used entries, up to a number of bytes."""
 
-    def __init__(self, max_tokens: int, whole_only: bool = False) -> None:
+    def __init__(self, max_bytes: int, whole_only: bool = False) -> None:
         """``whole_only``: an entry serves only prompts that contain all of it (recurrent states cannot be cut)."""
-        self.max_tokens = max_tokens
+        self.max_bytes = max_bytes
         self.whole_only = whole_only
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._next = 0
-        self.tokens = 0
+        self.size = 0
 
     def find(self, key: Key) -> tuple[Entry, int] | None:
         """The entry sharing the longest usable prefix with a prompt, and its length (at least one token is left)."""
@@ -60,21 +68,21 @@ class PrefixCache:
 
     def keep(self, entry: Entry) -> None:
         """Adds an entry; one that it extends goes."""
-        if len(entry.key) > self.max_tokens:
+        if entry.size > self.max_bytes:
             return
         for number, old in list(self._entries.items()):
             if len(old.key) <= len(entry.key) and common_prefix(old.key, entry.key) == len(old.key):
                 self._drop(number)
         self._entries[self._next] = entry
         self._next += 1
-        self.tokens += len(entry.key)
-        while self.tokens > self.max_tokens:
+        self.size += entry.size
+        while self.size > self.max_bytes:
             self._drop(next(iter(self._entries)))
 
     def clear(self) -> None:
         """Forgets everything."""
         self._entries.clear()
-        self.tokens = 0
+        self.size = 0
 
     def _drop(self, number: int) -> None:
-        self.tokens -= len(self._entries.pop(number).key)
+        self.size -= self._entries.pop(number).size

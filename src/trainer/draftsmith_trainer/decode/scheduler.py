@@ -18,13 +18,13 @@ class Scheduler:
         target: the model.
         max_rows: most sequences at a time.
         drafting: given, speculative decoding; the ids stay the same.
-        prefix_tokens: how many tokens of finished sequences to keep for later prompts that begin like them.
+        prefix_bytes: how much of finished sequences to keep for later prompts that begin like them.
     """
 
-    def __init__(self, target: Target, max_rows: int, drafting: Drafting | None = None, prefix_tokens: int = 0) -> None:
+    def __init__(self, target: Target, max_rows: int, drafting: Drafting | None = None, prefix_bytes: int = 0) -> None:
         self.target = target
         self.drafting = drafting
-        self.prefixes = PrefixCache(prefix_tokens, whole_only=target.hybrid) if prefix_tokens else None
+        self.prefixes = PrefixCache(prefix_bytes, whole_only=target.hybrid) if prefix_bytes else None
         self.batch = Batch(target, max_rows, drafting.capture if drafting else (), self.prefixes)
         self.waiting: deque[Job] = deque()
         self._jobs: dict[Row, Job] = {}

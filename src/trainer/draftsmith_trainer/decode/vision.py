@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .kept import Kept
 
 
 @dataclass(frozen=True)
@@ -65,33 +65,26 @@ class VisionEncoder:
     Thread-safe: a server encodes new images beside the thread that decodes.
     """
 
-    def __init__(self, model: Any, keep: int = 256) -> None:
+    def __init__(self, model: Any, keep_bytes: int = 256 << 20) -> None:
         self._model = model
-        self._keep = keep
-        self._kept: OrderedDict[str, ImageFeatures] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Kept[ImageFeatures] = Kept(keep_bytes)
 
     @torch.inference_mode()
     def encode(self, image: PixelImage) -> ImageFeatures:
         """Features of one image, from memory when it was seen lately."""
-        with self._lock:
-            known = self._kept.get(image.digest)
-            if known is not None:
-                self._kept.move_to_end(image.digest)
-                return known
+        known = self._kept.get(image.digest)
+        if known is not None:
+            return known
         tower = self._model.visual
         weight = next(tower.parameters())
         grid = torch.tensor([image.grid], dtype=torch.int64, device=weight.device)
         out = self._model.get_image_features(image.pixel_values.to(weight.device), grid, return_dict=True)
         deepstack = getattr(out, "deepstack_features", None) or ()
         features = ImageFeatures(_joined(out.pooler_output), tuple(_joined(part) for part in deepstack))
-        with self._lock:
-            self._kept[image.digest] = features
-            while len(self._kept) > self._keep:
-                self._kept.popitem(last=False)
+        parts = (features.embeds, *features.deepstack)
+        self._kept.put(image.digest, features, sum(part.numel() * part.element_size() for part in parts))
         return features
 
     def forget(self) -> None:
         """Drops all kept features."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()

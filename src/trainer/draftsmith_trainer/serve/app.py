@@ -45,7 +45,7 @@ def make_context(settings: Settings, checkpoint: Checkpoint) -> Context:
     """Puts the parts together; the engine is not started yet."""
     renderer = Renderer(checkpoint.tokenizer)
     images = ImageReader(checkpoint.image_processor, settings)
-    scheduler = Scheduler(checkpoint.target, settings.max_batch, checkpoint.drafting, settings.prefix_cache_tokens)
+    scheduler = Scheduler(checkpoint.target, settings.max_batch, checkpoint.drafting, settings.prefix_cache_bytes)
     return Context(
         settings=settings,
         checkpoint=checkpoint,

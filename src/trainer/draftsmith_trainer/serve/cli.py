@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu", help="torch device")
     p.add_argument("--threads", type=int, help="torch threads (default: half of the cores)")
     p.add_argument("--context-length", type=int, help="most tokens of prompt and answer (default: the model's)")
-    p.add_argument("--prefix-cache-tokens", type=int, default=32768, help="tokens kept for later turns; 0: none")
+    p.add_argument("--prefix-cache-mb", type=int, default=512, help="memory for conversations' states; 0: none")
     p.add_argument("--max-queue", type=int, default=4096, help="requests that may wait before a 503")
     p.add_argument("--max-body-mb", type=int, default=64, help="largest request body")
     p.add_argument("--max-image-pixels", type=int, default=64_000_000, help="largest image")
@@ -60,7 +60,7 @@ def settings_from(argv: list[str]) -> Settings:
         device=a.device,
         threads=a.threads,
         context_length=a.context_length,
-        prefix_cache_tokens=a.prefix_cache_tokens,
+        prefix_cache_bytes=a.prefix_cache_mb << 20,
         max_queue=a.max_queue,
         max_body_bytes=a.max_body_mb << 20,
         max_image_pixels=a.max_image_pixels,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import threading
 import urllib.request
-from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,15 @@ from urllib.parse import unquote, urlparse
 
 from PIL import Image
 
+from ..decode.kept import Kept
 from ..decode.vision import PixelImage
 from .errors import ApiError, bad_request
 from .settings import Settings
 
 #: Seconds for fetching a remote image (SGLang: 3, by environment).
 FETCH_TIMEOUT = 3.0
-#: Preprocessed images kept; a conversation sends its earlier screenshots again with every turn.
-KEEP = 128
+#: Bytes of preprocessed images kept; a conversation sends its earlier screenshots again with every turn.
+KEEP_BYTES = 256 << 20
 
 
 class ImageReader:
@@ -31,8 +30,7 @@ class ImageReader:
     def __init__(self, image_processor: Any, settings: Settings) -> None:
         self._processor = image_processor
         self._settings = settings
-        self._kept: OrderedDict[str, PixelImage] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Kept[PixelImage] = Kept(KEEP_BYTES)
 
     def read(self, reference: str, content_hash: str | None = None, index: int = 0) -> PixelImage:
         """One image.
@@ -51,21 +49,16 @@ class ImageReader:
             raise bad_request(
                 f"content hash mismatch for media_data[{index}]: expected {content_hash}, got sha256:{digest}"
             )
-        with self._lock:
-            if digest in self._kept:
-                self._kept.move_to_end(digest)
-                return self._kept[digest]
+        known = self._kept.get(digest)
+        if known is not None:
+            return known
         image = self._preprocess(data, digest)
-        with self._lock:
-            self._kept[digest] = image
-            while len(self._kept) > KEEP:
-                self._kept.popitem(last=False)
+        self._kept.put(digest, image, image.pixel_values.numel() * image.pixel_values.element_size())
         return image
 
     def forget(self) -> None:
         """Drops all kept images."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()
 
     def _preprocess(self, data: bytes, digest: str) -> PixelImage:
         try:

@@ -21,7 +21,7 @@ class Settings:
         device: torch device.
         threads: torch threads for decoding; see ``torch_threads``.
         context_length: most tokens of prompt and answer, else the model's max_position_embeddings.
-        prefix_cache_tokens: tokens of finished sequences kept for later turns; 0 turns it off.
+        prefix_cache_bytes: memory for states of finished sequences, kept for later turns; 0 turns it off.
         max_queue: requests that may wait; more get a 503.
         max_body_bytes, max_image_pixels: limits on what a client may send.
         image_roots: directories below which file:// and absolute paths may be read.
@@ -42,7 +42,7 @@ class Settings:
     device: str = "cpu"
     threads: int | None = None
     context_length: int | None = None
-    prefix_cache_tokens: int = 32768
+    prefix_cache_bytes: int = 512 << 20
     max_queue: int = 4096
     max_body_bytes: int = 64 << 20
     max_image_pixels: int = 64_000_000

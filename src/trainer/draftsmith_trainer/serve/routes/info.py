@@ -88,7 +88,7 @@ async def server_info(request: Request) -> Response:
         "context_length": s.context_length,
         "max_running_requests": s.max_batch,
         "max_queued_requests": s.max_queue,
-        "disable_radix_cache": s.prefix_cache_tokens == 0,
+        "disable_radix_cache": s.prefix_cache_bytes == 0,
         "sampling_defaults": "model",
         "preferred_sampling_params": None,
         "default_chat_template_kwargs": None,
