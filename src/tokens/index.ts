@@ -3,6 +3,7 @@ export * from "./fixed-turns.js";
 export * from "./image-runs.js";
 export * from "./image-tokens.js";
 export * from "./length.js";
+export * from "./piece-cache.js";
 export * from "./prompt.js";
 export * from "./rows.js";
 export * from "./smart-resize.js";

@@ -12,10 +12,12 @@ import {
   gridTokens,
   imageGrid,
   imageRunProblem,
+  independentTokens,
   isFixedPoint,
   isWellFormed,
   joinTurns,
   lossMask,
+  PieceCache,
   type PromptRenderer,
   resizeRule,
   runsOf,
@@ -194,6 +196,37 @@ describe("smart resize", () => {
     expect(smartResize({ width: 2000, height: 10 }, rule)).not.toBeNull();
     expect(smartResize({ width: 2001, height: 10 }, rule)).toBeNull();
     expect(smartResize({ width: 80, height: 48 }, rule)).toEqual({ width: 64, height: 64 });
+  });
+});
+
+describe("encoding piece by piece", () => {
+  const tokenizer = (change: object, preTokenizer: object = {}): string =>
+    JSON.stringify({
+      pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, ...preTokenizer },
+      added_tokens: [
+        { id: 5, content: "<|a|>", single_word: false, lstrip: false, rstrip: false, normalized: false, ...change },
+      ],
+    });
+  it("is done only where added tokens part the text cleanly", () => {
+    expect(independentTokens(tokenizer({}))).toEqual(new Map([["<|a|>", 5]]));
+    for (const flag of ["single_word", "lstrip", "rstrip", "normalized"]) {
+      expect(independentTokens(tokenizer({ [flag]: true }))).toBeNull();
+    }
+    expect(independentTokens(tokenizer({}, { add_prefix_space: true }))).toBeNull();
+  });
+
+  it("gives the same ids when pieces are forgotten and come again", async () => {
+    const seen: string[] = [];
+    const cache = new PieceCache(new Map([["|", 1]]), async (texts) => {
+      seen.push(...texts);
+      return texts.map((text) => Int32Array.of(text.length));
+    });
+    const long = "x".repeat(20_000);
+    expect((await cache.encodeBatch(["ab|c||ab", "c"])).map((ids) => [...ids])).toEqual([[2, 1, 1, 1, 1, 2], [1]]);
+    await cache.encodeBatch(["ab", long, long]);
+    await cache.encodeBatch([long]);
+    // Each piece once, except the one that is too long to be kept.
+    expect(seen).toEqual(["ab", "c", long, long]);
   });
 });
 

@@ -8,7 +8,7 @@ export { type TokenizeOptions, tokenizeOptions } from "./options.js";
 
 export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   name: "tokenize",
-  summary: "Turn generations into training rows: ids, loss mask, token types, image grids, all checked.",
+  summary: "turns what the target said into training rows: ids, loss mask, token types, image grids, all checked",
   options: tokenizeOptions,
   inputs: {
     generations: {

@@ -1,5 +1,6 @@
 /** Refuses data, server, model and draft that disagree, before any GPU hour is spent. */
 import { defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
 import { type ValidateOptions, validateOptions } from "./options.js";
 import { run, type ValidateInputs } from "./run.js";
 
@@ -8,7 +9,7 @@ export { type ValidateOptions, validateOptions } from "./options.js";
 export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   name: "validate",
   summary:
-    "Compare every prompt, mask and fingerprint between data, model directory, server and draft; stop where they differ.",
+    "compares every prompt, mask and fingerprint between data, model directory, server and draft, and stops where they differ",
   options: validateOptions,
   inputs: {
     dialogues: {
@@ -28,5 +29,6 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   codeVersion: 1,
   fileOptions: ["model", "draft"],
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
+  estimate,
   run,
 });

@@ -1,0 +1,22 @@
+/** What a run costs, from the size of its inputs. */
+import type { ValidateOptions } from "./options.js";
+import type { ValidateInputs } from "./run.js";
+
+/** Dialogues and rows per second on one core, with a 1080p screenshot each, as the benchmark beside the tests measures. */
+const PROMPTS_A_SECOND = 1200;
+const ROWS_A_SECOND = 3000;
+
+export function estimate(options: ValidateOptions, inputs: ValidateInputs): string[] {
+  const lines: string[] = [];
+  const dialogues = (inputs.generations ?? inputs.dialogues)?.manifest.counts.kept;
+  const rows = (inputs.rows ?? inputs.shards)?.manifest.counts.rows;
+  if (dialogues !== undefined)
+    lines.push(`renders ${dialogues} dialogues, about ${seconds(dialogues / PROMPTS_A_SECOND)}`);
+  if (typeof rows === "number") lines.push(`reads ${rows} rows, about ${seconds(rows / ROWS_A_SECOND)}`);
+  if (options.server !== undefined) lines.push(`asks the server for ${options.serverSample} prompts`);
+  return lines;
+}
+
+function seconds(value: number): string {
+  return `${Math.max(1, Math.round(value))} s on one core`;
+}
