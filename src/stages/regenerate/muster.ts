@@ -134,7 +134,7 @@ export function refusal(name: string, objection: Objection): DraftsmithError {
 }
 
 export function unreachable(troubles: readonly string[]): DraftsmithError {
-  return new DraftsmithError("SERVER_UNREACHABLE", `no server answers: ${troubles.join("; ")}`, {
+  return new DraftsmithError("SERVER_UNREACHABLE", `no server is ready: ${troubles.join("; ")}`, {
     hint: "start the server, or correct the addresses under `servers`; `curl ADDRESS/v1/models` must list the model",
   });
 }
