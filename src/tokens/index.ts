@@ -8,6 +8,7 @@ export * from "./prompt.js";
 export * from "./rows.js";
 export * from "./smart-resize.js";
 export * from "./spoofed.js";
+export * from "./system-prompts.js";
 export * from "./template/index.js";
 export * from "./template-messages.js";
 export * from "./tokenizer.js";

@@ -1,9 +1,9 @@
 /** The stage: read, turn into rows, write, count. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
-import { createRenderer, spoofPattern } from "../../tokens/index.js";
+import { createRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { assembleRows, imageTokens, withoutRepeats } from "./assemble.js";
 import type { Candidates } from "./candidates.js";
@@ -32,13 +32,12 @@ export async function run(
   const files = new RowFiles(workDir, facts, options.rowsPerFile);
   const rejected = await openJsonlWriter(join(workDir, "rejected.jsonl"));
   const tally = new Tally();
-  const prompts = new Map<string, number>();
+  const prompts = new SystemPrompts();
   const seen = new Set<string>();
   try {
     for await (const candidates of candidatesOf(options, input, model, context)) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
-      const key = JSON.stringify(candidates.systemPrompt);
-      prompts.set(key, (prompts.get(key) ?? 0) + 1);
+      prompts.add(candidates.systemPrompt);
       const assembled = assembleRows(candidates, model, options);
       const { cut } = assembled;
       const { rows, rejections } = options.duplicates === "drop" ? withoutRepeats(assembled, seen) : assembled;
@@ -85,7 +84,7 @@ export async function run(
   }
   return {
     counts: tally.counts(),
-    facts: { ...facts, systemPrompts: promptFacts(prompts), summary: summaryOf(tally) },
+    facts: { ...facts, systemPrompts: prompts.summary(3), summary: summaryOf(tally) },
   };
 }
 
@@ -156,18 +155,6 @@ function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputAr
     maskless: true,
     chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateKwargs(options),
     systemPrompt: facts.systemPrompt ?? null,
-  };
-}
-
-/** The system prompts that occur, most frequent first; texts only while they are few. */
-function promptFacts(prompts: ReadonlyMap<string, number>): JsonObject {
-  const sorted = [...prompts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
-  return {
-    distinct: sorted.length,
-    most: sorted.slice(0, 3).map(([key, dialogues]) => {
-      const text = JSON.parse(key) as string | null;
-      return { text, sha256: text === null ? null : sha256(text), dialogues };
-    }),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Subject } from "./subject.js";
 export async function checkSystemPrompt(subject: Subject, id: string, messages: readonly Message[]): Promise<void> {
   const { options, counts, findings } = subject;
   const found = systemText(messages);
-  counts.systemPrompts.set(found, (counts.systemPrompts.get(found) ?? 0) + 1);
+  counts.systemPrompts.add(found);
   const declared = options.systemPrompt;
   if (declared === "keep" || found === declared) return;
   const difference = await firstDifference(subject, found, declared);

@@ -1,7 +1,7 @@
 /** The verdict as JSON for machines and as text for people. No times, no addresses: equal inputs, equal reports. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fromErrno, type JsonObject, sha256 } from "../../base/index.js";
+import { fromErrno, type JsonObject } from "../../base/index.js";
 import { versionNotes } from "../../model/index.js";
 import { CHECKS, type Check, type Finding } from "./findings.js";
 import type { Subject } from "./subject.js";
@@ -20,7 +20,6 @@ export const REPORT_TEXT = "report.txt";
 export function buildReport(subject: Subject, inputs: readonly string[], stoppedEarly: boolean): Report {
   const { findings, model, counts, kwargs, options } = subject;
   const verdict = findings.errors === 0 ? "good" : "bad";
-  const prompts = [...counts.systemPrompts].sort(([a, n], [b, m]) => m - n || ((a ?? "") < (b ?? "") ? -1 : 1));
   const json: JsonObject = {
     verdict,
     stoppedEarly,
@@ -28,11 +27,7 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
     model: { type: model.config.modelType, ...model.fingerprints },
     declared: { systemPrompt: options.systemPrompt, chatTemplateKwargs: kwargs },
     counts: countsOf(subject),
-    systemPrompts: prompts.slice(0, 10).map(([text, dialogues]) => ({
-      text,
-      sha256: text === null ? null : sha256(text),
-      dialogues,
-    })),
+    systemPrompts: counts.systemPrompts.summary(10),
     checks: (Object.keys(CHECKS) as Check[]).map((check) => ({
       check,
       says: CHECKS[check],
@@ -59,7 +54,7 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
     images: counts.images,
     imagesResampled: counts.imagesResampled,
     answersWithoutStop: counts.answersWithoutStop,
-    systemPrompts: counts.systemPrompts.size,
+    systemPrompts: counts.systemPrompts.distinct,
     errors: findings.errors,
     warnings: Object.values(findings.counts.warning).reduce((sum, count) => sum + count, 0),
   };

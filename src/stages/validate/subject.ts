@@ -1,7 +1,7 @@
 /** What all checks share: the model, its renderer, and what has been counted so far. */
 import type { JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
-import { createRenderer, type PromptRenderer, spoofPattern } from "../../tokens/index.js";
+import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
 import type { Speller } from "./compare-ids.js";
 import type { Findings } from "./findings.js";
 import type { ValidateOptions } from "./options.js";
@@ -21,7 +21,7 @@ export class ValidationCounts {
   images = 0;
   /** Images of a size that the processor changes: server and trainer each resample them. */
   imagesResampled = 0;
-  systemPrompts = new Map<string | null, number>();
+  readonly systemPrompts = new SystemPrompts();
 }
 
 export interface Subject {

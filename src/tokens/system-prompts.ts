@@ -1,0 +1,35 @@
+/** Which system prompts a dataset holds, in bounded memory. */
+import { type JsonObject, sha256 } from "../base/index.js";
+
+/** Distinct prompts that are told apart; a dataset with more has prompts that vary by dialogue. */
+const LIMIT = 1000;
+
+export class SystemPrompts {
+  /** Dialogues by prompt; null is no system prompt. */
+  private readonly counts = new Map<string | null, number>();
+  private others = 0;
+
+  add(prompt: string | null): void {
+    const count = this.counts.get(prompt);
+    if (count === undefined && this.counts.size >= LIMIT) this.others += 1;
+    else this.counts.set(prompt, (count ?? 0) + 1);
+  }
+
+  /** How many were told apart, and the most frequent ones, by frequency and then by text. */
+  summary(shown: number): JsonObject {
+    const sorted = [...this.counts].sort(([a, n], [b, m]) => m - n || ((a ?? "") < (b ?? "") ? -1 : 1));
+    return {
+      distinct: this.counts.size,
+      ...(this.others === 0 ? {} : { dialoguesWithFurtherPrompts: this.others }),
+      most: sorted.slice(0, shown).map(([text, dialogues]) => ({
+        text,
+        sha256: text === null ? null : sha256(text),
+        dialogues,
+      })),
+    };
+  }
+
+  get distinct(): number {
+    return this.counts.size;
+  }
+}
