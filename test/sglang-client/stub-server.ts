@@ -100,10 +100,13 @@ export async function startStub(options: StubOptions = {}): Promise<Stub> {
   return stub;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
+/** By events: under heavy load Node's async iteration of a request was seen to wait for ever after its end. */
+function bodyOf(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+  });
 }
 
 const MODEL = {
