@@ -131,14 +131,18 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
   }
 }
 
-/** The trainer's own codes that mean one of the toolkit's; the rest are told as TRAINER_FAILED with their message. */
-const TRAINER_CODES: Record<string, ErrorCode> = {
-  "bad-option": "OPTIONS_INVALID",
-  "disk-full": "DISK_FULL",
-  "bad-shards": "ARTIFACT_INVALID",
-  "bad-target": "MODEL_INVALID",
-};
+/** The toolkit's codes for the trainer's own, by their beginning; the rest are TRAINER_FAILED with their message. */
+const TRAINER_CODES: readonly (readonly [string, ErrorCode])[] = [
+  ["bad-option", "OPTIONS_INVALID"],
+  ["disk-full", "DISK_FULL"],
+  ["python-package-missing", "PYTHON_MISSING"],
+  ["shards-", "ARTIFACT_INVALID"],
+  ["image-", "ARTIFACT_INVALID"],
+  ["draft-", "ARTIFACT_INVALID"],
+  ["checkpoint", "ARTIFACT_INVALID"],
+  ["target-", "MODEL_INVALID"],
+];
 
 function errorCode(code: string): ErrorCode {
-  return TRAINER_CODES[code] ?? "TRAINER_FAILED";
+  return TRAINER_CODES.find(([beginning]) => code.startsWith(beginning))?.[1] ?? "TRAINER_FAILED";
 }
