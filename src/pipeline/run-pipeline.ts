@@ -141,13 +141,16 @@ function interruption(error: unknown): unknown {
   });
 }
 
-/** `facts.summary` of a step's manifest: rows that its stage wants in the closing table. */
-export function summaryRows({ name, manifest }: StepResult): SummaryRow[] {
-  const rows = manifest?.facts.summary;
-  if (!Array.isArray(rows)) return [];
-  return rows
+/** `facts.summary` of a step's manifest: rows that its stage wants in the closing table; and where an exported draft lies. */
+export function summaryRows({ name, manifest, output }: StepResult): SummaryRow[] {
+  const told = manifest?.facts.summary;
+  const rows = (Array.isArray(told) ? told : [])
     .filter(isJsonObject)
     .map(({ label, value }) => ({ label: `${name}: ${String(label)}`, value: String(value) }));
+  // A path is no fact of the artifact: it would change the digest from place to place.
+  return manifest?.kind === "draft"
+    ? [...rows, { label: `${name}: the draft that SGLang loads`, value: output }]
+    : rows;
 }
 
 function stepRecord({ name, stage, state, seconds, output, manifest, error }: StepResult): object {

@@ -75,3 +75,14 @@ once(
     run(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], "");
   },
 );
+
+// `--python`: the trainer's environment too, so that no step of a pipeline has to wait for it.
+if (process.argv.includes("--python")) {
+  const { ensurePython } = await import("../../dist/python/index.js");
+  const events = { emit: (event) => event.type === "log" && console.error(`setup: ${event.message}`) };
+  try {
+    await ensurePython({ events });
+  } catch (error) {
+    fail(`${error.message}${error.hint ? `. ${error.hint}` : ""}`);
+  }
+}
