@@ -4,6 +4,7 @@ export * from "./arrow-images.js";
 export * from "./arrow-rows.js";
 export * from "./arrow-writer.js";
 export * from "./atomic.js";
+export * from "./checked-lines.js";
 export * from "./directory.js";
 export * from "./disk.js";
 export * from "./journal.js";

@@ -1,10 +1,11 @@
 /** Dialogues before any regeneration: system prompt, text that is no text, and whether they render at all. */
+
 import { join } from "node:path";
+import { readChecked } from "../../artifacts/index.js";
 import { type Dialogue, dialogueSchema, type Message } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
 import { countImages } from "./check-generations.js";
 import { checkSystemPrompt } from "./check-system.js";
-import { readChecked } from "./read.js";
 import type { Subject } from "./subject.js";
 
 export function readDialogues(dir: string, limit: number | undefined): AsyncGenerator<Dialogue> {

@@ -1,5 +1,7 @@
 /** Every turn of the generations: the prompt rendered here against the ids that the server sent back. */
+
 import { join } from "node:path";
+import { readChecked } from "../../artifacts/index.js";
 import { type Generation, generationSchema, type Message, turnIds } from "../../dialogue/index.js";
 import {
   gridTokens,
@@ -13,7 +15,6 @@ import {
 import { checkSystemPrompt } from "./check-system.js";
 import { compareIds } from "./compare-ids.js";
 import type { Check } from "./findings.js";
-import { readChecked } from "./read.js";
 import type { Subject } from "./subject.js";
 
 /** Dialogues rendered at once, so that the tokenizer's threads are busy. */

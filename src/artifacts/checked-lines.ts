@@ -1,6 +1,7 @@
 /** Reads a JSONL file of an artifact, each line checked. */
-import { readJsonl } from "../../artifacts/index.js";
-import { DraftsmithError } from "../../base/index.js";
+
+import { DraftsmithError } from "../base/index.js";
+import { readJsonl } from "./jsonl-reader.js";
 
 interface Checker<T> {
   safeParse(
