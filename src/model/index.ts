@@ -8,3 +8,4 @@ export { SPECIAL_TEXT, type SpecialIds } from "./special-ids.js";
 export { parseTargetConfig, type TargetConfig } from "./target-config.js";
 export type { AddedToken, TokenizerFiles } from "./tokenizer-files.js";
 export { RULES_FOLLOW, versionNotes } from "./versions.js";
+export type { VideoSettings } from "./video-settings.js";

@@ -8,6 +8,7 @@ import { type ProcessorSettings, readProcessorSettings } from "./processor-setti
 import { findSpecialIds, type SpecialIds } from "./special-ids.js";
 import { CONFIG_FILE, parseTargetConfig, type TargetConfig } from "./target-config.js";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
+import { readVideoSettings, type VideoSettings } from "./video-settings.js";
 
 /** sha256 each; equal fingerprints mean equal ids. */
 export interface ModelFingerprints {
@@ -27,6 +28,8 @@ export interface ModelDirectory {
   tokenizer: TokenizerFiles;
   template: string;
   processor: ProcessorSettings;
+  /** null where transformers would find none either. */
+  video: VideoSettings | null;
   specialIds: SpecialIds;
   /** null where the vocabulary has no spare id. */
   maskTokenId: number | null;
@@ -52,8 +55,9 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
   const tokenizer = await readTokenizerFiles(dir, config.modelType);
   const template = await readChatTemplate(dir, tokenizer.config);
   const processor = await readProcessorSettings(dir, config);
+  const video = await readVideoSettings(dir, config);
   const generation = await readOptionalJson(dir, "generation_config.json");
-  const notes = [...tokenizer.notes, ...template.notes];
+  const notes = [...tokenizer.notes, ...template.notes, ...video.notes];
   if (generation === null)
     notes.push("generation_config.json is missing: stop ids come from config.json and the tokenizer");
   return {
@@ -62,6 +66,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     tokenizer,
     template: template.text,
     processor: processor.settings,
+    video: video.settings,
     specialIds: findSpecialIds(dir, config, tokenizer, generation?.json ?? null),
     maskTokenId: maskTokenId(config.vocabSize, tokenizer),
     fingerprints: {

@@ -1,6 +1,7 @@
 /** The image processor's settings that decide how many tokens an image becomes, and what its pixels are scaled to. */
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { modelError, readOptionalJson } from "./files.js";
+import { type Fail, pixelLimits, positive } from "./pixel-limits.js";
 import type { TargetConfig } from "./target-config.js";
 
 export interface ProcessorSettings {
@@ -72,7 +73,7 @@ export async function readProcessorSettings(
 }
 
 function parseSettings(dir: string, file: string, json: JsonObject): ProcessorSettings {
-  const fail = (field: string, message: string): Error => modelError(dir, file, `${field} ${message}`, field);
+  const fail: Fail = (field, message) => modelError(dir, file, `${field} ${message}`, field);
   const type = json.image_processor_type;
   if (type !== undefined && type !== null && !KNOWN_TYPES.includes(String(type))) {
     throw fail("image_processor_type", `${JSON.stringify(type)} is not one of ${KNOWN_TYPES.join(", ")}`);
@@ -80,34 +81,17 @@ function parseSettings(dir: string, file: string, json: JsonObject): ProcessorSe
   for (const key of ["do_resize", "do_rescale", "do_normalize"]) {
     if (json[key] === false) throw fail(key, "is false, which is not supported");
   }
-  const size = isJsonObject(json.size) ? json.size : {};
-  const positive = (field: string, value: JsonValue | undefined, fallback: number): number => {
-    const chosen = value ?? fallback;
-    if (typeof chosen !== "number" || !Number.isInteger(chosen) || chosen <= 0) {
-      throw fail(field, `must be a positive whole number, not ${JSON.stringify(chosen)}`);
-    }
-    return chosen;
-  };
-  // Top-level min_pixels/max_pixels win over size, as in transformers; size in that spelling loads there but fails at the first call.
-  const hasEdges = typeof size.shortest_edge === "number" && typeof size.longest_edge === "number";
-  const hasTop = json.min_pixels != null && json.max_pixels != null;
-  if (Object.keys(size).length > 0 && !hasEdges && !hasTop) {
-    throw fail("size", "must hold shortest_edge and longest_edge (pixel counts)");
-  }
-  const settings = {
-    patchSize: positive("patch_size", json.patch_size, DEFAULTS.patchSize),
-    mergeSize: positive("merge_size", json.merge_size, DEFAULTS.mergeSize),
-    temporalPatchSize: positive("temporal_patch_size", json.temporal_patch_size, DEFAULTS.temporalPatchSize),
-    minPixels: positive("min_pixels", json.min_pixels ?? size.shortest_edge, DEFAULTS.minPixels),
-    maxPixels: positive("max_pixels", json.max_pixels ?? size.longest_edge, DEFAULTS.maxPixels),
+  const whole = (field: string, value: JsonValue | undefined, fallback: number): number =>
+    positive(fail, field, value, fallback);
+  return {
+    patchSize: whole("patch_size", json.patch_size, DEFAULTS.patchSize),
+    mergeSize: whole("merge_size", json.merge_size, DEFAULTS.mergeSize),
+    temporalPatchSize: whole("temporal_patch_size", json.temporal_patch_size, DEFAULTS.temporalPatchSize),
+    ...pixelLimits(json, fail, DEFAULTS, "wins"),
     imageMean: triple(json.image_mean, DEFAULTS.imageMean),
     imageStd: triple(json.image_std, DEFAULTS.imageStd),
     rescaleFactor: typeof json.rescale_factor === "number" ? json.rescale_factor : DEFAULTS.rescaleFactor,
   };
-  if (settings.minPixels > settings.maxPixels) {
-    throw fail("min_pixels", `${settings.minPixels} is above max_pixels ${settings.maxPixels}`);
-  }
-  return settings;
 }
 
 function triple(value: JsonValue | undefined, fallback: number[]): number[] {

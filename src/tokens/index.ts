@@ -13,3 +13,4 @@ export * from "./template/index.js";
 export * from "./template-messages.js";
 export * from "./tokenizer.js";
 export * from "./turns.js";
+export * from "./video-tokens.js";

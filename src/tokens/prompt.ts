@@ -1,22 +1,37 @@
 /** From canonical messages to the exact ids that the model sees: template, tokenizer, pads. */
 import { DraftsmithError, type JsonObject } from "../base/index.js";
-import type { ImagePart, Message } from "../dialogue/index.js";
-import type { ModelDirectory } from "../model/index.js";
+import type { ImagePart } from "../dialogue/index.js";
+import { type ModelDirectory, SPECIAL_TEXT } from "../model/index.js";
 import { expandPads } from "./expand.js";
 import { type Grid, gridTokens, imageGrid } from "./image-tokens.js";
 import { type ChatTemplate, compileTemplate, TemplateFailure, TemplateUnsupported } from "./template/index.js";
-import { templateMessages, templateTools } from "./template-messages.js";
+import { type PromptMessage, templateMessages, templateTools, type VideoPart } from "./template-messages.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
+import { videoGrid, videoText, videoTimestamps } from "./video-tokens.js";
 
 /** Why messages have no ids. */
-export type PromptReason = "template-refused" | "template-unsupported" | "aspect-ratio" | "placeholder-count";
+export type PromptReason =
+  | "template-refused"
+  | "template-unsupported"
+  | "aspect-ratio"
+  | "video-frames"
+  | "placeholder-count";
 
-export type Prompt =
-  | { ok: true; ids: Int32Array; text: string; images: ImagePart[]; grids: Grid[]; counts: number[] }
-  | { ok: false; reason: PromptReason; message: string };
+export type Prompt = ({ ok: true; ids: Int32Array } & Laid) | { ok: false; reason: PromptReason; message: string };
+
+interface Laid {
+  /** The template's text, one pad an image and one a video. */
+  text: string;
+  images: ImagePart[];
+  grids: Grid[];
+  /** Tokens of each image. */
+  counts: number[];
+  /** One a video; the model's positions take them apart into temporal patches. */
+  videoGrids: Grid[];
+}
 
 export interface PromptRequest {
-  messages: readonly Message[];
+  messages: readonly PromptMessage[];
   tools?: readonly JsonObject[] | undefined;
   /** Ends with the words that open an assistant turn. */
   generationPrompt: boolean;
@@ -49,7 +64,7 @@ export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readon
     });
   const prompts = async (requests: readonly PromptRequest[]): Promise<Prompt[]> => {
     const drafts = requests.map((request) => layOut(model, request, text));
-    const texts = drafts.flatMap((draft) => (draft.ok ? [draft.text] : []));
+    const texts = drafts.flatMap((draft) => (draft.ok ? [draft.spelled] : []));
     const encoded = await tokenizer.encodeBatch(texts);
     let next = 0;
     return drafts.map((draft) => (draft.ok ? expand(model, draft, encoded[next++]!) : draft));
@@ -62,48 +77,85 @@ export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readon
   };
 }
 
-type Layout =
-  | { ok: true; text: string; images: ImagePart[]; grids: Grid[]; counts: number[] }
-  | Extract<Prompt, { ok: false }>;
+/** Before tokenization; `spelled` has the times of videos in it. */
+type Layout = ({ ok: true; spelled: string } & Laid) | Extract<Prompt, { ok: false }>;
 
 function layOut(model: ModelDirectory, request: PromptRequest, render: (request: PromptRequest) => string): Layout {
   const images = imagesOf(request.messages);
+  const videos = videosOf(request.messages);
   const grids: Grid[] = [];
   for (const image of images) {
     const grid = imageGrid(image, model.processor);
-    if (grid === null) {
-      return {
-        ok: false,
-        reason: "aspect-ratio",
-        message: `an image of ${image.width}x${image.height} is too long and thin`,
-      };
-    }
+    if (grid === null) return refused("aspect-ratio", `an image of ${sizeText(image)} is too long and thin`);
     grids.push(grid);
   }
+  const videoGrids: Grid[] = [];
+  for (const video of videos) {
+    if (model.video === null) return refused("video-frames", "the model directory has no settings for videos");
+    const grid = video.indices.length === video.frames ? videoGrid(video, model.video) : null;
+    if (grid === null) {
+      const what = `${video.frames} frames of ${sizeText(video)} with ${video.indices.length} times`;
+      return refused("video-frames", `a video of ${what} is too short, too thin, or lacks times`);
+    }
+    videoGrids.push(grid);
+  }
   try {
+    const text = render(request);
+    const spelled = model.video === null ? text : spellVideos(text, videos, model.video.temporalPatchSize);
+    if (spelled === null) {
+      return refused(
+        "placeholder-count",
+        `the rendered text has other video placeholders than ${videos.length} videos`,
+      );
+    }
     const counts = grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
-    return { ok: true, text: render(request), images, grids, counts };
+    return { ok: true, text, spelled, images, grids, counts, videoGrids };
   } catch (error) {
-    if (error instanceof TemplateFailure) return { ok: false, reason: "template-refused", message: error.message };
+    if (error instanceof TemplateFailure) return refused("template-refused", error.message);
     if (error instanceof TemplateUnsupported) {
       const message = `the chat template meets ${error.message}, which is not rendered here exactly as in Python`;
-      return { ok: false, reason: "template-unsupported", message };
+      return refused("template-unsupported", message);
     }
     throw error;
   }
 }
 
+function refused(reason: PromptReason, message: string): Extract<Prompt, { ok: false }> {
+  return { ok: false, reason, message };
+}
+
+const sizeText = ({ width, height }: { width: number; height: number }): string => `${width}x${height}`;
+
+/** The text with every video pad written out as times and frames; null where their number is not that of the videos. */
+function spellVideos(text: string, videos: readonly VideoPart[], temporalPatch: number): string | null {
+  const pieces = text.split(SPECIAL_TEXT.videoPad);
+  if (pieces.length !== videos.length + 1) return null;
+  const spelled = videos.map((video) => videoText(videoTimestamps(video, temporalPatch)));
+  return pieces.map((piece, index) => piece + (spelled[index] ?? "")).join("");
+}
+
 function expand(model: ModelDirectory, layout: Extract<Layout, { ok: true }>, ids: Int32Array): Prompt {
-  const expanded = expandPads(ids, model.specialIds.imagePad, layout.counts);
-  if (expanded !== null) return { ...layout, ids: expanded };
-  const pads = ids.filter((id) => id === model.specialIds.imagePad).length;
-  const message = `the rendered text has ${pads} image placeholders for ${layout.images.length} images`;
-  return { ok: false, reason: "placeholder-count", message };
+  const { spelled: _, ...laid } = layout;
+  const { imagePad, videoPad } = model.specialIds;
+  const merge = model.video?.mergeSize ?? model.processor.mergeSize;
+  const patches = laid.videoGrids.flatMap(([t, h, w]) => Array<number>(t).fill(gridTokens([1, h, w], merge)));
+  const withVideos = expandPads(ids, videoPad, patches);
+  const expanded = withVideos && expandPads(withVideos, imagePad, laid.counts);
+  if (expanded !== null) return { ...laid, ids: expanded };
+  const pads = ids.filter((id) => id === imagePad).length;
+  return refused(
+    "placeholder-count",
+    `the rendered text has ${pads} image placeholders for ${laid.images.length} images`,
+  );
 }
 
 /** Images of messages in the order in which they stand. */
-export function imagesOf(messages: readonly Message[]): ImagePart[] {
+export function imagesOf(messages: readonly PromptMessage[]): ImagePart[] {
   return messages.flatMap((message) => message.content.filter((part) => part.type === "image"));
+}
+
+function videosOf(messages: readonly PromptMessage[]): VideoPart[] {
+  return messages.flatMap((message) => message.content.filter((part) => part.type === "video"));
 }
 
 function compile(model: ModelDirectory): ChatTemplate {

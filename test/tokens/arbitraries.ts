@@ -1,6 +1,8 @@
 /** Texts, sizes and dialogues that find what a naive implementation gets wrong. */
 import fc from "fast-check";
+import type { JsonObject } from "../../src/base/index.js";
 import type { ContentPart, Message } from "../../src/dialogue/index.js";
+import type { PromptMessage, PromptPart } from "../../src/tokens/index.js";
 
 const AWKWARD = [
   "  ",
@@ -88,6 +90,22 @@ export const someText = (): fc.Arbitrary<string> => pieces(...SPECIAL);
 /** Text that a user may write: without special tokens, with thinking marks that templates look for. */
 export const plainText = (): fc.Arbitrary<string> => pieces("<think>", "</think>", "<tool_call>", "</tool_response>");
 
+/** Text with combining marks after letters, where the two families' split rules part. */
+export const withMarks = (): fc.Arbitrary<string> =>
+  fc
+    .tuple(
+      someText(),
+      fc.constantFrom("", "e\u0301\u0323a\u0300", "\u0915\u094d\u0937\u093f", "x\u20e3\ufe0f", "x\u0323\u0323b"),
+      someText(),
+    )
+    .map((parts) => parts.join(""));
+
+/** Frames, width, height. */
+export const someVideoSize = (): fc.Arbitrary<[number, number, number]> =>
+  fc
+    .tuple(fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 800 })), someSize())
+    .map(([frames, [width, height]]): [number, number, number] => [frames, width, height]);
+
 export const someSize = (): fc.Arbitrary<[number, number]> =>
   fc.oneof(
     fc.tuple(fc.integer({ min: 1, max: 4000 }), fc.integer({ min: 1, max: 4000 })),
@@ -118,11 +136,48 @@ function imagePart([width, height]: [number, number]): ContentPart {
   return { type: "image", hash: `${width}x${height}`.padEnd(64, "0").replace("x", "a"), width, height };
 }
 
+/** Few and small frames, even and odd numbers of them, at rates whose times fall between tenths. */
+const videoPart = (): fc.Arbitrary<PromptPart> =>
+  fc
+    .record({
+      frames: fc.integer({ min: 2, max: 7 }),
+      size: fc.constantFrom<[number, number]>([64, 64], [96, 160], [31, 17], [200, 40], [320, 192]),
+      fps: fc.constantFrom(1, 2, 4, 8, 10, 20, 24, 25, 29.97, 30, 1000),
+      first: fc.integer({ min: 0, max: 5000 }),
+      step: fc.constantFrom(1, 2, 3, 12, 15, 48),
+    })
+    .map(({ frames, size: [width, height], fps, first, step }) => ({
+      type: "video",
+      frames,
+      width,
+      height,
+      fps,
+      indices: Array.from({ length: frames }, (_, index) => first + index * step),
+    }));
+
 const textPart = (): fc.Arbitrary<ContentPart> => plainText().map((text) => ({ type: "text", text }));
-const userParts = (): fc.Arbitrary<ContentPart[]> =>
-  fc.array(fc.oneof({ weight: 2, arbitrary: textPart() }, { weight: 1, arbitrary: pictureSize().map(imagePart) }), {
-    maxLength: 4,
-  });
+const userParts = <P>(more: fc.Arbitrary<P>[]): fc.Arbitrary<(ContentPart | P)[]> =>
+  fc.array(
+    fc.oneof<fc.MaybeWeightedArbitrary<ContentPart | P>[]>(
+      { weight: 2, arbitrary: textPart() },
+      { weight: 1, arbitrary: pictureSize().map(imagePart) },
+      ...more.map((arbitrary) => ({ weight: 1, arbitrary })),
+    ),
+    { maxLength: 4 },
+  );
+
+/** Tool definitions as the servers get them, or none. */
+export const toolDefinitions = (): fc.Arbitrary<JsonObject[] | undefined> =>
+  fc.option(
+    fc
+      .array(jsonValue(), { maxLength: 2 })
+      .map((list) =>
+        list.map(
+          (parameters, index) => ({ type: "function", function: { name: `f${index}`, parameters } }) as JsonObject,
+        ),
+      ),
+    { nil: undefined },
+  );
 
 /** JSON without whole numbers beyond 64 bits, which are refused because servers differ about them. */
 export const jsonValue = (): fc.Arbitrary<fc.JsonValue> => fc.jsonValue().map(shrinkIntegers);
@@ -157,13 +212,25 @@ function assistant(): fc.Arbitrary<Message> {
 
 /** System prompt or none, then turns of user (or tool) and assistant messages. */
 export function canonicalMessages(): fc.Arbitrary<Message[]> {
+  return messagesOf<never>([]);
+}
+
+/** The same with videos among the content. */
+export function promptMessages(): fc.Arbitrary<PromptMessage[]> {
+  return messagesOf([videoPart()]);
+}
+
+type MessageWith<P> = Omit<Message, "content"> & { content: (ContentPart | P)[] };
+
+function messagesOf<P>(more: fc.Arbitrary<P>[]): fc.Arbitrary<MessageWith<P>[]> {
+  const parts = userParts(more);
   const asking = fc.oneof(
-    { weight: 4, arbitrary: userParts().map((content): Message => ({ role: "user", content })) },
-    { weight: 1, arbitrary: userParts().map((content): Message => ({ role: "tool", content, toolCallId: "call_0" })) },
+    { weight: 4, arbitrary: parts.map((content): MessageWith<P> => ({ role: "user", content })) },
+    { weight: 1, arbitrary: parts.map((content): MessageWith<P> => ({ role: "tool", content, toolCallId: "call_0" })) },
   );
-  const turn = fc.tuple(asking, assistant()).map(([question, answer]) => [question, answer]);
+  const turn = fc.tuple(asking, assistant()).map(([question, answer]): MessageWith<P>[] => [question, answer]);
   const system = fc.option(
-    plainText().map((text): Message => ({ role: "system", content: [{ type: "text", text }] })),
+    plainText().map((text): MessageWith<P> => ({ role: "system", content: [{ type: "text", text }] })),
     { nil: undefined },
   );
   return fc

@@ -21,6 +21,10 @@ export interface ChatAnswer {
   ids: number[];
   types: number[];
   grid: [number, number, number][];
+  videoGrid: [number, number, number][];
+  /** sha256 of get_rope_index, and its delta; only where asked for. */
+  positions?: string;
+  delta?: number;
 }
 
 /** Questions are answered in order, one line each. */

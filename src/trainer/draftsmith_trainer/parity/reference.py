@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import hashlib
+from functools import cached_property, lru_cache
 from typing import Any
 
+import torch
+import transformers
 from PIL import Image
-from transformers import AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize as video_smart_resize
 from transformers.utils.chat_template_utils import render_jinja_template
 
 
@@ -15,15 +19,20 @@ class Reference:
     """Wraps ``AutoProcessor``; every method takes and returns plain JSON values."""
 
     def __init__(self, model: str) -> None:
+        self._model = model
         self._processor: Any = AutoProcessor.from_pretrained(model)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Dispatches on ``kind``: chat, texts, decode, sizes, template. A refusal comes back as ``error``."""
+        """Dispatches on ``kind`` (see below). A refusal comes back as ``error``."""
         kinds = {
             "chat": self._chat,
             "texts": self._texts,
             "decode": self._decode,
             "sizes": self._sizes,
+            "videoSizes": self._video_sizes,
+            "rope": self._rope,
+            "settings": self._settings,
+            "version": self._version,
             "template": self._template,
         }
         try:
@@ -34,8 +43,9 @@ class Reference:
     def _chat(self, question: dict[str, Any]) -> dict[str, Any]:
         """Renders and processes one chat.
 
-        Question: messages (as a template sees them), images ([width, height] each), tools, kwargs, generationPrompt.
-        Answer: text, ids [S], types [S], grid [images][3]. Pixels are blank: nothing asked here depends on them.
+        Question: messages (as a template sees them), images ([width, height] each), videos (frames, width, height, fps,
+        indices), tools, kwargs, generationPrompt. Answer: text, ids [S], types [S], grid [images][3],
+        videoGrid [videos][3], positions (see ``_rope``). Pixels are blank: nothing asked here depends on them.
         """
         processor = self._processor
         text = processor.apply_chat_template(
@@ -46,9 +56,47 @@ class Reference:
             **question.get("kwargs", {}),
         )
         images = [_blank(width, height) for width, height in question.get("images", [])]
-        fields = processor(text=[text], images=images or None)
-        grid = fields["image_grid_thw"].tolist() if images else []
-        return {"text": text, "ids": fields["input_ids"][0], "types": fields["mm_token_type_ids"][0], "grid": grid}
+        videos = question.get("videos", [])
+        given: dict[str, Any] = {}
+        if videos:
+            given["videos"] = [[_blank(video["width"], video["height"])] * video["frames"] for video in videos]
+            given["do_sample_frames"] = False
+            given["video_metadata"] = [
+                {"fps": video["fps"], "total_num_frames": video["frames"], "frames_indices": list(video["indices"])}
+                for video in videos
+            ]
+        fields = processor(text=[text], images=images or None, **given)
+        answer = {
+            "text": text,
+            "ids": fields["input_ids"][0],
+            "types": fields["mm_token_type_ids"][0],
+            "grid": fields["image_grid_thw"].tolist() if images else [],
+            "videoGrid": fields["video_grid_thw"].tolist() if videos else [],
+        }
+        if question.get("positions"):
+            answer |= self._rope(answer)
+        return answer
+
+    @cached_property
+    def _model_without_weights(self) -> Any:
+        with torch.device("meta"):
+            return AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(self._model)).model
+
+    def _rope(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What ``get_rope_index`` makes of ids [S], types [S], grid and videoGrid.
+
+        Answer: the sha256 of the positions (int64 [3, 1, S]), as they are long, and the delta.
+        """
+        if not question["ids"]:
+            return {"positions": "none", "delta": 0}
+        positions, delta = self._model_without_weights.get_rope_index(
+            torch.tensor([question["ids"]]),
+            torch.tensor([question["types"]]),
+            torch.tensor(question["grid"]) if question["grid"] else None,
+            torch.tensor(question["videoGrid"]) if question["videoGrid"] else None,
+        )
+        digest = hashlib.sha256(positions.contiguous().numpy().tobytes()).hexdigest()
+        return {"positions": digest, "delta": int(delta.item())}
 
     def _texts(self, question: dict[str, Any]) -> dict[str, Any]:
         """Ids of each text, as SGLang's chat endpoint encodes a rendered prompt."""
@@ -74,12 +122,56 @@ class Reference:
                 resized.append(None)
         return {"sizes": resized}
 
+    def _video_sizes(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The size after the video processor's resize for each [frames, width, height]; null where it refuses."""
+        resized: list[list[int] | None] = []
+        for frames, width, height in question["sizes"]:
+            try:
+                new_height, new_width = video_smart_resize(frames, height, width, **question["rule"])
+                resized.append([new_width, new_height])
+            except ValueError:
+                resized.append(None)
+        return {"sizes": resized}
+
+    def _settings(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What the processors hold once loaded, in the toolkit's names."""
+        return {
+            "image": _settings_of(self._processor.image_processor),
+            "video": {
+                **_settings_of(self._processor.video_processor),
+                "capPixelsPerFrame": bool(self._processor.video_processor.cap_pixels_per_frame),
+                "maxVideoTokens": self._processor.video_processor.max_video_tokens,
+            },
+            "template": self._processor.tokenizer.chat_template,
+            "special": {
+                name: getattr(self._processor.tokenizer, name)
+                for name in ("bos_token", "eos_token", "unk_token", "pad_token")
+            },
+            "tokenizerClass": type(self._processor.tokenizer).__name__,
+        }
+
+    def _version(self, question: dict[str, Any]) -> dict[str, Any]:
+        return {"transformers": transformers.__version__}
+
     def _template(self, question: dict[str, Any]) -> dict[str, Any]:
         """Renders a template given as text, in the very environment that transformers uses for chats."""
         variables = dict(question["variables"])
         messages = variables.pop("messages", [])
         rendered, _ = render_jinja_template([messages], chat_template=question["template"], **variables)
         return {"text": rendered[0]}
+
+
+def _settings_of(processor: Any) -> dict[str, Any]:
+    return {
+        "patchSize": processor.patch_size,
+        "mergeSize": processor.merge_size,
+        "temporalPatchSize": processor.temporal_patch_size,
+        "minPixels": processor.size["shortest_edge"],
+        "maxPixels": processor.size["longest_edge"],
+        "imageMean": list(processor.image_mean),
+        "imageStd": list(processor.image_std),
+        "rescaleFactor": processor.rescale_factor,
+    }
 
 
 @lru_cache(maxsize=64)
