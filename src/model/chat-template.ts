@@ -1,60 +1,103 @@
 /** Where a model directory keeps its chat template, and which one counts. */
-import { isJsonObject, type JsonObject } from "../base/index.js";
-import { modelError, readOptionalJson, readOptionalText } from "./files.js";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
+import { modelError, readOptionalJson, readOptionalText, TOKENIZER_CONFIG_FILE as TOKENIZER_CONFIG } from "./files.js";
 
 export const TEMPLATE_FILE = "chat_template.jinja";
+/** Named templates beside the default one, NAME.jinja each, as transformers 4.56 and later write them. */
+export const TEMPLATE_FOLDER = "additional_chat_templates";
 const LEGACY_FILE = "chat_template.json";
-const TOKENIZER_CONFIG = "tokenizer_config.json";
+
+export interface ChatTemplates {
+  text: string;
+  /** What transformers renders with instead where a request has tools: the template named tool_use; mostly there is none. */
+  toolText: string | null;
+  file: string;
+  notes: string[];
+}
+
+interface Found {
+  file: string;
+  named: Record<string, string>;
+}
 
 /**
- * The template that the tokenizer uses, with which servers render: chat_template.jinja, else tokenizer_config.json.
- * transformers' processor prefers the old chat_template.json; a directory where these differ is worth a note.
+ * The templates of the tokenizer, with which servers render: chat_template.jinja and its folder, else
+ * tokenizer_config.json, where a list may name several. transformers' processor prefers the old chat_template.json; a
+ * directory where these differ is worth a note.
  */
-export async function readChatTemplate(
-  dir: string,
-  tokenizerConfig: JsonObject | null,
-): Promise<{ text: string; file: string; notes: string[] }> {
+export async function readChatTemplate(dir: string, tokenizerConfig: JsonObject | null): Promise<ChatTemplates> {
   const notes: string[] = [];
-  const raw = await readOptionalText(dir, TEMPLATE_FILE);
+  const inFiles = await templatesInFiles(dir);
+  const inConfig = templatesInConfig(dir, tokenizerConfig);
   const legacy = (await readOptionalJson(dir, LEGACY_FILE))?.json.chat_template;
-  const inConfig = defaultTemplate(dir, tokenizerConfig);
-  const legacyText = typeof legacy === "string" ? legacy : null;
-  const chosen = raw ?? inConfig ?? legacyText;
+  const inLegacy: Found | null = typeof legacy === "string" ? { file: LEGACY_FILE, named: { default: legacy } } : null;
+  const chosen: Found | null = inFiles ?? inConfig ?? inLegacy;
   if (chosen === null) {
     throw modelError(
       dir,
       TEMPLATE_FILE,
-      "is missing, and tokenizer_config.json has no chat_template",
+      `is missing, and ${TOKENIZER_CONFIG} has no chat_template`,
       undefined,
       "copy the template that the server uses into the model directory",
     );
   }
-  if (legacyText !== null && legacyText !== chosen) {
+  const { default: text, tool_use: toolText = null, ...others } = chosen.named;
+  if (text === undefined) {
+    const names = Object.keys(chosen.named).join(", ");
+    throw modelError(dir, chosen.file, `has templates (${names}), but none is the default`, "chat_template");
+  }
+  if (text.trim() === "") throw modelError(dir, chosen.file, "the chat template is empty", "chat_template");
+  if (inLegacy !== null && inLegacy.named.default !== text) {
     notes.push(
-      `${LEGACY_FILE} differs from ${raw === null ? TOKENIZER_CONFIG : TEMPLATE_FILE}: servers render with the latter, transformers' processor with the former`,
+      `${LEGACY_FILE} differs from ${chosen.file}: servers render with the latter, transformers' processor with the former`,
     );
   }
-  if (raw !== null && inConfig !== null && raw !== inConfig) {
+  if (chosen === inLegacy) notes.push(`${LEGACY_FILE} holds the only chat template: transformers' tokenizer has none`);
+  if (chosen === inFiles && inConfig !== null && inConfig.named.default !== text) {
     notes.push(`${TOKENIZER_CONFIG} holds another chat template, which ${TEMPLATE_FILE} overrides`);
   }
-  const file = raw !== null ? TEMPLATE_FILE : inConfig !== null ? TOKENIZER_CONFIG : LEGACY_FILE;
-  return { text: chosen, file, notes };
+  if (toolText !== null) notes.push("requests with tools are rendered with the template named tool_use");
+  for (const name of Object.keys(others)) notes.push(`the chat template named ${name} is never used`);
+  return { text, toolText, file: chosen.file, notes };
 }
 
-/** `chat_template` of tokenizer_config.json: a string, or a list of named templates of which "default" counts. */
-function defaultTemplate(dir: string, config: JsonObject | null): string | null {
+async function templatesInFiles(dir: string): Promise<Found | null> {
+  const named: Record<string, string> = {};
+  for (const file of (await filesOf(join(dir, TEMPLATE_FOLDER))).sort()) {
+    if (!file.endsWith(".jinja")) continue;
+    const text = await readOptionalText(dir, join(TEMPLATE_FOLDER, file));
+    if (text !== null) named[file.slice(0, -".jinja".length)] = text;
+  }
+  const raw = await readOptionalText(dir, TEMPLATE_FILE);
+  if (raw !== null) named.default = raw;
+  return Object.keys(named).length === 0 ? null : { file: TEMPLATE_FILE, named };
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw fromErrno(error, folder);
+  }
+}
+
+/** `chat_template` of tokenizer_config.json: a string, or a list of named templates. */
+function templatesInConfig(dir: string, config: JsonObject | null): Found | null {
   const value = config?.chat_template;
   if (value === undefined || value === null) return null;
-  if (typeof value === "string") return value;
-  if (Array.isArray(value)) {
-    for (const entry of value) {
-      if (isJsonObject(entry) && entry.name === "default" && typeof entry.template === "string") return entry.template;
+  if (typeof value === "string") return { file: TOKENIZER_CONFIG, named: { default: value } };
+  const fail = (message: string): Error => modelError(dir, TOKENIZER_CONFIG, message, "chat_template");
+  if (!Array.isArray(value)) throw fail("chat_template is neither a string nor a list of named templates");
+  const named: Record<string, string> = {};
+  for (const entry of value) {
+    if (!isJsonObject(entry) || typeof entry.name !== "string" || typeof entry.template !== "string") {
+      throw fail("chat_template has an entry without name and template");
     }
+    named[entry.name] = entry.template;
   }
-  throw modelError(
-    dir,
-    TOKENIZER_CONFIG,
-    "chat_template is neither a string nor a list with a default",
-    "chat_template",
-  );
+  return { file: TOKENIZER_CONFIG, named };
 }

@@ -13,10 +13,22 @@ export interface Family {
    * null: the class named in tokenizer_config.json decides.
    */
   forcedTokenizerClass: string | null;
+  /** The class where no file names one. */
+  usualTokenizerClass: string;
 }
 
-const QWEN3_VL: Family = { firstLayer: 3, lastLayerOffset: 4, forcedTokenizerClass: null };
-const QWEN3_5: Family = { firstLayer: 1, lastLayerOffset: 3, forcedTokenizerClass: "Qwen3_5Tokenizer" };
+const QWEN3_VL: Family = {
+  firstLayer: 3,
+  lastLayerOffset: 4,
+  forcedTokenizerClass: null,
+  usualTokenizerClass: "Qwen2Tokenizer",
+};
+const QWEN3_5: Family = {
+  firstLayer: 1,
+  lastLayerOffset: 3,
+  forcedTokenizerClass: "Qwen3_5Tokenizer",
+  usualTokenizerClass: "Qwen3_5Tokenizer",
+};
 
 const FAMILIES: Record<ModelType, Family> = {
   qwen3_vl: QWEN3_VL,

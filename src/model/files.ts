@@ -3,6 +3,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DraftsmithError, fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
 
+export const TOKENIZER_FILE = "tokenizer.json";
+export const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
+export const TOKENS_MAP_FILE = "special_tokens_map.json";
+
 /** A model directory that is incomplete or contradicts itself. */
 export function modelError(dir: string, file: string, message: string, field?: string, hint?: string): DraftsmithError {
   return new DraftsmithError("MODEL_INVALID", `${file}: ${message}`, {

@@ -27,6 +27,8 @@ export interface ModelDirectory {
   config: TargetConfig;
   tokenizer: TokenizerFiles;
   template: string;
+  /** Renders in place of `template` where a request has tools; null where the directory has none of its own. */
+  toolTemplate: string | null;
   processor: ProcessorSettings;
   /** null where transformers would find none either. */
   video: VideoSettings | null;
@@ -65,6 +67,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     config,
     tokenizer,
     template: template.text,
+    toolTemplate: template.toolText,
     processor: processor.settings,
     video: video.settings,
     specialIds: findSpecialIds(dir, config, tokenizer, generation?.json ?? null),
@@ -72,7 +75,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     fingerprints: {
       config: sha256(configFile.text),
       tokenizer: sha256(tokenizer.text),
-      template: sha256(template.text),
+      template: sha256(template.text + (template.toolText ?? "")),
       processor: digestOf(processor.settings),
     },
     notes,

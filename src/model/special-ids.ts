@@ -1,8 +1,8 @@
 /** The token ids that carry structure: vision placeholders, turn marks, stop tokens, thinking marks, the mask. */
 import type { JsonObject } from "../base/index.js";
-import { modelError } from "./files.js";
+import { modelError, TOKENIZER_FILE } from "./files.js";
 import { numberList, type TargetConfig } from "./target-config.js";
-import { TOKENIZER_FILE, type TokenizerFiles } from "./tokenizer-files.js";
+import type { TokenizerFiles } from "./tokenizer-files.js";
 
 export interface SpecialIds {
   imagePad: number;

@@ -27,9 +27,14 @@ export interface Rebuilt {
   notes: string[];
 }
 
-export function rebuildForClass(json: JsonObject, className: string | null): Rebuilt {
+/** Classes with rules and default tokens of their own. */
+export function isQwenClass(className: string): boolean {
+  return SPLIT_OF_CLASS[className] !== undefined;
+}
+
+export function rebuildForClass(json: JsonObject, className: string): Rebuilt {
   const notes: string[] = [];
-  if (className === null || FILE_CLASSES.includes(className)) return { json, changed: false, notes };
+  if (FILE_CLASSES.includes(className)) return { json, changed: false, notes };
   const split = SPLIT_OF_CLASS[className];
   if (split === undefined) {
     notes.push(`tokenizer class ${className} is not known here: tokenizer.json is taken as it is`);

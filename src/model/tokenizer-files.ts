@@ -1,16 +1,22 @@
 /** tokenizer.json and tokenizer_config.json: what transformers builds from them, found without building it. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { familyOf, type ModelType } from "./families.js";
-import { modelError, readOptionalJson, readRequiredJson } from "./files.js";
-import { rebuildForClass } from "./tokenizer-class.js";
-
-export const TOKENIZER_FILE = "tokenizer.json";
-export const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
+import {
+  modelError,
+  readOptionalJson,
+  readRequiredJson,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
+  TOKENS_MAP_FILE,
+} from "./files.js";
+import { namedTokens } from "./named-tokens.js";
+import { checkTokenClaims } from "./token-claims.js";
+import { isQwenClass, rebuildForClass } from "./tokenizer-class.js";
 
 export interface AddedToken {
   id: number;
   content: string;
-  /** Special tokens are stripped from text for people; the others (`<think>`, `<tool_call>`) stay. */
+  /** Special tokens are stripped from text for people; the others (`<think>`, `<tool_call>`) stay. Any file may say so. */
   special: boolean;
 }
 
@@ -30,7 +36,7 @@ export interface TokenizerFiles {
   notes: string[];
 }
 
-/** Reads both files. Throws MODEL_INVALID where they are missing or contradict each other. */
+/** Reads both files and those beside them that name tokens. Throws MODEL_INVALID where they are missing or contradict each other. */
 export async function readTokenizerFiles(dir: string, modelType: ModelType): Promise<TokenizerFiles> {
   const file = await readRequiredJson(
     dir,
@@ -39,12 +45,13 @@ export async function readTokenizerFiles(dir: string, modelType: ModelType): Pro
   );
   const config = await readOptionalJson(dir, TOKENIZER_CONFIG_FILE);
   const notes: string[] = [];
-  if (config === null) notes.push(`${TOKENIZER_CONFIG_FILE} is missing: no eos_token or other named tokens`);
+  if (config === null) notes.push(`${TOKENIZER_CONFIG_FILE} is missing: named tokens are the tokenizer class's own`);
   const model = file.json.model;
   if (!isJsonObject(model) || model.type !== "BPE" || !isJsonObject(model.vocab)) {
     throw modelError(dir, TOKENIZER_FILE, "model is not a BPE vocabulary", "model.type");
   }
-  const addedTokens = readAddedTokens(dir, file.json.added_tokens);
+  const entries = readAddedTokens(dir, file.json.added_tokens);
+  const addedTokens = entries.map(({ token }) => token);
   checkNumbering(dir, addedTokens, model.vocab);
   const ids = new Map<string, number>();
   for (const [token, id] of Object.entries(model.vocab)) if (typeof id === "number") ids.set(token, id);
@@ -55,33 +62,43 @@ export async function readTokenizerFiles(dir: string, modelType: ModelType): Pro
     tokens.set(id, token);
     if (id >= size) size = id + 1;
   }
-  if (config !== null) checkConfigTokens(dir, config.json, ids);
-  const className =
-    familyOf(modelType).forcedTokenizerClass ??
-    (typeof config?.json.tokenizer_class === "string" ? config.json.tokenizer_class : null);
+  const className = classNameOf(modelType, config?.json ?? null);
+  const map = await readOptionalJson(dir, TOKENS_MAP_FILE);
+  const named = namedTokens(isQwenClass(className), config?.json ?? null, map?.json ?? null);
+  notes.push(...named.notes);
+  const known = { dir, ids, addedTokens, entries: entries.map(({ json }) => json) };
+  await checkTokenClaims(known, config?.json ?? null, named);
+  const special = new Set(named.claims.map(({ token }) => token));
   const rebuilt = rebuildForClass(file.json, className);
   notes.push(...rebuilt.notes);
   return {
     text: file.text,
     effectiveJson: rebuilt.changed ? JSON.stringify(rebuilt.json) : file.text,
-    addedTokens,
+    addedTokens: addedTokens.map((token) => ({ ...token, special: token.special || special.has(token.content) })),
     idOf: (token) => ids.get(token),
     tokenOf: (id) => tokens.get(id),
     size,
-    specialTokens: namedTokens(config?.json ?? {}),
+    specialTokens: named.tokens,
     config: config?.json ?? null,
     notes,
   };
 }
 
-function readAddedTokens(dir: string, value: JsonValue | undefined): AddedToken[] {
+/** The class that transformers 5.23 builds, by family, by tokenizer_config.json, or the family's usual one. */
+function classNameOf(modelType: ModelType, config: JsonObject | null): string {
+  const { forcedTokenizerClass, usualTokenizerClass } = familyOf(modelType);
+  if (forcedTokenizerClass !== null) return forcedTokenizerClass;
+  return typeof config?.tokenizer_class === "string" ? config.tokenizer_class : usualTokenizerClass;
+}
+
+function readAddedTokens(dir: string, value: JsonValue | undefined): { token: AddedToken; json: JsonObject }[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw modelError(dir, TOKENIZER_FILE, "added_tokens is not a list", "added_tokens");
   return value.map((entry, index) => {
     if (!isJsonObject(entry) || typeof entry.id !== "number" || typeof entry.content !== "string") {
       throw modelError(dir, TOKENIZER_FILE, "an added token lacks id or content", `added_tokens[${index}]`);
     }
-    return { id: entry.id, content: entry.content, special: entry.special === true };
+    return { token: { id: entry.id, content: entry.content, special: entry.special === true }, json: entry };
   });
 }
 
@@ -100,49 +117,4 @@ function checkNumbering(dir: string, addedTokens: readonly AddedToken[], vocab: 
     }
     if (!inVocabulary) next += 1;
   }
-}
-
-/** Tokens that tokenizer_config.json names must be the same in tokenizer.json: transformers would add or move them. */
-function checkConfigTokens(dir: string, config: JsonObject, ids: ReadonlyMap<string, number>): void {
-  const fail = (field: string, message: string): Error => modelError(dir, TOKENIZER_CONFIG_FILE, message, field);
-  const decoder = config.added_tokens_decoder;
-  if (isJsonObject(decoder)) {
-    for (const [id, entry] of Object.entries(decoder)) {
-      const content = isJsonObject(entry) ? entry.content : undefined;
-      if (typeof content !== "string" || ids.get(content) === Number(id)) continue;
-      throw fail(
-        `added_tokens_decoder.${id}`,
-        `gives id ${id} to ${JSON.stringify(content)}, ${TOKENIZER_FILE} gives it ${ids.get(content) ?? "none"}`,
-      );
-    }
-  }
-  for (const [field, token] of Object.entries(namedTokens(config))) {
-    if (!ids.has(token)) throw fail(field, `${field} ${JSON.stringify(token)} is not in ${TOKENIZER_FILE}`);
-  }
-  for (const field of ["additional_special_tokens", "extra_special_tokens"]) {
-    const list = config[field];
-    const tokens = Array.isArray(list) ? list : isJsonObject(list) ? Object.values(list) : [];
-    for (const entry of tokens) {
-      const token = isJsonObject(entry) ? entry.content : entry;
-      if (typeof token === "string" && !ids.has(token)) {
-        throw fail(field, `${field} holds ${JSON.stringify(token)}, which is not in ${TOKENIZER_FILE}`);
-      }
-    }
-  }
-  if (config.add_bos_token === true) throw fail("add_bos_token", "is true: no Qwen chat starts with a bos token");
-  if (config.split_special_tokens === true) throw fail("split_special_tokens", "is true, which is not supported");
-  // The server turns ids back into text before the processor reads them again; a clean-up there would change the text.
-  if (config.clean_up_tokenization_spaces === true) {
-    throw fail("clean_up_tokenization_spaces", "is true: text would change between two tokenizations");
-  }
-}
-
-function namedTokens(config: JsonObject): Record<string, string> {
-  const named: Record<string, string> = {};
-  for (const field of ["bos_token", "eos_token", "unk_token", "pad_token"]) {
-    const value = config[field];
-    const content = isJsonObject(value) ? value.content : value;
-    if (typeof content === "string") named[field] = content;
-  }
-  return named;
 }

@@ -51,17 +51,20 @@ export interface PromptRenderer {
  * (`enable_thinking`). Throws MODEL_INVALID for a template that cannot be rendered exactly as in Python.
  */
 export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readonly<JsonObject> = {}): PromptRenderer {
-  const template = compile(model);
+  const template = compile(model, model.template);
+  const toolTemplate = model.toolTemplate === null ? template : compile(model, model.toolTemplate);
   const tokenizer = createTokenizer(model.tokenizer.effectiveJson);
-  const text = ({ messages, tools, generationPrompt }: PromptRequest): string =>
-    template.render({
+  const text = ({ messages, tools, generationPrompt }: PromptRequest): string => {
+    const given = templateTools(tools);
+    return (given === null ? template : toolTemplate).render({
       ...model.tokenizer.specialTokens,
       messages: templateMessages(messages),
-      tools: templateTools(tools),
+      tools: given,
       documents: null,
       add_generation_prompt: generationPrompt,
       ...chatTemplateKwargs,
     });
+  };
   const prompts = async (requests: readonly PromptRequest[]): Promise<Prompt[]> => {
     const drafts = requests.map((request) => layOut(model, request, text));
     const texts = drafts.flatMap((draft) => (draft.ok ? [draft.spelled] : []));
@@ -158,9 +161,9 @@ function videosOf(messages: readonly PromptMessage[]): VideoPart[] {
   return messages.flatMap((message) => message.content.filter((part) => part.type === "video"));
 }
 
-function compile(model: ModelDirectory): ChatTemplate {
+function compile(model: ModelDirectory, source: string): ChatTemplate {
   try {
-    return compileTemplate(model.template);
+    return compileTemplate(source);
   } catch (error) {
     if (error instanceof TemplateUnsupported) throw unsupported(model, error);
     throw error;

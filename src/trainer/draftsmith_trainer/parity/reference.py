@@ -32,6 +32,7 @@ class Reference:
             "videoSizes": self._video_sizes,
             "rope": self._rope,
             "settings": self._settings,
+            "save": self._save,
             "version": self._version,
             "template": self._template,
         }
@@ -149,6 +150,12 @@ class Reference:
             },
             "tokenizerClass": type(self._processor.tokenizer).__name__,
         }
+
+    def _save(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Writes processor and config to ``directory`` in this version's own form."""
+        self._processor.save_pretrained(question["directory"])
+        AutoConfig.from_pretrained(self._model).save_pretrained(question["directory"])
+        return {}
 
     def _version(self, question: dict[str, Any]) -> dict[str, Any]:
         return {"transformers": transformers.__version__}
