@@ -2,24 +2,24 @@
 import { rm } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Message } from "../../src/dialogue/index.js";
 import { MODEL_TYPES, type ModelDirectory, openModel } from "../../src/model/index.js";
-import {
-  createRenderer,
-  imageGrid,
-  smartResize,
-  templateMessages,
-  templateTools,
-  tokenTypes,
-} from "../../src/tokens/index.js";
-import { canonicalMessages, jsonValue, someSize, someText } from "./arbitraries.js";
+import { createRenderer, imageGrid, smartResize, videoSmartResize } from "../../src/tokens/index.js";
+import { promptMessages, someSize, someText, someVideoSize, toolDefinitions, withMarks } from "./arbitraries.js";
+import { type Chat, compareChat } from "./chats.js";
 import { familyDirectory } from "./families.js";
-import { type ChatAnswer, findReference, Reference, TINY_GUI } from "./reference.js";
+import { findReference, Reference, TINY_GUI } from "./reference.js";
 
 const found = await findReference();
 const missing = "missing" in found ? found.missing : null;
-/** DRAFTSMITH_PARITY=20 makes the run twenty times as long. */
+/** DRAFTSMITH_PARITY=20 makes the run twenty times as long; parity-run.ts is the way to a million texts. */
 const SCALE = Number(process.env.DRAFTSMITH_PARITY ?? "1");
+const anyChat = (): fc.Arbitrary<Chat> =>
+  fc.record({
+    messages: promptMessages(),
+    tools: toolDefinitions(),
+    kwargs: fc.constantFrom({}, { enable_thinking: true }, { enable_thinking: false }),
+    generationPrompt: fc.boolean(),
+  });
 const SEED = Number(process.env.DRAFTSMITH_PARITY_SEED ?? "20261124");
 
 describe.skipIf(missing !== null)(`parity with transformers${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
@@ -33,58 +33,15 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
   });
   afterAll(() => reference?.close());
 
-  async function compareChat(
-    messages: Message[],
-    tools: Record<string, never>[] | undefined,
-    kwargs: Record<string, boolean>,
-    generationPrompt: boolean,
-    dir = TINY_GUI,
-  ): Promise<void> {
-    const opened = dir === TINY_GUI ? model : await openModel(dir);
-    const renderer = createRenderer(opened, kwargs);
-    const ours = await renderer.prompt({ messages, tools, generationPrompt });
-    const images = messages.flatMap((message) => message.content.filter((part) => part.type === "image"));
-    const theirs = await reference.ask<ChatAnswer>({
-      model: dir,
-      kind: "chat",
-      messages: templateMessages(messages),
-      tools: templateTools(tools),
-      images: images.map((image) => [image.width, image.height]),
-      kwargs,
-      generationPrompt,
-    });
-    if ("error" in theirs) throw new Error(theirs.error);
-    if (!ours.ok) throw new Error(ours.message);
-    expect(ours.text).toBe(theirs.text);
-    expect(ours.grids).toEqual(theirs.grid);
-    expect([...ours.ids]).toEqual(theirs.ids);
-    expect([...tokenTypes(ours.ids, opened.specialIds)]).toEqual(theirs.types);
-  }
+  const expectEqual = async (opened: ModelDirectory, chat: Chat): Promise<void> => {
+    expect(await compareChat(reference, opened, chat)).toBeNull();
+  };
 
-  it("chats with system prompts, several turns, images, tools and thinking come out id for id", {
+  it("chats with system prompts, turns, images, videos, tools and thinking: ids, types, grids and positions", {
     timeout: 600_000 * Math.max(1, SCALE / 20),
   }, async () => {
     await fc.assert(
-      fc.asyncProperty(
-        canonicalMessages(),
-        fc.option(fc.array(fc.record({ type: fc.constant("function"), function: jsonValue() }), { maxLength: 2 }), {
-          nil: undefined,
-        }),
-        fc.constantFrom({}, { enable_thinking: true }, { enable_thinking: false }),
-        fc.boolean(),
-        async (messages, tools, kwargs, generationPrompt) => {
-          const named = tools?.map((tool, index) => ({
-            ...tool,
-            function: { name: `f${index}`, parameters: tool.function },
-          }));
-          await compareChat(
-            messages,
-            named as unknown as Record<string, never>[] | undefined,
-            kwargs,
-            generationPrompt,
-          );
-        },
-      ),
+      fc.asyncProperty(anyChat(), (chat) => expectEqual(model, chat)),
       { numRuns: 300 * SCALE, seed: SEED },
     );
   });
@@ -140,24 +97,32 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
     );
   });
 
+  it("video sizes are resized as the reference does, from single frames to long videos", async () => {
+    const rule = { factor: 32, minPixels: 16_384, maxPixels: 1_048_576 };
+    const sizes = fc.sample(someVideoSize(), { numRuns: 5000 * SCALE, seed: SEED });
+    const theirs = await reference.ask({
+      kind: "videoSizes",
+      sizes,
+      rule: { factor: 32, min_pixels: rule.minPixels, max_pixels: rule.maxPixels, temporal_factor: 2 },
+    });
+    const ours = sizes.map(([frames, width, height]) => {
+      const resized = videoSmartResize(frames, { width, height }, rule, 2);
+      return resized === null ? null : [resized.width, resized.height];
+    });
+    expect({ sizes: ours }).toEqual(theirs);
+  });
+
   it.each(MODEL_TYPES)(
     "%s: chats and texts, marks and all, as its own processor has them",
     { timeout: 300_000 },
     async (type) => {
       const dir = await familyDirectory(type);
       try {
-        const { tokenizer } = createRenderer(await openModel(dir));
+        const opened = await openModel(dir);
+        const { tokenizer } = createRenderer(opened);
         // Marks after letters are where the two families' split rules part.
-        const texts = fc.array(
-          fc.tuple(
-            someText(),
-            fc.constantFrom("", "e\u0301\u0323a\u0300", "\u0915\u094d\u0937\u093f", "x\u20e3\ufe0f"),
-          ),
-          { minLength: 100, maxLength: 100 },
-        );
         await fc.assert(
-          fc.asyncProperty(texts, async (pairs) => {
-            const list = pairs.map(([text, marks]) => text + marks + text);
+          fc.asyncProperty(fc.array(withMarks(), { minLength: 100, maxLength: 100 }), async (list) => {
             const theirs = await reference.ask<{ ids: number[][] }>({ model: dir, kind: "texts", texts: list });
             if ("error" in theirs) throw new Error(theirs.error);
             expect((await tokenizer.encodeBatch(list)).map((ids) => [...ids])).toEqual(theirs.ids);
@@ -165,7 +130,7 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
           { numRuns: 20 * SCALE, seed: SEED },
         );
         await fc.assert(
-          fc.asyncProperty(canonicalMessages(), (messages) => compareChat(messages, undefined, {}, true, dir)),
+          fc.asyncProperty(anyChat(), (chat) => expectEqual(opened, chat)),
           { numRuns: 20 * SCALE, seed: SEED },
         );
       } finally {
