@@ -92,16 +92,100 @@ export const REFUSED: readonly string[] = [
   "{{ text.__class__ }}",
 ];
 
-/** A template with macros, history rules and thinking: reasoning of earlier turns is left out, the last one's kept. */
-export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, last=-1) %}
-{%- macro body(content, count) %}
+/**
+ * Has what Qwen3-VL-Instruct's template has: text between tags that trim on one side only, counters of pictures and
+ * videos with optional labels, tools in the system turn, calls as JSON, results joined into one user turn.
+ */
+export const INSTRUCT_TEMPLATE = `{%- set seen = namespace(images=0, videos=0) %}
+{%- if tools %}
+    {{- '<|im_start|>system\\n' }}
+    {%- if messages[0].role == 'system' %}
+        {%- if messages[0].content is string %}
+            {{- messages[0].content }}
+        {%- else %}
+            {%- for part in messages[0].content %}{% if 'text' in part %}{{ part.text }}{% endif %}{% endfor %}
+        {%- endif %}
+        {{- '\\n\\n' }}
+    {%- endif %}
+    {{- 'Functions:' }}
+    {%- for tool in tools %}
+        {{- '\\n' }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- '\\nCall with {"name": NAME, "arguments": JSON}<|im_end|>\\n' }}
+{%- elif messages[0].role == 'system' %}
+    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'user' or message.role == 'tool' %}
+        {%- if message.role == 'user' or loop.first or messages[loop.index0 - 1].role != 'tool' %}
+            {{- '<|im_start|>user' + ('\\n' if message.role == 'user' else '') }}
+        {%- endif %}
+        {%- if message.role == 'tool' %}{{ '\\n<tool_response>\\n' }}{% endif %}
+        {%- if message.content is string %}
+            {{- message.content }}
+        {%- else %}
+            {%- for part in message.content %}
+                {%- if part.type == 'image' or 'image' in part or 'image_url' in part %}
+                    {%- set seen.images = seen.images + 1 %}
+                    {%- if add_vision_id %}Figure {{ seen.images }}: {% endif -%}
+                    <|vision_start|><|image_pad|><|vision_end|>
+                {%- elif part.type == 'video' or 'video' in part %}
+                    {%- set seen.videos = seen.videos + 1 %}
+                    {%- if add_vision_id %}Clip {{ seen.videos }}: {% endif -%}
+                    <|vision_start|><|video_pad|><|vision_end|>
+                {%- elif 'text' in part %}
+                    {{- part.text }}
+                {%- endif %}
+            {%- endfor %}
+        {%- endif %}
+        {%- if message.role == 'tool' %}{{ '\\n</tool_response>' }}{% endif %}
+        {%- if message.role == 'user' or loop.last or messages[loop.index0 + 1].role != 'tool' %}
+            {{- '<|im_end|>\\n' }}
+        {%- endif %}
+    {%- elif message.role == 'assistant' %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content }}
+        {%- for call in message.tool_calls or [] %}
+            {%- if (loop.first and message.content) or (not loop.first) %}{{ '\\n' }}{% endif %}
+            {%- if call.function %}{% set call = call.function %}{% endif %}
+            {{- '<tool_call>\\n{"name": "' }}
+            {{- call.name }}
+            {{- '", "arguments": ' }}
+            {%- if call.arguments is string %}
+                {{- call.arguments }}
+            {%- else %}
+                {{- call.arguments | tojson }}
+            {%- endif %}
+            {{- '}\\n</tool_call>' }}
+        {%- endfor %}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+`;
+
+/**
+ * Has what Qwen3.5's and Qwen3-VL-Thinking's templates have: a macro with default arguments and counters, refusals
+ * (pictures in the system turn, no question, a second system turn), reasoning left out before the last question that
+ * is no tool result, calls as nested tags with values by kind, and an empty thought where thinking is off.
+ */
+export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, video=0, last=-1) %}
+{%- macro body(content, count, inside_system=false) %}
   {%- if content is string %}
     {{- content }}
   {%- elif content is iterable and content is not mapping %}
     {%- for part in content %}
-      {%- if 'image' in part or part.type == 'image' %}
-        {%- if count %}{% set marks.image = marks.image + 1 %}Picture {{ marks.image }}: {% endif %}
+      {%- if 'image' in part or 'image_url' in part or part.type == 'image' %}
+        {%- if inside_system %}{{- raise_exception('a picture in the system turn') }}{% endif %}
+        {%- if count %}{% set marks.image = marks.image + 1 %}{% endif %}
+        {%- if add_vision_id %}{{- 'Figure ' ~ marks.image ~ ': ' }}{% endif %}
         {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
+      {%- elif 'video' in part or part.type == 'video' %}
+        {%- if count %}{% set marks.video = marks.video + 1 %}{% endif %}
+        {%- if add_vision_id %}{{- 'Clip ' ~ marks.video ~ ': ' }}{% endif %}
+        {{- '<|vision_start|><|video_pad|><|vision_end|>' }}
       {%- elif 'text' in part %}
         {{- part.text }}
       {%- endif %}
@@ -110,6 +194,18 @@ export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, last=-1) %}
     {{- raise_exception('content of an unknown kind') }}
   {%- endif %}
 {%- endmacro %}
+{%- if not messages %}{{- raise_exception('no messages') }}{% endif %}
+{%- if tools and tools is iterable and tools is not mapping %}
+  {{- '<|im_start|>system\\n# Functions\\n' }}
+  {%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{% endfor %}
+  {%- if messages[0].role == 'system' %}
+    {%- set text = body(messages[0].content, false, true) | trim %}
+    {%- if text %}{{- '\\n\\n' + text }}{% endif %}
+  {%- endif %}
+  {{- '<|im_end|>\\n' }}
+{%- elif messages[0].role == 'system' %}
+  {{- '<|im_start|>system\\n' + (body(messages[0].content, false, true) | trim) + '<|im_end|>\\n' }}
+{%- endif %}
 {%- for message in messages[::-1] %}
   {%- set at = messages | length - 1 - loop.index0 %}
   {%- if marks.last < 0 and message.role == 'user' and not (body(message.content, false) | trim).startswith('<tool_response>') %}
@@ -150,8 +246,12 @@ export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, last=-1) %}
     {%- if loop.previtem and loop.previtem.role != 'tool' %}{{- '<|im_start|>user' }}{% endif %}
     {{- '\\n<tool_response>\\n' + text + '\\n</tool_response>' }}
     {%- if loop.last or loop.nextitem.role != 'tool' %}{{- '<|im_end|>\\n' }}{% endif %}
-  {%- else %}
+  {%- elif message.role == 'system' %}
+    {%- if not loop.first %}{{- raise_exception('a second system turn') }}{% endif %}
+  {%- elif message.role == 'user' %}
     {{- '<|im_start|>' + message.role + '\\n' + text + '<|im_end|>\\n' }}
+  {%- else %}
+    {{- raise_exception('an unknown role') }}
   {%- endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}

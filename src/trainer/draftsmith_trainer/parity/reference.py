@@ -134,7 +134,7 @@ class Reference:
                 resized.append(None)
         return {"sizes": resized}
 
-    def _settings(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _settings(self, _question: dict[str, Any]) -> dict[str, Any]:
         """What the processors hold once loaded, in the toolkit's names."""
         return {
             "image": _settings_of(self._processor.image_processor),
@@ -157,7 +157,7 @@ class Reference:
         AutoConfig.from_pretrained(self._model).save_pretrained(question["directory"])
         return {}
 
-    def _version(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _version(self, _question: dict[str, Any]) -> dict[str, Any]:
         return {"transformers": transformers.__version__}
 
     def _template(self, question: dict[str, Any]) -> dict[str, Any]:
