@@ -39,21 +39,26 @@ function templateContent({ content }: PromptMessage): JsonValue {
 }
 
 /**
- * Tool definitions as the server's request model writes them back: the function's keys in the order given, an absent
- * description or parameters as null at the end, `defer_loading` after them (SGLang 0.5.23).
+ * Tool definitions as the server's request model writes them back: known keys of the function in the order given, an
+ * absent description or parameters as null behind them, `strict` and `defer_loading` only where set, and the tool's own
+ * `defer_loading` in any case (SGLang 0.5.23). Unknown keys are gone.
  */
 export function templateTools(tools: readonly JsonObject[] | undefined): JsonValue {
   if (tools === undefined || tools.length === 0) return null;
   return tools.map((tool) => {
     const given = isJsonObject(tool.function) ? tool.function : tool;
+    const outer = isJsonObject(tool.function) ? (tool.defer_loading ?? null) : null;
+    const deferred = given.defer_loading ?? outer;
     const built: JsonObject = {};
     for (const [key, value] of Object.entries(given)) {
+      if (key === "defer_loading" && deferred !== null) built[key] = deferred;
       if (["description", "name", "parameters"].includes(key) || (key === "strict" && value !== null))
         built[key] = value;
     }
     built.description ??= null;
     built.parameters ??= null;
-    return { type: typeof tool.type === "string" ? tool.type : "function", function: built, defer_loading: null };
+    if (deferred !== null) built.defer_loading ??= deferred;
+    return { type: typeof tool.type === "string" ? tool.type : "function", function: built, defer_loading: outer };
   });
 }
 

@@ -133,7 +133,7 @@ const pictureSize = (): fc.Arbitrary<[number, number]> =>
   );
 
 function imagePart([width, height]: [number, number]): ContentPart {
-  return { type: "image", hash: `${width}x${height}`.padEnd(64, "0").replace("x", "a"), width, height };
+  return { type: "image", hash: `${width}x${height}`.padEnd(64, "f").replace("x", "a"), width, height };
 }
 
 /** Few and small frames, even and odd numbers of them, at rates whose times fall between tenths. */

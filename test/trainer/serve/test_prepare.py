@@ -79,6 +79,32 @@ def test_a_tool_conversation_is_rendered_with_objects_not_quoted_text(preparer, 
     assert '{"name": "click", "arguments": {"x": 1}}' in text
 
 
+@pytest.mark.parametrize(
+    ("tool", "shown"),
+    [
+        (
+            {"function": {"parameters": {}, "name": "f", "x-any": 1}},
+            '{"type": "function", "function": {"parameters": {}, "name": "f", "description": null}, '
+            '"defer_loading": null}',
+        ),
+        (
+            {"function": {"name": "f", "strict": False, "description": "d"}, "defer_loading": True},
+            '{"type": "function", "function": {"name": "f", "strict": false, "description": "d", "parameters": null, '
+            '"defer_loading": true}, "defer_loading": true}',
+        ),
+        (
+            {"function": {"name": "f", "strict": None}},
+            '{"type": "function", "function": {"name": "f", "description": null, "parameters": null}, '
+            '"defer_loading": null}',
+        ),
+    ],
+)
+def test_tools_reach_the_template_as_in_sglang(preparer, checkpoint, tool, shown):
+    request = ChatRequest(messages=[{"role": "user", "content": "go"}], tools=[tool])
+    text = checkpoint.tokenizer.decode(preparer.chat(request).ids)
+    assert f"<tools>\n{shown}\n</tools>" in text
+
+
 def test_alpha_is_dropped_and_grey_becomes_three_channels(reader):
     clear = picture(1).convert("RGBA")
     clear.putalpha(40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 
 class Body(BaseModel):
@@ -69,11 +69,28 @@ class Message(Body):
         return self
 
 
-class Function(BaseModel):
-    """A tool's signature; every key reaches the template."""
+class Function(Body):
+    """A tool's signature. Templates print it whole, so the order in which a client gave the keys is kept."""
 
-    model_config = ConfigDict(extra="allow")
+    description: str | None = None
     name: str
+    parameters: Any = None
+    strict: bool | None = None
+    defer_loading: bool | None = None
+    _given: tuple[str, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember_order(cls, value: Any, build: ModelWrapValidatorHandler[Function]) -> Function:
+        function = build(value)
+        if isinstance(value, dict):
+            function._given = tuple(value)
+        return function
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Keys as the client sent them."""
+        return self._given
 
 
 class Tool(Body):
@@ -81,6 +98,7 @@ class Tool(Body):
 
     type: Literal["function"] = "function"
     function: Function
+    defer_loading: bool | None = None
 
 
 class StreamOptions(Body):

@@ -117,5 +117,26 @@ def _arguments(value: str | dict[str, Any] | None) -> Any:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    # The last key is there because SGLang's own schema has it, and templates print the whole tool.
-    return {"type": "function", "function": tool.function.model_dump(), "defer_loading": None}
+    """A tool as SGLang 0.5.23 gives it to the template.
+
+    Unknown keys of the function are gone, the others stand as they were sent; a missing description or missing
+    parameters follow as null, the two flags only where they are set.
+    """
+    function = tool.function
+    values: dict[str, Any] = {
+        "description": function.description,
+        "name": function.name,
+        "parameters": function.parameters,
+    }
+    if function.strict is not None:
+        values["strict"] = function.strict
+    deferred = function.defer_loading if function.defer_loading is not None else tool.defer_loading
+    if deferred is not None:
+        values["defer_loading"] = deferred
+    order = [key for key in function.given if key in values]
+    order += [key for key in values if key not in order]
+    return {
+        "type": tool.type,
+        "function": {key: values[key] for key in order},
+        "defer_loading": tool.defer_loading,
+    }
