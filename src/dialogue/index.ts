@@ -2,5 +2,6 @@ export * from "./dialogue.js";
 export * from "./generation.js";
 export * from "./raw-dialogue.js";
 export * from "./read-dialogue.js";
+export * from "./request-message.js";
 export { DIALOGUE_REASONS, type DialogueReason } from "./row-problem.js";
 export * from "./run-ids.js";

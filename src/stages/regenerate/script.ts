@@ -1,5 +1,5 @@
 /** What to ask in a dialogue, decided before anything is sent: the system prompt, the turns, and texts that are unsafe. */
-import type { Dialogue, Message } from "../../dialogue/index.js";
+import { type Dialogue, type Message, plainText } from "../../dialogue/index.js";
 import { specialLiteral } from "../../sglang/index.js";
 import type { RegenerateOptions } from "./options.js";
 
@@ -54,16 +54,6 @@ function withSystemPrompt(messages: Message[], policy: RegenerateOptions["system
   }
   const own = has ? plainText(first) : "";
   return own === text ? messages : undefined;
-}
-
-/** The text of a message, or undefined when it holds pictures. */
-export function plainText(message: Message): string | undefined {
-  let text = "";
-  for (const part of message.content) {
-    if (part.type !== "text") return undefined;
-    text += part.text;
-  }
-  return text;
 }
 
 function literalIn(message: Message, withImages: boolean): string | undefined {

@@ -1,0 +1,46 @@
+/** Canonical messages as requests carry them: texts as strings, pictures as whatever the caller's client sends. */
+import type { Message, Role, TextPart } from "./dialogue.js";
+
+/** Structurally what `sglang/` asks with; this room does not know it. */
+export interface RequestMessage<Image> {
+  role: Role;
+  /** A string where there is no picture: the form that no engine rewrites. */
+  content: string | (TextPart | { type: "image"; image: Image })[];
+  reasoning?: string;
+  toolCalls?: { id: string; name: string; arguments: NonNullable<Message["toolCalls"]>[number]["arguments"] }[];
+  toolCallId?: string;
+}
+
+/** The counterpart of what `tokens/` gives to the template: both must say the same. @param image - by hash */
+export async function requestMessage<Image>(
+  message: Message,
+  image: (hash: string) => Promise<Image>,
+): Promise<RequestMessage<Image>> {
+  const { role, content, reasoning, toolCalls, toolCallId } = message;
+  const request: RequestMessage<Image> = { role, content: plainText(message) ?? (await partsOf(content, image)) };
+  if (reasoning !== undefined) request.reasoning = reasoning;
+  if (toolCallId !== undefined) request.toolCallId = toolCallId;
+  if (toolCalls !== undefined) {
+    // The API wants an id; templates do not render it.
+    request.toolCalls = toolCalls.map((call, index) => ({ ...call, id: call.id ?? `call_${index}` }));
+  }
+  return request;
+}
+
+/** The text of a message, or undefined where it holds pictures. */
+export function plainText({ content }: Pick<Message, "content">): string | undefined {
+  let text = "";
+  for (const part of content) {
+    if (part.type !== "text") return undefined;
+    text += part.text;
+  }
+  return text;
+}
+
+function partsOf<Image>(content: Message["content"], image: (hash: string) => Promise<Image>) {
+  return Promise.all(
+    content.map(async (part) =>
+      part.type === "text" ? part : { type: "image" as const, image: await image(part.hash) },
+    ),
+  );
+}
