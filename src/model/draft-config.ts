@@ -1,6 +1,7 @@
 /** A draft's config.json as SGLang reads it, and what must agree with the target. */
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../base/index.js";
+import { familyOf } from "./families.js";
 import { modelError, readRequiredJson } from "./files.js";
 import type { TargetConfig } from "./target-config.js";
 
@@ -24,6 +25,10 @@ export const draftConfigSchema = z.looseObject({
   layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).optional(),
   sliding_window: z.number().int().positive().nullish(),
   use_sliding_window: z.boolean().optional(),
+  rope_theta: z.number().positive().optional(),
+  partial_rotary_factor: z.number().positive().nullish(),
+  rope_parameters: z.record(z.string(), z.json()).nullish(),
+  rope_scaling: z.record(z.string(), z.json()).nullish(),
   dflash_config: z.looseObject({
     mask_token_id: z.number().int().nonnegative(),
     target_layer_ids: z.array(z.number().int().nonnegative()).min(1),
@@ -79,6 +84,12 @@ export function draftProblems(
   if (last > target.layers - 2) {
     say("dflash_config.target_layer_ids", `holds ${last}; SGLang can read layers up to ${target.layers - 2}`);
   }
+  const { firstLayer } = familyOf(target.modelType);
+  if (target.modelType.startsWith("qwen3_vl") && Math.min(...ids) < firstLayer) {
+    const message = `holds ${Math.min(...ids)}; below ${firstLayer} engines capture a Qwen3-VL before or after deepstack`;
+    say("dflash_config.target_layer_ids", message);
+  }
+  if (block === undefined && draft.block_size === undefined) say("block_size", "is missing, so that SGLang takes 16");
   if (block !== undefined && draft.block_size !== undefined && block !== draft.block_size) {
     say("block_size", `is ${draft.block_size}, dflash_config says ${block}`);
   }
@@ -90,7 +101,29 @@ export function draftProblems(
     if (draft.use_sliding_window !== true)
       say("use_sliding_window", "must be true, or Qwen3Config erases sliding_window");
   }
+  const window = draft.sliding_window;
+  const blockSize = block ?? draft.block_size;
+  if (draft.use_sliding_window === true && window != null && blockSize !== undefined && window < blockSize) {
+    say("sliding_window", `is ${window}, shorter than a block of ${blockSize}`);
+  }
+  sayRotary(draft, say);
   return problems;
+}
+
+/** Where engines rotate otherwise than each other, or than the draft was trained. */
+function sayRotary(draft: DraftConfig, say: (field: string, message: string) => void): void {
+  const where = draft.rope_parameters == null ? "rope_scaling" : "rope_parameters";
+  const rope = draft.rope_parameters ?? draft.rope_scaling ?? {};
+  const [outer, inner] = [draft.rope_theta, rope.rope_theta];
+  if (outer === undefined && typeof inner !== "number") say("rope_theta", "is missing, so that engines take 10000");
+  if (outer !== undefined && typeof inner === "number" && inner !== outer) {
+    say("rope_theta", `is ${outer}, ${where} says ${inner}: engines differ in which they read`);
+  }
+  if (rope.mrope_section != null) say(`${where}.mrope_section`, "is there, and no engine serves such a draft");
+  const factor = rope.partial_rotary_factor;
+  if (typeof factor === "number" && factor !== (draft.partial_rotary_factor ?? 1)) {
+    say(`${where}.partial_rotary_factor`, `is ${factor}; SGLang reads it at the top level only, vLLM here only`);
+  }
 }
 
 /** Whether a JSON value looks like a draft's config at all. */

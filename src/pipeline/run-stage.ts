@@ -1,6 +1,7 @@
 /** One stage on its own, with the guarantees of a pipeline's step: sealed output, resume, cache by fingerprint. */
-import { mkdir, rm, stat } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
 import { isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
 import { DraftsmithError, formatLocation } from "../base/index.js";
 import { type EventSink, silentSink } from "../events/index.js";
@@ -20,8 +21,11 @@ export interface RunStageRequest {
   options: Record<string, unknown>;
   /** Artifact directories by input name. */
   inputs: Readonly<Record<string, string>>;
-  /** Directory of the sealed output. Beside it lie OUT.resume and, while running, OUT.work. */
-  out: string;
+  /**
+   * Directory of the sealed output. Beside it lie OUT.resume and, while running, OUT.work. Only a stage with a report
+   * may do without: its output is then temporary, and kept where the stage fails.
+   */
+  out?: string | undefined;
   limit?: number | undefined;
   /** Replace an output that was made from something else. */
   force?: boolean;
@@ -29,6 +33,8 @@ export interface RunStageRequest {
   cwd?: string;
   events?: EventSink;
   signal?: AbortSignal;
+  /** Is given the stage's report, if it writes one, whether it fails or not. */
+  onReport?: (text: string) => void;
 }
 
 export interface StageOutcome {
@@ -42,9 +48,34 @@ export interface StageOutcome {
  * something else; and whatever the stage throws.
  */
 export async function runStage(request: RunStageRequest): Promise<StageOutcome> {
+  const { stage, out, cwd = process.cwd() } = request;
+  if (out !== undefined) return runInto(request, resolve(cwd, out));
+  if (stage.report === undefined) {
+    throw new DraftsmithError("USAGE", `${stage.name} needs a directory for its output`, {
+      hint: "add --out DIRECTORY",
+    });
+  }
+  const temporary = await mkdtemp(join(tmpdir(), `draftsmith-${stage.name}-`));
+  let failedWithReport = false;
+  try {
+    return await runInto(request, join(temporary, stage.name));
+  } catch (error) {
+    failedWithReport = await hasReport(temporary, stage.report);
+    throw error;
+  } finally {
+    // A failure's message names the report, so that one stays.
+    if (!failedWithReport) await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function hasReport(directory: string, name: string): Promise<boolean> {
+  const files = await readdir(directory, { recursive: true }).catch((): string[] => []);
+  return files.some((file) => basename(file) === name);
+}
+
+async function runInto(request: RunStageRequest, output: string): Promise<StageOutcome> {
   const { stage, limit, events = silentSink, force = false, cwd = process.cwd() } = request;
   const signal = request.signal ?? new AbortController().signal;
-  const output = resolve(cwd, request.out);
   const options = checkOptions(stage, request.options, cwd);
   const inputs = await openAll(stage, request.inputs, cwd);
   await mkdir(dirname(output), { recursive: true });
@@ -77,10 +108,12 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
     });
     const verdict = await assess({ directory: output, fingerprint, cache, force, verify: false });
     if (verdict.state === "cached") {
+      await showReport(request, output);
       events.emit({ type: "step-cached", step: stage.name, stage: stage.name, counts: verdict.manifest.counts });
       return { state: "cached", output, manifest: verdict.manifest };
     }
     await refuseToOverwrite(output, verdict.why, force);
+    const resume = `${output}.resume/${fingerprintDigest(fingerprint).slice(0, 12)}`;
     const manifest = await runStepJob({
       name: stage.name,
       stage,
@@ -92,19 +125,30 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
         output,
         work: `${output}.work`,
         aside: `${output}.old`,
-        resume: `${output}.resume/${fingerprintDigest(fingerprint).slice(0, 12)}`,
+        resume,
         failed: `${output}.failed`,
       },
       limit,
       events,
       signal,
       cache,
+    }).catch(async (error: unknown) => {
+      await showReport(request, resume);
+      throw error;
     });
+    await showReport(request, output);
     await rm(`${output}.resume`, { recursive: true, force: true });
     return { state: "done", output, manifest };
   } finally {
     await lock.release();
   }
+}
+
+/** A stage that failed early has written none. */
+async function showReport({ stage, onReport }: RunStageRequest, directory: string): Promise<void> {
+  if (stage.report === undefined || onReport === undefined) return;
+  const text = await readFile(join(directory, stage.report), "utf8").catch(() => undefined);
+  if (text !== undefined) onReport(text);
 }
 
 function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string): Record<string, unknown> {

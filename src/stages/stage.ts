@@ -45,6 +45,11 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly (keyof Options & string)[];
   /**
+   * A text file of the output, for people. A stage that has one is a question rather than a product: run alone it needs
+   * no place for its output, and the text is printed, also where the stage fails (from `resumeDir`).
+   */
+  report?: string;
+  /**
    * What a run would cost, as lines for `--dry-run`: rows, hours, bytes. Contacts nothing. Inputs that do not exist yet
    * are undefined, and so may be files that options name.
    */

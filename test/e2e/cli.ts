@@ -11,6 +11,8 @@ export interface Finished {
   /** null: ended by a signal. */
   code: number | null;
   events: DraftsmithEvent[];
+  /** Lines that are no events. */
+  stdout: string;
   stderr: string;
   seconds: number;
 }
@@ -30,20 +32,24 @@ export function start(args: string[], watch?: (event: DraftsmithEvent) => void):
     { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
   );
   const events: DraftsmithEvent[] = [];
+  let stdout = "";
   let stderr = "";
   child.stderr.setEncoding("utf8");
   child.stderr.on("data", (text: string) => {
     stderr += text;
   });
   createInterface({ input: child.stdout }).on("line", (line) => {
-    if (!line.startsWith("{")) return;
+    if (!line.startsWith("{")) {
+      stdout += `${line}\n`;
+      return;
+    }
     const event = JSON.parse(line) as DraftsmithEvent;
     events.push(event);
     watch?.(event);
   });
   const finished = new Promise<Finished>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code) => resolve({ code, events, stderr, seconds: (Date.now() - started) / 1000 }));
+    child.once("close", (code) => resolve({ code, events, stdout, stderr, seconds: (Date.now() - started) / 1000 }));
   });
   return { finished, kill: (signal) => void child.kill(signal) };
 }

@@ -80,6 +80,7 @@ const DRAFT: DraftConfig = {
   vocab_size: 2048,
   max_position_embeddings: 4096,
   block_size: 8,
+  rope_theta: 5_000_000,
   num_target_layers: 8,
   dflash_config: { mask_token_id: 2000, target_layer_ids: [3, 4], block_size: 8 },
 };
@@ -101,6 +102,13 @@ describe("draft config", () => {
     ["dflash_config.target_layer_ids", { dflash_config: { ...DRAFT.dflash_config, target_layer_ids: [4, 3] } }],
     ["layer_types", { layer_types: ["full_attention"] }],
     ["use_sliding_window", { layer_types: ["full_attention", "sliding_attention"], sliding_window: 64 }],
+    ["block_size", { block_size: undefined, dflash_config: { ...DRAFT.dflash_config, block_size: undefined } }],
+    ["dflash_config.target_layer_ids", { dflash_config: { ...DRAFT.dflash_config, target_layer_ids: [2, 4] } }],
+    ["sliding_window", { sliding_window: 4, use_sliding_window: true }],
+    ["rope_theta", { rope_theta: undefined }],
+    ["rope_theta", { rope_theta: 10_000, rope_parameters: { rope_theta: 5_000_000 } }],
+    ["rope_parameters.mrope_section", { rope_parameters: { mrope_section: [24, 20, 20] } }],
+    ["rope_scaling.partial_rotary_factor", { rope_scaling: { partial_rotary_factor: 0.25 } }],
     ["sliding_window", { layer_types: ["full_attention", "sliding_attention"], use_sliding_window: true }],
   ])("%s", async (field, change) => {
     const { config } = await openModel(TINY_GUI);

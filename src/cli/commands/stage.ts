@@ -9,7 +9,7 @@ import { readFlags, stageFlags } from "../stage-flags.js";
 import { limitOption } from "../workspace-options.js";
 
 interface StageArguments {
-  out: string;
+  out: string | undefined;
   in: string[];
   options: string | undefined;
   limit: number | undefined;
@@ -29,9 +29,9 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
         .options(Object.fromEntries(flags.map((flag) => [flag.name, flag.yargs])))
         .option("out", {
           type: "string",
-          demandOption: true,
+          demandOption: stage.report === undefined,
           requiresArg: true,
-          describe: `directory for the output (${stage.output})`,
+          describe: `directory for the output (${stage.output})${stage.report === undefined ? "" : "; left out, the report is only printed"}`,
         })
         .option("in", {
           type: "string",
@@ -67,8 +67,10 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
           force: argv.force,
           events,
           signal: interrupt.signal,
+          ...(argv.json ? {} : { onReport: (text: string) => void process.stdout.write(text) }),
         });
-        if (!argv.json) process.stdout.write(`${state === "cached" ? "unchanged" : "made"}: ${output}\n`);
+        if (!argv.json && argv.out !== undefined)
+          process.stdout.write(`${state === "cached" ? "unchanged" : "made"}: ${output}\n`);
       } finally {
         events.close();
         interrupt.release();

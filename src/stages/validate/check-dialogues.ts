@@ -1,49 +1,70 @@
 /** Dialogues before any regeneration: system prompt, text that is no text, and whether they render at all. */
-
-import { join } from "node:path";
-import { readChecked } from "../../artifacts/index.js";
-import { type Dialogue, dialogueSchema, type Message } from "../../dialogue/index.js";
+import { DraftsmithError } from "../../base/index.js";
+import type { Dialogue, Message } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
 import { countImages } from "./check-generations.js";
 import { checkSystemPrompt } from "./check-system.js";
+import type { DialogueSource, SourceItem } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
-
-export function readDialogues(dir: string, limit: number | undefined): AsyncGenerator<Dialogue> {
-  return readChecked(join(dir, "dialogues.jsonl"), dialogueSchema, limit);
-}
 
 export async function checkDialogues(
   subject: Subject,
-  dir: string,
+  source: DialogueSource,
   limit: number | undefined,
   progress: (done: number) => void,
 ): Promise<void> {
-  const { counts, findings, renderer, spoof } = subject;
-  for await (const dialogue of readDialogues(dir, limit)) {
-    counts.dialogues += 1;
-    const { id, messages, tools } = dialogue;
-    await checkSystemPrompt(subject, id, messages);
-    countImages(subject, messages);
-    if (!isWellFormed(messages)) {
-      findings.add({
-        check: "rendering",
-        severity: "error",
-        message: "a text holds half of a surrogate pair",
-        place: { id },
-      });
-    }
-    const found = findSpoof(messages, spoof);
-    if (found !== null) {
-      // tokenize drops such dialogues and counts them: here it is only said.
-      const message = `message ${found.message} spells out the special token ${found.token}`;
-      findings.add({ check: "special-text", severity: "warning", message, place: { id } });
-    } else {
-      const prompt = await renderer.prompt({ messages: beforeLastAnswer(messages), tools, generationPrompt: true });
-      if (!prompt.ok) findings.add({ check: "rendering", severity: "error", message: prompt.message, place: { id } });
-    }
-    if (counts.dialogues % 64 === 0) progress(counts.dialogues);
+  const { counts } = subject;
+  let read = 0;
+  for await (const item of source.items(limit)) {
+    read += 1;
+    if (item.ok) await checkDialogue(subject, item.dialogue);
+    else reject(subject, source.name, item);
+    if (read % 64 === 0) progress(read);
   }
-  progress(counts.dialogues);
+  progress(read);
+  if (counts.dialogues === 0) {
+    const message =
+      read === 0 ? `${source.name} holds no dialogues` : `all ${read} rows of ${source.name} are unusable`;
+    throw new DraftsmithError("DATA_EMPTY", message, {
+      frame: subject.findings.shown.map((finding) => finding.message).join("\n"),
+      hint: "check the file, its format and the image roots",
+    });
+  }
+}
+
+/** import counts such rows and goes on, so they are a warning here. */
+function reject(
+  { counts, findings }: Subject,
+  file: string,
+  { line, id, reason, message }: Extract<SourceItem, { ok: false }>,
+): void {
+  counts.rejected[reason] = (counts.rejected[reason] ?? 0) + 1;
+  const place = { file: `${file}:${line}`, ...(id === undefined ? {} : { id }) };
+  findings.add({ check: "input", severity: "warning", message: `${file}:${line}: ${reason}: ${message}`, place });
+}
+
+async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue): Promise<void> {
+  const { counts, findings, renderer, spoof } = subject;
+  counts.dialogues += 1;
+  await checkSystemPrompt(subject, id, messages);
+  countImages(subject, messages);
+  if (!isWellFormed(messages)) {
+    findings.add({
+      check: "rendering",
+      severity: "error",
+      message: "a text holds half of a surrogate pair",
+      place: { id },
+    });
+  }
+  const found = findSpoof(messages, spoof);
+  if (found !== null) {
+    // tokenize drops such dialogues and counts them: here it is only said.
+    const message = `message ${found.message} spells out the special token ${found.token}`;
+    findings.add({ check: "special-text", severity: "warning", message, place: { id } });
+    return;
+  }
+  const prompt = await renderer.prompt({ messages: beforeLastAnswer(messages), tools, generationPrompt: true });
+  if (!prompt.ok) findings.add({ check: "rendering", severity: "error", message: prompt.message, place: { id } });
 }
 
 /** The longest prompt that will be asked. */

@@ -12,8 +12,10 @@ import {
   resizeRule,
   turnProblem,
 } from "../../tokens/index.js";
+import { hashesApart, type Lineage } from "./check-lineage.js";
 import { checkSystemPrompt } from "./check-system.js";
 import { compareIds } from "./compare-ids.js";
+import { likelyCause } from "./diagnose.js";
 import type { Check } from "./findings.js";
 import type { Subject } from "./subject.js";
 
@@ -28,13 +30,17 @@ export function readGenerations(dir: string, limit: number | undefined): AsyncGe
 export async function checkGenerations(
   subject: Subject,
   dir: string,
+  lineage: Lineage | undefined,
   limit: number | undefined,
   progress: (done: number) => void,
 ): Promise<void> {
   let batch: { generation: Generation; prompts: Promise<Prompt[]> }[] = [];
   const drain = async (): Promise<void> => {
     // In input order, so that the first disagreement is the first.
-    for (const { generation, prompts } of batch) await checkGeneration(subject, generation, await prompts);
+    for (const { generation, prompts } of batch) {
+      await lineage?.check(generation);
+      await checkGeneration(subject, generation, await prompts);
+    }
     progress(subject.counts.dialogues);
     batch = [];
   };
@@ -71,10 +77,11 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
     if (difference === null) counts.promptsEqual += 1;
     else {
       const { index, frame } = difference;
+      const cause = await likelyCause(subject, { ours: local.ids, theirs: prompt, images: local.images });
       findings.add({
         check: "prompt",
         severity: "error",
-        message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from the server's (${prompt.length} ids) at id ${index}`,
+        message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from the server's (${prompt.length} ids) at id ${index}: ${cause}`,
         place: { ...place, index },
         frame,
       });
@@ -84,7 +91,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
       findings.add({
         check: "images",
         severity: "error",
-        message: "the turn names other images than its messages hold",
+        message: `the turn names other images than its messages hold: ${hashesApart(stored.imageHashes, hashes, ["turn", "messages"]) ?? "it names fewer"}`,
         place,
       });
     }

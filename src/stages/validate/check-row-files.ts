@@ -5,14 +5,17 @@ import { type Generation, turnIds } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import { checkFingerprints } from "./check-fingerprints.js";
 import { readGenerations } from "./check-generations.js";
+import { hashesApart } from "./check-lineage.js";
 import { checkRow } from "./check-rows.js";
 import { compareIds } from "./compare-ids.js";
+import type { Origins } from "./origins.js";
 import type { Subject } from "./subject.js";
 
 export async function checkRowFiles(
   subject: Subject,
   input: InputArtifact,
   generations: InputArtifact | undefined,
+  origins: Origins,
   progress: (done: number) => void,
 ): Promise<void> {
   const names = filesOf(input, "rows-");
@@ -22,8 +25,8 @@ export async function checkRowFiles(
       await checkMetadata(subject, input, name);
       for await (const row of readRowsFile(join(input.path, name))) {
         checkRow(subject, row, name);
-        const generation = await turns?.find(row.dialogueId);
-        if (generation !== undefined) checkAgainstTurns(subject, row, generation);
+        if (turns === null) origins.check(subject, row, name);
+        else await checkOrigin(subject, row, name, turns);
         if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
       }
     }
@@ -33,10 +36,11 @@ export async function checkRowFiles(
   progress(subject.counts.rows);
 }
 
-/** Shards are shuffled, so rows are not compared with turns; held-out ones must share nothing with training ones. */
+/** Shards are shuffled, so rows are held against what is remembered of their origin; held-out ones must share nothing with training ones. */
 export async function checkShardFiles(
   subject: Subject,
   input: InputArtifact,
+  origins: Origins,
   progress: (done: number) => void,
 ): Promise<void> {
   const seen = { dialogues: new Set<string>(), images: new Set<string>() };
@@ -45,6 +49,7 @@ export async function checkShardFiles(
       await checkMetadata(subject, input, name);
       for await (const row of readRowsFile(join(input.path, name))) {
         checkRow(subject, row, name);
+        origins.check(subject, row, name);
         if (prefix === "train-") {
           seen.dialogues.add(row.dialogueId);
           for (const hash of row.imageHashes) seen.images.add(hash);
@@ -56,7 +61,7 @@ export async function checkShardFiles(
   progress(subject.counts.rows);
 }
 
-function filesOf(input: InputArtifact, prefix: string): string[] {
+export function filesOf(input: InputArtifact, prefix: string): string[] {
   return input.manifest.files
     .map((file) => file.path)
     .filter((path) => path.startsWith(prefix) && path.endsWith(".arrow"));
@@ -69,6 +74,13 @@ async function checkMetadata(subject: Subject, input: InputArtifact, name: strin
   } finally {
     await file.close();
   }
+}
+
+async function checkOrigin(subject: Subject, row: TokenRow, file: string, turns: TurnFinder): Promise<void> {
+  const generation = await turns.find(row.dialogueId);
+  if (generation !== undefined) return checkAgainstTurns(subject, row, generation);
+  const message = `dialogue ${row.dialogueId} is in the rows, but not at its place in the generations beside them`;
+  subject.findings.add({ check: "lineage", severity: "error", message, place: { id: row.dialogueId, file } });
 }
 
 function checkSplit(
@@ -97,6 +109,12 @@ function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generati
   const { counts, findings, spell } = subject;
   counts.rowsComparedWithTurns += 1;
   const ids = turnIds(generation.turns);
+  const last = generation.turns[row.turns.at(-1) ?? -1];
+  const apart = last === undefined ? null : hashesApart(row.imageHashes, last.imageHashes, ["rows", "generations"]);
+  if (apart !== null) {
+    const message = `row ${row.row} of dialogue ${row.dialogueId}: ${apart}`;
+    findings.add({ check: "images", severity: "error", message, place: { id: row.dialogueId } });
+  }
   for (const [place, turn] of row.turns.entries()) {
     const stored = ids[turn];
     const end = row.responseSpans[2 * place + 1]!;

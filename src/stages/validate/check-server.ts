@@ -1,13 +1,12 @@
 /** A live server: is it this model, do its settings leave prompts alone, does it tokenize and render as we do. */
 import { basename } from "node:path";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import type { Message } from "../../dialogue/index.js";
+import { type Message, requestMessage } from "../../dialogue/index.js";
 import {
   ask,
   backoffMs,
-  type ChatMessage,
-  type EncodedImage,
   findRisks,
+  type GoodAnswer,
   modelBaseName,
   NotAServer,
   pause,
@@ -18,6 +17,9 @@ import {
   TransportFault,
 } from "../../sglang/index.js";
 import { compareIds } from "./compare-ids.js";
+import { likelyCause } from "./diagnose.js";
+import type { ReadImage } from "./dialogue-source.js";
+import { checkServerDirectory } from "./server-directory.js";
 import type { Subject } from "./subject.js";
 
 /** Settings that change prompts, as opposed to answers. */
@@ -36,6 +38,8 @@ const TOKENIZER_PROBE =
   "A  b\n\n c\t1234 don't DON'T \u00e9 e\u0301 \u0e01\u0e33 \u4e2d\u6587 \ud83d\ude00 <|im_start|>user\n<think>";
 
 export class LiveServer {
+  private identity: ServerIdentity | undefined;
+
   private constructor(
     private readonly client: ServerClient,
     private readonly subject: Subject,
@@ -51,7 +55,8 @@ export class LiveServer {
     });
     const server = new LiveServer(client, subject);
     try {
-      server.checkIdentity(await client.identify());
+      server.identity = await client.identify();
+      server.checkIdentity(server.identity);
       await server.checkTokenizer();
       return server;
     } catch (error) {
@@ -65,7 +70,7 @@ export class LiveServer {
     id: string,
     messages: readonly Message[],
     tools: JsonObject[] | undefined,
-    image: (hash: string) => Promise<EncodedImage>,
+    image: ReadImage,
   ): Promise<void> {
     const { renderer, findings, counts, spell, kwargs } = this.subject;
     const local = await renderer.prompt({ messages, tools, generationPrompt: true });
@@ -73,50 +78,99 @@ export class LiveServer {
       findings.add({ check: "rendering", severity: "error", message: local.message, place: { id } });
       return;
     }
-    const ids = await this.promptIds({
-      messages: await Promise.all(messages.map((message) => chatMessage(message, image))),
+    const answer = await this.promptOf({
+      messages: await Promise.all(messages.map((message) => requestMessage(message, image))),
       ...(tools === undefined ? {} : { tools }),
       templateKwargs: kwargs,
       maxTokens: 1,
       stopTokenIds: [],
     });
+    if (!("promptIds" in answer)) {
+      this.checkCount(id, local.ids.length, answer.promptTokens);
+      return;
+    }
+    const ids = answer.promptIds;
     counts.livePromptsCompared += 1;
     const difference = compareIds(local.ids, ids, spell, ["rendered here", "the server's"]);
     if (difference === null) {
       counts.livePromptsEqual += 1;
       return;
     }
+    const cause = await likelyCause(this.subject, {
+      ours: local.ids,
+      theirs: Int32Array.from(ids),
+      images: local.images,
+    });
     findings.add({
       check: "prompt",
       severity: "error",
-      message: `dialogue ${id}: the prompt rendered here (${local.ids.length} ids) differs from that of ${this.client.name} (${ids.length} ids) at id ${difference.index}`,
+      message: `dialogue ${id}: the prompt rendered here (${local.ids.length} ids) differs from that of ${this.client.name} (${ids.length} ids) at id ${difference.index}: ${cause}`,
       place: { id, index: difference.index },
       frame: difference.frame,
     });
+  }
+
+  /** After the prompts, whose differences say more: what only the server's own files can tell (means, unused branches). */
+  async checkFiles(): Promise<void> {
+    if (this.identity !== undefined) await checkServerDirectory(this.subject, this.identity, this.client.name);
   }
 
   close(): Promise<void> {
     return this.client.close();
   }
 
+  /** Lengths are all that a server without ids gives; equal ones prove little, other ones enough. */
+  private checkCount(id: string, ours: number, theirs: number): void {
+    const { counts, findings } = this.subject;
+    counts.liveCountsCompared += 1;
+    if (counts.liveCountsCompared === 1) {
+      const message = "the server returns no prompt ids: only the lengths of prompts are compared";
+      findings.add({ check: "server", severity: "warning", message, place: {} });
+    }
+    if (ours === theirs) {
+      counts.liveCountsEqual += 1;
+      return;
+    }
+    findings.add({
+      check: "prompt",
+      severity: "error",
+      message: `dialogue ${id}: the prompt rendered here has ${ours} tokens, ${this.client.name} counts ${theirs} (it returns no ids)`,
+      place: { id },
+    });
+  }
+
   /** Asks again after transient faults: idle connections are closed, queues are full. */
-  private async promptIds(question: Question): Promise<readonly number[]> {
+  private async promptOf(question: Question): Promise<Pick<GoodAnswer, "promptIds"> | { promptTokens: number }> {
     const { client } = this;
     const timeoutMs = this.subject.options.requestTimeoutSeconds * 1000;
     for (let attempt = 1; ; attempt += 1) {
-      const { verdict, answer } = await ask(
-        client,
-        question,
-        "chat",
-        { special: undefined, loops: undefined },
-        timeoutMs,
-      );
+      const rules = { special: undefined, loops: undefined };
+      const { verdict, answer } = await ask(client, question, "chat", rules, timeoutMs);
       // What the model says does not matter here: a rejected answer still has its prompt.
-      if (answer !== undefined) return answer.promptIds;
+      if (answer !== undefined) return { promptIds: answer.promptIds };
+      if ("reason" in verdict && verdict.reason === "ids-missing") {
+        const promptTokens = await this.countOf(question, timeoutMs);
+        if (promptTokens !== undefined) return { promptTokens };
+      }
       const message = "message" in verdict ? verdict.message : verdict.kind;
       if (verdict.kind !== "transient") throw new DraftsmithError("SERVER_REFUSED", `${client.name}: ${message}`);
       if (attempt === ATTEMPTS) throw new DraftsmithError("SERVER_UNREACHABLE", `${client.name}: ${message}`);
       await pause(backoffMs(attempt, undefined));
+    }
+  }
+
+  private async countOf(question: Question, timeoutMs: number): Promise<number | undefined> {
+    const { messages, tools, templateKwargs, maxTokens } = question;
+    const more = {
+      ...(tools === undefined ? {} : { tools }),
+      ...(templateKwargs === undefined ? {} : { templateKwargs }),
+    };
+    try {
+      const reply = await this.client.chat({ messages, maxTokens, ...more }, timeoutMs);
+      return reply.status === 200 ? this.client.parseChat(reply).promptTokens : undefined;
+    } catch {
+      // The first answer's verdict stands.
+      return undefined;
     }
   }
 
@@ -164,26 +218,6 @@ export class LiveServer {
       frame: difference.frame,
     });
   }
-}
-
-async function chatMessage(message: Message, image: (hash: string) => Promise<EncodedImage>): Promise<ChatMessage> {
-  const { role, content, reasoning, toolCalls, toolCallId } = message;
-  const isText = content.every((part) => part.type === "text");
-  const chat: ChatMessage = {
-    role,
-    content: isText
-      ? content.map((part) => part.text).join("")
-      : await Promise.all(
-          content.map(async (part) =>
-            part.type === "text" ? part : { type: "image" as const, image: await image(part.hash) },
-          ),
-        ),
-  };
-  if (reasoning !== undefined) chat.reasoning = reasoning;
-  if (toolCallId !== undefined) chat.toolCallId = toolCallId;
-  if (toolCalls !== undefined)
-    chat.toolCalls = toolCalls.map((call, index) => ({ ...call, id: call.id ?? `call_${index}` }));
-  return chat;
 }
 
 function asUserError(error: unknown, name: string): unknown {

@@ -15,7 +15,7 @@ export async function checkSystemPrompt(subject: Subject, id: string, messages: 
   findings.add({
     check: "system-prompt",
     severity: "error",
-    message: `the dialogues were generated with ${name(found)}, but ${name(declared)} is declared for inference${difference.text}`,
+    message: `the dialogues carry ${name(found)}, but ${name(declared)} is declared for inference${difference.text}`,
     place: { id, ...(difference.index === undefined ? {} : { index: difference.index }) },
     ...(difference.frame === undefined ? {} : { frame: difference.frame }),
   });

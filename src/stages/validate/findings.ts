@@ -3,6 +3,7 @@ import type { ReasonCounts } from "../../events/index.js";
 
 /** Every way in which data, server, model and draft can disagree; each has its own sentence. */
 export const CHECKS = {
+  input: "every row can be read, with its images",
   "system-prompt": "every dialogue carries the declared system prompt",
   "template-arguments": "data and declaration agree on the template arguments (thinking)",
   fingerprint: "template, tokenizer and processor are those that the data was made with",
@@ -11,7 +12,8 @@ export const CHECKS = {
   "special-text": "no text spells out a special token",
   ids: "ids lie in the vocabulary, the mask token and stray placeholders do not occur",
   stop: "answers end with a stop token",
-  images: "runs of image pads fit the images",
+  images: "runs of image pads fit the images, and every stage has the same images",
+  lineage: "generations, rows and shards come from the data beside them",
   mask: "the loss mask covers exactly the answers",
   "row-ids": "rows repeat the server's ids exactly",
   split: "no dialogue and no image is both trained on and held out",

@@ -2,6 +2,7 @@
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { type ValidateOptions, validateOptions } from "./options.js";
+import { REPORT_TEXT } from "./report.js";
 import { run, type ValidateInputs } from "./run.js";
 
 export { type ValidateOptions, validateOptions } from "./options.js";
@@ -26,8 +27,9 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
     shards: { kind: "shards", optional: true, description: "shards: rows and the split" },
   },
   output: "validation",
-  codeVersion: 1,
-  fileOptions: ["model", "draft"],
+  report: REPORT_TEXT,
+  codeVersion: 2,
+  fileOptions: ["model", "draft", "dialogues", "imageRoots"],
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
   estimate,
   run,

@@ -1,14 +1,36 @@
 /** Options of `validate`. */
 import { z } from "zod";
+import { DIALOGUE_FORMS } from "../../dialogue/index.js";
 
 export const validateOptions = z.strictObject({
   model: z.string().min(1).describe("directory of the target that will be trained against and served"),
+  dialogues: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "dialogues to look at instead of an input of that name: a file of rows in any form that import reads (or of canonical ones), or a dialogues artifact",
+    ),
+  imageRoots: z
+    .array(z.string().min(1))
+    .optional()
+    .describe(
+      "for a file of `dialogues`: directories that image paths may lead into, tried in order; left out, the file's own",
+    ),
+  format: z
+    .enum(["auto", ...DIALOGUE_FORMS])
+    .default("auto")
+    .describe("for a file of `dialogues`: form of its rows; auto looks at each row"),
+  verifyImages: z
+    .boolean()
+    .default(true)
+    .describe("read every image of a dialogues artifact once, and hold its bytes against its hash"),
   systemPrompt: z
     .string()
     .nullable()
     .default("keep")
     .describe(
-      "the system prompt that requests will carry when the draft is in use; every dialogue must have it. null: none. keep: each dialogue's own, unchecked",
+      "the system prompt that requests will carry when the draft is in use; every dialogue must have it. null: none. keep: each dialogue's own; more than one is only warned of",
     ),
   thinking: z
     .enum(["on", "off", "default"])

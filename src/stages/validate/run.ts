@@ -7,28 +7,49 @@ import { checkDialogues } from "./check-dialogues.js";
 import { checkDraft } from "./check-draft.js";
 import { checkFingerprints, effectiveKwargs } from "./check-fingerprints.js";
 import { checkGenerations } from "./check-generations.js";
-import { checkRowFiles, checkShardFiles } from "./check-row-files.js";
+import { checkImages } from "./check-images.js";
+import { Lineage } from "./check-lineage.js";
+import { checkRowFiles, checkShardFiles, filesOf } from "./check-row-files.js";
 import { LiveServer } from "./check-server.js";
+import { type DialogueSource, openSource } from "./dialogue-source.js";
 import { type Finding, Findings, StopChecking } from "./findings.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
+import { Origins } from "./origins.js";
 import { buildReport, countsOf, REPORT_TEXT, shareText, writeReport } from "./report.js";
 import { openSubject, type Subject } from "./subject.js";
 
 export type ValidateInputs = Record<"dialogues" | "generations" | "rows" | "shards", InputArtifact | undefined>;
+
+interface Looked {
+  all: ValidateInputs;
+  /** Names of the inputs that are there. */
+  given: readonly (keyof ValidateInputs)[];
+  source: DialogueSource | undefined;
+}
+
+type Progress = (unit: string, total: number | undefined) => (done: number) => void;
 
 export async function run(
   options: ValidateOptions,
   inputs: ValidateInputs,
   context: StageContext,
 ): Promise<ManifestDraft> {
-  const given = (["generations", "dialogues", "rows", "shards"] as const).filter((name) => inputs[name] !== undefined);
-  if (given.length === 0 && options.server === undefined && options.draft === undefined) {
-    throw new DraftsmithError("INPUT_MISSING", "validate has nothing to look at", {
-      hint: "give dialogues, generations, rows or shards, or name a server or a draft",
+  const { source, artifact } = await openSource(options, inputs.dialogues);
+  if (inputs.generations !== undefined && source !== undefined && artifact === undefined) {
+    throw new DraftsmithError("OPTIONS_INVALID", "generations go with the dialogues artifact they were made from", {
+      location: { field: "dialogues" },
+      hint: "name its directory instead of a file",
     });
   }
-  const facts = given.map((name) => inputs[name]!.manifest.facts);
+  const all: ValidateInputs = { ...inputs, dialogues: artifact };
+  const given = (["generations", "dialogues", "rows", "shards"] as const).filter((name) => all[name] !== undefined);
+  if (given.length === 0 && source === undefined && options.server === undefined && options.draft === undefined) {
+    throw new DraftsmithError("INPUT_MISSING", "validate has nothing to look at", {
+      hint: "give a file of dialogues with --dialogues, or dialogues, generations, rows or shards, or name a server or a draft",
+    });
+  }
+  const facts = given.map((name) => all[name]!.manifest.facts);
   const declared = {
     thinking: options.thinking,
     chatTemplateKwargs: options.chatTemplateKwargs as JsonObject | undefined,
@@ -37,12 +58,14 @@ export async function run(
   const subject = await openSubject(options, effectiveKwargs(declared, facts), findings);
   let stoppedEarly = false;
   try {
-    await checkAll(subject, inputs, given, context);
+    await checkAll(subject, { all, given, source }, context);
   } catch (error) {
     if (!(error instanceof StopChecking)) throw error;
     stoppedEarly = true;
   }
-  const report = buildReport(subject, given, stoppedEarly);
+  warnOfSeveralPrompts(subject);
+  const names = artifact === undefined && source !== undefined ? [...given, source.name] : given;
+  const report = buildReport(subject, names, stoppedEarly);
   if (report.verdict === "bad") {
     await writeReport(report, context.resumeDir);
     throw failure(subject, findings.firstError!, join(context.resumeDir, REPORT_TEXT));
@@ -57,44 +80,81 @@ export async function run(
   };
 }
 
-async function checkAll(
-  subject: Subject,
-  inputs: ValidateInputs,
-  given: readonly (keyof ValidateInputs)[],
-  context: StageContext,
-): Promise<void> {
-  const { signal, limit, events, step } = context;
+async function checkAll(subject: Subject, looked: Looked, context: StageContext): Promise<void> {
+  const { signal, events, step } = context;
+  const { all, given, source } = looked;
   const { options } = subject;
-  const progress =
-    (unit: string, total: number | undefined) =>
-    (done: number): void => {
-      if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
-      events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit });
-    };
-  for (const name of given) checkFingerprints(subject, inputs[name]!.manifest.facts, name);
+  const progress: Progress = (unit, total) => (done) => {
+    if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
+    events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit });
+  };
+  for (const name of given) checkFingerprints(subject, all[name]!.manifest.facts, name);
   if (options.draft !== undefined) await checkDraft(subject, options.draft);
-  const { generations, dialogues, rows, shards } = inputs;
-  if (generations !== undefined) {
-    const total = generations.manifest.counts.kept;
-    await checkGenerations(subject, generations.path, limit, progress("dialogues", total));
-  } else if (dialogues !== undefined) {
-    const total = dialogues.manifest.counts.kept;
-    await checkDialogues(subject, dialogues.path, limit, progress("dialogues", total));
+  await checkTexts(subject, looked, context.limit, progress);
+  if (source !== undefined && options.verifyImages) {
+    await checkImages(subject, source, context.limit, progress("images", undefined));
   }
   warnOfResampling(subject);
-  if (rows !== undefined) await checkRowFiles(subject, rows, generations, progress("rows", rowsOf(rows)));
-  if (shards !== undefined) await checkShardFiles(subject, shards, progress("rows", rowsOf(shards)));
+  await checkTokens(subject, looked, progress);
   if (options.server === undefined) return;
   const server = await LiveServer.open(subject, options.server);
   try {
-    const skipped = await checkLivePrompts(subject, server, { generations, dialogues }, signal);
+    const asked = { generations: all.generations, source };
+    const skipped = await checkLivePrompts(subject, server, asked, context.limit, signal);
     if (skipped > 0) {
       const message = `${skipped} dialogues were not put to the server: give the dialogues artifact, which holds their images`;
       events.emit({ type: "log", level: "warn", step, message });
     }
+    await server.checkFiles();
   } finally {
     await server.close();
   }
+}
+
+async function checkTexts(
+  subject: Subject,
+  { all: { generations }, source }: Looked,
+  limit: number | undefined,
+  progress: Progress,
+): Promise<void> {
+  if (generations === undefined) {
+    if (source !== undefined) await checkDialogues(subject, source, limit, progress("dialogues", source.total));
+    return;
+  }
+  const lineage = source === undefined ? undefined : new Lineage(subject, source);
+  try {
+    const seen = progress("dialogues", generations.manifest.counts.kept);
+    await checkGenerations(subject, generations.path, lineage, limit, seen);
+  } finally {
+    await lineage?.close();
+  }
+}
+
+async function checkTokens(
+  subject: Subject,
+  { all: { generations, rows, shards }, source }: Looked,
+  progress: Progress,
+): Promise<void> {
+  if (rows !== undefined) {
+    const origins = await Origins.read(generations === undefined ? source : undefined, undefined, undefined);
+    await checkRowFiles(subject, rows, generations, origins, progress("rows", rowsOf(rows)));
+  }
+  if (shards === undefined) return;
+  const made = rows === undefined ? undefined : { input: rows, files: filesOf(rows, "rows-") };
+  const origins = await Origins.read(source, generations, made);
+  await checkShardFiles(subject, shards, origins, progress("rows", rowsOf(shards)));
+}
+
+/** A dataset with several prompts trains on positions that no single inference prompt has. */
+function warnOfSeveralPrompts({ counts, findings, options }: Subject): void {
+  const { distinct } = counts.systemPrompts;
+  if (options.systemPrompt !== "keep" || distinct < 2) return;
+  findings.add({
+    check: "system-prompt",
+    severity: "warning",
+    message: `the dialogues carry ${distinct} different system prompts, and none is declared: declare the one that inference will use (systemPrompt)`,
+    place: {},
+  });
 }
 
 /** Two resizers differ in the last bits, so a draft would be trained on other pixels than it is served with. */
@@ -136,6 +196,8 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
 
 /** What to do about each kind of disagreement. */
 const HINTS: Record<Finding["check"], string> = {
+  input: "correct the rows, the format or the image roots",
+  lineage: "make the later artifacts again from these, or name those that they were made from",
   "system-prompt": "declare the prompt that inference will use, or generate the data again with it",
   "template-arguments": "declare the same thinking switch and template arguments as the data was made with",
   fingerprint: "use the model directory that the data was made with, or make the data again",
@@ -144,7 +206,7 @@ const HINTS: Record<Finding["check"], string> = {
   "special-text": "drop or rewrite the dialogue",
   ids: "tokenize drops such turns; look at the server that produced them",
   stop: "compare the stop ids of server and model directory",
-  images: "compare min_pixels, max_pixels and patch sizes of server and model directory",
+  images: "compare the images of the artifacts, and the pixel limits of server and model directory",
   mask: "make the rows again",
   "row-ids": "make the rows again from these generations",
   split: "make the shards again",
@@ -163,6 +225,10 @@ function summaryOf({ counts }: Subject): JsonObject[] {
   if (counts.livePromptsCompared > 0) {
     say("prompts equal to the live server's", shareText(counts.livePromptsEqual, counts.livePromptsCompared));
   }
+  if (counts.liveCountsCompared > 0) {
+    say("prompts as long as the live server's", shareText(counts.liveCountsEqual, counts.liveCountsCompared));
+  }
+  if (counts.imagesVerified > 0) say("images whose bytes have their hash", `${counts.imagesVerified}`);
   if (counts.rows > 0) say("rows with correct masks and image runs", `${counts.rows} of ${counts.rows}`);
   return summary;
 }

@@ -14,6 +14,9 @@ export class ValidationCounts {
   promptsEqual = 0;
   livePromptsCompared = 0;
   livePromptsEqual = 0;
+  /** Prompts of a server that sends no ids: only their lengths were compared. */
+  liveCountsCompared = 0;
+  liveCountsEqual = 0;
   rows = 0;
   rowsComparedWithTurns = 0;
   /** Answers without a stop token: cut at the server's limit, or by maxLength. */
@@ -21,6 +24,10 @@ export class ValidationCounts {
   images = 0;
   /** Images of a size that the processor changes: server and trainer each resample them. */
   imagesResampled = 0;
+  /** Distinct image files read whole and held against their hashes. */
+  imagesVerified = 0;
+  /** Rows of a dialogues file that cannot be used, by reason. */
+  readonly rejected: Record<string, number> = {};
   readonly systemPrompts = new SystemPrompts();
 }
 

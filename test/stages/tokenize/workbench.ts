@@ -3,8 +3,15 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ArtifactKind, sealDirectory } from "../../../src/artifacts/index.js";
-import type { JsonObject } from "../../../src/base/index.js";
-import { commonPrefix, type Dialogue, foldIds, type Generation, type Message } from "../../../src/dialogue/index.js";
+import { type JsonObject, sha256 } from "../../../src/base/index.js";
+import {
+  commonPrefix,
+  type Dialogue,
+  dialogueDigest,
+  foldIds,
+  type Generation,
+  type Message,
+} from "../../../src/dialogue/index.js";
 import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { type ModelDirectory, openModel } from "../../../src/model/index.js";
 import type { InputArtifact, Stage, StageContext } from "../../../src/stages/stage.js";
@@ -16,7 +23,7 @@ export const SYSTEM = "You operate a computer. Answer with one sentence and one 
 export const text = (words: string): Message["content"][number] => ({ type: "text", text: words });
 export const picture = (number: number, width = 320, height = 192): Message["content"][number] => ({
   type: "image",
-  hash: String(number).padStart(64, "0"),
+  hash: sha256(String(number)),
   width,
   height,
 });
@@ -56,7 +63,8 @@ export class Workbench {
   }
 
   /** What a server with this model would have sent back had it answered with the dialogue's own words. */
-  async generation({ id, messages }: Dialogue, renderer = this.renderer): Promise<Generation> {
+  async generation(dialogue: Dialogue, renderer = this.renderer): Promise<Generation> {
+    const { id, messages } = dialogue;
     const turns: Generation["turns"] = [];
     let last = new Int32Array(0);
     for (const [index, message] of messages.entries()) {
@@ -76,7 +84,7 @@ export class Workbench {
       });
       last = Int32Array.from([...prompt.ids, ...response]);
     }
-    return { id, dialogueDigest: "0".repeat(64), status: "done", messages, turns };
+    return { id, dialogueDigest: dialogueDigest(dialogue), status: "done", messages, turns };
   }
 
   async artifact(kind: ArtifactKind, rows: unknown[], facts: JsonObject = {}): Promise<InputArtifact> {

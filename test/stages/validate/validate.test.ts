@@ -1,6 +1,8 @@
 /** The gate: equal data passes, every kind of disagreement stops with its own message. */
-import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
 import { DraftsmithError, type JsonObject } from "../../../src/base/index.js";
@@ -27,7 +29,8 @@ async function validate(
   options: object = {},
   inputs: Partial<Record<"generations" | "dialogues" | "rows" | "shards", InputArtifact>> = {},
 ) {
-  return bench.run(stage, { model: TINY_GUI, systemPrompt: SYSTEM, ...options }, inputs);
+  // Most of these dialogues name images that were never drawn.
+  return bench.run(stage, { model: TINY_GUI, systemPrompt: SYSTEM, verifyImages: false, ...options }, inputs);
 }
 
 async function refusal(run: Promise<unknown>): Promise<DraftsmithError> {
@@ -103,7 +106,7 @@ describe("each disagreement stops with its own message", () => {
   it("no system prompt where one is declared, and one where none is", async () => {
     const bare = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1, null))], facts);
     expect((await refusal(validate({}, { generations: bare }))).message).toMatch(
-      /generated with no system prompt, but the system prompt/,
+      /carry no system prompt, but the system prompt/,
     );
     const input = await bench.artifact("generations", generations, facts);
     expect((await refusal(validate({ systemPrompt: null }, { generations: input }))).message).toMatch(
@@ -136,6 +139,7 @@ describe("each disagreement stops with its own message", () => {
     expect(error.message).toMatch(
       /dialogue d1, turn 0: the prompt rendered here \(\d+ ids\) differs from the server's \(\d+ ids\) at id \d+/,
     );
+    expect(error.message).toMatch(/: the server's prompt lacks the trailing newline after assistant$/);
     // The missing line end is the last thing before the answer.
     expect(error.frame).toMatch(/> +\d+ "\\n" \d+ +\(end\)/);
   });
@@ -147,6 +151,9 @@ describe("each disagreement stops with its own message", () => {
     const renderer = createRenderer(await openModel(other));
     const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), renderer)], facts);
     const error = await refusal(validate({}, { generations: input }));
+    expect(error.message).toMatch(
+      /: server 24, here 60 pads for a 320x192 image: its max_pixels is between [\d,]+ and 3\d,\d{3} \(here 262,144\)$/,
+    );
     expect(error.frame).toMatch(/> +\d+ "<\|image_pad\|>" 1986 x 60 +\d+ "<\|image_pad\|>" 1986 x \d+/);
   });
 
@@ -163,15 +170,35 @@ describe("each disagreement stops with its own message", () => {
     );
   });
 
-  it("two images swapped", async () => {
-    const [generation] = generations;
-    const pictures = generation!.messages
-      .filter((message) => message.role === "user")
-      .map((message) => message.content[0]!);
-    Object.assign(pictures[0]!, { hash: "f".repeat(64) });
-    const input = await bench.artifact("generations", [generation!], facts);
+  it("thinking on at the server, undeclared", async () => {
+    const thinking = createRenderer(bench.model, { enable_thinking: true });
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), thinking)], facts);
     expect((await refusal(validate({}, { generations: input }))).message).toMatch(
-      /other images than its messages hold/,
+      /: thinking is on on the server and off here: the prompts open the answer with /,
+    );
+  });
+
+  it("another tokenizer on the server: the same text in other ids", async () => {
+    const generation = await bench.generation(dialogue("d1", 1));
+    const { prompt } = turnIds(generation.turns)[0]!;
+    // " button" in letters: no server that merges would send that.
+    const at = prompt.findIndex((id) => bench.model.tokenizer.tokenOf(id) === "\u0120button");
+    expect(at).toBeGreaterThan(0);
+    const letters = [..."\u0120button"].map((letter) => bench.model.tokenizer.idOf(letter)!);
+    generation.turns[0]!.prompt.ids = foldIds([...prompt.subarray(0, at), ...letters, ...prompt.subarray(at + 1)]);
+    const input = await bench.artifact("generations", [generation], facts);
+    expect((await refusal(validate({}, { generations: input }))).message).toMatch(
+      /: both spell the same text, cut into other tokens: the tokenizers differ$/,
+    );
+  });
+
+  it("a prompt that the server cut", async () => {
+    const generation = await bench.generation(dialogue("d1", 1));
+    const { prompt } = turnIds(generation.turns)[0]!;
+    generation.turns[0]!.prompt.ids = foldIds(prompt.subarray(80));
+    const input = await bench.artifact("generations", [generation], facts);
+    expect((await refusal(validate({}, { generations: input }))).message).toMatch(
+      /the server saw 0 images|prompt is cut/,
     );
   });
 
@@ -222,6 +249,128 @@ describe("each disagreement stops with its own message", () => {
     };
     expect(report.findings).toHaveLength(1);
     expect(report.counts).toMatchObject({ promptsEqual: 6, errors: 3 });
+  });
+});
+
+/** All of one size, so that ids and grids are equal and only hashes can tell. */
+describe("one image swapped", () => {
+  it("in a turn's record", async () => {
+    generations[0]!.turns[1]!.imageHashes[1] = "f".repeat(64);
+    const input = await bench.artifact("generations", generations, facts);
+    expect((await refusal(validate({}, { generations: input }))).message).toMatch(
+      /names other images than its messages hold: an image was swapped: number 2 is f{12} in the turn/,
+    );
+  });
+
+  it("between dialogues and generations, and two in another order", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const dialogues = ["d1", "d2", "d3"].map((id, index) => dialogue(id, [3, 1, 2][index]!));
+    await expect(
+      validate(
+        { verifyImages: false },
+        { generations: input, dialogues: await bench.artifact("dialogues", dialogues) },
+      ),
+    ).resolves.toBeDefined();
+    const swapped = structuredClone(dialogues);
+    Object.assign(swapped[2]!.messages[1]!.content[0]!, { hash: "7".repeat(64) });
+    const other = await bench.artifact("dialogues", swapped);
+    expect(await refusal(validate({}, { generations: input, dialogues: other }))).toMatchObject({
+      message: expect.stringMatching(
+        /dialogue d3: an image was swapped: number 1 is [0-9a-f]{12} in the generations, 7{12} in the dialogues/,
+      ),
+      location: { id: "d3" },
+    });
+    const turned = structuredClone(dialogues);
+    const [first, second] = [turned[0]!.messages[1]!.content, turned[0]!.messages[3]!.content];
+    [first[0], second[0]] = [second[0]!, first[0]!];
+    const order = await bench.artifact("dialogues", turned);
+    expect((await refusal(validate({}, { generations: input, dialogues: order }))).message).toMatch(
+      /dialogue d1: images stand in another order: number 1/,
+    );
+  });
+
+  it("a dialogue that was changed after it was answered, or is not there", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const changed = [dialogue("d1", 3), dialogue("d2", 1), dialogue("d3", 2)];
+    changed[1]!.messages[2]!.content[0] = text("Something else.");
+    const artifact = await bench.artifact("dialogues", changed);
+    expect((await refusal(validate({}, { generations: input, dialogues: artifact }))).message).toMatch(
+      /dialogue d2 is no longer the one that was answered/,
+    );
+    const fewer = await bench.artifact("dialogues", [dialogue("d1", 3), dialogue("d3", 2)]);
+    expect((await refusal(validate({}, { generations: input, dialogues: fewer }))).message).toMatch(
+      /hold no dialogue d2 at its place/,
+    );
+  });
+
+  it("on disk, under its old name", async () => {
+    const draw = (background: string) =>
+      sharp({ create: { width: 320, height: 192, channels: 3, background } })
+        .png()
+        .toBuffer();
+    const [shown, other] = await Promise.all([draw("red"), draw("blue")]);
+    const hash = createHash("sha256").update(shown).digest("hex");
+    const row = dialogue("d1", 1);
+    Object.assign(row.messages[1]!.content[0]!, { hash });
+    const file = (root: string) => join(root, "images", hash.slice(0, 2), `${hash}.png`);
+    const dialogues = await bench.sealed("dialogues", {}, async (directory) => {
+      await writeFile(join(directory, "dialogues.jsonl"), `${JSON.stringify(row)}\n`);
+      await mkdir(join(file(directory), ".."), { recursive: true });
+      await writeFile(file(directory), shown);
+    });
+    await expect(validate({ verifyImages: true }, { dialogues })).resolves.toMatchObject({
+      manifest: { counts: { imagesVerified: 1 } },
+    });
+    await writeFile(file(dialogues.path), other);
+    expect(await refusal(validate({ verifyImages: true }, { dialogues }))).toMatchObject({
+      message: expect.stringMatching(/an image of dialogue d1 was swapped, damaged or removed/),
+      location: { id: "d1" },
+    });
+    await rm(file(dialogues.path));
+    expect((await refusal(validate({ verifyImages: true }, { dialogues }))).message).toMatch(
+      /swapped, damaged or removed/,
+    );
+  });
+
+  it("in a row, and in a shard", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const made = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const list: TokenRow[] = [];
+    for await (const row of readRowsFile(join(made.path, "rows-00000.arrow"))) list.push(row);
+    const written = (kind: "rows" | "shards", rows: readonly TokenRow[]) =>
+      bench.sealed(kind, made.manifest.facts, async (directory) => {
+        const name = kind === "rows" ? "rows-00000.arrow" : "train-00000-of-00001.arrow";
+        const writer = await openRowsWriter(join(directory, name), made.manifest.facts);
+        for (const row of rows) await writer.append(row);
+        await writer.close();
+      });
+    const shuffled = [list[2]!, list[0]!, list[1]!];
+    const dialogues = await bench.artifact("dialogues", [dialogue("d1", 3), dialogue("d2", 1), dialogue("d3", 2)]);
+    await expect(
+      validate({}, { generations: input, dialogues, rows: made, shards: await written("shards", shuffled) }),
+    ).resolves.toBeDefined();
+
+    const spoilt = structuredClone(shuffled);
+    spoilt[1]!.imageHashes = [list[0]!.imageHashes[1]!, list[0]!.imageHashes[0]!, list[0]!.imageHashes[2]!];
+    const message = /row 0 of dialogue d1: images stand in another order: number 1/;
+    const rows = await written("rows", [spoilt[1]!, ...list.slice(1)]);
+    expect((await refusal(validate({}, { generations: input, rows }))).message).toMatch(message);
+    expect((await refusal(validate({}, { dialogues, rows }))).message).toMatch(message);
+    const shards = await written("shards", spoilt);
+    expect((await refusal(validate({}, { generations: input, shards }))).message).toMatch(message);
+    expect((await refusal(validate({}, { dialogues, shards }))).message).toMatch(message);
+    expect((await refusal(validate({}, { rows: made, shards }))).message).toMatch(
+      /row 0 of dialogue d1 is not the row of that name among the rows/,
+    );
+  });
+
+  it("rows of a dialogue that the generations do not hold", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const fewer = await bench.artifact("generations", generations.slice(0, 2), facts);
+    expect((await refusal(validate({}, { generations: fewer, rows }))).message).toMatch(
+      /dialogue d3 is in the rows, but not at its place in the generations/,
+    );
   });
 });
 
@@ -356,6 +505,43 @@ describe("drafts and dialogues", () => {
     Object.assign(odd.messages[1]!.content[0]!, { width: 333, height: 200 });
     const result = await validate({}, { dialogues: await bench.artifact("dialogues", [odd, dialogue("d2", 1)]) });
     expect(result.manifest.counts).toMatchObject({ images: 2, imagesResampled: 1, warnings: 1 });
+  });
+
+  it("several system prompts with none declared are warned of", async () => {
+    const dialogues = await bench.artifact("dialogues", [dialogue("d1", 1), dialogue("d2", 1, "Other words.")]);
+    const result = await validate({ systemPrompt: "keep" }, { dialogues });
+    expect(result.events).toContainEqual(
+      expect.objectContaining({
+        message: expect.stringMatching(/carry 2 different system prompts, and none is declared/),
+      }),
+    );
+  });
+
+  it("the draft's own mask token must not stand in the data", async () => {
+    const draft = await mkdtemp(join(bench.root, "draft-"));
+    const mask = generations[0]!.turns[0]!.response[0] as number;
+    await writeFile(
+      join(draft, "config.json"),
+      JSON.stringify({
+        model_type: "qwen3",
+        architectures: ["DFlashDraftModel"],
+        hidden_size: 256,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        num_key_value_heads: 2,
+        head_dim: 64,
+        intermediate_size: 64,
+        vocab_size: 2048,
+        max_position_embeddings: 4096,
+        num_target_layers: 8,
+        rope_theta: 5_000_000,
+        dflash_config: { mask_token_id: mask, target_layer_ids: [3, 4], block_size: 8 },
+      }),
+    );
+    const input = await bench.artifact("generations", generations, facts);
+    expect((await refusal(validate({ draft, keepGoing: true }, { generations: input }))).message).toMatch(
+      new RegExp(`the mask token ${mask} occurs in the data|mask_token_id`),
+    );
   });
 
   it("nothing to look at, and a server that is not there, are plain errors", async () => {

@@ -1,0 +1,84 @@
+/** Whether generations come from the dialogues beside them: same messages, same images in the same order. */
+import { type Dialogue, dialogueDigest, type Generation } from "../../dialogue/index.js";
+import { imagesOf } from "../../tokens/index.js";
+import type { DialogueSource } from "./dialogue-source.js";
+import type { Subject } from "./subject.js";
+
+export class Lineage {
+  private readonly dialogues: AsyncGenerator<Dialogue>;
+  private current: Dialogue | undefined;
+  private ended = false;
+
+  constructor(
+    private readonly subject: Subject,
+    private readonly source: DialogueSource,
+  ) {
+    this.dialogues = dialoguesOf(source);
+  }
+
+  /** Call it in the order of the generations: both files are passed once, with one dialogue in memory. */
+  async check(generation: Generation): Promise<void> {
+    const dialogue = await this.find(generation.id);
+    if (dialogue === undefined) return;
+    const { findings } = this.subject;
+    const place = { id: generation.id };
+    const swapped = imagesApart(generation, dialogue);
+    if (swapped !== null) {
+      findings.add({ check: "images", severity: "error", message: `dialogue ${generation.id}: ${swapped}`, place });
+      return;
+    }
+    if (generation.dialogueDigest === dialogueDigest(dialogue)) return;
+    findings.add({
+      check: "lineage",
+      severity: "error",
+      message: `dialogue ${generation.id} is no longer the one that was answered: its messages, tools or tags have changed`,
+      place,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.dialogues.return(undefined);
+  }
+
+  private async find(id: string): Promise<Dialogue | undefined> {
+    if (this.ended) return undefined;
+    while (this.current?.id !== id) {
+      const next = await this.dialogues.next();
+      if (next.done === true) {
+        // Said once: whatever follows cannot be found either.
+        this.ended = true;
+        const message = `${this.source.name} hold no dialogue ${id} at its place, so these generations were made from others`;
+        this.subject.findings.add({ check: "lineage", severity: "error", message, place: { id } });
+        return undefined;
+      }
+      this.current = next.value;
+    }
+    return this.current;
+  }
+}
+
+async function* dialoguesOf(source: DialogueSource): AsyncGenerator<Dialogue> {
+  for await (const item of source.items()) if (item.ok) yield item.dialogue;
+}
+
+/** A generation may end early, so its images are the first ones of the dialogue. */
+function imagesApart({ messages }: Generation, dialogue: Dialogue): string | null {
+  const answered = imagesOf(messages).map((image) => image.hash);
+  const given = imagesOf(dialogue.messages).map((image) => image.hash);
+  return hashesApart(answered, given, ["generations", "dialogues"]);
+}
+
+/** The first place where hashes differ, in words; null where `some` is the beginning of `all`. Equal sizes give equal ids, so only hashes tell. */
+export function hashesApart(
+  some: readonly string[],
+  all: readonly string[],
+  [here, there]: readonly [string, string],
+): string | null {
+  const at = some.findIndex((hash, index) => hash !== all[index]);
+  if (at < 0) return null;
+  const [ours, theirs] = [some[at]!, all[at]];
+  if (theirs === undefined) return `the ${here} have ${some.length} images, the ${there} ${all.length}`;
+  const order = [...some].sort().join() === all.slice(0, some.length).sort().join();
+  const what = order ? "images stand in another order" : "an image was swapped";
+  return `${what}: number ${at + 1} is ${ours.slice(0, 12)} in the ${here}, ${theirs.slice(0, 12)} in the ${there}`;
+}

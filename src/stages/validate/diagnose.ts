@@ -1,0 +1,120 @@
+/** Why two prompts for the same messages differ, in words: the likely cause beside the first differing tokens. */
+import type { ImagePart } from "../../dialogue/index.js";
+import { type ResizeRule, resizeRule, runsOf, smartResize } from "../../tokens/index.js";
+import type { Subject } from "./subject.js";
+import { textCause } from "./text-cause.js";
+
+/** Two prompts that differ. */
+export interface Prompts {
+  /** Rendered here. */
+  ours: Int32Array;
+  theirs: Int32Array;
+  /** Of the messages, in order. */
+  images: readonly ImagePart[];
+}
+
+type Judge = Pick<Subject, "model" | "spell" | "renderer">;
+
+/** One clause, without a full stop. */
+export async function likelyCause(subject: Judge, { ours, theirs, images }: Prompts): Promise<string> {
+  const pad = subject.model.specialIds.imagePad;
+  const [left, right] = [collapse(ours, pad), collapse(theirs, pad)];
+  const sizes = imageCause(subject, ours, theirs, images);
+  if (sizes !== null && (equal(left, right) || sizes.missing)) return sizes.text;
+  const [ourText, theirText] = await Promise.all(
+    [left, right].map((ids) => subject.renderer.tokenizer.decode([...ids])),
+  );
+  if (ourText === theirText) {
+    return "both spell the same text, cut into other tokens: the tokenizers differ";
+  }
+  const cause = edgeCause(subject, left, right) ?? textCause(ourText!, theirText!);
+  return sizes === null ? cause : `${cause}; besides, ${sizes.text}`;
+}
+
+/** Every run of pads as one pad, so that texts can be compared apart from sizes. */
+function collapse(ids: Int32Array, pad: number): Int32Array {
+  return ids.filter((id, at) => id !== pad || at === 0 || ids[at - 1] !== pad);
+}
+
+function equal(a: Int32Array, b: Int32Array): boolean {
+  return a.length === b.length && a.every((id, at) => id === b[at]);
+}
+
+function imageCause(
+  { model }: Judge,
+  ours: Int32Array,
+  theirs: Int32Array,
+  images: readonly ImagePart[],
+): { text: string; missing: boolean } | null {
+  const [left, right] = [runsOf(ours, model.specialIds.imagePad), runsOf(theirs, model.specialIds.imagePad)];
+  if (left.length !== right.length) {
+    return { text: `the server saw ${right.length} images, the messages hold ${left.length}`, missing: true };
+  }
+  for (const [index, run] of left.entries()) {
+    const here = run.end - run.start;
+    const there = right[index]!.end - right[index]!.start;
+    const image = images[index];
+    if (here === there || image === undefined) continue;
+    const counts = `server ${number(there)}, here ${number(here)} pads for a ${image.width}x${image.height} image`;
+    return { text: `${counts}: ${limitOf(image, here, there, resizeRule(model.processor))}`, missing: false };
+  }
+  return null;
+}
+
+/** Which pixel limit of the server would give so many tokens. */
+function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule): string {
+  const pixels = there * rule.factor ** 2;
+  const free = smartResize(image, { ...rule, minPixels: 1, maxPixels: Number.MAX_SAFE_INTEGER });
+  const unlimited = free === null ? 0 : free.width * free.height;
+  if (pixels < unlimited) {
+    const range = limitsFor(image, there, rule);
+    const here = `(here ${number(rule.maxPixels)})`;
+    if (range === null) return `its patches have another size, or its max_pixels is about ${number(pixels)} ${here}`;
+    return `its max_pixels is between ${number(range[0])} and ${number(range[1])} ${here}`;
+  }
+  if (pixels > unlimited) return `its min_pixels is about ${number(pixels)} (here ${number(rule.minPixels)})`;
+  return there > here
+    ? `its max_pixels is ${number(pixels)} or more (here ${number(rule.maxPixels)})`
+    : `its min_pixels is ${number(pixels)} or less (here ${number(rule.minPixels)})`;
+}
+
+/** Least and greatest max_pixels that give exactly this number, to half a token; null: with these patches none does. */
+function limitsFor(image: ImagePart, there: number, rule: ResizeRule): [least: number, greatest: number] | null {
+  const unit = rule.factor ** 2;
+  const step = unit / 2;
+  let found: [number, number] | null = null;
+  // Both sides are rounded down, so that the limit lies above the pixels that come out, by less than their double.
+  for (let maxPixels = there * unit; maxPixels < 2 * there * unit + unit; maxPixels += step) {
+    const size = smartResize(image, { ...rule, minPixels: 1, maxPixels });
+    if (size === null || size.width * size.height !== there * unit) continue;
+    found = [found?.[0] ?? maxPixels - step, maxPixels + step];
+  }
+  return found;
+}
+
+/** Something before the first or behind the last id that the other side has. */
+function edgeCause({ model, spell }: Judge, ours: Int32Array, theirs: Int32Array): string | null {
+  const shared = Math.min(ours.length, theirs.length);
+  if (Math.abs(ours.length - theirs.length) === 1) {
+    const [longer, shorter] = ours.length > theirs.length ? [ours, theirs] : [theirs, ours];
+    const first = longer[0]!;
+    if (equal(longer.subarray(1), shorter) && model.tokenizer.addedTokens.some(({ id }) => id === first)) {
+      const token = JSON.stringify(spell(first));
+      return longer === ours
+        ? `the server's prompt lacks the BOS token ${token}`
+        : `the server's prompt begins with the BOS token ${token}, which is not rendered here`;
+    }
+  }
+  const starts = ours.length !== theirs.length && equal(ours.subarray(0, shared), theirs.subarray(0, shared));
+  const ends = equal(ours.subarray(ours.length - shared), theirs.subarray(theirs.length - shared));
+  const cut = ours.length - theirs.length;
+  // The generation prompt alone is shorter than this.
+  if (cut > 16 && (starts || ends)) {
+    return `the server's prompt is cut: ${cut} ids are missing at its ${starts ? "end" : "beginning"} (allow_auto_truncate?)`;
+  }
+  return null;
+}
+
+function number(value: number): string {
+  return value.toLocaleString("en-US");
+}

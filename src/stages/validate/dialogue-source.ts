@@ -1,0 +1,180 @@
+/** Where dialogues come from: an artifact, or a file as users have it, read as import would read it. */
+import { stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { openArtifact, readChecked, readJsonRows } from "../../artifacts/index.js";
+import { DraftsmithError, fromErrno, type JsonValue, sha256 } from "../../base/index.js";
+import {
+  type Dialogue,
+  dialogueSchema,
+  type ImagePart,
+  type Message,
+  type RawDialogue,
+  readDialogue,
+} from "../../dialogue/index.js";
+import {
+  canonicalise,
+  DEFAULT_LIMITS,
+  headerSize,
+  type ImageRoots,
+  openRoots,
+  readReference,
+  readStoredImage,
+} from "../../images/index.js";
+import type { EncodedImage } from "../../sglang/index.js";
+import type { InputArtifact } from "../stage.js";
+import type { ValidateOptions } from "./options.js";
+
+/** Reads the canonical PNG of one of a dialogue's images. */
+export type ReadImage = (hash: string) => Promise<EncodedImage>;
+
+export type SourceItem =
+  | { ok: true; dialogue: Dialogue; image: ReadImage }
+  /** A row that import would reject. */
+  | { ok: false; line: number; id: string | undefined; reason: string; message: string };
+
+export interface DialogueSource {
+  /** For messages. */
+  name: string;
+  total: number | undefined;
+  /** Root of a content-addressed store; undefined where images lie as the user has them. */
+  store: string | undefined;
+  /** Reads any image of that store. */
+  stored: ReadImage | undefined;
+  items(limit?: number): AsyncGenerator<SourceItem>;
+}
+
+/** @throws DraftsmithError INPUT_MISSING, ARTIFACT_INVALID, OPTIONS_INVALID */
+export async function openSource(
+  options: ValidateOptions,
+  input: InputArtifact | undefined,
+): Promise<{ source: DialogueSource | undefined; artifact: InputArtifact | undefined }> {
+  const path = options.dialogues;
+  if (path === undefined) return { source: input && artifactSource(input), artifact: input };
+  if (input !== undefined) {
+    throw new DraftsmithError("OPTIONS_INVALID", "dialogues are given twice, as an input and as an option", {
+      location: { field: "dialogues" },
+      hint: "leave one of them out",
+    });
+  }
+  const found = await stat(path).catch((error: unknown) => {
+    throw fromErrno(error, path);
+  });
+  if (found.isDirectory()) {
+    const artifact = await openArtifact(path, ["dialogues"]);
+    return { source: artifactSource(artifact), artifact };
+  }
+  const directories = options.imageRoots ?? [dirname(path)];
+  const roots = await openRoots(directories).catch((error: unknown) => {
+    throw fromErrno(error, directories.join(", "));
+  });
+  return { source: fileSource(path, roots, options.format), artifact: undefined };
+}
+
+function artifactSource({ path, manifest }: InputArtifact): DialogueSource {
+  const store = join(path, "images");
+  const image = storedImage(store);
+  return {
+    name: "the dialogues",
+    total: manifest.counts.kept,
+    store,
+    stored: image,
+    async *items(limit) {
+      for await (const dialogue of readChecked(join(path, "dialogues.jsonl"), dialogueSchema, limit)) {
+        yield { ok: true, dialogue, image };
+      }
+    },
+  };
+}
+
+function storedImage(store: string): ReadImage {
+  return async (hash) => encode(await readStoredImage(store, hash));
+}
+
+function fileSource(path: string, roots: ImageRoots, format: ValidateOptions["format"]): DialogueSource {
+  const name = basename(path);
+  return {
+    name,
+    total: undefined,
+    store: undefined,
+    stored: undefined,
+    async *items(limit) {
+      let read = 0;
+      for await (const item of readJsonRows(path)) {
+        if (limit !== undefined && read >= limit) return;
+        read += 1;
+        const { line } = item;
+        if ("problem" in item) yield { ok: false, line, id: undefined, reason: item.problem, message: item.message };
+        else yield await readRow(item.value, { file: name, line }, { format, roots, directory: dirname(path) });
+      }
+    },
+  };
+}
+
+async function readRow(
+  value: JsonValue,
+  source: Dialogue["source"],
+  { format, roots, directory }: { format: ValidateOptions["format"]; roots: ImageRoots; directory: string },
+): Promise<SourceItem> {
+  const canonical = dialogueSchema.safeParse(value);
+  if (canonical.success) {
+    return { ok: true, dialogue: canonical.data, image: storedImage(join(directory, "images")) };
+  }
+  const { line } = source;
+  const row = readDialogue(value, format);
+  if (!row.ok) return { ok: false, line, id: row.id, reason: row.reason, message: row.message };
+  const id = row.dialogue.id ?? `${source.file}:${line}`;
+  const images = await locate(row.dialogue, roots);
+  if (!images.ok) return { ok: false, line, id, reason: images.reason, message: images.message };
+  const dialogue = { id, source, ...rest(row.dialogue), messages: placeImages(row.dialogue, images.parts) };
+  return { ok: true, dialogue, image: (hash) => readUserImage(images.references.get(hash)!, roots) };
+}
+
+function rest({ tools, tags }: RawDialogue): Pick<Dialogue, "tools" | "tags"> {
+  return { ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+}
+
+/** Sizes from headers: no pixel is decoded until a server is asked. An image is named by the bytes of its own file. */
+async function locate({ messages }: RawDialogue, roots: ImageRoots) {
+  const parts: ImagePart[] = [];
+  const references = new Map<string, string>();
+  for (const [at, { content }] of messages.entries()) {
+    for (const part of content) {
+      if (part.type === "text") continue;
+      const located = await readReference(part.reference, roots, DEFAULT_LIMITS.maxBytes);
+      const size = located.ok ? await headerSize(located.bytes) : located;
+      if (!located.ok || !size.ok) {
+        const { reason, message } = located.ok ? (size as Extract<typeof size, { ok: false }>) : located;
+        return { ok: false as const, reason, message: `message ${at}: ${message}` };
+      }
+      const hash = sha256(located.bytes);
+      references.set(hash, part.reference);
+      parts.push({ type: "image", hash, width: size.width, height: size.height });
+    }
+  }
+  return { ok: true as const, parts, references };
+}
+
+function placeImages({ messages }: RawDialogue, images: readonly ImagePart[]): Message[] {
+  const next = images[Symbol.iterator]();
+  return messages.map(({ content, ...message }) => ({
+    ...message,
+    content: content.map((part) => (part.type === "text" ? part : (next.next().value as ImagePart))),
+  }));
+}
+
+/** As import would store it, at the size that the file has: then another pixel limit of the server shows. */
+async function readUserImage(reference: string, roots: ImageRoots): Promise<EncodedImage> {
+  const located = await readReference(reference, roots, DEFAULT_LIMITS.maxBytes);
+  const image = located.ok
+    ? await canonicalise(located.bytes, { limits: DEFAULT_LIMITS, flattenColour: "#ffffff" })
+    : located;
+  if (image.ok) return encode(image.png);
+  throw new DraftsmithError("INPUT_INVALID", `an image cannot be read: ${image.message}`, {
+    location: { field: image.reason },
+    hint: "import rejects such rows; correct or drop them",
+  });
+}
+
+function encode(png: Buffer): EncodedImage {
+  return { base64: Buffer.from(png.toString("base64"), "latin1") };
+}

@@ -1,0 +1,84 @@
+/** What each shuffled row of the shards must be: its images by dialogue, its content by row. */
+import { join } from "node:path";
+import { readRowsFile, type TokenRow } from "../../artifacts/index.js";
+import { sha256 } from "../../base/index.js";
+import { imagesOf } from "../../tokens/index.js";
+import type { InputArtifact } from "../stage.js";
+import { readGenerations } from "./check-generations.js";
+import { hashesApart } from "./check-lineage.js";
+import type { DialogueSource } from "./dialogue-source.js";
+import type { Subject } from "./subject.js";
+
+/** Digits kept of each hash: chance collisions are out of reach, and a hundred thousand dialogues fit in memory. */
+const DIGITS = 16;
+
+export class Origins {
+  /** Image hashes by dialogue, shortened and joined. */
+  private readonly images = new Map<string, string>();
+  /** Digests by dialogue and row. */
+  private readonly rows = new Map<string, string>();
+  private hasImages = false;
+  private hasRows = false;
+
+  static async read(
+    source: DialogueSource | undefined,
+    generations: InputArtifact | undefined,
+    rows: { input: InputArtifact; files: readonly string[] } | undefined,
+  ): Promise<Origins> {
+    const origins = new Origins();
+    if (generations !== undefined) {
+      origins.hasImages = true;
+      for await (const { id, messages } of readGenerations(generations.path, undefined)) origins.add(id, messages);
+    } else if (source?.store !== undefined) {
+      origins.hasImages = true;
+      for await (const item of source.items()) if (item.ok) origins.add(item.dialogue.id, item.dialogue.messages);
+    }
+    for (const file of rows?.files ?? []) {
+      origins.hasRows = true;
+      for await (const row of readRowsFile(join(rows!.input.path, file))) origins.rows.set(keyOf(row), digestOf(row));
+    }
+    return origins;
+  }
+
+  check({ findings }: Subject, row: TokenRow, file: string): void {
+    const place = { id: row.dialogueId, file };
+    const images = this.images.get(row.dialogueId);
+    if (this.hasImages && images === undefined) {
+      const message = `dialogue ${row.dialogueId} is in the shards, but not in the data beside them`;
+      findings.add({ check: "lineage", severity: "error", message, place });
+      return;
+    }
+    if (images !== undefined) {
+      const short = [...row.imageHashes].map((hash) => hash.slice(0, DIGITS));
+      const apart = hashesApart(short, images.match(/.{16}/g) ?? [], ["shards", "data"]);
+      if (apart !== null) {
+        const message = `row ${row.row} of dialogue ${row.dialogueId}: ${apart}`;
+        findings.add({ check: "images", severity: "error", message, place });
+        return;
+      }
+    }
+    if (!this.hasRows || this.rows.get(keyOf(row)) === digestOf(row)) return;
+    const message = `row ${row.row} of dialogue ${row.dialogueId} is not the row of that name among the rows`;
+    findings.add({ check: "lineage", severity: "error", message, place });
+  }
+
+  private add(id: string, messages: Parameters<typeof imagesOf>[0]): void {
+    this.images.set(
+      id,
+      imagesOf(messages)
+        .map((image) => image.hash.slice(0, DIGITS))
+        .join(""),
+    );
+  }
+}
+
+function keyOf({ dialogueId, row }: TokenRow): string {
+  return `${row} ${dialogueId}`;
+}
+
+function digestOf({ inputIds, lossMask, imageHashes, imageGridThw }: TokenRow): string {
+  const bytes = [inputIds, lossMask, imageGridThw].map(({ buffer, byteOffset, byteLength }) =>
+    Buffer.from(buffer, byteOffset, byteLength),
+  );
+  return sha256(Buffer.concat([...bytes, Buffer.from([...imageHashes].join())])).slice(0, DIGITS);
+}
