@@ -1,6 +1,7 @@
 /** The token ids that carry structure: vision placeholders, turn marks, stop tokens, thinking marks, the mask. */
 import type { JsonObject } from "../base/index.js";
 import { modelError, TOKENIZER_FILE } from "./files.js";
+import { SPECIAL_TEXT } from "./special-text.js";
 import { numberList, type TargetConfig } from "./target-config.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 
@@ -16,15 +17,6 @@ export interface SpecialIds {
   thinkStart: number | null;
   thinkEnd: number | null;
 }
-
-export const SPECIAL_TEXT = {
-  imagePad: "<|image_pad|>",
-  videoPad: "<|video_pad|>",
-  visionStart: "<|vision_start|>",
-  visionEnd: "<|vision_end|>",
-  imStart: "<|im_start|>",
-  imEnd: "<|im_end|>",
-} as const;
 
 /** Finds the ids in the tokenizer and holds them against config.json. Throws MODEL_INVALID where they differ. */
 export function findSpecialIds(

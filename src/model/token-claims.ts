@@ -2,6 +2,7 @@
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { modelError, readOptionalJson, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from "./files.js";
 import type { NamedTokens } from "./named-tokens.js";
+import { SPECIAL_TEXT } from "./special-text.js";
 
 const ADDED_FILE = "added_tokens.json";
 /** Decide where a token is found in a text. */
@@ -23,6 +24,7 @@ export async function checkTokenClaims(known: Known, config: JsonObject | null, 
     if (ids.has(token)) continue;
     throw modelError(dir, file, `${field} ${JSON.stringify(token)} is not in ${TOKENIZER_FILE}`, field);
   }
+  if (config !== null) checkPlaceholders(dir, config);
   const added = await readOptionalJson(dir, ADDED_FILE);
   for (const [token, id] of Object.entries(added?.json ?? {})) {
     if (ids.get(token) === id) continue;
@@ -63,6 +65,31 @@ function checkDecoder({ dir, ids, addedTokens, entries }: Known, config: JsonObj
       lacking.id,
       `added_tokens_decoder lacks ${lacking.content} (id ${lacking.id} in ${TOKENIZER_FILE}): transformers 5 would number the tokens anew`,
     );
+  }
+}
+
+/** The processor takes its placeholders from these names where they are given: others would never be found in a text. */
+const PLACEHOLDERS: Record<string, string> = {
+  image_token: SPECIAL_TEXT.imagePad,
+  video_token: SPECIAL_TEXT.videoPad,
+  vision_start_token: SPECIAL_TEXT.visionStart,
+  vision_end_token: SPECIAL_TEXT.visionEnd,
+};
+
+function checkPlaceholders(dir: string, config: JsonObject): void {
+  const objects: [string, JsonObject][] = [["", config]];
+  for (const field of ["extra_special_tokens", "model_specific_special_tokens"]) {
+    const value = config[field];
+    if (isJsonObject(value)) objects.push([`${field}.`, value]);
+  }
+  for (const [path, object] of objects) {
+    for (const [name, wanted] of Object.entries(PLACEHOLDERS)) {
+      const value = object[name];
+      const token = isJsonObject(value) ? value.content : value;
+      if (token == null || token === wanted) continue;
+      const message = `${path}${name} is ${JSON.stringify(token)}, the model's placeholder is ${wanted}`;
+      throw modelError(dir, TOKENIZER_CONFIG_FILE, message, path + name);
+    }
   }
 }
 

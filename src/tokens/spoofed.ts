@@ -1,12 +1,13 @@
 /**
  * Special tokens typed into user text. Servers turn such text into real special tokens: a placeholder without an image,
- * or a turn that nobody took. Text like this is refused before it becomes ids.
+ * or a turn that nobody took. Text like this is refused before it becomes ids, or escaped when it is imported.
  */
-import type { Message } from "../dialogue/index.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
+import type { ContentPart, Message } from "../dialogue/index.js";
 import type { AddedToken } from "../model/index.js";
 
 export interface Spoof {
-  /** Index of the message. */
+  /** Index of the message; -1 for the tool definitions. */
   message: number;
   token: string;
 }
@@ -20,22 +21,141 @@ export function spoofPattern(addedTokens: readonly AddedToken[]): RegExp | null 
   return new RegExp(special.map((token) => token.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"));
 }
 
-/** The first special token in any text of the messages: content, reasoning, tool names and arguments. */
-export function findSpoof(messages: readonly Message[], pattern: RegExp | null): Spoof | null {
+/**
+ * The first special token in any text that a template may print: content, reasoning, tool calls and their results' ids,
+ * tool definitions. Text parts that stand side by side are one text, as they are in the prompt.
+ */
+export function findSpoof(
+  messages: readonly Message[],
+  pattern: RegExp | null,
+  tools: readonly JsonObject[] = [],
+): Spoof | null {
   if (pattern === null) return null;
   for (const [index, message] of messages.entries()) {
-    for (const text of textsOf(message)) {
+    for (const text of printedTexts(message)) {
       const match = pattern.exec(text);
       if (match !== null) return { message: index, token: match[0] };
     }
   }
-  return null;
+  const inTools = pattern.exec(JSON.stringify(tools));
+  return inTools === null ? null : { message: -1, token: inTools[0] };
+}
+
+/** Goes into special tokens behind their first character; no template strips it, and no token has it. */
+export const ESCAPE = "\u200b";
+
+/**
+ * The messages with every special token in content, reasoning and arguments of tool calls broken by ESCAPE, and how many
+ * there were. Meant for import: the changed text is then what server and trainer both read. Names of tools
+ * and arguments are left alone, since another name calls something else: `findSpoof` still finds those.
+ */
+export function escapeSpecialText(
+  messages: readonly Message[],
+  pattern: RegExp | null,
+): { messages: Message[]; escaped: number } {
+  if (pattern === null) return { messages: [...messages], escaped: 0 };
+  let escaped = 0;
+  const whole = (text: string): string => {
+    const places = placesIn(text, pattern);
+    escaped += places.length;
+    return insertAt(text, places);
+  };
+  const value = (json: JsonValue): JsonValue => {
+    if (typeof json === "string") return whole(json);
+    if (Array.isArray(json)) return json.map(value);
+    if (!isJsonObject(json)) return json;
+    return Object.fromEntries(Object.entries(json).map(([key, member]) => [key, value(member)]));
+  };
+  const changed = messages.map((message) => {
+    const { reasoning, toolCalls } = message;
+    const content = escapeParts(message.content, (text) => {
+      const places = placesIn(text, pattern);
+      escaped += places.length;
+      return places;
+    });
+    return {
+      ...message,
+      content,
+      ...(reasoning === undefined ? {} : { reasoning: whole(reasoning) }),
+      ...(toolCalls === undefined
+        ? {}
+        : { toolCalls: toolCalls.map((call) => ({ ...call, arguments: value(call.arguments) as JsonObject })) }),
+    };
+  });
+  return { messages: changed, escaped };
+}
+
+/** Where ESCAPE must go: one character into every match, looking again from there, as matches may overlap. */
+function placesIn(text: string, pattern: RegExp): number[] {
+  const places: number[] = [];
+  const search = new RegExp(pattern.source, "g");
+  for (let match = search.exec(text); match !== null; match = search.exec(text)) {
+    places.push(match.index + 1);
+    search.lastIndex = match.index + 1;
+  }
+  return places;
+}
+
+function insertAt(text: string, places: readonly number[]): string {
+  let built = "";
+  let from = 0;
+  for (const place of places) {
+    built += text.slice(from, place) + ESCAPE;
+    from = place;
+  }
+  return built + text.slice(from);
+}
+
+/** A token may begin in one text part and end in the next: places are found in the joined text and brought back. */
+function escapeParts(content: readonly ContentPart[], find: (text: string) => number[]): ContentPart[] {
+  const built: ContentPart[] = [];
+  for (let at = 0; at < content.length; ) {
+    const part = content[at]!;
+    if (part.type !== "text") {
+      built.push(part);
+      at += 1;
+      continue;
+    }
+    const run: string[] = [];
+    for (; at < content.length; at += 1) {
+      const next = content[at]!;
+      if (next.type !== "text") break;
+      run.push(next.text);
+    }
+    const places = find(run.join(""));
+    let start = 0;
+    for (const text of run) {
+      const end = start + text.length;
+      const own = places.filter((place) => place > start && place <= end).map((place) => place - start);
+      built.push({ type: "text", text: insertAt(text, own) });
+      start = end;
+    }
+  }
+  return built;
+}
+
+function* printedTexts(message: Message): Generator<string> {
+  let text = "";
+  for (const part of message.content) {
+    if (part.type === "text") text += part.text;
+    else {
+      yield text;
+      text = "";
+    }
+  }
+  yield text;
+  yield* otherTexts(message);
+}
+
+function* otherTexts({ reasoning, toolCalls, toolCallId }: Message): Generator<string> {
+  if (reasoning !== undefined) yield reasoning;
+  for (const call of toolCalls ?? []) yield JSON.stringify(call);
+  if (toolCallId !== undefined) yield toolCallId;
 }
 
 function* textsOf(message: Message): Generator<string> {
   for (const part of message.content) if (part.type === "text") yield part.text;
-  if (message.reasoning !== undefined) yield message.reasoning;
-  for (const call of message.toolCalls ?? []) yield JSON.stringify(call);
+  yield* otherTexts(message);
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/base/index.js";
-import { MODEL_TYPES, type ModelDirectory, openModel, RULES_FOLLOW } from "../../src/model/index.js";
+import {
+  MODEL_TYPES,
+  type ModelDirectory,
+  openModel,
+  RULES_FOLLOW,
+  versionDifferences,
+  versionNotes,
+} from "../../src/model/index.js";
 import { createRenderer } from "../../src/tokens/index.js";
 import { familyDirectory } from "../tokens/families.js";
 import { findReference, Reference, TINY_GUI } from "../tokens/reference.js";
@@ -177,6 +184,16 @@ const CASES: Case[] = [
     /added_tokens\.json: gives "<think>" the id 5, tokenizer\.json gives it 1998/,
   ],
   [
+    "another image placeholder",
+    (t) => t.set(TOKENS, { extra_special_tokens: { image_token: "<|vision_pad|>" } }),
+    /extra_special_tokens\.image_token is "<\|vision_pad\|>", the model's placeholder is <\|image_pad\|>/,
+  ],
+  [
+    "the placeholders by name",
+    (t) => t.set(TOKENS, { image_token: "<|image_pad|>", video_token: "<|video_pad|>" }),
+    null,
+  ],
+  [
     "a decoder that lacks tokens",
     (t) => t.set(TOKENS, { added_tokens_decoder: { "1998": { content: "<think>" } } }),
     /added_tokens_decoder lacks <\|endoftext\|> \(id 1974 in tokenizer\.json\): transformers 5 would number the tokens anew/,
@@ -297,6 +314,16 @@ describe.skipIf(missing !== null)(`as transformers loads it${missing === null ? 
       }
     },
   );
+});
+
+it("what other versions do is known by model type", () => {
+  for (const type of MODEL_TYPES) {
+    const differences = versionDifferences(type);
+    expect(differences.some(({ only }) => only === "qwen3_5")).toBe(type.startsWith("qwen3_5"));
+    for (const { versions, difference } of differences) expect(`${versions} ${difference}`).toMatch(/\d\.\d+|all/);
+    expect(versionNotes(type)[0]).toContain(RULES_FOLLOW.transformers);
+    expect(versionNotes(type, true).length).toBeGreaterThan(versionNotes(type).length);
+  }
 });
 
 it("templates named tool_use render requests with tools, as transformers chooses them", async () => {

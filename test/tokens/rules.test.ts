@@ -5,6 +5,7 @@ import type { Message } from "../../src/dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../src/model/index.js";
 import {
   createRenderer,
+  escapeSpecialText,
   expandPads,
   findSpoof,
   fitTurn,
@@ -251,6 +252,58 @@ describe("text that spells out special tokens", () => {
     expect(findSpoof([message], pattern())).toEqual({ message: 0, token: "<|im_end|>" });
     expect(findSpoof([{ role: "assistant", content: [], reasoning: "<|im_end|>" }], pattern())).not.toBeNull();
   });
+  it("is found where two text parts meet, and in tool definitions", () => {
+    const parts = ["<|im_", "end|>"].map((text) => ({ type: "text" as const, text }));
+    const image = { type: "image" as const, hash: "0".repeat(64), width: 32, height: 32 };
+    expect(findSpoof([{ role: "user", content: parts }], pattern())).toEqual({ message: 0, token: "<|im_end|>" });
+    expect(findSpoof([{ role: "user", content: [parts[0]!, image, parts[1]!] }], pattern())).toBeNull();
+    const tool = { type: "function", function: { name: "f", description: "ends <|im_end|> here" } };
+    expect(findSpoof([user("x")], pattern(), [tool])).toEqual({ message: -1, token: "<|im_end|>" });
+  });
+
+  it("escaped, it is text: no special id is left but the template's own", async () => {
+    const special = model.tokenizer.addedTokens.filter((token) => token.special);
+    const pieces = fc.oneof(
+      fc.constantFrom(...special.map((token) => token.content), "<", "|", "<|", "|>", "im_end", "<<|im_end|>|im_end|>"),
+      fc.constantFrom("a", " ", "\n", "<think>"),
+    );
+    const text = fc.array(pieces, { maxLength: 6 }).map((list) => list.join(""));
+    const cut = fc.tuple(text, fc.nat()).map(([whole, at]) => {
+      const place = whole.length === 0 ? 0 : at % whole.length;
+      return [whole.slice(0, place), whole.slice(place)].map((part) => ({ type: "text" as const, text: part }));
+    });
+    await fc.assert(
+      fc.asyncProperty(cut, text, text, async (content, reasoning, value) => {
+        const messages: Message[] = [
+          { role: "user", content },
+          {
+            role: "assistant",
+            content: [],
+            reasoning,
+            toolCalls: [{ name: "f", arguments: { a: [value] } }],
+          },
+        ];
+        const before = JSON.stringify(messages);
+        const { messages: changed, escaped } = escapeSpecialText(messages, pattern());
+        expect(JSON.stringify(messages)).toBe(before);
+        expect(findSpoof(changed, pattern())).toBeNull();
+        expect(escaped === 0).toBe(findSpoof(messages, pattern()) === null);
+        expect(JSON.stringify(changed).replaceAll("\u200b", "")).toBe(before);
+        expect(escapeSpecialText(changed, pattern())).toEqual({ messages: changed, escaped: 0 });
+        // Two messages give two starts and two ends.
+        const prompt = await renderer.prompt({ messages: changed, generationPrompt: false });
+        if (!prompt.ok) throw new Error(prompt.message);
+        expect([...prompt.ids].filter((id) => special.some((token) => token.id === id))).toEqual([
+          model.specialIds.imStart,
+          model.specialIds.imEnd,
+          model.specialIds.imStart,
+          model.specialIds.imEnd,
+        ]);
+      }),
+      { numRuns: 300, seed: SEED },
+    );
+  });
+
   it("half a surrogate pair is no text", () => {
     expect(isWellFormed([user("a\ud83d")])).toBe(false);
     expect(isWellFormed([user("a\ud83d\ude00")])).toBe(true);

@@ -21,7 +21,7 @@ export async function turnsFromDialogue(
     rejections: [],
     systemPrompt: systemText(messages),
   };
-  const whole = dialogueProblem(messages, spoof, true);
+  const whole = dialogueProblem(messages, spoof, true, dialogue.tools);
   if (whole !== null) return { ...candidates, rejections: [whole] };
   for (const result of await fixedTurns(dialogue, renderer, model)) {
     if (!result.ok) {

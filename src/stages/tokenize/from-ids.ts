@@ -1,4 +1,5 @@
 /** Turns of a generation: the server's own ids, checked against the image sizes and the model. */
+import type { JsonObject } from "../../base/index.js";
 import { type Generation, type Message, turnIds } from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
@@ -31,7 +32,7 @@ export function turnsFromIds(
     rejections: [],
     systemPrompt: systemText(messages),
   };
-  const whole = dialogueProblem(messages, spoof);
+  const whole = dialogueProblem(messages, spoof, false, generation.tools);
   if (whole !== null) return { ...candidates, rejections: [whole] };
   const ids = turnIds(generation.turns);
   for (const [turn, stored] of generation.turns.entries()) {
@@ -77,12 +78,13 @@ export function dialogueProblem(
   messages: readonly Message[],
   spoof: RegExp | null,
   answersToo = false,
+  tools: readonly JsonObject[] = [],
 ): Rejection | null {
   if (!isWellFormed(messages)) {
     return { turn: null, reason: "invalid-unicode", message: "a text holds half of a surrogate pair" };
   }
   const searched = answersToo ? messages : messages.filter((message) => message.role !== "assistant");
-  const found = findSpoof(searched, spoof);
+  const found = findSpoof(searched, spoof, tools);
   if (found === null) return null;
   return { turn: null, reason: "special-token-text", message: `a text spells out the special token ${found.token}` };
 }

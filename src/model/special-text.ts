@@ -1,0 +1,9 @@
+/** The structure of Qwen chats as templates write it. */
+export const SPECIAL_TEXT = {
+  imagePad: "<|image_pad|>",
+  videoPad: "<|video_pad|>",
+  visionStart: "<|vision_start|>",
+  visionEnd: "<|vision_end|>",
+  imStart: "<|im_start|>",
+  imEnd: "<|im_end|>",
+} as const;
