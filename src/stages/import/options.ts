@@ -27,7 +27,18 @@ export const importOptionsSchema = z
       .describe(
         "fixed-point: scale each image to the size that the target's processor would choose, so that nothing scales it later",
       ),
-    model: z.string().optional().describe("model directory whose processor settings `resize` follows"),
+    model: z
+      .string()
+      .optional()
+      .describe(
+        "model directory whose processor settings `resize` follows, and whose special tokens `specialText` means",
+      ),
+    specialText: z
+      .enum(["keep", "refuse", "escape"])
+      .default("keep")
+      .describe(
+        "texts that spell out a special token of the model: keep them (later steps refuse them), refuse the row, or escape it with a zero-width space, so that server and trainer both read text",
+      ),
     factor: z
       .number()
       .int()
@@ -75,8 +86,10 @@ export const importOptionsSchema = z
     const explicit = [options.factor, options.minPixels, options.maxPixels];
     const given = explicit.filter((value) => value !== undefined).length;
     const fail = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+    if (options.specialText !== "keep" && options.model === undefined)
+      fail("specialText", `is ${options.specialText}, which needs \`model\``);
     if (options.resize === "none") {
-      if (given > 0 || options.model !== undefined)
+      if (given > 0 || (options.model !== undefined && options.specialText === "keep"))
         fail("resize", "is none, but a size rule is given: set it to fixed-point");
       return;
     }

@@ -8,6 +8,7 @@ import { ImageIntake } from "./intake.js";
 import type { ImportOptions } from "./options.js";
 import { mapOrdered } from "./ordered.js";
 import { readSourceRows, type SourceRow } from "./source-rows.js";
+import { type Judged, specialTextRule } from "./special-text.js";
 import { type Rejected, Tally } from "./tally.js";
 import { chosenRule, targetSizeOf } from "./target-size.js";
 
@@ -15,7 +16,7 @@ import { chosenRule, targetSizeOf } from "./target-size.js";
 const ROWS_AHEAD = 32;
 const PROGRESS_EVERY_MS = 200;
 
-type Outcome = { ok: true; dialogue: Dialogue; form: string } | { ok: false; rejected: Rejected };
+type Outcome = { ok: true; dialogue: Dialogue; form: string; escaped: number } | { ok: false; rejected: Rejected };
 
 /** Reads rows of any known form and writes canonical dialogues, their images, and the rows that were refused. */
 export async function runImport(options: ImportOptions, context: StageContext): Promise<ManifestDraft> {
@@ -56,7 +57,15 @@ export async function runImport(options: ImportOptions, context: StageContext): 
   }
   const { read, kept, rejected, forms } = tally;
   return {
-    counts: { read, kept, rejected, forms, images: hashes.size, imageReferences: intake.stats.references },
+    counts: {
+      read,
+      kept,
+      rejected,
+      forms,
+      ...(options.specialText === "escape" ? { escapedSpecialTokens: tally.escaped } : {}),
+      images: hashes.size,
+      imageReferences: intake.stats.references,
+    },
     facts: { images: settings },
   };
 }
@@ -84,11 +93,12 @@ async function writeRows(
     });
     reported = performance.now();
   };
+  const judge = await specialTextRule(options);
   const rows = readSourceRows(options, context.limit);
-  for await (const outcome of mapOrdered(rows, ROWS_AHEAD, (row) => finishRow(row, intake))) {
+  for await (const outcome of mapOrdered(rows, ROWS_AHEAD, (row) => finishRow(row, intake, judge))) {
     if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
     if (outcome.ok) {
-      tally.keep(outcome.form);
+      tally.keep(outcome.form, outcome.escaped);
       for (const part of outcome.dialogue.messages.flatMap((message) => message.content)) {
         if (part.type === "image") hashes.add(part.hash);
       }
@@ -102,12 +112,22 @@ async function writeRows(
   report();
 }
 
-async function finishRow(row: SourceRow, intake: ImageIntake): Promise<Outcome> {
+async function finishRow(
+  row: SourceRow,
+  intake: ImageIntake,
+  judge: ((dialogue: Dialogue) => Judged) | null,
+): Promise<Outcome> {
   const { id, source } = row;
   if (!row.ok) return { ok: false, rejected: { id, source, reason: row.reason, message: row.message } };
   const images = await intake.take(row.dialogue);
   if (!images.ok) return { ok: false, rejected: { id, source, reason: images.reason, message: images.message } };
-  return { ok: true, form: row.form, dialogue: toDialogue(row.id, source, row.dialogue, images.parts) };
+  const dialogue = toDialogue(row.id, source, row.dialogue, images.parts);
+  const judged = judge === null ? { ok: true as const, dialogue, escaped: 0 } : judge(dialogue);
+  if (!judged.ok) {
+    const message = `a text spells out the special token ${judged.token}`;
+    return { ok: false, rejected: { id, source, reason: "special-token-text", message } };
+  }
+  return { ok: true, form: row.form, dialogue: judged.dialogue, escaped: judged.escaped };
 }
 
 /** Members in a fixed order, so that equal dialogues are equal lines. */

@@ -7,14 +7,17 @@ export type Rejected = Pick<SourceRow & { ok: false }, "id" | "source" | "messag
 export class Tally {
   read = 0;
   kept = 0;
+  /** Special tokens in the texts of kept rows that were escaped. */
+  escaped = 0;
   readonly #rejected = new Map<string, number>();
   readonly #forms = new Map<string, number>();
   /** The first rejected row of each reason, to show. */
   readonly #examples = new Map<string, Rejected>();
 
-  keep(form: string): void {
+  keep(form: string, escaped: number): void {
     this.read += 1;
     this.kept += 1;
+    this.escaped += escaped;
     this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1);
   }
 
