@@ -1,5 +1,7 @@
+export * from "./account.js";
 export * from "./dialogue.js";
 export * from "./generation.js";
+export * from "./partition.js";
 export * from "./raw-dialogue.js";
 export * from "./read-dialogue.js";
 export * from "./request-message.js";

@@ -1,12 +1,14 @@
 /** Runs one stage and seals what it made: the part that a pipeline's step and a stage on its own have in common. */
 import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
 import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import type { InputArtifact, Stage } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
 import type { Fingerprint } from "./fingerprint.js";
+
+const FINGERPRINT_DIGITS = 12;
 
 export interface StepDirectories {
   /** Where the sealed output goes. */
@@ -83,6 +85,7 @@ async function runGuarded(job: StepJob) {
       signal: AbortSignal.any([signal, death.signal]),
       workDir: directories.work,
       resumeDir: directories.resume,
+      otherResumeDirs: await otherResumeDirs(directories.resume),
       limit,
     });
   } catch (error) {
@@ -94,6 +97,17 @@ async function runGuarded(job: StepJob) {
     if (death.signal.aborted) throw death.signal.reason;
     throw error;
   }
+}
+
+/** Resume directories are named by a prefix of the step's own and 12 digits of the fingerprint. */
+async function otherResumeDirs(own: string): Promise<string[]> {
+  const prefix = basename(own).slice(0, -FINGERPRINT_DIGITS);
+  const entries = await readdir(dirname(own)).catch(() => []);
+  return entries
+    .filter((name) => name !== basename(own) && name.startsWith(prefix))
+    .filter((name) => /^[0-9a-f]{12}$/.test(name.slice(prefix.length)))
+    .sort()
+    .map((name) => join(dirname(own), name));
 }
 
 /** As the fingerprint has them: without addresses and paths, so that equal work gives equal manifests. */

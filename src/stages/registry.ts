@@ -5,6 +5,7 @@ const loaders = {
   "demo-data": () => import("./demo-data/index.js"),
   import: () => import("./import/index.js"),
   regenerate: () => import("./regenerate/index.js"),
+  merge: () => import("./merge/index.js"),
   tokenize: () => import("./tokenize/index.js"),
   shard: () => import("./shard/index.js"),
   validate: () => import("./validate/index.js"),

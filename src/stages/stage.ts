@@ -26,6 +26,8 @@ export interface StageContext {
   workDir: string;
   /** Survives crashes and interruptions of this step; removed when the step is finished. For journals and trainer state. */
   resumeDir: string;
+  /** What unfinished runs of this step under other options left; for stages that can use it or must not lose it. */
+  otherResumeDirs?: readonly string[];
   /** `--limit N`: work on the first N rows only. */
   limit: number | undefined;
 }

@@ -2,13 +2,15 @@
 import {
   commonPrefix,
   type Dialogue,
+  type EndRow,
+  type EndStatus,
   foldIds,
   type GeneratedTurn,
   type Message,
   turnIds,
 } from "../../dialogue/index.js";
 import { type GoodAnswer, isUsable, type Outcome, TRANSIENT_REASONS } from "../../sglang/index.js";
-import type { EndRow, EndStatus, TurnRecord } from "./ledger.js";
+import type { TurnRecord } from "./ledger.js";
 import type { RegenerateOptions } from "./options.js";
 import { callsOf, hasBrokenCall, messageOf, sameCalls } from "./reply.js";
 import { imageHashes } from "./request.js";

@@ -1,7 +1,7 @@
 /** Keeps every seat of the fleet busy with one dialogue each, and puts each dialogue's end into the ledger. */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
-import { type Dialogue, dialogueDigest, dialogueSchema } from "../../dialogue/index.js";
+import { type Dialogue, dialogueSchema } from "../../dialogue/index.js";
 import { Asker } from "./asker.js";
 import { type ConversationEnd, converse } from "./conversation.js";
 import { type Fleet, type Seat, Stopped } from "./fleet.js";
@@ -10,6 +10,7 @@ import type { Ledger } from "./ledger.js";
 import type { RegenerateOptions } from "./options.js";
 import type { PromptCheck } from "./prompt-check.js";
 import { questionOf } from "./request.js";
+import type { Chosen } from "./selection.js";
 import type { Tally } from "./tally.js";
 
 export interface CrewParts {
@@ -54,15 +55,14 @@ export class Crew {
    *
    * @throws DraftsmithError INTERRUPTED, or the first error that ended the run; the ledger holds what was finished
    */
-  async run(dialogues: AsyncIterable<Dialogue>): Promise<void> {
+  async run(dialogues: AsyncIterable<Chosen>): Promise<void> {
     const { signal, fleet } = this.parts;
     const onAbort = (): void => this.stop();
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      for await (const dialogue of dialogues) {
+      for await (const { dialogue, digest } of dialogues) {
         if (this.stopping.signal.aborted) break;
-        const digest = dialogueDigest(dialogue);
         if (this.isFinished(dialogue, digest)) continue;
         checkShape(dialogue);
         const seat = await fleet.acquire();

@@ -7,10 +7,18 @@ export const stage = defineStage({
   name: "regenerate",
   summary: "Asks the target every assistant turn again and keeps its answers with their exact token ids.",
   options: regenerateOptions,
-  inputs: { dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" } },
+  inputs: {
+    dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" },
+    earlier: {
+      kind: "generations",
+      optional: true,
+      description:
+        "a finished output: its answers to dialogues that are unchanged are taken over, failed ones are asked again",
+    },
+  },
   output: "generations",
   codeVersion: 1,
-  fileOptions: ["model"],
+  fileOptions: ["model", "onlyIdsFile"],
   neutralOptions: NEUTRAL_OPTIONS,
   estimate,
   run,

@@ -6,27 +6,15 @@ import { crc32 } from "node:zlib";
 import { type Journal, openJournal } from "../../artifacts/journal.js";
 import { readLines } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/index.js";
-import type { GeneratedTurn, Generation, Message } from "../../dialogue/index.js";
+import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
-
-export type EndStatus = "done" | "partial" | "rejected" | "failed";
-
-/** A dialogue that gives no row, as it stands in rejected.jsonl. */
-export interface RejectedRow {
-  id: string;
-  dialogueDigest: string;
-  status: "rejected" | "failed";
-  reason: string;
-  message: string;
-}
+import { changedSettings, settingsConflict } from "./settings.js";
 
 /** An answer that the history of the next question needs. */
 export interface TurnRecord {
   message: Message;
   turn: GeneratedTurn;
 }
-
-export type EndRow = Generation | RejectedRow;
 
 /** How often a re-checked dialogue's turns came out equal. */
 export interface CheckRecord {
@@ -80,8 +68,10 @@ export class Ledger {
     const ledger = new Ledger(path, await openJournal(path));
     try {
       const earlier = await ledger.index();
-      if (earlier !== undefined) compareSettings(path, earlier, settings);
-      else if (ledger.entries.size === 0) await ledger.journal.append({ type: "settings", settings });
+      if (earlier !== undefined) {
+        if (changedSettings(earlier, settings).length > 0)
+          throw settingsConflict("unfinished answers", path, earlier, settings);
+      } else if (ledger.entries.size === 0) await ledger.journal.append({ type: "settings", settings });
       else throw lostSettings(path);
       return ledger;
     } catch (error) {
@@ -106,6 +96,11 @@ export class Ledger {
     if (entry.claimed) return "duplicate";
     entry.claimed = true;
     return entry.end?.status ?? "open";
+  }
+
+  /** Whether a dialogue's end is known. */
+  has(digest: string): boolean {
+    return this.entries.get(digest.slice(0, KEY_DIGITS))?.end !== undefined;
   }
 
   /** The answers that an earlier run left of a dialogue, in order. */
@@ -221,25 +216,6 @@ function recordIn(line: Buffer): Buffer | undefined {
 function lostSettings(path: string): DraftsmithError {
   return new DraftsmithError("RESUME_CONFLICT", "the line that says how the unfinished answers were made is damaged", {
     location: { file: path },
-    hint: "remove this file to start anew",
+    hint: "start anew without them: onConflict: restart",
   });
-}
-
-function compareSettings(path: string, earlier: JsonObject, now: JsonObject): void {
-  const names = new Set([...Object.keys(earlier), ...Object.keys(now)]);
-  const changed = [...names].filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(now[name])).sort();
-  if (changed.length === 0) return;
-  const name = changed[0]!;
-  const show = (value: JsonValue | undefined): string => {
-    const text = JSON.stringify(value ?? null);
-    return text.length > 300 ? `${text.slice(0, 300)}...` : text;
-  };
-  throw new DraftsmithError(
-    "RESUME_CONFLICT",
-    `unfinished answers were made with another ${changed.join(", ")}: ${name} was ${show(earlier[name])}, now it is ${show(now[name])}`,
-    {
-      location: { file: path },
-      hint: "go back to the earlier setting to continue, or remove this file to start anew",
-    },
-  );
 }

@@ -1,6 +1,7 @@
 /** Options of `regenerate`. */
 import { z } from "zod";
 import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
+import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./control-options.js";
 
 const share = z.number().min(0).max(1);
 
@@ -115,9 +116,15 @@ export const regenerateOptions = z.strictObject({
   maxFailedShare: share
     .default(0.001)
     .describe("share of dialogues that may fail for want of an answer; more, and the stage stops with an error"),
-  retryFailed: z.boolean().default(true).describe("ask failed dialogues again when the same command continues"),
+  retryFailed: z
+    .boolean()
+    .default(true)
+    .describe("ask dialogues that failed before again: when a run continues, and those of the input `earlier`"),
   recheckShare: share.default(0).describe("share of the finished dialogues that are asked again to measure agreement"),
-  minAgreement: share.default(0).describe("share of re-checked turns that must come out equal"),
+  minAgreement: share
+    .default(0)
+    .describe("share of re-checked turns that must come out equal; a run that is surely below stops early"),
+  ...controlOptions,
 });
 export type RegenerateOptions = z.infer<typeof regenerateOptions>;
 
@@ -134,6 +141,7 @@ export const NEUTRAL_OPTIONS = [
   "retryFailed",
   "recheckShare",
   "minAgreement",
+  ...NEUTRAL_CONTROL_OPTIONS,
 ] as const satisfies readonly (keyof RegenerateOptions)[];
 
 /** The template arguments that go into every request. */

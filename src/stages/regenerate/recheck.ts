@@ -4,16 +4,17 @@
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import { commonPrefix, type Dialogue, dialogueDigest, type Generation, unfoldIds } from "../../dialogue/index.js";
+import { commonPrefix, type Generation, unfoldIds } from "../../dialogue/index.js";
 import { isUsable } from "../../sglang/index.js";
 import { Asker } from "./asker.js";
 import type { CrewParts } from "./crew.js";
 import { type Seat, Stopped } from "./fleet.js";
 import type { CheckRecord } from "./ledger.js";
 import { questionOf } from "./request.js";
+import type { Chosen } from "./selection.js";
 
 /** @returns the account for the manifest's counts; undefined when nothing was to be checked */
-export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogue>): Promise<JsonObject | undefined> {
+export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Chosen>): Promise<JsonObject | undefined> {
   const { options, signal } = parts;
   if (options.recheckShare === 0) return undefined;
   parts.tally.phase = "re-check";
@@ -26,9 +27,8 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Dialogu
   const running = new Set<Promise<void>>();
   let fatal: unknown;
   try {
-    for await (const dialogue of dialogues) {
+    for await (const { digest } of dialogues) {
       if (fatal !== undefined || signal.aborted) break;
-      const digest = dialogueDigest(dialogue);
       if (!isChosen(digest, options.recheckShare)) continue;
       const known = await parts.ledger.checkOf(digest);
       if (known !== undefined) {

@@ -3,29 +3,35 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
-import { type Dialogue, dialogueDigest } from "../../dialogue/index.js";
+import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
 import { GREEDY, identityFacts } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { Crew, type CrewParts, tooManyFailures } from "./crew.js";
+import { openLedger, takeOver } from "./earlier.js";
 import { Fleet } from "./fleet.js";
 import { ImageStore } from "./image-store.js";
-import { Ledger } from "./ledger.js";
-import { type Account, merge } from "./merge.js";
-import { NEUTRAL_OPTIONS, type RegenerateOptions, templateKwargs } from "./options.js";
+import { merge } from "./merge.js";
+import { type RegenerateOptions, templateKwargs } from "./options.js";
 import type { PromptCheck } from "./prompt-check.js";
 import { recheck } from "./recheck.js";
+import { type Chosen, type NotChosen, Selection } from "./selection.js";
+import { settingsOf } from "./settings.js";
 import { Tally } from "./tally.js";
 
 export async function run(
   options: RegenerateOptions,
-  inputs: Record<"dialogues", InputArtifact | undefined>,
+  inputs: Record<"dialogues" | "earlier", InputArtifact | undefined>,
   context: StageContext,
 ): Promise<ManifestDraft> {
   const input = inputs.dialogues;
   if (input === undefined) throw new DraftsmithError("INPUT_MISSING", "regenerate needs a dialogues artifact");
   const { events, step, signal } = context;
-  const total = totalOf(input, context.limit);
   const note = (level: "info" | "warn", message: string): void => events.emit({ type: "log", level, step, message });
+  const all = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
+  const selection = await Selection.of(options);
+  if (!selection.takesAll) await selection.survey(all(), signal);
+  const dialogues = (): AsyncGenerator<Chosen> => choose(all(), selection);
+  const total = selection.chosen ?? totalOf(input, context.limit);
   const prompts = await promptCheck(options, note);
   const fleet = await Fleet.open(options, { note });
   const tally = new Tally(step, events, total, () => fleet.members);
@@ -33,22 +39,34 @@ export async function run(
     const { name, probe, identity } = fleet.reference;
     await prompts?.checkProbe(name, probe, identity.understandsImages);
     const facts = factsOf(options, fleet);
-    const ledger = await Ledger.open(join(context.resumeDir, "journal.jsonl"), settingsOf(options, facts, fleet));
+    const { resumeDir, otherResumeDirs = [] } = context;
+    const settings = facts.settings as JsonObject;
+    const earlierParts = { resumeDir, otherResumeDirs, settings, options, note, signal };
+    const ledger = await openLedger(earlierParts);
     try {
       if (ledger.damagedLines > 0)
         note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
+      if (inputs.earlier !== undefined) await takeOver(ledger, inputs.earlier, earlierParts);
       const images = new ImageStore(input.path);
       const parts = { options, fleet, ledger, images, tally, prompts, total, signal, note };
-      const dialogues = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
       tally.start();
       await new Crew(parts).run(dialogues());
       await ledger.refresh();
       const checked = await recheck(parts, dialogues());
       tally.phase = "putting answers in order";
-      const account = await merge(ledger, digestsOf(dialogues(), signal), context.workDir);
+      const notChosen: Partial<Record<NotChosen, number>> = {};
+      const account = await merge(ledger, digestsOf(choose(all(), selection, notChosen), signal), context.workDir);
       tally.phase = "";
       checkShares(account, options);
-      return { counts: countsOf(account, checked), facts: { ...facts, summary: summaryOf(account) } };
+      const counts = {
+        ...accountCounts(account),
+        ...(selection.takesAll ? {} : { notChosen }),
+        ...(checked === undefined ? {} : { recheck: checked }),
+      };
+      return {
+        counts,
+        facts: { ...facts, ...selection.facts(context.limit), summary: accountSummary(account) },
+      };
     } finally {
       tally.stop();
       await ledger.close();
@@ -80,10 +98,24 @@ async function* readDialogues(root: string, limit: number | undefined): AsyncGen
   }
 }
 
-async function* digestsOf(dialogues: AsyncIterable<Dialogue>, signal: AbortSignal): AsyncGenerator<string> {
+/** @param notChosen - counts those that are left out, by reason */
+async function* choose(
+  dialogues: AsyncIterable<Dialogue>,
+  selection: Selection,
+  notChosen: Partial<Record<NotChosen, number>> = {},
+): AsyncGenerator<Chosen> {
   for await (const dialogue of dialogues) {
+    const digest = dialogueDigest(dialogue);
+    const reason = selection.judge(dialogue, digest);
+    if (reason === undefined) yield { dialogue, digest };
+    else notChosen[reason] = (notChosen[reason] ?? 0) + 1;
+  }
+}
+
+async function* digestsOf(chosen: AsyncIterable<Chosen>, signal: AbortSignal): AsyncGenerator<string> {
+  for await (const { digest } of chosen) {
     if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while answers were put in order");
-    yield dialogueDigest(dialogue);
+    yield digest;
   }
 }
 
@@ -91,29 +123,20 @@ async function* digestsOf(dialogues: AsyncIterable<Dialogue>, signal: AbortSigna
 function factsOf(options: RegenerateOptions, fleet: Fleet): JsonObject {
   const { identity, probe } = fleet.reference;
   const text = options.systemPrompt.text ?? null;
+  const model = identityFacts(identity);
   return {
     systemPrompt: { policy: options.systemPrompt.policy, text, sha256: text === null ? null : sha256(text) },
     chatTemplateKwargs: templateKwargs(options) as JsonObject,
     sampling: { ...GREEDY },
     maxNewTokens: options.maxNewTokens,
-    model: identityFacts(identity),
+    model,
     engine: identity.dialect,
     idSource: probe.idSource,
     /** sha256 of the prompt ids of a fixed probe: two runs with another one had another template or processor. */
     probeRendering: probe.rendering,
+    /** All of it together: a later run takes these answers over only when it has the same. */
+    settings: settingsOf(options, { model, probeRendering: probe.rendering }),
   };
-}
-
-/** Everything that decides what the answers are: a journal written under other settings is not continued. */
-function settingsOf(options: RegenerateOptions, facts: JsonObject, fleet: Fleet): JsonObject {
-  // A model directory may move; what it holds shows in the rendering of the probe.
-  const neutral: readonly string[] = [...NEUTRAL_OPTIONS, "model"];
-  const own = Object.entries(options).filter(([name]) => !neutral.includes(name));
-  return {
-    ...Object.fromEntries(own),
-    model: facts.model!,
-    probeRendering: fleet.reference.probe.rendering,
-  } as JsonObject;
 }
 
 function checkShares(account: Account, options: RegenerateOptions): void {
@@ -123,20 +146,4 @@ function checkShares(account: Account, options: RegenerateOptions): void {
     const reasons = Object.entries(account.rejected).map(([reason, count]) => `${reason} ${count}`);
     throw new DraftsmithError("DATA_EMPTY", `no dialogue of ${account.read} got an answer: ${reasons.join(", ")}`);
   }
-}
-
-function countsOf(account: Account, checked: JsonObject | undefined): ManifestDraft["counts"] {
-  const { read, kept, rejected, byStatus, partial, turns, promptTokens, responseTokens } = account;
-  const { done, failed } = byStatus;
-  const counts = { read, kept, rejected, done, partial, failed, turns, promptTokens, responseTokens };
-  return checked === undefined ? counts : { ...counts, recheck: checked };
-}
-
-function summaryOf(account: Account): JsonObject[] {
-  const { kept, read, turns, responseTokens, promptTokens } = account;
-  return [
-    { label: "dialogues answered", value: `${kept} of ${read}` },
-    { label: "turns", value: String(turns) },
-    { label: "prompt / answer tokens", value: `${promptTokens} / ${responseTokens}` },
-  ];
 }

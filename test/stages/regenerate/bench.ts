@@ -101,7 +101,7 @@ const runOnce = async (): Promise<number> => {
   const start = performance.now();
   await stage.run(
     stage.options.parse({ servers: [url], concurrency: inFlight }),
-    { dialogues: { path: root, manifest: manifestOf(count) } },
+    { dialogues: { path: root, manifest: manifestOf(count) }, earlier: undefined },
     {
       step: "bench",
       events: {

@@ -18,7 +18,7 @@ await mkdir(order.workDir, { recursive: true });
 process.stdout.write("started\n");
 await stage.run(
   stage.options.parse(order.options),
-  { dialogues: { path: order.root, manifest: manifestOf(order.count) } },
+  { dialogues: { path: order.root, manifest: manifestOf(order.count) }, earlier: undefined },
   {
     step: "regenerate",
     events: { emit: () => undefined },

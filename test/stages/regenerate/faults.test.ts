@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../src/base/index.js";
 import { sha256 } from "../../../src/base/index.js";
-import type { RejectedRow } from "../../../src/stages/regenerate/ledger.js";
+import type { RejectedRow } from "../../../src/dialogue/index.js";
 import { type Fault, type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, lines, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 

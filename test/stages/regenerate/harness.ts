@@ -81,6 +81,9 @@ export function manifestOf(kept: number): Manifest {
 export interface RunRequest {
   input: InputArtifact;
   options: Partial<RegenerateOptions> & { servers: string[] };
+  /** A finished output whose answers are taken over. */
+  earlier?: InputArtifact;
+  otherResumeDirs?: string[];
   /** Fresh ones by default. */
   workDir?: string;
   resumeDir?: string;
@@ -103,7 +106,7 @@ export async function runStage(request: RunRequest): Promise<RunResult> {
   const events: DraftsmithEvent[] = [];
   const draft = await stage.run(
     stage.options.parse(request.options),
-    { dialogues: request.input },
+    { dialogues: request.input, earlier: request.earlier },
     {
       step: "regenerate",
       events: { emit: (event) => events.push(event) },
@@ -111,6 +114,7 @@ export async function runStage(request: RunRequest): Promise<RunResult> {
       workDir,
       resumeDir,
       limit: request.limit,
+      ...(request.otherResumeDirs === undefined ? {} : { otherResumeDirs: request.otherResumeDirs }),
     },
   );
   const generations = await readFile(join(workDir, "generations.jsonl"), "utf8");
