@@ -106,11 +106,28 @@ describe.each([
     expect(equalResponses).toBe(turns);
   });
 
+  test.each(["", "-reference"])("every turn asked again gets the same answer%s", async (server) => {
+    const { counts } = await manifestOf(`${answers}${server}`);
+    const { turns, equal } = counts.recheck as { turns: number; equal: number };
+    figure(`${answers}${server}: asked again on the same server`, `${equal} of ${turns} turns equal`);
+    expect(turns).toBe((await agreementOf(answers)).turns);
+    expect(equal).toBe(turns);
+  });
+
   test("and so the artifacts are the same bytes", async () => {
     for (const step of [answers, rows]) {
       expect((await manifestOf(step)).files, step).toEqual((await manifestOf(`${step}-reference`)).files);
     }
   });
+});
+
+test("both servers in one fleet: each turn asked again on the other one, and the same artifact", async () => {
+  const { counts, files } = await manifestOf("answers-fleet");
+  const { turns, equal } = counts.recheck as { turns: number; equal: number };
+  figure("fleet of SGLang and reference: asked again on the other server", `${equal} of ${turns} turns equal`);
+  expect(turns).toBe((await agreementOf("answers")).turns);
+  expect(equal).toBe(turns);
+  expect(files).toEqual((await manifestOf("answers")).files);
 });
 
 describe("the exported draft in SGLang's DFLASH worker", () => {
