@@ -1,6 +1,7 @@
 export * from "./draft-config.js";
 export { familyOf, isModelType, MODEL_TYPES, type ModelType } from "./families.js";
 export * from "./layer-rule.js";
+export * from "./made-with.js";
 export { MASK_TOKEN, maskTokenId } from "./mask-token.js";
 export * from "./open.js";
 export { differingKeys, type ProcessorSettings } from "./processor-settings.js";

@@ -71,3 +71,9 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
 export function defineStage<Options, Inputs extends string>(stage: Stage<Options, Inputs>): Stage<Options, Inputs> {
   return stage;
 }
+
+/** A stage's own limit on rows under that of `--limit`; null is none. */
+export function limitedRows(rows: number | null, limit: number | undefined): number | null {
+  if (limit === undefined) return rows;
+  return rows === null ? limit : Math.min(rows, limit);
+}

@@ -5,7 +5,7 @@ import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
 import { runJob } from "../../python/index.js";
-import type { InputArtifact, StageContext } from "../stage.js";
+import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import type { EvaluateOptions } from "./options.js";
 import { evaluateServed, type ServedReport } from "./served.js";
 import { summarise } from "./summary.js";
@@ -39,7 +39,7 @@ export async function runEvaluate(
       shards: inputs.shards.path,
       drafts,
       workDir: context.workDir,
-      options: { ...trainer, rows: smallest(rows, context.limit) },
+      options: { ...trainer, rows: limitedRows(rows, context.limit) },
     },
     configFile: join(context.resumeDir, "job.json"),
     step: context.step,
@@ -54,7 +54,7 @@ export async function runEvaluate(
           shards: inputs.shards.path,
           imagePadId: model.specialIds.imagePad,
           stopTokenIds: model.specialIds.stop,
-          options: { ...options, serverRows: smallest(options.serverRows, context.limit) },
+          options: { ...options, serverRows: limitedRows(options.serverRows, context.limit) },
           context,
         });
   const report = await addServed(join(context.workDir, REPORT_FILE), served);
@@ -62,11 +62,6 @@ export async function runEvaluate(
     counts: isJsonObject(result.counts) ? result.counts : {},
     facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
   };
-}
-
-function smallest(a: number | null, b: number | undefined): number | null {
-  if (b === undefined) return a;
-  return a === null ? b : Math.min(a, b);
 }
 
 /** Directories of the drafts to measure, by name. */

@@ -14,5 +14,6 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: ["model", "initFrom"],
   neutralOptions: ["checkpointEvery", "stateCacheMb"],
-  run: (options, inputs, context) => runTrain(options, inputs.shards!, context),
+  run: (options, inputs, context) =>
+    runTrain(options, { shards: inputs.shards!, validation: inputs.validation }, context),
 });

@@ -1,18 +1,20 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { isJsonObject, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import { madeWithOthers, openModel } from "../../model/index.js";
 import { runJob } from "../../python/index.js";
-import type { InputArtifact, StageContext } from "../stage.js";
+import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import type { TrainOptions } from "./options.js";
 
 /** Trains a draft from shards in the Python trainer, under torchrun when `processes` asks for it. */
 export async function runTrain(
   options: TrainOptions,
-  shards: InputArtifact,
+  { shards, validation }: { shards: InputArtifact; validation: InputArtifact | undefined },
   context: StageContext,
 ): Promise<ManifestDraft> {
+  await checkTarget(options.model, { "the shards were": shards, "the verdict was": validation });
   const { model, processes, ...trainer } = options;
-  const maxTrainRows = smallest(trainer.maxTrainRows, context.limit);
+  const maxTrainRows = limitedRows(trainer.maxTrainRows, context.limit);
   const result = await runJob({
     job: "train",
     config: {
@@ -33,9 +35,22 @@ export async function runTrain(
   return { counts, facts: { ...facts, summary: summaryOf(facts) } };
 }
 
-function smallest(a: number | null, b: number | undefined): number | null {
-  if (b === undefined) return a;
-  return a === null ? b : Math.min(a, b);
+/** Ids mean something with one template, tokenizer and processor only: what is loaded must be what the data was made with. */
+async function checkTarget(dir: string, inputs: Record<string, InputArtifact | undefined>): Promise<void> {
+  const { fingerprints } = await openModel(dir);
+  for (const [name, input] of Object.entries(inputs)) {
+    const others = madeWithOthers(input?.manifest.facts ?? {}, fingerprints).filter(({ key }) => key !== "config");
+    const first = others[0];
+    if (first === undefined) continue;
+    throw new DraftsmithError(
+      "VALIDATION_FAILED",
+      `${name} made with another ${first.name} (${first.theirs.slice(0, 12)}) than ${dir} has (${first.ours.slice(0, 12)})`,
+      {
+        location: { file: input!.path, field: `facts.model.${first.key}` },
+        hint: "train against the model directory that the data was made with, or make the data again",
+      },
+    );
+  }
 }
 
 function summaryOf(facts: JsonObject): JsonObject[] {

@@ -1,27 +1,16 @@
 /** What an artifact says it was made with, against the model directory and the declaration. */
 import { canonicalJson, isJsonObject, type JsonObject } from "../../base/index.js";
-import type { ModelFingerprints } from "../../model/index.js";
+import { madeWithOthers } from "../../model/index.js";
 import type { Subject } from "./subject.js";
-
-const NAMES: Record<keyof ModelFingerprints, string> = {
-  template: "chat template",
-  tokenizer: "tokenizer",
-  processor: "image processor settings",
-  config: "config.json",
-};
 
 /** @param facts - an artifact's facts, or the metadata of its Arrow files @param where - file or artifact, for people */
 export function checkFingerprints({ model, findings, kwargs }: Subject, facts: JsonObject, where: string): void {
-  const recorded = isJsonObject(facts.model) ? facts.model : {};
-  for (const key of Object.keys(NAMES) as (keyof ModelFingerprints)[]) {
-    const theirs = recorded[key] ?? (key === "template" ? facts.templateSha256 : undefined);
-    const ours = model.fingerprints[key];
-    if (typeof theirs !== "string" || theirs === ours) continue;
+  for (const { key, name, theirs, ours } of madeWithOthers(facts, model.fingerprints)) {
     findings.add({
       check: "fingerprint",
       // A config saved again by another version has other bytes and the same meaning; the rest decides over ids.
       severity: key === "config" ? "warning" : "error",
-      message: `${where} was made with another ${NAMES[key]} (${theirs.slice(0, 12)}) than ${model.dir} has (${ours.slice(0, 12)})`,
+      message: `${where} was made with another ${name} (${theirs.slice(0, 12)}) than ${model.dir} has (${ours.slice(0, 12)})`,
       place: { file: where, field: `model.${key}` },
     });
   }
