@@ -14,14 +14,27 @@ export function checkFingerprints({ model, findings, kwargs }: Subject, facts: J
       place: { file: where, field: `model.${key}` },
     });
   }
-  if (isJsonObject(facts.chatTemplateKwargs) && canonicalJson(facts.chatTemplateKwargs) !== canonicalJson(kwargs)) {
+  const made = kwargsOf(facts);
+  if (made !== undefined && canonicalJson(made) !== canonicalJson(kwargs)) {
+    const [data, declared] = [made, kwargs].map(
+      ({ enable_thinking: on }) => SWITCH[String(on)] ?? "left to the template",
+    );
+    const thinking = data === declared ? "" : `: thinking is ${data} in the data, ${declared} in the declaration`;
     findings.add({
       check: "template-arguments",
       severity: "error",
-      message: `${where} was made with the template arguments ${canonicalJson(facts.chatTemplateKwargs)}, but ${canonicalJson(kwargs)} are declared`,
+      message: `${where} was made with the template arguments ${canonicalJson(made)}, but ${canonicalJson(kwargs)} are declared${thinking}`,
       place: { file: where, field: "chatTemplateKwargs" },
     });
   }
+}
+
+const SWITCH: Record<string, string> = { true: "on", false: "off" };
+
+/** Shards keep what their rows say as `rows`. */
+function kwargsOf(facts: JsonObject): JsonObject | undefined {
+  const { chatTemplateKwargs } = isJsonObject(facts.rows) ? facts.rows : facts;
+  return isJsonObject(chatTemplateKwargs) ? chatTemplateKwargs : undefined;
 }
 
 /** Template arguments in force: what is declared, else what the first input that says so was made with. */
@@ -29,7 +42,7 @@ export function effectiveKwargs(
   declared: { thinking?: "on" | "off" | "default" | undefined; chatTemplateKwargs?: JsonObject | undefined },
   inputs: readonly JsonObject[],
 ): JsonObject {
-  const recorded = inputs.map((facts) => facts.chatTemplateKwargs).find(isJsonObject) ?? {};
+  const recorded = inputs.map(kwargsOf).find(isJsonObject) ?? {};
   const base: JsonObject = { ...(declared.chatTemplateKwargs ?? recorded) };
   if (declared.thinking === undefined) return base;
   if (declared.thinking === "default") delete base.enable_thinking;

@@ -11,6 +11,7 @@ import { stage } from "../../../src/stages/validate/index.js";
 import { run } from "../../e2e/cli.js";
 import { findReference, TINY_GUI } from "../../tokens/reference.js";
 import { SYSTEM, text, Workbench } from "../tokenize/workbench.js";
+import { startIdlessProxy } from "./idless-proxy.js";
 import { otherModel as copyModel, VARIANTS } from "./other-server.js";
 
 const found = await findReference();
@@ -138,6 +139,29 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
   it("of another model type is refused by name", async () => {
     const model = await otherModel("config.json", '"model_type": "qwen3_vl",', '"model_type": "qwen3_vl_moe",');
     await expect(validate({ model })).rejects.toMatchObject({ message: expect.stringContaining("serves a qwen3_vl,") });
+  });
+
+  it("without ids is compared by the length of its prompts, and says so", async () => {
+    const proxy = await startIdlessProxy(server.url);
+    try {
+      const result = await validate({ server: proxy.url });
+      expect(result.manifest.counts).toMatchObject({
+        livePromptsCompared: 0,
+        liveCountsCompared: 4,
+        liveCountsEqual: 4,
+      });
+      expect(result.events).toContainEqual(
+        expect.objectContaining({ message: expect.stringContaining("returns no prompt ids: only the lengths") }),
+      );
+      proxy.miscount = 1;
+      await expect(validate({ server: proxy.url })).rejects.toMatchObject({
+        message: expect.stringMatching(
+          /dialogue live0: the prompt rendered here has (\d+) tokens, .* counts \d+ \(it returns/,
+        ),
+      });
+    } finally {
+      await proxy.close();
+    }
   });
 
   describe("started with another template", () => {

@@ -166,7 +166,7 @@ describe("each disagreement stops with its own message", () => {
     await expect(validate({}, { generations: input })).resolves.toBeDefined();
     const error = await refusal(validate({ thinking: "off" }, { generations: input }));
     expect(error.message).toMatch(
-      /template arguments {"enable_thinking":true}, but {"enable_thinking":false} are declared/,
+      /template arguments {"enable_thinking":true}, but {"enable_thinking":false} are declared: thinking is on in the data, off in the declaration/,
     );
   });
 
@@ -361,6 +361,20 @@ describe("one image swapped", () => {
     expect((await refusal(validate({}, { dialogues, shards }))).message).toMatch(message);
     expect((await refusal(validate({}, { rows: made, shards }))).message).toMatch(
       /row 0 of dialogue d1 is not the row of that name among the rows/,
+    );
+  });
+
+  it("nowhere: shards alone are taken as they were made, thinking included", async () => {
+    const thinking = createRenderer(bench.model, { enable_thinking: true });
+    const made = { chatTemplateKwargs: { enable_thinking: true } };
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), thinking)], made);
+    const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const shards = await bench.sealed("shards", { rows: rows.manifest.facts }, (directory) =>
+      cp(join(rows.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow")),
+    );
+    await expect(validate({}, { shards })).resolves.toMatchObject({ manifest: { counts: { rows: 1, errors: 0 } } });
+    expect((await refusal(validate({ thinking: "off" }, { shards }))).message).toMatch(
+      /thinking is on in the data, off/,
     );
   });
 
