@@ -24,6 +24,7 @@ export async function checkRowFiles(
     for (const name of names) {
       await checkMetadata(subject, input, name);
       for await (const row of readRowsFile(join(input.path, name))) {
+        subject.counts.rows += 1;
         checkRow(subject, row, name);
         if (turns === null) origins.check(subject, row, name);
         else await checkOrigin(subject, row, name, turns);
@@ -48,17 +49,18 @@ export async function checkShardFiles(
     for (const name of filesOf(input, prefix)) {
       await checkMetadata(subject, input, name);
       for await (const row of readRowsFile(join(input.path, name))) {
+        subject.counts.shardRows += 1;
         checkRow(subject, row, name);
         origins.check(subject, row, name);
         if (prefix === "train-") {
           seen.dialogues.add(row.dialogueId);
           for (const hash of row.imageHashes) seen.images.add(hash);
         } else checkSplit(subject, row, name, seen);
-        if (subject.counts.rows % 256 === 0) progress(subject.counts.rows);
+        if (subject.counts.shardRows % 256 === 0) progress(subject.counts.shardRows);
       }
     }
   }
-  progress(subject.counts.rows);
+  progress(subject.counts.shardRows);
 }
 
 export function filesOf(input: InputArtifact, prefix: string): string[] {

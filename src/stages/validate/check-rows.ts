@@ -6,7 +6,6 @@ import type { Subject } from "./subject.js";
 
 export function checkRow(subject: Subject, row: TokenRow, file: string): void {
   const { counts, findings, model } = subject;
-  counts.rows += 1;
   const { inputIds: ids, responseSpans: spans } = row;
   const say = (check: Check, message: string, index?: number): void => {
     const place = { id: row.dialogueId, file, ...(index === undefined ? {} : { index }) };

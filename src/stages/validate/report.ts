@@ -53,6 +53,7 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
     liveCountsEqual: counts.liveCountsEqual,
     rejected: counts.rejected,
     rows: counts.rows,
+    shardRows: counts.shardRows,
     rowsComparedWithTurns: counts.rowsComparedWithTurns,
     images: counts.images,
     imagesResampled: counts.imagesResampled,

@@ -230,5 +230,7 @@ function summaryOf({ counts }: Subject): JsonObject[] {
   }
   if (counts.imagesVerified > 0) say("images whose bytes have their hash", `${counts.imagesVerified}`);
   if (counts.rows > 0) say("rows with correct masks and image runs", `${counts.rows} of ${counts.rows}`);
+  if (counts.shardRows > 0)
+    say("shard rows equal to what they were made from", `${counts.shardRows} of ${counts.shardRows}`);
   return summary;
 }

@@ -18,6 +18,8 @@ export class ValidationCounts {
   liveCountsCompared = 0;
   liveCountsEqual = 0;
   rows = 0;
+  /** Of the shards, which hold the same rows in another order. */
+  shardRows = 0;
   rowsComparedWithTurns = 0;
   /** Answers without a stop token: cut at the server's limit, or by maxLength. */
   answersWithoutStop = 0;

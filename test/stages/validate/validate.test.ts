@@ -372,7 +372,9 @@ describe("one image swapped", () => {
     const shards = await bench.sealed("shards", { rows: rows.manifest.facts }, (directory) =>
       cp(join(rows.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow")),
     );
-    await expect(validate({}, { shards })).resolves.toMatchObject({ manifest: { counts: { rows: 1, errors: 0 } } });
+    await expect(validate({}, { shards })).resolves.toMatchObject({
+      manifest: { counts: { rows: 0, shardRows: 1, errors: 0 } },
+    });
     expect((await refusal(validate({ thinking: "off" }, { shards }))).message).toMatch(
       /thinking is on in the data, off/,
     );
@@ -472,7 +474,7 @@ describe("rows", () => {
         await cp(join(made.path, heldout), join(directory, "heldout-00000-of-00001.arrow"));
       });
     await expect(validate({}, { shards: await shards("rows-00001.arrow") })).resolves.toMatchObject({
-      manifest: { counts: { rows: 2 } },
+      manifest: { counts: { shardRows: 2 } },
     });
     expect((await refusal(validate({}, { shards: await shards("rows-00000.arrow") }))).message).toMatch(
       /dialogue d1 is trained on and held out/,
