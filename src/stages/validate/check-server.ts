@@ -188,6 +188,11 @@ export class LiveServer {
       const message = `${name} serves ${served}, which is not named like the model directory ${dir}`;
       findings.add({ check: "server", severity: "warning", message, place: { field: "model_path" } });
     }
+    const template = identity.settings?.chat_template ?? identity.settings?.hf_chat_template_name;
+    if (template !== undefined) {
+      const message = `${name} was started with a chat template of its own: the prompts that are asked decide, and no file`;
+      findings.add({ check: "server", severity: "warning", message, place: { field: "chat_template" } });
+    }
     for (const { name: setting, value, why } of findRisks(identity)) {
       findings.add({
         check: "server",

@@ -12,6 +12,8 @@ export function estimate(options: ValidateOptions, inputs: ValidateInputs): stri
   const rows = (inputs.rows ?? inputs.shards)?.manifest.counts.rows;
   if (dialogues !== undefined)
     lines.push(`renders ${dialogues} dialogues, about ${seconds(dialogues / PROMPTS_A_SECOND)}`);
+  const images = inputs.dialogues?.manifest.counts.images;
+  if (options.verifyImages && typeof images === "number") lines.push(`reads ${images} images whole`);
   if (typeof rows === "number") lines.push(`reads ${rows} rows, about ${seconds(rows / ROWS_A_SECOND)}`);
   if (options.server !== undefined) lines.push(`asks the server for ${options.serverSample} prompts`);
   return lines;
