@@ -1,4 +1,5 @@
 /** Text to ids and back, through the reference implementation itself (the Rust library behind transformers). */
+import { setImmediate } from "node:timers/promises";
 import { Tokenizer as NativeTokenizer } from "tokenizers";
 import { isJsonObject } from "../base/index.js";
 import { PieceCache } from "./piece-cache.js";
@@ -19,18 +20,45 @@ export function createTokenizer(json: string): Tokenizer {
   const encodeAll = async (texts: readonly string[]): Promise<Int32Array[]> => {
     if (texts.length === 0) return [];
     const encodings = await native.encodeBatch([...texts], { addSpecialTokens: false });
-    return encodings.map((encoding) => Int32Array.from(encoding.getIds()));
+    return encodings.map((encoding) => new Int32Array(encoding.getIds()));
   };
   const separators = independentTokens(json);
   const cache = separators === null ? null : new PieceCache(separators, encodeAll);
-  const encodeBatch = (texts: readonly string[]): Promise<Int32Array[]> =>
-    cache === null ? encodeAll(texts) : cache.encodeBatch(texts);
+  const encodeBatch = async (texts: readonly string[]): Promise<Int32Array[]> => {
+    const ids: Int32Array[] = [];
+    for (const slice of slices(texts)) {
+      // Where all pieces are remembered nothing else would let other work in.
+      if (ids.length > 0) await setImmediate();
+      for (const encoded of await (cache === null ? encodeAll(slice) : cache.encodeBatch(slice))) ids.push(encoded);
+    }
+    return ids;
+  };
   return {
     encode: async (text) => (await encodeBatch([text]))[0]!,
     encodeBatch,
     decode: (ids) => native.decode(Array.from(ids), false),
     idOf: (token) => native.tokenToId(token) ?? undefined,
   };
+}
+
+/**
+ * Texts are cut into pieces and ids copied on this thread: batches of bounded size let the event loop run in between. One text
+ * is never cut, so a text of a million characters still holds it for a moment.
+ */
+const SLICE_CHARACTERS = 1 << 17;
+
+function* slices(texts: readonly string[]): Generator<string[]> {
+  let slice: string[] = [];
+  let size = 0;
+  for (const text of texts) {
+    slice.push(text);
+    size += text.length;
+    if (size < SLICE_CHARACTERS) continue;
+    yield slice;
+    slice = [];
+    size = 0;
+  }
+  if (slice.length > 0) yield slice;
 }
 
 /**

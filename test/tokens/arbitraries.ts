@@ -21,6 +21,9 @@ const AWKWARD = [
   "e\u0301",
   "\u00e9",
   "\u1e9b\u0323",
+  // Composes with the last letter of an added token, were the two not parted first.
+  "\u0338",
+  "\u0915\u093c",
   "\u0e01\u0e33",
   "\u0915\u094d\u0937",
   "\u4e2d\u6587",

@@ -1,7 +1,7 @@
 /**
  * The long parity run: generated texts, chats and sizes of all four model types against transformers itself.
  *
- *   npx tsx test/tokens/parity-run.ts --texts 1000000 --sizes 100000 --chats 4000 --seed 1 [--types qwen3_vl,...]
+ *   npx tsx test/tokens/parity-run.ts --texts 1000000 --sizes 100000 --chats 4000 --seed 1 [--types qwen3_vl,...] [--model DIR]
  *
  * Counts are over all types together. Two processes can share the work by types or by seeds. Prints one JSON report;
  * the exit code is 1 where anything differs, with the seeds and values that show it.
@@ -24,9 +24,14 @@ const { values } = parseArgs({
     chats: { type: "string", default: "4000" },
     seed: { type: "string", default: "1" },
     types: { type: "string", default: MODEL_TYPES.join(",") },
+    /** A model directory of your own, in place of those made from the embedded target. */
+    model: { type: "string" },
   },
 });
-const TYPES = values.types.split(",") as ModelType[];
+const TYPES: ModelType[] =
+  values.model === undefined
+    ? (values.types.split(",") as ModelType[])
+    : [(await openModel(values.model)).config.modelType];
 const SEED = Number(values.seed);
 /** Kept small: a report is for people. */
 const SHOWN = 10;
@@ -171,7 +176,7 @@ if ("missing" in found) throw new Error(found.missing);
 const report: Record<string, Record<string, Part>> = {};
 let version: unknown;
 for (const type of TYPES) {
-  const dir = await familyDirectory(type);
+  const dir = values.model ?? (await familyDirectory(type));
   const reference = new Reference(found.executable, dir);
   const share = (total: string): number => Math.ceil(Number(total) / TYPES.length);
   const parts = { texts: emptyPart(), sizes: emptyPart(), videoSizes: emptyPart(), chats: emptyPart() };
@@ -184,7 +189,7 @@ for (const type of TYPES) {
     await timed(parts.texts, () => compareTexts(type, dir, reference, share(values.texts), parts.texts));
   } finally {
     reference.close();
-    await rm(dir, { recursive: true, force: true });
+    if (dir !== values.model) await rm(dir, { recursive: true, force: true });
   }
   process.stderr.write(`${type}: ${JSON.stringify(parts)}\n`);
 }
