@@ -60,8 +60,8 @@ describe("a server started with another template and other pixel limits", () => 
   const causes: [variant: string, cause: RegExp][] = [
     ["newline", /: the server's prompt lacks the trailing newline after assistant/],
     ["bos", /: the server's prompt begins with the BOS token "<\|endoftext\|>", which is not rendered here/],
-    ["thinking", /: thinking is on on the server and off here/],
-    ["empty-thought", /: thinking is off \(an empty thought\) on the server and off here/],
+    ["thinking", /: thinking is on at the server and off here/],
+    ["empty-thought", /: thinking is off \(an empty thought\) at the server and off here/],
     [
       "system",
       /: the system prompt differs "You are a helpful assistant\." on the server, "You operate a computer\." here/,

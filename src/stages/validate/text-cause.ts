@@ -80,7 +80,7 @@ function openingCause(here: string, there: string): string | null {
   if (here === there) return null;
   const [thinksHere, thinksThere] = [thinkingOf(here), thinkingOf(there)];
   if (thinksHere !== thinksThere) {
-    return `thinking is ${SWITCH[thinksThere]} on the server and ${SWITCH[thinksHere]} here: the prompts open the answer with ${quote(there)} and ${quote(here)}`;
+    return `thinking is ${SWITCH[thinksThere]} at the server and ${SWITCH[thinksHere]} here: the prompts open the answer with ${quote(there)} and ${quote(here)}`;
   }
   if (here.trimEnd() === there.trimEnd()) {
     const [a, b] = [here.slice(here.trimEnd().length), there.slice(there.trimEnd().length)];

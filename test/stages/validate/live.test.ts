@@ -174,8 +174,8 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
     const causes: [variant: string, cause: RegExp][] = [
       ["newline", /: the server's prompt lacks the trailing newline after assistant \(and/],
       ["bos", /: the server's prompt begins with the BOS token "<\|endoftext\|>", which is not rendered here/],
-      ["thinking", /: thinking is on on the server and off here: .*"<\|im_start\|>assistant\\n<think>\\n" and/],
-      ["empty-thought", /: thinking is off \(an empty thought\) on the server and off here/],
+      ["thinking", /: thinking is on at the server and off here: .*"<\|im_start\|>assistant\\n<think>\\n" and/],
+      ["empty-thought", /: thinking is off \(an empty thought\) at the server and off here/],
       [
         "system",
         /: the system prompt differs "You are a helpful assistant\." on the server, "You operate a computer\./,

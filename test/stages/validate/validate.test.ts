@@ -174,7 +174,7 @@ describe("each disagreement stops with its own message", () => {
     const thinking = createRenderer(bench.model, { enable_thinking: true });
     const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), thinking)], facts);
     expect((await refusal(validate({}, { generations: input }))).message).toMatch(
-      /: thinking is on on the server and off here: the prompts open the answer with /,
+      /: thinking is on at the server and off here: the prompts open the answer with /,
     );
   });
 

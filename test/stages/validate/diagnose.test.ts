@@ -1,0 +1,152 @@
+/** The likely cause, for generated chats: each known difference is named whatever the chat, and nothing makes it fail. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Message } from "../../../src/dialogue/index.js";
+import { openModel } from "../../../src/model/index.js";
+import { likelyCause } from "../../../src/stages/validate/diagnose.js";
+import { textCause } from "../../../src/stages/validate/text-cause.js";
+import { createRenderer, imagesOf } from "../../../src/tokens/index.js";
+import { canonicalMessages } from "../../tokens/arbitraries.js";
+import { TINY_GUI } from "../../tokens/reference.js";
+
+const model = await openModel(TINY_GUI);
+const plain = createRenderer(model);
+const subject = { model, renderer: plain, spell: (id: number) => model.tokenizer.tokenOf(id) ?? "?" };
+
+const withKwargs = { on: createRenderer(model, { enable_thinking: true }), off: plain };
+
+async function rendered(messages: readonly Message[], thinking: "on" | "off" = "off") {
+  const prompt = await withKwargs[thinking].prompt({ messages, generationPrompt: true });
+  return prompt.ok ? prompt : null;
+}
+
+const cause = (messages: readonly Message[], ours: Int32Array, theirs: Int32Array) =>
+  likelyCause(subject, { ours, theirs, images: imagesOf(messages) });
+
+describe("the likely cause", () => {
+  it("is the missing line end, whatever the chat", async () => {
+    await fc.assert(
+      fc.asyncProperty(canonicalMessages(), async (messages) => {
+        const prompt = await rendered(messages);
+        if (prompt === null) return;
+        const newline = prompt.ids.length - 1;
+        expect(await cause(messages, prompt.ids, prompt.ids.subarray(0, newline))).toBe(
+          "the server's prompt lacks the trailing newline after assistant",
+        );
+        expect(await cause(messages, prompt.ids.subarray(0, newline), prompt.ids)).toBe(
+          "the server's prompt has a newline after assistant that is not rendered here",
+        );
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("is the BOS token, whatever the chat", async () => {
+    const bos = model.tokenizer.idOf("<|endoftext|>")!;
+    await fc.assert(
+      fc.asyncProperty(canonicalMessages(), async (messages) => {
+        const prompt = await rendered(messages);
+        if (prompt === null) return;
+        const longer = Int32Array.from([bos, ...prompt.ids]);
+        expect(await cause(messages, prompt.ids, longer)).toMatch(/begins with the BOS token "<\|endoftext\|>"/);
+        expect(await cause(messages, longer, prompt.ids)).toMatch(/lacks the BOS token "<\|endoftext\|>"/);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("is the thinking switch, whatever the chat", async () => {
+    await fc.assert(
+      fc.asyncProperty(canonicalMessages(), async (messages) => {
+        const [off, on] = [await rendered(messages), await rendered(messages, "on")];
+        if (off === null || on === null) return;
+        expect(await cause(messages, off.ids, on.ids)).toMatch(/^thinking is on at the server and off here/);
+        expect(await cause(messages, on.ids, off.ids)).toMatch(/^thinking is off at the server and on here/);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("is the system prompt, whatever follows it", async () => {
+    const other: Message = { role: "system", content: [{ type: "text", text: "Some other words." }] };
+    await fc.assert(
+      fc.asyncProperty(canonicalMessages(), async (messages) => {
+        const has = messages[0]?.role === "system";
+        const prompt = await rendered(messages);
+        const changed = await rendered([other, ...(has ? messages.slice(1) : messages)]);
+        if (prompt === null || changed === null) return;
+        const words = await cause(messages, prompt.ids, changed.ids);
+        expect(words).toMatch(has ? /^the system prompt differs / : /^the server puts a system prompt in front/);
+        expect(words).toContain("Some other words.");
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("is some words for any two sequences of ids, also ids that no vocabulary has", async () => {
+    const ids = fc.array(
+      fc.oneof(fc.integer({ min: 0, max: 2047 }), fc.constantFrom(1986, 1983, 1984, 2047, 2048, 999_999)),
+      { maxLength: 30 },
+    );
+    await fc.assert(
+      fc.asyncProperty(ids, ids, canonicalMessages(), async (a, b, messages) => {
+        fc.pre(a.join() !== b.join());
+        expect((await cause(messages, Int32Array.from(a), Int32Array.from(b))).length).toBeGreaterThan(10);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("is some words for any two texts, however they are broken off", () => {
+    const pieces = [
+      "<|im_start|>",
+      "<|im_end|>",
+      "<think>",
+      "</think>",
+      "assistant",
+      "system",
+      "\n",
+      " ",
+      "a",
+      "<tools>",
+    ];
+    const text = fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((parts) => parts.join(""));
+    fc.assert(
+      fc.property(text, text, (a, b) => {
+        fc.pre(a !== b);
+        expect(textCause(a, b).length).toBeGreaterThan(10);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe("pixel limits", () => {
+  /** Any limit that really gives the server's count lies in the range that is named. */
+  it("the range that is named holds the server's limit", async () => {
+    const user = (width: number, height: number): Message[] => [
+      { role: "user", content: [{ type: "image", hash: "a".repeat(64), width, height }] },
+    ];
+    const side = fc.integer({ min: 64, max: 600 });
+    await fc.assert(
+      fc.asyncProperty(side, side, fc.integer({ min: 20_000, max: 200_000 }), async (width, height, maxPixels) => {
+        const messages = user(width, height);
+        const other = { ...model, processor: { ...model.processor, maxPixels } };
+        const [ours, theirs] = await Promise.all([
+          plain.prompt({ messages, generationPrompt: true }),
+          createRenderer(other).prompt({ messages, generationPrompt: true }),
+        ]);
+        if (!ours.ok || !theirs.ok || ours.ids.length === theirs.ids.length) return;
+        const words = await cause(messages, ours.ids, theirs.ids);
+        const [least, greatest] = /max_pixels is between ([\d,]+) and ([\d,]+)/.exec(words)!.slice(1).map(plainNumber);
+        expect(least).toBeLessThanOrEqual(maxPixels);
+        expect(greatest).toBeGreaterThanOrEqual(maxPixels);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+function plainNumber(words: string): number {
+  return Number(words.replaceAll(",", ""));
+}
