@@ -67,7 +67,7 @@ function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule
   const free = smartResize(image, { ...rule, minPixels: 1, maxPixels: Number.MAX_SAFE_INTEGER });
   const unlimited = free === null ? 0 : free.width * free.height;
   if (pixels < unlimited) {
-    const range = limitsFor(image, there, rule);
+    const range = limitsFor(image, there, unlimited, rule);
     const here = `(here ${number(rule.maxPixels)})`;
     if (range === null) return `its patches have another size, or its max_pixels is about ${number(pixels)} ${here}`;
     return `its max_pixels is between ${number(range[0])} and ${number(range[1])} ${here}`;
@@ -79,12 +79,17 @@ function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule
 }
 
 /** Least and greatest max_pixels that give exactly this number, to half a token; null: with these patches none does. */
-function limitsFor(image: ImagePart, there: number, rule: ResizeRule): [least: number, greatest: number] | null {
+function limitsFor(
+  image: ImagePart,
+  there: number,
+  unlimited: number,
+  rule: ResizeRule,
+): [least: number, greatest: number] | null {
   const unit = rule.factor ** 2;
   const step = unit / 2;
   let found: [number, number] | null = null;
-  // Both sides are rounded down, so that the limit lies above the pixels that come out, by less than their double.
-  for (let maxPixels = there * unit; maxPixels < 2 * there * unit + unit; maxPixels += step) {
+  // Both sides are rounded down: a narrow picture can lose more than half of the pixels that the limit allows.
+  for (let maxPixels = there * unit; maxPixels < unlimited; maxPixels += step) {
     const size = smartResize(image, { ...rule, minPixels: 1, maxPixels });
     if (size === null || size.width * size.height !== there * unit) continue;
     found = [found?.[0] ?? maxPixels - step, maxPixels + step];
