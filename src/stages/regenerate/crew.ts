@@ -9,6 +9,7 @@ import type { ImageStore } from "./image-store.js";
 import type { Ledger } from "./ledger.js";
 import type { RegenerateOptions } from "./options.js";
 import type { PromptCheck } from "./prompt-check.js";
+import { RecheckDuring } from "./recheck-during.js";
 import { questionOf } from "./request.js";
 import type { Chosen } from "./selection.js";
 import type { Tally } from "./tally.js";
@@ -38,11 +39,13 @@ export class Crew {
   private failed = 0;
   private readonly tasks = new Set<Promise<void>>();
   private readonly asker: Asker;
+  private readonly rechecks: RecheckDuring;
 
   constructor(private readonly parts: CrewParts) {
     // Every conversation that waits listens.
     setMaxListeners(0, this.stopping.signal);
     this.asker = new Asker(parts.fleet, parts.options, parts.tally, this.stopping.signal);
+    this.rechecks = new RecheckDuring(parts, this.asker, (error) => this.fail(error));
   }
 
   /** Dialogues that failed for want of an answer in this run. */
@@ -61,6 +64,7 @@ export class Crew {
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
+      await this.rechecks.start();
       for await (const { dialogue, digest } of dialogues) {
         if (this.stopping.signal.aborted) break;
         if (this.isFinished(dialogue, digest)) continue;
@@ -72,6 +76,7 @@ export class Crew {
       this.fail(error);
     } finally {
       await Promise.all(this.tasks);
+      await this.rechecks.finish();
       signal.removeEventListener("abort", onAbort);
     }
     if (this.fatal !== undefined) throw this.fatal;
@@ -99,6 +104,7 @@ export class Crew {
   private async handle(dialogue: Dialogue, digest: string, seat: Seat): Promise<void> {
     const { ledger, options, images, tally, prompts } = this.parts;
     let end: ConversationEnd;
+    let server: string | undefined;
     try {
       const earlier = await ledger.turnsOf(digest);
       end = await converse(dialogue, digest, earlier, {
@@ -112,11 +118,13 @@ export class Crew {
         keep: (index, record) => ledger.addTurn(digest, index, record),
       });
       // Durable before the seat is free: a crash then loses no more answers than there are seats.
-      await ledger.addEnd(digest, end.status, end.row, seat.member?.name);
+      server = seat.member?.name;
+      await ledger.addEnd(digest, end.status, end.row, server);
     } finally {
       this.parts.fleet.release(seat);
     }
     tally.ended(end);
+    this.rechecks.note(digest, end, server);
     if (end.status === "failed") this.countFailure();
   }
 

@@ -154,6 +154,15 @@ export class Ledger {
     return ((await this.read(place)) as { check: JsonValue }).check as unknown as CheckRecord;
   }
 
+  /** All re-checks of earlier runs. */
+  async checks(): Promise<CheckRecord[]> {
+    const found: CheckRecord[] = [];
+    for (const { check } of this.entries.values()) {
+      if (check !== undefined) found.push((await this.read(check)).check as unknown as CheckRecord);
+    }
+    return found;
+  }
+
   async close(): Promise<void> {
     try {
       await this.journal.close();

@@ -1,11 +1,12 @@
 /**
  * Asks a share of the finished turns again, elsewhere where that is possible: temperature 0 is an argmax, but batching
- * may flip near-ties, so agreement is measured and not assumed.
+ * may flip near-ties, so agreement is measured and not assumed. Most are asked while the run goes on; this is the rest.
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { commonPrefix, type Generation, unfoldIds } from "../../dialogue/index.js";
 import { isUsable } from "../../sglang/index.js";
+import { byServers, report } from "./agreement.js";
 import { Asker } from "./asker.js";
 import type { CrewParts } from "./crew.js";
 import { type Seat, Stopped } from "./fleet.js";
@@ -38,7 +39,7 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Chosen>
       const end = await parts.ledger.endOf(digest);
       if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
       // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
-      const seat = await parts.fleet.acquire(end.server);
+      const seat = await seatElsewhere(parts, end.server, running);
       const task = checkOne(parts, asker, seat, end.row as Generation, end.server)
         .then(async (check) => {
           await parts.ledger.addCheck(digest, check);
@@ -64,12 +65,32 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Chosen>
   return report(checks, options.minAgreement);
 }
 
+/** Waits for checks under way rather than ask the first server again while another one is up. */
+async function seatElsewhere(
+  { fleet }: CrewParts,
+  first: string | undefined,
+  running: ReadonlySet<Promise<void>>,
+): Promise<Seat> {
+  for (;;) {
+    const seat = await fleet.acquire(first);
+    if (!isNeedlesslySame(fleet, seat, first) || running.size === 0) return seat;
+    fleet.release(seat);
+    await Promise.race(running);
+  }
+}
+
+/** Whether a seat is on the server of the first answer although another server is up. */
+export function isNeedlesslySame(fleet: CrewParts["fleet"], seat: Seat, first: string | undefined): boolean {
+  const hasOther = fleet.members.some(({ name, state }) => state === "up" && name !== first);
+  return seat.member !== undefined && seat.member.name === first && hasOther;
+}
+
 /** By the digest, so that the same dialogues are chosen whatever the order and the machine. */
-function isChosen(digest: string, share: number): boolean {
+export function isChosen(digest: string, share: number): boolean {
   return Number.parseInt(digest.slice(-8), 16) < share * 2 ** 32;
 }
 
-async function checkOne(
+export async function checkOne(
   { options, images }: CrewParts,
   asker: Asker,
   seat: Seat,
@@ -96,30 +117,4 @@ async function checkOne(
   }
   check.servers[1] = seat.member?.name ?? "";
   return check;
-}
-
-/** Agreement by who answered and who was asked again; addresses belong into events, not into the artifact. */
-function byServers(checks: readonly CheckRecord[]): string[] {
-  const pairs = new Map<string, { turns: number; equal: number }>();
-  for (const { servers, turns, equal } of checks) {
-    const name = `answers of ${servers[0]} asked again on ${servers[1]}`;
-    const sums = pairs.get(name) ?? { turns: 0, equal: 0 };
-    pairs.set(name, { turns: sums.turns + turns, equal: sums.equal + equal });
-  }
-  return [...pairs].sort().map(([name, { turns, equal }]) => `${name}: ${equal} of ${turns} turns equal`);
-}
-
-function report(checks: readonly CheckRecord[], minAgreement: number): JsonObject {
-  const turns = checks.reduce((sum, check) => sum + check.turns, 0);
-  const equal = checks.reduce((sum, check) => sum + check.equal, 0);
-  if (turns > 0 && equal < minAgreement * turns) {
-    throw new DraftsmithError(
-      "VALIDATION_FAILED",
-      `only ${equal} of ${turns} re-checked turns came out equal; minAgreement is ${minAgreement}`,
-      { hint: "start the servers with --enable-deterministic-inference, or look for one that differs" },
-    );
-  }
-  const sorted = checks.flatMap(({ firstDifferences }) => firstDifferences).sort((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)] ?? null;
-  return { turns, equal, firstDifference: { earliest: sorted[0] ?? null, median } };
 }

@@ -1,0 +1,90 @@
+/**
+ * The re-check while the run goes on, so that servers that disagree stop it in its first hour and not after days. A
+ * chosen dialogue waits until some others have ended, then it is asked again, elsewhere where that is possible.
+ */
+import type { Generation } from "../../dialogue/index.js";
+import { isSurelyBelow, type Sums, sumOf, tooLittleAgreement } from "./agreement.js";
+import type { Asker } from "./asker.js";
+import type { ConversationEnd } from "./conversation.js";
+import type { CrewParts } from "./crew.js";
+import { checkOne, isChosen, isNeedlesslySame } from "./recheck.js";
+
+/** Rows that wait, at most: what comes beyond is asked at the end of the run, from the journal. */
+const MAX_WAITING = 32;
+/** Checks at the same time. The share says how much work they are; this keeps them from crowding the seats. */
+const MAX_RUNNING = 4;
+
+interface Waiting {
+  digest: string;
+  row: Generation;
+  server: string | undefined;
+  /** Ended dialogues by which the batches of the first answers are gone. */
+  from: number;
+}
+
+export class RecheckDuring {
+  private readonly waiting: Waiting[] = [];
+  private readonly running = new Set<Promise<void>>();
+  private sums: Sums = { turns: 0, equal: 0 };
+  private ended = 0;
+
+  constructor(
+    private readonly parts: CrewParts,
+    private readonly asker: Asker,
+    private readonly fail: (error: unknown) => void,
+  ) {}
+
+  /** Takes in what earlier runs have checked. */
+  async start(): Promise<void> {
+    if (this.parts.options.recheckShare > 0) this.sums = sumOf(await this.parts.ledger.checks());
+    this.judge();
+  }
+
+  /** For every dialogue that ends, in this order: it may be chosen, and others may be due. */
+  note(digest: string, { row }: ConversationEnd, server: string | undefined): void {
+    const { options, fleet } = this.parts;
+    if (options.recheckShare === 0) return;
+    this.ended += 1;
+    const isRow = row.status === "done" || row.status === "partial";
+    if (isRow && this.waiting.length < MAX_WAITING && isChosen(digest, options.recheckShare)) {
+      this.waiting.push({ digest, row, server, from: this.ended + fleet.capacity });
+    }
+    while (this.running.size < MAX_RUNNING && (this.waiting[0]?.from ?? Infinity) <= this.ended) {
+      const task = this.check(this.waiting.shift()!).finally(() => this.running.delete(task));
+      this.running.add(task);
+    }
+  }
+
+  /** Waits for the checks under way; those that are not due stay for the end of the run. */
+  async finish(): Promise<void> {
+    await Promise.all(this.running);
+  }
+
+  private async check(waiting: Waiting): Promise<void> {
+    const { fleet, ledger } = this.parts;
+    const { digest, row, server } = waiting;
+    try {
+      const seat = await fleet.acquire(server);
+      try {
+        if (isNeedlesslySame(fleet, seat, server)) {
+          // Another dialogue takes this seat; the next to be free may be elsewhere.
+          this.waiting.push(waiting);
+          return;
+        }
+        const check = await checkOne(this.parts, this.asker, seat, row, server);
+        await ledger.addCheck(digest, check);
+        this.sums = { turns: this.sums.turns + check.turns, equal: this.sums.equal + check.equal };
+      } finally {
+        fleet.release(seat);
+      }
+      this.judge();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private judge(): void {
+    const { minAgreement } = this.parts.options;
+    if (isSurelyBelow(this.sums, minAgreement)) this.fail(tooLittleAgreement(this.sums, minAgreement, true));
+  }
+}
