@@ -1,0 +1,142 @@
+/** The recipes: syntax, YAML, and every draftsmith command of theirs run by bash against the real command line. */
+import { execFile } from "node:child_process";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { type Stub, startStub } from "../sglang-client/stub-server.js";
+import { dialogues, temporaryDirectory } from "../stages/regenerate/harness.js";
+import { sealedDialogues } from "../stages/regenerate/sealed.js";
+
+const ROOT = join(import.meta.dirname, "../..");
+const RECIPES = join(ROOT, "configs/recipes");
+const run = promisify(execFile);
+
+let stub: Stub;
+let root: string;
+let path: string;
+
+/** What the recipes call, by stand-ins in a directory of their own; draftsmith is the real one. */
+beforeAll(async () => {
+  stub = await startStub();
+  root = await temporaryDirectory();
+  const bin = join(root, "bin");
+  await mkdir(bin);
+  path = `${bin}:${process.env.PATH}`;
+  const command = async (name: string, text: string): Promise<void> => {
+    await writeFile(join(bin, name), `#!/bin/bash\n${text}\n`);
+    await chmod(join(bin, name), 0o755);
+  };
+  // The stub stands at the network edge: addresses of the recipe's own server lead there, and the model has no files.
+  await command(
+    "draftsmith",
+    `args=(); while (($#)); do case "$1" in --servers) args+=(--servers ${stub.url}); shift;; --model) shift;; *) args+=("\${1//\\/data/${root}}");; esac; shift; done
+     exec "${process.execPath}" --import ${import.meta.resolve("tsx")} "${ROOT}/src/cli/main.ts" "\${args[@]}"`,
+  );
+  await command("python", "exec sleep 600");
+  await sealedDialogues(join(root, "dialogues"), dialogues(12));
+});
+afterAll(() => stub.close());
+
+async function bash(args: string[], env: Record<string, string>): Promise<string> {
+  const { stdout } = await run("bash", args, { cwd: root, env: { ...process.env, PATH: path, ...env } });
+  return stdout;
+}
+
+interface Job {
+  kind: string;
+  spec: {
+    completionMode?: string;
+    completions?: number;
+    template: { spec: { containers: { command: string[]; args: string[]; env: { name: string; value: string }[] }[] } };
+  };
+}
+
+async function jobs(): Promise<Job[]> {
+  const text = await readFile(join(RECIPES, "kubernetes-regenerate.yaml"), "utf8");
+  return parseAllDocuments(text).map((document) => {
+    expect(document.errors).toEqual([]);
+    return document.toJS() as Job;
+  });
+}
+
+describe("the recipes", () => {
+  it("are shell that bash can read", async () => {
+    const scripts = (await readdir(RECIPES)).filter((name) => /\.(sh|sbatch)$/.test(name));
+    expect(scripts).toHaveLength(3);
+    for (const name of scripts) {
+      await run("bash", ["-n", join(RECIPES, name)]);
+      expect(await readFile(join(RECIPES, name), "utf8")).toContain("set -euo pipefail");
+    }
+  });
+
+  it("for Slurm answer every part and merge them", async () => {
+    const curl = join(root, "bin", "curl");
+    await writeFile(curl, "#!/bin/bash\nexit 0\n");
+    await chmod(curl, 0o755);
+    const env = { DATA: join(root, "dialogues"), OUT: join(root, "slurm"), PARTS: "2" };
+    for (const part of ["0", "1"]) {
+      const task = { SLURM_ARRAY_TASK_ID: part, SLURM_ARRAY_TASK_COUNT: "2" };
+      await bash([join(RECIPES, "slurm-regenerate.sbatch")], { ...env, ...task });
+    }
+    await bash([join(RECIPES, "slurm-merge.sbatch")], env);
+    const rows = (await readFile(join(root, "slurm/merged/generations.jsonl"), "utf8")).split("\n").slice(0, -1);
+    expect(rows.map((row) => (JSON.parse(row) as { id: string }).id)).toEqual(dialogues(12).map(({ id }) => id));
+  }, 60_000);
+
+  it("for Kubernetes are Jobs whose commands answer every part and merge them", async () => {
+    const [ask, merge] = await jobs();
+    expect(ask).toMatchObject({ kind: "Job", spec: { completionMode: "Indexed", completions: 8 } });
+    const containers = [ask!, merge!].map(({ spec }) => spec.template.spec.containers[0]!);
+    for (const { env, command } of containers) {
+      expect(env).toEqual([{ name: "PARTS", value: String(ask!.spec.completions) }]);
+      expect(command).toEqual(["bash", "-euc"]);
+    }
+    // Two parts instead of eight; every path below /data is moved by the stand-in.
+    for (const index of ["0", "1"])
+      await bash(["-euc", containers[0]!.args[0]!], { JOB_COMPLETION_INDEX: index, PARTS: "2" });
+    await bash(["-euc", containers[1]!.args[0]!], { PARTS: "2" });
+    const manifest = JSON.parse(await readFile(join(root, "generations/merged/manifest.json"), "utf8")) as {
+      counts: object;
+    };
+    expect(manifest.counts).toMatchObject({ read: 12, kept: 12 });
+  }, 60_000);
+
+  it("take the servers behind a gateway from its list of workers", async () => {
+    const worker = (url: string, more = {}) => ({
+      url,
+      model_id: "m",
+      worker_type: "regular",
+      is_healthy: true,
+      ...more,
+    });
+    let workers = [
+      worker("http://b:1"),
+      worker("http://a:1@0"),
+      worker("http://a:1@1"),
+      worker("grpc://c:1"),
+      worker("http://d:1", { is_healthy: false }),
+    ];
+    const gateway = createServer((request, response) => {
+      response.end(request.url === "/workers" ? JSON.stringify({ workers, total: workers.length }) : "{}");
+    });
+    await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+    const GATEWAY = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+    try {
+      // Without the stand-in for curl.
+      const env = { ...process.env, GATEWAY };
+      const script = join(RECIPES, "gateway-servers.sh");
+      const { stdout } = await run("bash", [script], { env });
+      expect(stdout).toBe("--servers\nhttp://a:1\n--servers\nhttp://b:1\n");
+      workers = workers.slice(4);
+      await expect(run("bash", [script], { env })).rejects.toMatchObject({
+        stderr: expect.stringContaining("none of 1 workers") as string,
+      });
+    } finally {
+      gateway.close();
+    }
+  });
+});
