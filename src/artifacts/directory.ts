@@ -10,7 +10,7 @@ import {
   manifestDigest,
   manifestSchema,
 } from "./manifest.js";
-import { flushDirectory, flushFiles, hasCode, listFiles, mapLanes, writeDurably } from "./tree.js";
+import { flushDirectory, flushFiles, flushTree, hasCode, listFiles, mapLanes, writeDurably } from "./tree.js";
 
 /** The cache key of the step that made the artifact; beside the manifest and, like it, not listed as a file. */
 export const FINGERPRINT_FILE = "fingerprint.json";
@@ -52,6 +52,8 @@ export async function sealDirectory(request: SealRequest): Promise<Manifest> {
       await writeDurably(join(directory, FINGERPRINT_FILE), `${JSON.stringify(request.fingerprint, null, 2)}\n`);
     }
     await flushFiles(directory, paths);
+    // The manifest says that all is there: no power cut may leave it without the names that it lists.
+    await flushTree(directory, paths);
     await writeDurably(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
     await flushDirectory(directory);
     return manifest;
@@ -72,7 +74,9 @@ export async function publishDirectory(sealed: string, target: string, aside: st
       if (!hasCode(error, "ENOENT")) throw error;
     });
     await rename(sealed, target);
+    // Both ends of the move, before anything that could make it again is removed.
     await flushDirectory(dirname(target));
+    if (dirname(sealed) !== dirname(target)) await flushDirectory(dirname(sealed));
     await rm(aside, { recursive: true, force: true });
   } catch (error) {
     throw fromErrno(error, target);

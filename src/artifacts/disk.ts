@@ -3,6 +3,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fromErrno } from "../base/index.js";
 
+/** A journal's directory, and the one of all resume directories, may both be new. */
+const NEW_LEVELS = 3;
+
 /** Runs a file operation; an errno failure becomes the DraftsmithError that names `file`. */
 export async function onDisk<T>(file: string, operation: () => Promise<T>): Promise<T> {
   try {
@@ -36,4 +39,13 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 export function syncParent(path: string): Promise<void> {
   return syncDirectory(dirname(path));
+}
+
+/** As syncParent, for a directory that may be new itself, and its parent too: without their names nothing below is safe. */
+export async function syncNewParents(path: string): Promise<void> {
+  let directory = dirname(path);
+  for (let level = 0; level < NEW_LEVELS; level += 1) {
+    await syncDirectory(directory);
+    directory = dirname(directory);
+  }
 }

@@ -8,7 +8,7 @@ import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { JsonValue } from "../base/index.js";
-import { onDisk, syncParent, writeFully } from "./disk.js";
+import { onDisk, syncNewParents, writeFully } from "./disk.js";
 import { readLines } from "./jsonl-reader.js";
 
 export interface Journal {
@@ -59,7 +59,7 @@ export async function openJournal(path: string): Promise<Journal> {
         await handle.datasync();
       });
     }
-    await onDisk(path, () => syncParent(path));
+    await onDisk(path, () => syncNewParents(path));
     return new FileJournal(path, handle, goodBytes, { records, cutBytes: totalBytes - goodBytes, damaged });
   } catch (error) {
     await handle.close();

@@ -1,7 +1,7 @@
 /** Trees of files: listing, durable writing, and work on many files with few in flight. */
 import { execFile } from "node:child_process";
 import { open, readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 /** From this many files on, one flush of the whole file system is cheaper than one a file. */
@@ -54,6 +54,15 @@ export async function flushFiles(directory: string, paths: readonly string[]): P
     const handle = await open(join(directory, path), "r");
     await handle.sync().finally(() => handle.close());
   });
+}
+
+/** Forces to disk the entries of a directory and of all directories in which these files lie. */
+export async function flushTree(directory: string, paths: readonly string[]): Promise<void> {
+  const inside = new Set<string>(["."]);
+  for (const path of paths) {
+    for (let at = dirname(path); !inside.has(at); at = dirname(at)) inside.add(at);
+  }
+  await mapLanes([...inside], (path) => flushDirectory(join(directory, path)));
 }
 
 /** Forces a directory's entries to disk. */

@@ -4,9 +4,10 @@
  */
 import { rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { onDisk, syncParent } from "../../artifacts/disk.js";
 import { openJournal } from "../../artifacts/journal.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
-import { DraftsmithError, fromErrno, isJsonObject, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import type { EndRow } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import { Ledger } from "./ledger.js";
@@ -55,7 +56,10 @@ async function adopt(own: string, { otherResumeDirs, settings, options, note }: 
     if (earlier === undefined) continue;
     if (changedSettings(earlier, settings).length === 0) {
       note("info", "going on with the answers of an unfinished run that differs only in which dialogues it chose");
-      await onDisk(path, () => rename(path, own));
+      await onDisk(path, async () => {
+        await rename(path, own);
+        await syncParent(own);
+      });
       return;
     }
     conflict ??= settingsConflict("unfinished answers", path, earlier, settings);
@@ -134,12 +138,4 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function onDisk(file: string, operation: () => Promise<void>): Promise<void> {
-  try {
-    await operation();
-  } catch (error) {
-    throw fromErrno(error, file);
-  }
 }
