@@ -35,6 +35,8 @@ interface Evaluation {
 
 let workspace: string;
 let heldOut: HeldOut[];
+/** By the fleet of both servers: who answered, and who was asked again. */
+const askedAgain: { first: string; second: string; equal: number; turns: number }[] = [];
 const cuts: Record<string, Cut[]> = {};
 
 beforeAll(async () => {
@@ -127,6 +129,12 @@ test("both servers in one fleet: each turn asked again on the other one, and the
   figure("fleet of SGLang and reference: asked again on the other server", `${equal} of ${turns} turns equal`);
   expect(turns).toBe((await agreementOf("answers")).turns);
   expect(equal).toBe(turns);
+  expect(askedAgain).toHaveLength(2);
+  for (const pair of askedAgain) {
+    figure(`fleet: answers of ${pair.first} on ${pair.second}`, `${pair.equal} of ${pair.turns} turns equal`);
+    expect(pair.first).not.toBe(pair.second);
+    expect(pair.turns).toBeGreaterThan(turns / 8);
+  }
   expect(files).toEqual((await manifestOf("answers")).files);
 });
 
@@ -194,6 +202,11 @@ async function pipeline(...more: string[]): Promise<void> {
   const finished = await run(["run", PIPELINE, "--workspace", workspace, "--json", "--set", plain, ...more]);
   if (finished.code !== 0) throw new Error(`${more.join(" ")}: exit code ${finished.code}\n${finished.stderr}`);
   for (const event of finished.events) {
+    if (event.type === "log" && event.step === "answers-fleet") {
+      const pair = /^answers of (\S+) asked again on (\S+): (\d+) of (\d+) turns equal$/.exec(event.message);
+      if (pair !== null)
+        askedAgain.push({ first: pair[1]!, second: pair[2]!, equal: Number(pair[3]), turns: Number(pair[4]) });
+    }
     if (event.type === "step-finished") figure(`seconds: ${event.step}`, event.seconds.toFixed(0));
   }
 }
