@@ -87,7 +87,7 @@ export class Ledger {
 
   /** Marks a dialogue as taken in this run and says what is known of it. */
   claim(digest: string): EndStatus | "open" | "duplicate" {
-    const key = digest.slice(0, KEY_DIGITS);
+    const key = keyOf(digest);
     const entry = this.entries.get(key);
     if (entry === undefined) {
       this.entries.set(key, { claimed: true });
@@ -100,12 +100,12 @@ export class Ledger {
 
   /** Whether a dialogue's end is known. */
   has(digest: string): boolean {
-    return this.entries.get(digest.slice(0, KEY_DIGITS))?.end !== undefined;
+    return this.entries.get(keyOf(digest))?.end !== undefined;
   }
 
   /** The answers that an earlier run left of a dialogue, in order. */
   async turnsOf(digest: string): Promise<TurnRecord[]> {
-    const key = digest.slice(0, KEY_DIGITS);
+    const key = keyOf(digest);
     const entry = this.entries.get(key);
     const places = entry?.turns ?? [];
     const turns: TurnRecord[] = [];
@@ -142,14 +142,14 @@ export class Ledger {
 
   /** How a dialogue ended; undefined if it has not. */
   async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; server: string | undefined } | undefined> {
-    const end = this.entries.get(digest.slice(0, KEY_DIGITS))?.end;
+    const end = this.entries.get(keyOf(digest))?.end;
     if (end === undefined) return undefined;
     const record = (await this.read(end)) as { row: JsonValue; server?: string };
     return { status: end.status, row: record.row as unknown as EndRow, server: record.server };
   }
 
   async checkOf(digest: string): Promise<CheckRecord | undefined> {
-    const place = this.entries.get(digest.slice(0, KEY_DIGITS))?.check;
+    const place = this.entries.get(keyOf(digest))?.check;
     if (place === undefined) return undefined;
     return ((await this.read(place)) as { check: JsonValue }).check as unknown as CheckRecord;
   }
@@ -191,7 +191,7 @@ export class Ledger {
   }
 
   private note(digest: string, type: string, status: string | undefined, place: Place): void {
-    const key = digest.slice(0, KEY_DIGITS);
+    const key = keyOf(digest);
     let entry = this.entries.get(key);
     if (entry === undefined) {
       entry = { claimed: false };
@@ -212,6 +212,11 @@ export class Ledger {
     const line = await this.reader.read(offset, bytes);
     return JSON.parse(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
   }
+}
+
+/** A string of its own: a slice of the digest would keep the journal line in memory that the digest was read from. */
+function keyOf(digest: string): string {
+  return Buffer.from(digest.slice(0, KEY_DIGITS), "hex").toString("latin1");
 }
 
 /** The record's JSON text inside a journal line; undefined when the line is damaged. */
