@@ -56,10 +56,11 @@ async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue
       place: { id },
     });
   }
-  const found = findSpoof(messages, spoof);
+  const found = findSpoof(messages, spoof, tools);
   if (found !== null) {
     // tokenize drops such dialogues and counts them: here it is only said.
-    const message = `message ${found.message} spells out the special token ${found.token}`;
+    const where = found.message < 0 ? "a tool definition" : `message ${found.message}`;
+    const message = `${where} spells out the special token ${found.token}`;
     findings.add({ check: "special-text", severity: "warning", message, place: { id } });
     return;
   }
