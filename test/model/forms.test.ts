@@ -257,8 +257,10 @@ const missing = "missing" in found ? found.missing : null;
 
 describe.skipIf(missing !== null)(`as transformers loads it${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
   let reference: Reference;
-  beforeAll(() => {
-    if ("executable" in found) reference = new Reference(found.executable);
+  beforeAll(async () => {
+    if ("missing" in found) return;
+    reference = new Reference(found.executable);
+    await reference.ask({ kind: "version" });
   });
   afterAll(() => reference?.close());
 

@@ -97,7 +97,9 @@ describe.skipIf(missing !== null)(`parity with transformers${missing === null ? 
     );
   });
 
-  it("video sizes are resized as the reference does, from single frames to long videos", async () => {
+  it("video sizes are resized as the reference does, from single frames to long videos", {
+    timeout: 60_000,
+  }, async () => {
     const rule = { factor: 32, minPixels: 16_384, maxPixels: 1_048_576 };
     const sizes = fc.sample(someVideoSize(), { numRuns: 5000 * SCALE, seed: SEED });
     const theirs = await reference.ask({
