@@ -19,6 +19,7 @@ export type Fault =
   | "no-choice"
   | "ids-missing"
   | "ids-strings"
+  | "ids-huge"
   | "ids-count"
   | "huge-body"
   | "abort"
@@ -266,6 +267,7 @@ async function failBefore(fault: Fault, response: ServerResponse): Promise<boole
 
 function spoil(fault: Fault, given: Given): void {
   if (fault === "ids-missing") given.ids = [];
+  if (fault === "ids-huge") given.ids[0] = 2 ** 31;
   if (fault === "stop-mismatch") given.ids[given.ids.length - 1] = 65;
   if (fault === "length-early") Object.assign(given, { finish: "length", matched: null });
   if (fault === "vision-token") given.ids.splice(1, 0, SPECIAL["<|vision_start|>"]);

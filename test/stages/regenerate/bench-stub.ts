@@ -1,9 +1,13 @@
-/** A server that reads bodies and sends one canned answer: as little work as a server can do. Prints its port. */
+/**
+ * `bench-stub.ts text|image|screens`: reads bodies and sends canned answers: as little work as a server can do. Prints
+ * its port.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { IM_END, SPECIAL, tokenize } from "../../sglang-client/stub-model.js";
+import { screenAnswers } from "./bench-screens.js";
 
-const withImage = process.argv[2] === "image";
+const withImage = process.argv[2] !== "text";
 const prompt = tokenize(
   `<|im_start|>user\n${"a question of some length ".repeat(8)}<|im_end|>\n<|im_start|>assistant\n`,
 );
@@ -26,25 +30,31 @@ function answer(path: string, body: string): string {
   return JSON.stringify({ tokens: tokenize(text) });
 }
 
-const canned = (answerIds: number[]): Buffer =>
+const TEXT = "click the red button in the middle of the screen";
+const canned = (answerIds: number[], text = TEXT, asked = plainIds): Buffer =>
   Buffer.from(
     JSON.stringify({
       choices: [
         {
-          message: { role: "assistant", content: "click the red button in the middle of the screen" },
+          message: { role: "assistant", content: text },
           finish_reason: "stop",
           matched_stop: IM_END,
-          prompt_token_ids: plainIds,
+          prompt_token_ids: asked,
           response_token_ids: answerIds,
         },
       ],
-      usage: { prompt_tokens: plainIds.length, completion_tokens: answerIds.length },
+      usage: { prompt_tokens: asked.length, completion_tokens: answerIds.length },
     }),
   );
-const chat = canned(ids);
+const chats =
+  process.argv[2] === "screens"
+    ? screenAnswers().map(({ text, promptIds, responseIds }) => canned(responseIds, text, promptIds))
+    : [canned(ids)];
+let answered = 0;
 const probe = canned([65, IM_END]);
 
 const server = createServer((request, response) => {
+  response.setHeader("content-type", "application/json");
   const isChat = request.url === "/v1/chat/completions";
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -54,7 +64,10 @@ const server = createServer((request, response) => {
   });
   request.on("end", () => {
     if (isChat && bytes < 100_000 && Buffer.concat(chunks).includes('"max_tokens":4,')) response.end(probe);
-    else response.end(isChat ? chat : answer(request.url ?? "", Buffer.concat(chunks).toString()));
+    else
+      response.end(
+        isChat ? chats[answered++ % chats.length] : answer(request.url ?? "", Buffer.concat(chunks).toString()),
+      );
   });
 });
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
