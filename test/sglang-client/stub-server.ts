@@ -298,11 +298,15 @@ async function trickle(response: ServerResponse, text: string, fault: "trickle" 
   response.end();
 }
 
-/** Resets the connection. Node now and then leaves it open instead, when a write is still under way; then it is closed. */
+/**
+ * Resets the connection. Where libuv refuses to reset (a write is under way), Node drops its handle without closing it,
+ * and the client would wait for ever; so the handle is closed as well. Closing twice does nothing.
+ */
 function breakOff(response: ServerResponse): void {
   const { socket } = response;
+  const handle = (socket as { _handle?: { close(): void } | null } | null)?._handle;
   socket?.resetAndDestroy();
-  setTimeout(() => socket?.destroy(), 20);
+  setTimeout(() => handle?.close(), 20);
 }
 
 /** Sends without end, as fast as it is read. */

@@ -12,7 +12,7 @@ it.each([
     expect(report.wrong).toEqual([]);
     expect(report.requests).toBeGreaterThan(1400);
     expect(Object.keys(report.served).length).toBeGreaterThan(20);
-    if (dieEvery > 0) expect(report.deaths).toBeGreaterThan(2);
+    if (dieEvery > 0) expect(report.deaths).toBeGreaterThan(0);
   },
   120_000,
 );

@@ -45,6 +45,7 @@ export async function runStorm(count: number, seed: number, dieEvery: number): P
         concurrency: 40,
         retries: STORM_RETRIES,
         retryDelaySeconds: 0.01,
+        requestTimeoutSeconds: 120,
         maxFailedShare: 1,
         maxNewTokens: 500,
       },
