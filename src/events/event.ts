@@ -30,6 +30,17 @@ export interface StepCached {
   counts: Record<string, JsonValue>;
 }
 
+/** One of several that share a step's work, such as a server. */
+export interface ProgressPart {
+  name: string;
+  /** "up" for one that works; anything else is shown as trouble. */
+  state: string;
+  /** Rates and gauges of this part: {"in flight": 12, "tokens/s": 812}. All parts of an event have the same. */
+  values: Record<string, number>;
+  /** Why it does not work. */
+  note?: string;
+}
+
 /** How far a step is. Sent as often as it changes; reporters throttle. */
 export interface StepProgress {
   type: "step-progress";
@@ -42,6 +53,9 @@ export interface StepProgress {
   /** Further rates and gauges, already per second where they are rates: {"tokens/s": 812}. */
   rates?: Record<string, number>;
   failures?: ReasonCounts;
+  /** Time left where the step knows better than its count of `done` tells, because units differ in size. */
+  secondsLeft?: number;
+  parts?: ProgressPart[];
   note?: string;
 }
 

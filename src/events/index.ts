@@ -1,5 +1,6 @@
 export * from "./event.js";
 export * from "./format.js";
+export * from "./parts.js";
 export * from "./plain.js";
 export * from "./progress.js";
 export * from "./reporter.js";

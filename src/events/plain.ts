@@ -1,11 +1,14 @@
 /** Lines for logs and pipes: no cursor codes, and progress only now and then. */
 import type { DraftsmithEvent, EventSink } from "./event.js";
 import { describeEvent, describeMetric } from "./lines.js";
+import { describeParts, stateOfParts } from "./parts.js";
 import { describeProgress, ProgressMeter } from "./progress.js";
 import { RunTable } from "./table.js";
 
 /** Progress and metrics of a step get one line in this time. */
 const EVERY_MS = 10_000;
+/** The parts of a step (servers) get one in this time, and at once when one of them changes its state. */
+const PARTS_EVERY_MS = 60_000;
 
 export class PlainReporter implements EventSink {
   readonly #write: (text: string) => void;
@@ -13,6 +16,8 @@ export class PlainReporter implements EventSink {
   readonly #table = new RunTable();
   readonly #meters = new Map<string, ProgressMeter>();
   readonly #last = new Map<string, number>();
+  /** States of each step's parts when they were last told. */
+  readonly #states = new Map<string, string>();
 
   constructor(write: (text: string) => void, now: () => number = Date.now) {
     this.#write = write;
@@ -27,6 +32,7 @@ export class PlainReporter implements EventSink {
       this.#meters.set(event.step, meter);
       meter.add(event);
       if (this.#due(event)) this.#write(`${event.step}: ${describeProgress(event, meter)}\n`);
+      this.#parts(event);
       return;
     }
     if (event.type === "step-metric") {
@@ -38,10 +44,19 @@ export class PlainReporter implements EventSink {
     if (event.type === "run-finished") for (const row of ["", ...this.#table.lines(), ""]) this.#write(`${row}\n`);
   }
 
-  #due(event: { type: string; step: string }): boolean {
+  #parts({ step, parts = [] }: Extract<DraftsmithEvent, { type: "step-progress" }>): void {
+    if (parts.length === 0) return;
+    const states = stateOfParts(parts);
+    const changed = this.#states.get(step) !== states;
+    if (!this.#due({ type: "parts", step }, changed ? 0 : PARTS_EVERY_MS)) return;
+    this.#states.set(step, states);
+    this.#write(`${step}: ${describeParts(parts)}\n`);
+  }
+
+  #due(event: { type: string; step: string }, everyMs = EVERY_MS): boolean {
     const key = `${event.type} ${event.step}`;
     const now = this.#now();
-    if (now - (this.#last.get(key) ?? Number.NEGATIVE_INFINITY) < EVERY_MS) return false;
+    if (now - (this.#last.get(key) ?? Number.NEGATIVE_INFINITY) < everyMs) return false;
     this.#last.set(key, now);
     return true;
   }

@@ -35,8 +35,9 @@ export class ProgressMeter {
     return ((last.done - first.done) * 1000) / (last.at - first.at);
   }
 
-  /** Seconds until done equals total. */
+  /** Seconds until done equals total: as the step itself says, else by the rate. */
   remaining(event: StepProgress): number | undefined {
+    if (event.secondsLeft !== undefined) return event.secondsLeft;
     const rate = this.rate();
     if (rate === undefined || event.total === undefined) return undefined;
     return Math.max(0, event.total - event.done) / rate;
@@ -56,6 +57,6 @@ export function describeProgress(event: StepProgress, meter: ProgressMeter): str
     ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
     ...Object.entries(rates).map(([name, value]) => `${name} ${formatNumber(value)}`),
     ...(failed === 0 ? [] : [`${formatNumber(failed)} failed (${formatReasons(failures)})`]),
-    ...(note === undefined ? [] : [note]),
+    ...(note === undefined || note === "" ? [] : [note]),
   ].join(", ");
 }

@@ -1,5 +1,6 @@
 /** Sinks that carry events elsewhere: to several sinks at once, or as JSON lines to a stream or file. */
 import { closeSync, openSync, writeSync } from "node:fs";
+import { fromErrno } from "../base/index.js";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 
 /** Progress of one step is written to files and machines at most this often. */
@@ -39,8 +40,9 @@ export class EventFile implements EventSink {
   readonly #lines: JsonLines;
   #file: number | undefined;
 
+  /** @throws DraftsmithError DISK_FAILED, INPUT_MISSING - the file cannot be opened */
   constructor(path: string) {
-    const file = openSync(path, "a");
+    const file = opened(path);
     this.#file = file;
     this.#lines = new JsonLines((line) => {
       // A full disk must not end a run whose own files still fit; the step's own error will tell.
@@ -57,5 +59,13 @@ export class EventFile implements EventSink {
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
+  }
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, "a");
+  } catch (error) {
+    throw fromErrno(error, path);
   }
 }

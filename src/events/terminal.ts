@@ -1,17 +1,23 @@
-/** Live output on a terminal: lines that stay, and under them one that is redrawn in place. */
+/** Live output on a terminal: lines that stay, and under them a few that are redrawn in place. */
 import { styleText } from "node:util";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 import { describeEvent, describeMetric, type Tone } from "./lines.js";
+import { partLines } from "./parts.js";
 import { describeProgress, ProgressMeter } from "./progress.js";
 import { RunTable } from "./table.js";
 
 const REDRAW_MS = 100;
 const CLEAR_LINE = "\r\x1b[2K";
+/** From the first of the live lines to the end of the screen. */
+const CLEAR_BELOW = "\x1b[J";
+/** Lines of the screen that the table of parts leaves to what was said before. */
+const KEPT_LINES = 8;
 
 /** The part of a TTY stream that is needed; tests bring a recording one. */
 export interface TerminalStream {
   write(text: string): unknown;
   columns?: number;
+  rows?: number;
 }
 
 export interface TerminalOptions {
@@ -25,7 +31,9 @@ export class TerminalReporter implements EventSink {
   readonly #now: () => number;
   readonly #table = new RunTable();
   readonly #meters = new Map<string, ProgressMeter>();
-  #live = "";
+  #live: string[] = [];
+  /** The live lines that are on the screen now. */
+  #drawn: string[] = [];
   #metric = "";
   #drawnAt = 0;
 
@@ -41,7 +49,11 @@ export class TerminalReporter implements EventSink {
       const meter = this.#meters.get(event.step) ?? new ProgressMeter(this.#now);
       this.#meters.set(event.step, meter);
       meter.add(event);
-      this.#draw(`${event.step}: ${describeProgress(event, meter)}${this.#metric}`);
+      const room = Math.max(1, (this.#stream.rows ?? 24) - KEPT_LINES);
+      this.#draw([
+        `${event.step}: ${describeProgress(event, meter)}${this.#metric}`.replaceAll(/\s+/g, " "),
+        ...partLines(event.parts ?? [], this.#fits, room),
+      ]);
       return;
     }
     if (event.type === "step-metric") {
@@ -49,7 +61,7 @@ export class TerminalReporter implements EventSink {
       return;
     }
     if (event.type === "step-started" || event.type === "step-finished" || event.type === "step-failed") {
-      this.#live = "";
+      this.#live = [];
       this.#metric = "";
     }
     const line = describeEvent(event);
@@ -57,24 +69,36 @@ export class TerminalReporter implements EventSink {
     if (event.type === "run-finished") for (const row of ["", ...this.#table.lines(), ""]) this.#print(row);
   }
 
-  /** Removes the live line, for whatever is printed next by others. */
+  /** Removes the live lines, for whatever is printed next by others. */
   close(): void {
-    if (this.#live !== "") this.#stream.write(CLEAR_LINE);
-    this.#live = "";
+    if (this.#drawn.length > 0) this.#stream.write(this.#clear());
+    this.#live = [];
+    this.#drawn = [];
   }
 
   #print(text: string): void {
-    this.#stream.write(`${CLEAR_LINE}${text}\n${this.#live}`);
+    this.#stream.write(`${this.#clear()}${text}\n${this.#live.join("\n")}`);
+    this.#drawn = this.#live;
   }
 
-  #draw(said: string): void {
-    const text = said.replaceAll(/\s+/g, " ");
+  #draw(lines: readonly string[]): void {
     const now = this.#now();
-    const fits = (this.#stream.columns ?? 80) - 1;
-    this.#live = text.length > fits ? `${text.slice(0, fits - 1)}…` : text;
+    this.#live = lines.map((line) => cut(line, this.#fits));
     if (now - this.#drawnAt < REDRAW_MS) return;
     this.#drawnAt = now;
-    this.#stream.write(`${CLEAR_LINE}${this.#live}`);
+    this.#stream.write(`${this.#clear()}${this.#live.join("\n")}`);
+    this.#drawn = this.#live;
+  }
+
+  get #fits(): number {
+    return (this.#stream.columns ?? 80) - 1;
+  }
+
+  /** Back to the first live line. A window that became narrower has wrapped them: they take more lines than they are. */
+  #clear(): string {
+    const columns = this.#stream.columns ?? 80;
+    const height = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+    return height <= 1 ? CLEAR_LINE : `\r\x1b[${height - 1}A${CLEAR_BELOW}`;
   }
 
   #paint(tone: Tone, text: string): string {
@@ -82,4 +106,8 @@ export class TerminalReporter implements EventSink {
     const style = ({ good: "green", bad: "red", quiet: "gray", warn: "yellow" } as const)[tone];
     return styleText(style, text, { validateStream: false });
   }
+}
+
+function cut(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
 }

@@ -163,6 +163,18 @@ describe("a stage as a command", () => {
       expect(existsSync(join(root, `made/dialogues${rest}`))).toBe(false);
   });
 
+  it("adds its events to a file", async () => {
+    const { stdout } = await draftsmith(root, ...args, "--out", "told", "--events", "told.jsonl");
+    expect(stdout).not.toContain('"type"');
+    await draftsmith(root, ...args, "--out", "told", "--events", "told.jsonl");
+    const events = readFileSync(join(root, "told.jsonl"), "utf8").trim().split("\n");
+    const types = events.map((line) => (JSON.parse(line) as { type: string }).type);
+    expect(types.filter((type) => type !== "step-progress")).toEqual(["step-started", "step-finished", "step-cached"]);
+    const nowhere = await draftsmith(root, ...args, "--out", "told", "--events", "no/such/directory.jsonl");
+    expect(nowhere.stderr).toContain("no/such/directory.jsonl does not exist");
+    expect(nowhere.code).toBeGreaterThan(0);
+  });
+
   it("refuses to overwrite what was made from something else, unless forced", async () => {
     await draftsmith(root, ...args, "--out", "twice");
     const refused = await draftsmith(root, ...args, "--on-duplicate-id", "rename", "--out", "twice");

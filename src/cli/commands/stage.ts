@@ -1,6 +1,6 @@
 /** Every stage as a command, made from its schema. */
 import type { Argv, CommandModule } from "yargs";
-import { makeReporter } from "../../events/index.js";
+import { EventFile, makeReporter, tee } from "../../events/index.js";
 import { allStages, runStage } from "../../pipeline/index.js";
 import type { InputSpec } from "../../stages/stage.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -15,6 +15,7 @@ interface StageArguments {
   limit: number | undefined;
   force: boolean;
   json: boolean;
+  events: string | undefined;
 }
 
 export async function stageCommand(name: string): Promise<CommandModule<object, StageArguments>> {
@@ -48,14 +49,21 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
           describe: "replace an output that was made from something else",
         })
         .option("json", { type: "boolean", default: false, describe: "print events as JSON lines" })
+        .option("events", {
+          type: "string",
+          requiresArg: true,
+          describe: "file that events are added to as JSON lines",
+        })
         .parserConfiguration({
           "dot-notation": false,
           "camel-case-expansion": false,
         }) as unknown as Argv<StageArguments>,
     handler: async (argv) => {
       const interrupt = listenForInterrupt();
-      const events = makeReporter({ json: argv.json, stream: process.stdout });
+      const reporter = makeReporter({ json: argv.json, stream: process.stdout });
+      let file: EventFile | undefined;
       try {
+        file = argv.events === undefined ? undefined : new EventFile(argv.events);
         const given = readFlags(flags, argv as unknown as Record<string, unknown>);
         const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
         const { output, state } = await runStage({
@@ -65,14 +73,15 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
           out: argv.out,
           limit: argv.limit,
           force: argv.force,
-          events,
+          events: file === undefined ? reporter : tee(file, reporter),
           signal: interrupt.signal,
           ...(argv.json ? {} : { onReport: (text: string) => void process.stdout.write(text) }),
         });
         if (!argv.json && argv.out !== undefined)
           process.stdout.write(`${state === "cached" ? "unchanged" : "made"}: ${output}\n`);
       } finally {
-        events.close();
+        file?.close();
+        reporter.close();
         interrupt.release();
       }
     },

@@ -51,10 +51,10 @@ export class Asker {
       this.fleet.report(member, verdict);
       if (verdict.kind !== "transient") {
         this.checkWeights(member, outcome);
-        this.tally.answered(outcome);
+        this.tally.answered(outcome, member.name);
         return outcome;
       }
-      this.tally.retried(verdict.reason);
+      this.tally.retried(verdict.reason, member.name);
       const isBusy = verdict.reason === "server-busy" || verdict.reason === "rate-limited";
       spent += isBusy ? 1 / BUSY_PATIENCE : 1;
       if (spent > this.options.retries) return outcome;

@@ -97,7 +97,7 @@ export class Crew {
       });
     }
     if (known === "open" || (known === "failed" && options.retryFailed)) return false;
-    tally.skipped();
+    tally.skipped(dialogue);
     return true;
   }
 
@@ -105,12 +105,14 @@ export class Crew {
     const { ledger, options, images, tally, prompts } = this.parts;
     let end: ConversationEnd;
     let server: string | undefined;
+    const begun = tally.begun(dialogue);
     try {
       const earlier = await ledger.turnsOf(digest);
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => {
           const outcome = await this.asker.ask(seat, await questionOf(messages, dialogue, options, images));
+          tally.came(begun, outcome);
           const ids = outcome.answer?.promptIds;
           if (ids !== undefined) await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
           return outcome;
@@ -123,7 +125,7 @@ export class Crew {
     } finally {
       this.parts.fleet.release(seat);
     }
-    tally.ended(end);
+    tally.ended(end, begun);
     this.rechecks.note(digest, end, server);
     if (end.status === "failed") this.countFailure();
   }

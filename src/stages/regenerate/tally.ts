@@ -1,12 +1,17 @@
 /** Counts and rates of a run, for people who watch it. Nothing here enters the artifact. */
-import type { EventSink } from "../../events/index.js";
+
+import type { Dialogue } from "../../dialogue/index.js";
+import type { EventSink, ProgressPart } from "../../events/index.js";
 import type { Outcome } from "../../sglang/index.js";
 import type { ConversationEnd } from "./conversation.js";
+import { Forecast } from "./forecast.js";
 import type { Member } from "./member.js";
 
 const EVERY_MS = 500;
 /** Rates are over about this long: long enough to be steady, short enough to show a server that dies. */
 const WINDOW_MS = 15_000;
+/** The time left is told from a longer one: it should not jump with every long answer. */
+const FORECAST_WINDOW_MS = 120_000;
 
 interface Sample {
   at: number;
@@ -14,6 +19,17 @@ interface Sample {
   turns: number;
   promptTokens: number;
   outputTokens: number;
+  /** Answer tokens by server. */
+  byServer: ReadonlyMap<string, number>;
+}
+
+type Sum = Exclude<keyof Sample, "at" | "byServer">;
+
+/** A dialogue under way. */
+export interface Begun {
+  weight: number;
+  /** Answer tokens so far, in this run. */
+  tokens: number;
 }
 
 export class Tally {
@@ -27,7 +43,9 @@ export class Tally {
   private outputTokens = 0;
   private readonly failures: Record<string, number> = {};
   private readonly retries: Record<string, number> = {};
+  private readonly byServer = new Map<string, { turns: number; tokens: number; faults: number }>();
   private readonly samples: Sample[] = [];
+  private readonly forecast: Forecast;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -35,7 +53,10 @@ export class Tally {
     private readonly events: EventSink,
     private readonly total: number | undefined,
     private readonly members: () => readonly Member[],
-  ) {}
+    private readonly now: () => number = Date.now,
+  ) {
+    this.forecast = new Forecast(total);
+  }
 
   start(): void {
     this.sample();
@@ -48,41 +69,70 @@ export class Tally {
   }
 
   /** A dialogue that an earlier run finished. */
-  skipped(): void {
+  skipped(dialogue: Dialogue): void {
     this.done += 1;
+    this.forecast.skips(dialogue);
   }
 
-  answered({ answer }: Outcome): void {
+  begun(dialogue: Dialogue): Begun {
+    return { weight: this.forecast.begins(dialogue), tokens: 0 };
+  }
+
+  /** An answer to a question of a dialogue, in whatever way it was judged. */
+  came(begun: Begun, { answer }: Outcome): void {
+    const tokens = answer?.responseIds.length ?? 0;
+    begun.tokens += tokens;
+    this.forecast.answered(tokens);
+  }
+
+  /** An answer of any kind, re-checks included. @param server - its name */
+  answered({ answer }: Outcome, server: string): void {
+    const tokens = answer?.responseIds.length ?? 0;
     this.turns += 1;
     this.promptTokens += answer?.promptIds.length ?? 0;
-    this.outputTokens += answer?.responseIds.length ?? 0;
+    this.outputTokens += tokens;
+    const own = this.ofServer(server);
+    own.turns += 1;
+    own.tokens += tokens;
   }
 
-  retried(reason: string): void {
+  retried(reason: string, server: string): void {
     this.retries[reason] = (this.retries[reason] ?? 0) + 1;
+    this.ofServer(server).faults += 1;
   }
 
-  ended({ status, reason }: ConversationEnd): void {
+  ended({ status, reason }: ConversationEnd, { weight, tokens }: Begun): void {
     this.done += 1;
     this.answeredDialogues += 1;
+    this.forecast.ends(weight, tokens);
     if (status === "done" || reason === undefined) return;
     const name = status === "partial" ? `partial: ${reason}` : reason;
     this.failures[name] = (this.failures[name] ?? 0) + 1;
   }
 
+  private ofServer(name: string): { turns: number; tokens: number; faults: number } {
+    let own = this.byServer.get(name);
+    if (own === undefined) {
+      own = { turns: 0, tokens: 0, faults: 0 };
+      this.byServer.set(name, own);
+    }
+    return own;
+  }
+
   private sample(): Sample {
     const { answeredDialogues: dialogues, turns, promptTokens, outputTokens } = this;
-    const now: Sample = { at: Date.now(), dialogues, turns, promptTokens, outputTokens };
+    const byServer = new Map([...this.byServer].map(([name, { tokens }]) => [name, tokens]));
+    const now: Sample = { at: this.now(), dialogues, turns, promptTokens, outputTokens, byServer };
     this.samples.push(now);
-    while (this.samples.length > 2 && now.at - this.samples[0]!.at > WINDOW_MS) this.samples.shift();
+    while (this.samples.length > 2 && now.at - this.samples[0]!.at > FORECAST_WINDOW_MS) this.samples.shift();
     return now;
   }
 
   private emit(): void {
     const now = this.sample();
-    const first = this.samples[0]!;
-    const seconds = Math.max((now.at - first.at) / 1000, 0.001);
-    const perSecond = (name: keyof Sample): number => Math.round(((now[name] - first[name]) / seconds) * 10) / 10;
+    const first = this.samples.find(({ at }) => now.at - at <= WINDOW_MS)!;
+    const seconds = secondsBetween(first, now);
+    const perSecond = (name: Sum): number => rounded((now[name] - first[name]) / seconds);
     this.events.emit({
       type: "step-progress",
       step: this.step,
@@ -90,25 +140,53 @@ export class Tally {
       ...(this.total === undefined ? {} : { total: this.total }),
       unit: "dialogues",
       rates: {
-        "dialogues/s": perSecond("dialogues"),
         "turns/s": perSecond("turns"),
         "prompt tokens/s": perSecond("promptTokens"),
         "output tokens/s": perSecond("outputTokens"),
         "in flight": this.inFlight,
       },
       failures: { ...this.failures },
+      ...this.timeLeft(now),
+      parts: this.members().map((member) => this.partOf(member, first, now)),
       note: this.note(),
     });
   }
 
-  /** Servers, then what was asked again and why. */
+  private timeLeft(now: Sample): { secondsLeft?: number } {
+    const oldest = this.samples[0]!;
+    const seconds = secondsBetween(oldest, now);
+    const left = this.forecast.secondsLeft((now.outputTokens - oldest.outputTokens) / seconds, seconds);
+    return left === undefined ? {} : { secondsLeft: Math.round(left) };
+  }
+
+  private partOf({ name, state, seats, trouble }: Member, first: Sample, now: Sample): ProgressPart {
+    const tokens = (now.byServer.get(name) ?? 0) - (first.byServer.get(name) ?? 0);
+    const { turns, faults } = this.ofServer(name);
+    return {
+      name: name.replace(/^https?:\/\//, ""),
+      state,
+      values: {
+        "in flight": seats,
+        "tokens/s": rounded(tokens / secondsBetween(first, now)),
+        answers: turns,
+        faults,
+      },
+      ...(state === "up" || trouble === "" ? {} : { note: trouble }),
+    };
+  }
+
+  /** What is going on, then what was asked again and why. */
   private note(): string {
-    const servers = this.members().map(({ name, state, seats }) => {
-      const short = name.replace(/^https?:\/\//, "");
-      return state === "up" ? `${short} ${seats}` : `${short} ${state}`;
-    });
     const retries = Object.entries(this.retries).map(([reason, count]) => `${reason} ${count}`);
-    const parts = [this.phase, servers.join(", "), retries.length === 0 ? "" : `asked again: ${retries.join(", ")}`];
+    const parts = [this.phase, retries.length === 0 ? "" : `asked again: ${retries.join(", ")}`];
     return parts.filter((part) => part !== "").join("; ");
   }
+}
+
+function secondsBetween(first: Sample, last: Sample): number {
+  return Math.max((last.at - first.at) / 1000, 0.001);
+}
+
+function rounded(rate: number): number {
+  return Math.round(rate * 10) / 10;
 }
