@@ -11,11 +11,20 @@ import type { JsonValue } from "../base/index.js";
 import { onDisk, syncNewParents, writeFully } from "./disk.js";
 import { readLines } from "./jsonl-reader.js";
 
+/** A record's line in the file, newline included. */
+export interface RecordPlace {
+  offset: number;
+  bytes: number;
+}
+
+/** Sees the JSON text of every undamaged record while the journal is opened; the buffer must not be kept. */
+export type RecordVisitor = (text: Buffer, place: RecordPlace) => void;
+
 export interface Journal {
   /** Records that were durable when this is called, oldest first. */
   records(): AsyncIterable<JsonValue>;
-  /** Resolves once the record is on disk. */
-  append(value: JsonValue): Promise<void>;
+  /** Resolves once the record is on disk, with where its line lies. */
+  append(value: JsonValue): Promise<RecordPlace>;
   /** Waits for what was appended, then closes. */
   close(): Promise<void>;
   /** What opening found: bytes cut off the torn end, and damaged lines before it, which `records` leaves out. */
@@ -30,14 +39,19 @@ function encode(value: JsonValue): string {
   return `["${crc32(text).toString(16).padStart(8, "0")}",${text}]\n`;
 }
 
-/** The record in a line, or undefined when the line is damaged. */
-function decode(content: Buffer): { value: JsonValue } | undefined {
+/** The JSON text in a line, or undefined when the line is damaged: the checksum is that of what was written. */
+function textIn(content: Buffer): Buffer | undefined {
   if (content.length < PREFIX + 2 || content[content.length - 1] !== 0x5d) return undefined;
   const body = content.subarray(PREFIX, content.length - 1);
   const expected = `["${crc32(body).toString(16).padStart(8, "0")}",`;
-  if (content.toString("latin1", 0, PREFIX) !== expected) return undefined;
+  return content.toString("latin1", 0, PREFIX) === expected ? body : undefined;
+}
+
+function decode(content: Buffer): { value: JsonValue } | undefined {
+  const text = textIn(content);
+  if (text === undefined) return undefined;
   try {
-    return { value: JSON.parse(body.toString("utf8")) as JsonValue };
+    return { value: JSON.parse(text.toString("utf8")) as JsonValue };
   } catch {
     return undefined;
   }
@@ -46,13 +60,15 @@ function decode(content: Buffer): { value: JsonValue } | undefined {
 /**
  * Opens or creates a journal. The end is cut back to the last undamaged record, so that new records start on a line of
  * their own. A damaged line in the middle (a bad sector) costs only itself: records must not depend on each other.
+ *
+ * @param visit - sees every record in passing, so that a long journal need not be read again for an index
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */
-export async function openJournal(path: string): Promise<Journal> {
+export async function openJournal(path: string, visit?: RecordVisitor): Promise<Journal> {
   await onDisk(path, () => mkdir(dirname(path), { recursive: true }));
   const handle = await onDisk(path, () => open(path, "a+"));
   try {
-    const { goodBytes, totalBytes, records, damaged } = await scan(path);
+    const { goodBytes, totalBytes, records, damaged } = await scan(path, visit);
     if (goodBytes < totalBytes) {
       await onDisk(path, async () => {
         await handle.truncate(goodBytes);
@@ -67,7 +83,7 @@ export async function openJournal(path: string): Promise<Journal> {
   }
 }
 
-async function scan(path: string) {
+async function scan(path: string, visit: RecordVisitor | undefined) {
   let goodBytes = 0;
   let totalBytes = 0;
   let records = 0;
@@ -75,7 +91,9 @@ async function scan(path: string) {
   let damaged = 0;
   for await (const line of readLines(path, { maxLineBytes: MAX_RECORD_BYTES })) {
     totalBytes = line.offset + line.bytes;
-    if (line.ended && line.content !== undefined && decode(line.content) !== undefined) {
+    const text = line.ended && line.content !== undefined ? textIn(line.content) : undefined;
+    if (text !== undefined) {
+      visit?.(text, { offset: line.offset, bytes: line.bytes });
       goodBytes = totalBytes;
       records += 1;
       damaged += bad;
@@ -87,7 +105,7 @@ async function scan(path: string) {
 
 interface Waiting {
   text: string;
-  resolve: () => void;
+  resolve: (place: RecordPlace) => void;
   reject: (error: unknown) => void;
 }
 
@@ -118,7 +136,7 @@ class FileJournal implements Journal {
     }
   }
 
-  append(value: JsonValue): Promise<void> {
+  append(value: JsonValue): Promise<RecordPlace> {
     if (this.#closed) throw new Error(`append to the closed journal ${this.#path}`);
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     const text = encode(value);
@@ -149,8 +167,11 @@ class FileJournal implements Journal {
           await writeFully(this.#handle, bytes);
           await this.#handle.datasync();
         });
-        this.#durableBytes += bytes.length;
-        for (const entry of group) entry.resolve();
+        for (const { text, resolve } of group) {
+          const place = { offset: this.#durableBytes, bytes: Buffer.byteLength(text) };
+          this.#durableBytes += place.bytes;
+          resolve(place);
+        }
       } catch (error) {
         // After a failed write the end of the file is unknown: nothing more may follow it. Reopening cuts it.
         this.#failure ??= { error };

@@ -126,7 +126,7 @@ export async function takeOver(ledger: Ledger, earlier: InputArtifact, parts: Ea
     }
   }
   await Promise.all(writing);
-  await ledger.refresh();
+  ledger.refresh();
   note(
     "info",
     `${taken} dialogues are taken over from ${earlier.manifest.producer.stage}; ${left} failed before and are asked again`,

@@ -2,9 +2,7 @@
  * What is finished, on disk. One journal line for every answer that is followed by another question, one for the end
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
-import { crc32 } from "node:zlib";
-import { type Journal, openJournal } from "../../artifacts/journal.js";
-import { readLines } from "../../artifacts/jsonl-reader.js";
+import { type Journal, openJournal, type RecordPlace as Place } from "../../artifacts/journal.js";
 import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
@@ -26,11 +24,6 @@ export interface CheckRecord {
   servers: [string, string];
 }
 
-interface Place {
-  offset: number;
-  bytes: number;
-}
-
 interface Entry {
   end?: Place & { status: EndStatus };
   /** Answers of a dialogue that has not ended, or has failed. */
@@ -41,7 +34,6 @@ interface Entry {
 
 /** 128 bits of the digest tell dialogues apart; half the memory of all of it. */
 const KEY_DIGITS = 32;
-const MAX_LINE_BYTES = 512 << 20;
 /** `["<crc32>",` before and `]` after each record: the journal's line form. */
 const LINE_PREFIX = '["00000000",'.length;
 /** Enough of a record for the fields in front. */
@@ -49,14 +41,17 @@ const HEAD_BYTES = 160;
 const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:,"status":"([a-z]+)")?)?/;
 
 export class Ledger {
-  private entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Entry>();
   private readonly reader: BlockReader;
+  private opened: Journal | undefined;
+  private settings: JsonObject | undefined;
 
-  private constructor(
-    readonly path: string,
-    private readonly journal: Journal,
-  ) {
+  private constructor(readonly path: string) {
     this.reader = new BlockReader(path);
+  }
+
+  private get journal(): Journal {
+    return this.opened!;
   }
 
   /**
@@ -65,9 +60,10 @@ export class Ledger {
    * @throws DraftsmithError RESUME_CONFLICT - it was written with other settings
    */
   static async open(path: string, settings: JsonObject): Promise<Ledger> {
-    const ledger = new Ledger(path, await openJournal(path));
+    const ledger = new Ledger(path);
+    ledger.opened = await openJournal(path, (text, place) => ledger.index(text, place));
     try {
-      const earlier = await ledger.index();
+      const earlier = ledger.settings;
       if (earlier !== undefined) {
         if (changedSettings(earlier, settings).length > 0)
           throw settingsConflict("unfinished answers", path, earlier, settings);
@@ -120,24 +116,24 @@ export class Ledger {
   }
 
   /** Resolves when the answer is durable. */
-  addTurn(digest: string, index: number, record: TurnRecord): Promise<void> {
-    return this.append({ type: "turn", key: digest, index, message: record.message, turn: record.turn });
+  async addTurn(digest: string, index: number, record: TurnRecord): Promise<void> {
+    // Not entered: a conversation has its own turns, and asks for those of an earlier run only.
+    await this.append({ type: "turn", key: digest, index, message: record.message, turn: record.turn });
   }
 
   /** @param server - who gave the last answer; stays in the journal, for the re-check */
-  addEnd(digest: string, status: EndStatus, row: EndRow, server?: string): Promise<void> {
-    return this.append({ type: "end", key: digest, status, row, ...(server === undefined ? {} : { server }) });
+  async addEnd(digest: string, status: EndStatus, row: EndRow, server?: string): Promise<void> {
+    const more = server === undefined ? {} : { server };
+    this.note(digest, "end", status, await this.append({ type: "end", key: digest, status, row, ...more }));
   }
 
-  addCheck(digest: string, check: CheckRecord): Promise<void> {
-    return this.append({ type: "check", key: digest, check });
+  async addCheck(digest: string, check: CheckRecord): Promise<void> {
+    this.note(digest, "check", undefined, await this.append({ type: "check", key: digest, check }));
   }
 
-  /** Reads the journal again, so that ends that were written since are found. */
-  async refresh(): Promise<void> {
-    this.entries = new Map();
+  /** Before ends that this run wrote are read: what was read so far may lack them. */
+  refresh(): void {
     this.reader.forget();
-    await this.index();
   }
 
   /** How a dialogue ended; undefined if it has not. */
@@ -171,23 +167,17 @@ export class Ledger {
     }
   }
 
-  private append(record: object): Promise<void> {
+  private append(record: object): Promise<Place> {
     return this.journal.append(record as JsonObject);
   }
 
-  /** One pass over the file: only the fields in front are looked at. @returns the settings line, if there is one */
-  private async index(): Promise<JsonObject | undefined> {
-    let settings: JsonObject | undefined;
-    for await (const { content, offset, bytes } of readLines(this.path, { maxLineBytes: MAX_LINE_BYTES })) {
-      const body = content === undefined ? undefined : recordIn(content);
-      if (body === undefined) continue;
-      const head = HEAD.exec(body.toString("latin1", 0, HEAD_BYTES));
-      if (head === null) continue;
-      const [, type, digest, status] = head;
-      if (type === "settings") settings ??= JSON.parse(body.toString("utf8")).settings as JsonObject;
-      else if (digest !== undefined) this.note(digest, type!, status, { offset, bytes });
-    }
-    return settings;
+  /** Of a record, only the fields in front are looked at. */
+  private index(text: Buffer, place: Place): void {
+    const head = HEAD.exec(text.toString("latin1", 0, HEAD_BYTES));
+    if (head === null) return;
+    const [, type, digest, status] = head;
+    if (type === "settings") this.settings ??= JSON.parse(text.toString("utf8")).settings as JsonObject;
+    else if (digest !== undefined) this.note(digest, type!, status, place);
   }
 
   private note(digest: string, type: string, status: string | undefined, place: Place): void {
@@ -217,14 +207,6 @@ export class Ledger {
 /** A string of its own: a slice of the digest would keep the journal line in memory that the digest was read from. */
 function keyOf(digest: string): string {
   return Buffer.from(digest.slice(0, KEY_DIGITS), "hex").toString("latin1");
-}
-
-/** The record's JSON text inside a journal line; undefined when the line is damaged. */
-function recordIn(line: Buffer): Buffer | undefined {
-  if (line.length <= LINE_PREFIX || line[line.length - 1] !== 0x5d) return undefined;
-  const body = line.subarray(LINE_PREFIX, line.length - 1);
-  const sum = crc32(body).toString(16).padStart(8, "0");
-  return line.toString("latin1", 0, LINE_PREFIX) === `["${sum}",` ? body : undefined;
 }
 
 function lostSettings(path: string): DraftsmithError {

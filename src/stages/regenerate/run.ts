@@ -51,7 +51,7 @@ export async function run(
       const parts = { options, fleet, ledger, images, tally, prompts, total, signal, note };
       tally.start();
       await new Crew(parts).run(dialogues());
-      await ledger.refresh();
+      ledger.refresh();
       const checked = await recheck(parts, dialogues());
       tally.phase = "putting answers in order";
       const notChosen: Partial<Record<NotChosen, number>> = {};

@@ -57,7 +57,7 @@ const path = join(resumeDir, "journal.jsonl");
 const journal = await openJournal(path);
 await journal.append(settings as never);
 const file = createWriteStream(join(root, "dialogues.jsonl"));
-let writing: Promise<void>[] = [];
+let writing: Promise<unknown>[] = [];
 for (let k = 0; k <= count; k += 1) {
   const dialogue = rowOf(k);
   if (!file.write(`${JSON.stringify(dialogue)}\n`)) await once(file, "drain");
