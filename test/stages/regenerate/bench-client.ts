@@ -56,9 +56,11 @@ async function ours(): Promise<object> {
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
   const watch = setInterval(() => {
-    const now = process.memoryUsage().rss;
+    const { rss: now, heapUsed, external } = process.memoryUsage();
     peak = Math.max(peak, now);
-    rss.push(`${seconds().toFixed(0)}s ${(now / 2 ** 20).toFixed(0)}`);
+    rss.push(
+      `${seconds().toFixed(0)}s ${[now, heapUsed, external].map((size) => (size / 2 ** 20).toFixed(0)).join(" ")}`,
+    );
   }, 500);
   let asked: number | undefined;
   const draft = await stage.run(
@@ -91,6 +93,7 @@ async function ours(): Promise<object> {
     journalMiB: await sizeOf(join(resumeDir, "journal.jsonl")),
     read: draft.counts.read,
     done: draft.counts.done ?? 0,
+    /** Time, then resident, heap and external MiB. */
     rss: rss.filter((_, k) => k % every === 0),
   };
 }
