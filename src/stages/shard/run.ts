@@ -4,6 +4,7 @@ import { linkOrCopy, type ManifestDraft, onDisk, writeFileAtomic } from "../../a
 import { DraftsmithError, digestOf } from "../../base/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import type { ShardOptions } from "./options.js";
+import { forEachIndex, sortedIndices } from "./order.js";
 import { closeIndex, indexRows, type RowIndex } from "./row-index.js";
 import { planShards } from "./shard-plan.js";
 import { type GroupFacts, splitRows } from "./split.js";
@@ -45,13 +46,10 @@ async function shardIndexed(
     });
   }
   const { heldoutShare, seed, rowsPerShard, imagesPerShard, maxRows } = options;
-  const { train: allTrain, heldout, ...groups } = splitRows(index, heldoutShare, seed);
+  const { train: allTrain, heldout, ...groups } = await splitRows(index, heldoutShare, seed);
   warnOfLargeGroup(groups, index.rows.length, context);
   const train = allTrain.subarray(0, maxRows ?? allTrain.length);
-  const used = new Set<number>();
-  for (const part of [train, heldout])
-    for (const row of part) for (const image of index.rows[row]!.images) used.add(image);
-  const hashes = [...used].map((image) => index.images[image]!).sort();
+  const hashes = await hashesOf(index, [train, heldout]);
 
   const directory = await resumeDirectory(options, inputs, context);
   const plans = planShards({ train, heldout }, hashes, rowsPerShard, imagesPerShard);
@@ -77,6 +75,19 @@ async function shardIndexed(
     },
     facts: { rows: index.metadata, split: { seed, heldoutShare, by: ["dialogue", "screenshot"] } },
   };
+}
+
+/** Hashes of all images that these rows need, sorted. */
+async function hashesOf({ rows, images }: RowIndex, parts: readonly Uint32Array[]): Promise<string[]> {
+  const used = new Set<number>();
+  for (const part of parts) {
+    await forEachIndex(part.length, (at) => {
+      for (const image of rows[part[at]!]!.images) used.add(image);
+    });
+  }
+  const hashes = Array.from(used, (image) => images[image]!);
+  const order = await sortedIndices(hashes.length, (a, b) => (hashes[a]! < hashes[b]! ? -1 : 1));
+  return Array.from(order, (at) => hashes[at]!);
 }
 
 /** Finished shards of an interrupted run, if they were made from the same input with the same options. */

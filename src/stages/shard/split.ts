@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { DraftsmithError } from "../../base/index.js";
 import { DisjointSets } from "./disjoint-sets.js";
+import { forEachIndex, sortedIndices } from "./order.js";
 import type { RowIndex } from "./row-index.js";
 
 /** How rows were put into groups; the numbers say whether the split could be a good one. */
@@ -24,11 +25,12 @@ type Content = Pick<RowIndex, "rows" | "dialogues" | "images">;
  * no screenshot is on both sides. Neither the order of the rows nor their distribution over files matters.
  * @throws DraftsmithError DATA_EMPTY when everything is one group, so that nothing can be held out
  */
-export function splitRows(index: Content, heldoutShare: number, seed: number): Split {
-  const group = groupsOf(index);
-  const facts = groupFacts(group);
-  const held = heldoutGroups(index, group, heldoutShare, seed);
-  const order = shuffled(index, seed);
+export async function splitRows(index: Content, heldoutShare: number, seed: number): Promise<Split> {
+  const group = await groupsOf(index);
+  const sizes = await sizesOf(group);
+  const facts = groupFacts(sizes);
+  const held = await heldoutGroups(index, group, sizes, heldoutShare, seed);
+  const order = await shuffled(index, seed);
   return {
     ...facts,
     train: order.filter((row) => !held.has(group[row]!)),
@@ -37,23 +39,31 @@ export function splitRows(index: Content, heldoutShare: number, seed: number): S
 }
 
 /** The group of each row. */
-function groupsOf({ rows, dialogues, images }: Content): Int32Array {
+async function groupsOf({ rows, dialogues, images }: Content): Promise<Int32Array> {
   const sets = new DisjointSets();
-  for (let k = 0; k < dialogues.length + images.length; k += 1) sets.add();
-  for (const row of rows) for (const image of row.images) sets.join(row.dialogue, dialogues.length + image);
-  return Int32Array.from(rows, (row) => sets.find(row.dialogue));
+  await forEachIndex(dialogues.length + images.length, () => sets.add());
+  await forEachIndex(rows.length, (at) => {
+    const { dialogue, images: own } = rows[at]!;
+    for (const image of own) sets.join(dialogue, dialogues.length + image);
+  });
+  const group = new Int32Array(rows.length);
+  await forEachIndex(rows.length, (at) => {
+    group[at] = sets.find(rows[at]!.dialogue);
+  });
+  return group;
 }
 
-function groupFacts(group: Int32Array): GroupFacts {
-  const sizes = sizesOf(group);
+function groupFacts(sizes: ReadonlyMap<number, number>): GroupFacts {
   let largestGroup = 0;
   for (const size of sizes.values()) largestGroup = Math.max(largestGroup, size);
   return { groups: sizes.size, largestGroup };
 }
 
-function sizesOf(group: Int32Array): Map<number, number> {
+async function sizesOf(group: Int32Array): Promise<Map<number, number>> {
   const sizes = new Map<number, number>();
-  for (const number of group) sizes.set(number, (sizes.get(number) ?? 0) + 1);
+  await forEachIndex(group.length, (at) => {
+    sizes.set(group[at]!, (sizes.get(group[at]!) ?? 0) + 1);
+  });
   return sizes;
 }
 
@@ -61,9 +71,14 @@ function sizesOf(group: Int32Array): Map<number, number> {
  * Goes through the groups in an order that the seed decides and takes each that still fits under the share. Where none
  * fits, the smallest one is taken: some held-out rows are better than none.
  */
-function heldoutGroups({ rows, dialogues }: Content, group: Int32Array, share: number, seed: number): Set<number> {
+async function heldoutGroups(
+  { rows, dialogues }: Content,
+  group: Int32Array,
+  sizes: ReadonlyMap<number, number>,
+  share: number,
+  seed: number,
+): Promise<Set<number>> {
   if (share === 0) return new Set();
-  const sizes = sizesOf(group);
   if (sizes.size < 2) {
     throw new DraftsmithError(
       "DATA_EMPTY",
@@ -75,12 +90,19 @@ function heldoutGroups({ rows, dialogues }: Content, group: Int32Array, share: n
   }
   // A group's key is the least of its dialogues' keys: it does not depend on which dialogue came first.
   const keys = new Map<number, number>();
-  const dialogueKeys = Float64Array.from(dialogues, (id) => keyOf(["split", seed, id]));
-  for (const [at, row] of rows.entries()) {
-    const key = dialogueKeys[row.dialogue]!;
+  const dialogueKeys = new Float64Array(dialogues.length);
+  await forEachIndex(dialogues.length, (at) => {
+    dialogueKeys[at] = keyOf(["split", seed, dialogues[at]!]);
+  });
+  await forEachIndex(rows.length, (at) => {
+    const key = dialogueKeys[rows[at]!.dialogue]!;
     keys.set(group[at]!, Math.min(keys.get(group[at]!) ?? Number.POSITIVE_INFINITY, key));
-  }
-  const ordered = [...sizes].sort(([a], [b]) => keys.get(a)! - keys.get(b)!);
+  });
+  // Groups are listed in order of appearance, which decides where keys meet by chance.
+  const groups = [...sizes];
+  const groupKeys = Float64Array.from(groups, ([number]) => keys.get(number)!);
+  const byKey = await sortedIndices(groups.length, (a, b) => groupKeys[a]! - groupKeys[b]! || a - b);
+  const ordered = Array.from(byKey, (at) => groups[at]!);
   const target = Math.max(1, Math.round(rows.length * share));
   const held = new Set<number>();
   let count = 0;
@@ -98,10 +120,13 @@ function heldoutGroups({ rows, dialogues }: Content, group: Int32Array, share: n
 }
 
 /** Row numbers in shuffled order. Two rows whose keys meet by chance (one in 10^14) are ordered by id and row. */
-function shuffled({ rows, dialogues }: Content, seed: number): Uint32Array {
-  const keys = Float64Array.from(rows, (row) => keyOf(["order", seed, dialogues[row.dialogue]!, row.row]));
-  const order = Uint32Array.from(rows, (_, at) => at);
-  return order.sort((a, b) => {
+async function shuffled({ rows, dialogues }: Content, seed: number): Promise<Uint32Array> {
+  const keys = new Float64Array(rows.length);
+  await forEachIndex(rows.length, (at) => {
+    const { dialogue, row } = rows[at]!;
+    keys[at] = keyOf(["order", seed, dialogues[dialogue]!, row]);
+  });
+  return sortedIndices(rows.length, (a, b) => {
     if (keys[a] !== keys[b]) return keys[a]! - keys[b]!;
     const [idA, idB] = [dialogues[rows[a]!.dialogue]!, dialogues[rows[b]!.dialogue]!];
     if (idA !== idB) return idA < idB ? -1 : 1;

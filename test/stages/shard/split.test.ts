@@ -28,8 +28,8 @@ function indexOf(rows: readonly Small[]) {
 }
 
 const name = (row: Small) => `${row.dialogue}/${row.row}`;
-function split(rows: readonly Small[], share: number, seed: number) {
-  const { train, heldout, ...facts } = splitRows(indexOf(rows), share, seed);
+async function split(rows: readonly Small[], share: number, seed: number) {
+  const { train, heldout, ...facts } = await splitRows(indexOf(rows), share, seed);
   return { train: [...train].map((at) => rows[at]!), heldout: [...heldout].map((at) => rows[at]!), ...facts };
 }
 
@@ -44,11 +44,11 @@ const corpus = fc
   );
 
 describe("the split", () => {
-  it("puts every row on exactly one side, and no dialogue and no screenshot on both", () => {
-    fc.assert(
-      fc.property(corpus, fc.double({ min: 0, max: 0.9, noNaN: true }), fc.nat(5), (rows, share, seed) => {
-        if (share > 0 && split(rows, 0, seed).groups < 2) return;
-        const { train, heldout } = split(rows, share, seed);
+  it("puts every row on exactly one side, and no dialogue and no screenshot on both", async () => {
+    await fc.assert(
+      fc.asyncProperty(corpus, fc.double({ min: 0, max: 0.9, noNaN: true }), fc.nat(5), async (rows, share, seed) => {
+        if (share > 0 && (await split(rows, 0, seed)).groups < 2) return;
+        const { train, heldout } = await split(rows, share, seed);
         expect([...train, ...heldout].map(name).sort()).toEqual(rows.map(name).sort());
         const sides = [train, heldout].map((side) => new Set(side.flatMap((row) => [row.dialogue, ...row.images])));
         for (const thing of sides[0]!) expect(sides[1]!.has(thing)).toBe(false);
@@ -58,15 +58,15 @@ describe("the split", () => {
     );
   });
 
-  it("does not depend on the order in which rows come", () => {
-    fc.assert(
-      fc.property(
+  it("does not depend on the order in which rows come", async () => {
+    await fc.assert(
+      fc.asyncProperty(
         corpus.chain((rows) => fc.tuple(fc.constant(rows), fc.shuffledSubarray(rows, { minLength: rows.length }))),
         fc.nat(5),
-        ([rows, mixed], seed) => {
-          const share = split(rows, 0, seed).groups < 2 ? 0 : 0.2;
-          const { train, heldout } = split(rows, share, seed);
-          const again = split(mixed, share, seed);
+        async ([rows, mixed], seed) => {
+          const share = (await split(rows, 0, seed)).groups < 2 ? 0 : 0.2;
+          const { train, heldout } = await split(rows, share, seed);
+          const again = await split(mixed, share, seed);
           expect(again.train.map(name)).toEqual(train.map(name));
           expect(again.heldout.map(name)).toEqual(heldout.map(name));
         },
@@ -75,30 +75,30 @@ describe("the split", () => {
     );
   });
 
-  it("comes near the share where groups are small, and never exceeds it", () => {
+  it("comes near the share where groups are small, and never exceeds it", async () => {
     const rows = Array.from(
       { length: 1000 },
       (_, d): Small => ({ dialogue: `d${d}`, row: 0, images: [`image ${d >> 1}`] }),
     );
     for (const seed of [1, 2, 3]) {
-      const { heldout, groups, largestGroup } = split(rows, 0.1, seed);
+      const { heldout, groups, largestGroup } = await split(rows, 0.1, seed);
       expect(heldout.length).toBe(100);
       expect({ groups, largestGroup }).toEqual({ groups: 500, largestGroup: 2 });
     }
   });
 
-  it("leaves a group that is too large to training", () => {
+  it("leaves a group that is too large to training", async () => {
     const shared = Array.from({ length: 90 }, (_, d): Small => ({ dialogue: `s${d}`, row: 0, images: ["home"] }));
     const alone = Array.from({ length: 10 }, (_, d): Small => ({ dialogue: `a${d}`, row: 0, images: [] }));
-    const { heldout, largestGroup } = split([...shared, ...alone], 0.05, 1);
+    const { heldout, largestGroup } = await split([...shared, ...alone], 0.05, 1);
     expect(heldout).toHaveLength(5);
     expect(heldout.every((row) => row.dialogue.startsWith("a"))).toBe(true);
     expect(largestGroup).toBe(90);
   });
 
-  it("takes the smallest group where none fits, and refuses where there is one only", () => {
+  it("takes the smallest group where none fits, and refuses where there is one only", async () => {
     const three = ["a", "b"].flatMap((dialogue) => [0, 1, 2].map((row): Small => ({ dialogue, row, images: [] })));
-    const { train, heldout } = split(
+    const { train, heldout } = await split(
       [...three, { dialogue: "c", row: 0, images: [] }, { dialogue: "c", row: 1, images: [] }],
       0.1,
       1,
@@ -106,16 +106,17 @@ describe("the split", () => {
     expect(heldout.map(name).sort()).toEqual(["c/0", "c/1"]);
     expect(train).toHaveLength(6);
     const one = three.map((row) => ({ ...row, images: ["home"] }));
-    expect(() => split(one, 0.1, 1)).toThrow(expect.objectContaining({ code: "DATA_EMPTY" }));
-    expect(split(one, 0, 1).train).toHaveLength(6);
+    await expect(split(one, 0.1, 1)).rejects.toThrow(expect.objectContaining({ code: "DATA_EMPTY" }));
+    expect((await split(one, 0, 1)).train).toHaveLength(6);
   });
 });
 
 describe("the order", () => {
   const rows = Array.from({ length: 2000 }, (_, d): Small => ({ dialogue: `d${d}`, row: 0, images: [] }));
 
-  it("is shuffled, and another one for another seed", () => {
-    const orders = [1, 2].map((seed) => split(rows, 0, seed).train.map((row) => Number(row.dialogue.slice(1))));
+  it("is shuffled, and another one for another seed", async () => {
+    const splits = await Promise.all([1, 2].map((seed) => split(rows, 0, seed)));
+    const orders = splits.map(({ train }) => train.map((row) => Number(row.dialogue.slice(1))));
     expect(orders[0]).not.toEqual(orders[1]);
     for (const order of orders) {
       // Of a random order about half of the neighbours ascend.
@@ -124,14 +125,10 @@ describe("the order", () => {
     }
   });
 
-  it("of rows of one seed stays when others are added", () => {
-    const few = split(rows.slice(0, 500), 0, 1).train.map(name);
+  it("of rows of one seed stays when others are added", async () => {
+    const few = (await split(rows.slice(0, 500), 0, 1)).train.map(name);
     const wanted = new Set(few);
-    expect(
-      split(rows, 0, 1)
-        .train.map(name)
-        .filter((row) => wanted.has(row)),
-    ).toEqual(few);
+    expect((await split(rows, 0, 1)).train.map(name).filter((row) => wanted.has(row))).toEqual(few);
   });
 });
 

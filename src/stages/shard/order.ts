@@ -1,0 +1,51 @@
+/** Work on every row that lets the event loop run in between: signals, progress and timers must not wait for it. */
+import { setImmediate } from "node:timers/promises";
+
+/** Longest time between two breaths, beside what a single item takes. */
+const SLICE_MS = 10;
+/** Items between two looks at the clock. */
+const ITEMS_PER_LOOK = 256;
+/** Numbers sorted in one go; a few milliseconds. */
+const RUN = 4096;
+
+/** Calls `visit` for 0 .. length - 1. */
+export async function forEachIndex(length: number, visit: (at: number) => void): Promise<void> {
+  let began = performance.now();
+  for (let at = 0; at < length; at += 1) {
+    visit(at);
+    if (at % ITEMS_PER_LOOK !== 0 || performance.now() - began < SLICE_MS) continue;
+    await setImmediate();
+    began = performance.now();
+  }
+}
+
+/**
+ * The numbers 0 .. length - 1 in the order of `compare`: runs sorted by the engine, then merged from the bottom up.
+ *
+ * @param compare - a total order, so that the result does not depend on how it was found
+ */
+export async function sortedIndices(length: number, compare: (a: number, b: number) => number): Promise<Uint32Array> {
+  let sorted = Uint32Array.from({ length }, (_, at) => at);
+  for (let start = 0; start < length; start += RUN) {
+    sorted.subarray(start, start + RUN).sort(compare);
+    await setImmediate();
+  }
+  let merged = new Uint32Array(length);
+  for (let width = RUN; width < length; width *= 2) {
+    let left = 0;
+    let right = 0;
+    let leftEnd = 0;
+    let rightEnd = 0;
+    await forEachIndex(length, (at) => {
+      if (at === rightEnd) {
+        left = at;
+        leftEnd = right = Math.min(length, at + width);
+        rightEnd = Math.min(length, at + 2 * width);
+      }
+      const takesLeft = left < leftEnd && (right >= rightEnd || compare(sorted[left]!, sorted[right]!) <= 0);
+      merged[at] = takesLeft ? sorted[left++]! : sorted[right++]!;
+    });
+    [sorted, merged] = [merged, sorted];
+  }
+  return sorted;
+}
