@@ -1,3 +1,4 @@
+export * from "./breath.js";
 export * from "./digest.js";
 export * from "./errors.js";
 export * from "./json.js";

@@ -1,5 +1,6 @@
 export * from "./canonicalise.js";
 export * from "./locate.js";
+export * from "./perceptual.js";
 export * from "./png.js";
 export * from "./reasons.js";
 export * from "./sniff.js";

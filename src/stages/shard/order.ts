@@ -1,8 +1,6 @@
-/** Work on every row that lets the event loop run in between: signals, progress and timers must not wait for it. */
-import { setImmediate } from "node:timers/promises";
+/** Work on every row that lets the event loop run in between. */
+import { Breath } from "../../base/index.js";
 
-/** Longest time between two breaths, beside what a single item takes. */
-const SLICE_MS = 10;
 /** Items between two looks at the clock. */
 const ITEMS_PER_LOOK = 256;
 /** Numbers sorted in one go; a few milliseconds. */
@@ -10,12 +8,10 @@ const RUN = 4096;
 
 /** Calls `visit` for 0 .. length - 1. */
 export async function forEachIndex(length: number, visit: (at: number) => void): Promise<void> {
-  let began = performance.now();
+  const breath = new Breath();
   for (let at = 0; at < length; at += 1) {
     visit(at);
-    if (at % ITEMS_PER_LOOK !== 0 || performance.now() - began < SLICE_MS) continue;
-    await setImmediate();
-    began = performance.now();
+    if (at % ITEMS_PER_LOOK === 0 && breath.isDue) await breath.take();
   }
 }
 
@@ -26,9 +22,10 @@ export async function forEachIndex(length: number, visit: (at: number) => void):
  */
 export async function sortedIndices(length: number, compare: (a: number, b: number) => number): Promise<Uint32Array> {
   let sorted = Uint32Array.from({ length }, (_, at) => at);
+  const breath = new Breath();
   for (let start = 0; start < length; start += RUN) {
     sorted.subarray(start, start + RUN).sort(compare);
-    await setImmediate();
+    if (breath.isDue) await breath.take();
   }
   let merged = new Uint32Array(length);
   for (let width = RUN; width < length; width *= 2) {

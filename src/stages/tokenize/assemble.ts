@@ -1,5 +1,4 @@
 /** From a dialogue's turns to its rows: length policy, joining, masks. */
-import { createHash } from "node:crypto";
 import type { TokenRow } from "../../artifacts/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
@@ -78,24 +77,6 @@ function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelD
     responseSpans: Int32Array.from(row.spans),
     tags: candidates.tags,
   };
-}
-
-/** Leaves out rows that have been seen, and remembers the others. Their numbers stay those of the joined turns. */
-export function withoutRepeats({ rows, rejections, cut }: Assembled, seen: Set<string>): Assembled {
-  const kept: TokenRow[] = [];
-  const repeats: Rejection[] = [];
-  for (const row of rows) {
-    const hash = createHash("sha256").update(row.inputIds).update(row.imageHashes.join()).update(row.lossMask);
-    const mark = hash.digest("base64url").slice(0, 22);
-    if (!seen.has(mark)) {
-      seen.add(mark);
-      kept.push(row);
-      continue;
-    }
-    const message = "the row has the ids and images of an earlier one";
-    for (const turn of row.turns) repeats.push({ turn, reason: "duplicate", message });
-  }
-  return { rows: kept, rejections: [...rejections, ...repeats], cut };
 }
 
 export function imageTokens(row: TokenRow): number {

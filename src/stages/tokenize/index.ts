@@ -16,7 +16,11 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
       optional: true,
       description: "what the target said, with its ids (source ids)",
     },
-    dialogues: { kind: "dialogues", optional: true, description: "dialogues as they are (source fixed)" },
+    dialogues: {
+      kind: "dialogues",
+      optional: true,
+      description: "dialogues as they are (source fixed); with their screenshots, to find near-duplicates",
+    },
   },
   output: "rows",
   codeVersion: 1,

@@ -1,6 +1,18 @@
 /** Options of `tokenize`. */
 import { z } from "zod";
 
+const nearDuplicatesSchema = z.strictObject({
+  policy: z.enum(["keep", "drop"]).default("keep").describe("what becomes of such rows"),
+  distance: z
+    .number()
+    .int()
+    .min(0)
+    .max(64)
+    .default(4)
+    .describe("bits in which the 256-bit difference hashes of two screenshots that count as alike may differ"),
+  maxRows: z.number().int().min(1).default(1).describe("rows that may show one screen before further ones are dropped"),
+});
+
 export const tokenizeOptions = z.strictObject({
   model: z.string().min(1).describe("directory of the target: config, tokenizer, chat template, processor settings"),
   source: z
@@ -25,7 +37,14 @@ export const tokenizeOptions = z.strictObject({
   duplicates: z
     .enum(["keep", "drop"])
     .default("keep")
-    .describe("rows whose ids and images are those of an earlier row; dropping them keeps a 16-byte mark of every row"),
+    .describe(
+      "rows whose ids and images are those of an earlier row; dropping them takes up to 32 bytes of memory for each row",
+    ),
+  nearDuplicates: nearDuplicatesSchema
+    .prefault({})
+    .describe(
+      "rows whose screenshots all look like those of earlier rows; to drop them, the dialogues input is needed",
+    ),
   specialText: z
     .enum(["refuse", "keep"])
     .default("refuse")

@@ -1,16 +1,18 @@
 /** The stage: read, turn into rows, write, count. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import { Breath, DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { assembleRows, imageTokens, withoutRepeats } from "./assemble.js";
+import { type Assembled, assembleRows, imageTokens } from "./assemble.js";
 import type { Candidates } from "./candidates.js";
 import { turnsFromDialogue } from "./from-dialogue.js";
 import { turnsFromIds } from "./from-ids.js";
+import { NearDuplicates } from "./near-duplicates.js";
 import type { TokenizeOptions } from "./options.js";
 import { readDialogues, readGenerations } from "./read.js";
+import { Repeats } from "./repeats.js";
 import { RowFiles } from "./row-files.js";
 import { Tally } from "./tally.js";
 
@@ -18,6 +20,8 @@ export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact |
 
 /** Dialogues that are rendered at once: enough to keep the tokenizer's threads busy. */
 const BATCH = 16;
+/** Dialogues whose pictures are read before their turn comes. */
+const AHEAD = 16;
 
 export async function run(
   options: TokenizeOptions,
@@ -29,18 +33,19 @@ export async function run(
   const model = await openModel(options.model);
   for (const note of model.notes) events.emit({ type: "log", level: "info", step, message: `model: ${note}` });
   const facts = factsOf(options, model, input);
+  const alike = nearDuplicatesOf(options, inputs);
   const files = new RowFiles(workDir, facts, options.rowsPerFile);
   const rejected = await openJsonlWriter(join(workDir, "rejected.jsonl"));
   const tally = new Tally();
   const prompts = new SystemPrompts();
-  const seen = new Set<string>();
+  const repeats = new Repeats(options.duplicates === "drop", alike);
+  const breath = new Breath();
   try {
-    for await (const candidates of candidatesOf(options, input, model, context)) {
+    for await (const { candidates, assembled } of ahead(assembledOf(options, input, model, context), alike)) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
+      if (breath.isDue) await breath.take();
       prompts.add(candidates.systemPrompt);
-      const assembled = assembleRows(candidates, model, options);
-      const { cut } = assembled;
-      const { rows, rejections } = options.duplicates === "drop" ? withoutRepeats(assembled, seen) : assembled;
+      const { rows, rejections, cut } = await repeats.remove(assembled);
       tally.dialogues += 1;
       tally.read += candidates.read;
       tally.cut += cut;
@@ -103,6 +108,51 @@ function inputOf(options: TokenizeOptions, inputs: TokenizeInputs): InputArtifac
       location: { field: name },
     },
   );
+}
+
+/** Undefined where rows that look alike stay. */
+function nearDuplicatesOf({ nearDuplicates }: TokenizeOptions, inputs: TokenizeInputs): NearDuplicates | undefined {
+  const { policy, ...rules } = nearDuplicates;
+  if (policy === "keep") return undefined;
+  if (inputs.dialogues !== undefined) return new NearDuplicates(inputs.dialogues.path, rules);
+  throw new DraftsmithError("INPUT_MISSING", "to drop near-duplicates, tokenize looks at the screenshots", {
+    hint: "give the dialogues artifact that holds them, beside the generations",
+    location: { field: "dialogues" },
+  });
+}
+
+interface AssembledDialogue {
+  candidates: Candidates;
+  assembled: Assembled;
+}
+
+async function* assembledOf(
+  options: TokenizeOptions,
+  input: InputArtifact,
+  model: ModelDirectory,
+  context: StageContext,
+): AsyncGenerator<AssembledDialogue> {
+  for await (const candidates of candidatesOf(options, input, model, context)) {
+    yield { candidates, assembled: assembleRows(candidates, model, options) };
+  }
+}
+
+/** The same, but with pictures being read for those that come next. */
+async function* ahead(
+  dialogues: AsyncIterable<AssembledDialogue>,
+  alike: NearDuplicates | undefined,
+): AsyncGenerator<AssembledDialogue> {
+  if (alike === undefined) {
+    yield* dialogues;
+    return;
+  }
+  const waiting: AssembledDialogue[] = [];
+  for await (const dialogue of dialogues) {
+    for (const row of dialogue.assembled.rows) alike.prepare(row);
+    waiting.push(dialogue);
+    if (waiting.length > AHEAD) yield waiting.shift()!;
+  }
+  yield* waiting;
 }
 
 async function* candidatesOf(

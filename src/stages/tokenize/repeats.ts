@@ -1,0 +1,43 @@
+/** Rows that say again what earlier rows said: to the bit, or by screenshots that look alike. */
+import { createHash } from "node:crypto";
+import type { TokenRow } from "../../artifacts/index.js";
+import type { Assembled } from "./assemble.js";
+import { Marks } from "./marks.js";
+import type { NearDuplicates } from "./near-duplicates.js";
+
+const SAME = { reason: "duplicate", message: "the row has the ids and images of an earlier one" };
+const ALIKE = { reason: "near-duplicate", message: "earlier rows show screenshots that look like all of this row's" };
+
+export class Repeats {
+  private readonly marks: Marks | undefined;
+
+  /**
+   * @param same - leave out rows whose ids and images are those of an earlier one
+   * @param alike - undefined where near-duplicates stay
+   */
+  constructor(
+    same: boolean,
+    private readonly alike: NearDuplicates | undefined,
+  ) {
+    this.marks = same ? new Marks() : undefined;
+  }
+
+  /** Without the repeats. Rows keep the numbers that they have among the dialogue's joined turns. */
+  async remove({ rows, rejections, cut }: Assembled): Promise<Assembled> {
+    if (this.marks === undefined && this.alike === undefined) return { rows, rejections, cut };
+    const kept: TokenRow[] = [];
+    const repeats: Assembled["rejections"] = [];
+    for (const row of rows) {
+      const repeat = this.isSame(row) ? SAME : (await this.alike?.isRepeat(row)) === true ? ALIKE : undefined;
+      if (repeat === undefined) kept.push(row);
+      else for (const turn of row.turns) repeats.push({ turn, ...repeat });
+    }
+    return { rows: kept, rejections: [...rejections, ...repeats], cut };
+  }
+
+  private isSame({ inputIds, imageHashes, lossMask }: TokenRow): boolean {
+    if (this.marks === undefined) return false;
+    const hash = createHash("sha256").update(inputIds).update(imageHashes.join()).update(lossMask);
+    return !this.marks.add(hash.digest());
+  }
+}
