@@ -3,7 +3,7 @@
 import { DraftsmithError } from "../base/index.js";
 import { readJsonl } from "./jsonl-reader.js";
 
-interface Checker<T> {
+export interface Checker<T> {
   safeParse(
     value: unknown,
   ): { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
@@ -19,15 +19,17 @@ export async function* readChecked<T>(
   for await (const { line, value } of readJsonl(file)) {
     if (count >= limit) return;
     count += 1;
-    const parsed = schema.safeParse(value);
-    if (parsed.success) {
-      yield parsed.data;
-      continue;
-    }
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.map(String).join(".") ?? "";
-    throw new DraftsmithError("ARTIFACT_INVALID", `${field}: ${issue?.message ?? "another shape than expected"}`, {
-      location: { file, line, ...(field === "" ? {} : { field }) },
-    });
+    yield checked(value, schema, file, line);
   }
+}
+
+/** @throws DraftsmithError ARTIFACT_INVALID with file, line and field */
+export function checked<T>(value: unknown, schema: Checker<T>, file: string, line: number): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.map(String).join(".") ?? "";
+  throw new DraftsmithError("ARTIFACT_INVALID", `${field}: ${issue?.message ?? "another shape than expected"}`, {
+    location: { file, line, ...(field === "" ? {} : { field }) },
+  });
 }

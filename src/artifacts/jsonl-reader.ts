@@ -35,7 +35,7 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
 }
 
 /** The lines of one block at a time: handing each line through several generators would cost more than parsing it. */
-async function* readLineBlocks(path: string, options: ReadLinesOptions): AsyncGenerator<Line[]> {
+export async function* readLineBlocks(path: string, options: ReadLinesOptions = {}): AsyncGenerator<Line[]> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES, blockBytes = 1 << 20 } = options;
   const handle = await onDisk(path, () => open(path, "r"));
   try {
@@ -104,14 +104,24 @@ export async function* readJsonl(
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
   for await (const lines of readLineBlocks(path, options)) {
     for (const line of lines) {
-      const parsed = parseLine(line, maxLineBytes);
-      if (parsed === undefined) continue;
-      if ("problem" in parsed) {
-        throw new DraftsmithError("INPUT_INVALID", parsed.message, { location: { file: path, line: parsed.line } });
-      }
-      yield parsed;
+      const parsed = parseGoodLine(line, path, maxLineBytes);
+      if (parsed !== undefined) yield parsed;
     }
   }
+}
+
+/**
+ * @returns undefined for a blank line
+ * @throws DraftsmithError INPUT_INVALID with file and line
+ */
+export function parseGoodLine(
+  line: Line,
+  path: string,
+  maxLineBytes = DEFAULT_MAX_LINE_BYTES,
+): Extract<JsonLine, { value: JsonValue }> | undefined {
+  const parsed = parseLine(line, maxLineBytes);
+  if (parsed === undefined || "value" in parsed) return parsed;
+  throw new DraftsmithError("INPUT_INVALID", parsed.message, { location: { file: path, line: parsed.line } });
 }
 
 /** undefined for a blank line. */

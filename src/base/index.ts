@@ -2,4 +2,5 @@ export * from "./breath.js";
 export * from "./digest.js";
 export * from "./errors.js";
 export * from "./json.js";
+export * from "./ordered-pool.js";
 export * from "./version.js";

@@ -25,6 +25,7 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   output: "rows",
   codeVersion: 1,
   fileOptions: ["model"],
+  neutralOptions: ["threads"],
   estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
   run,
 });

@@ -3,23 +3,19 @@ import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { Breath, DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
-import { createRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
+import { SystemPrompts } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { type Assembled, assembleRows, imageTokens } from "./assemble.js";
-import type { Candidates } from "./candidates.js";
-import { turnsFromDialogue } from "./from-dialogue.js";
-import { turnsFromIds } from "./from-ids.js";
+import { imageTokens } from "./assemble.js";
+import { assembledOf } from "./assembled.js";
+import { type AssembledDialogue, templateKwargs } from "./assembler.js";
 import { NearDuplicates } from "./near-duplicates.js";
 import type { TokenizeOptions } from "./options.js";
-import { readDialogues, readGenerations } from "./read.js";
 import { Repeats } from "./repeats.js";
 import { RowFiles } from "./row-files.js";
 import { Tally } from "./tally.js";
 
 export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact | undefined>;
 
-/** Dialogues that are rendered at once: enough to keep the tokenizer's threads busy. */
-const BATCH = 16;
 /** Dialogues whose pictures are read before their turn comes. */
 const AHEAD = 16;
 
@@ -41,17 +37,17 @@ export async function run(
   const repeats = new Repeats(options.duplicates === "drop", alike);
   const breath = new Breath();
   try {
-    for await (const { candidates, assembled } of ahead(assembledOf(options, input, model, context), alike)) {
+    for await (const dialogue of ahead(assembledOf(options, input, model, context.limit), alike)) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
       if (breath.isDue) await breath.take();
-      prompts.add(candidates.systemPrompt);
-      const { rows, rejections, cut } = await repeats.remove(assembled);
+      prompts.add(dialogue.systemPrompt);
+      const { rows, rejections, cut } = await repeats.remove(dialogue);
       tally.dialogues += 1;
-      tally.read += candidates.read;
+      tally.read += dialogue.read;
       tally.cut += cut;
       for (const { turn, reason, message } of rejections) {
-        tally.reject(reason, turn === null ? candidates.read : 1);
-        await rejected.write({ id: candidates.id, turn, status: "rejected", reason, message });
+        tally.reject(reason, turn === null ? dialogue.read : 1);
+        await rejected.write({ id: dialogue.id, turn, status: "rejected", reason, message });
       }
       for (const row of rows) {
         tally.rows += 1;
@@ -121,22 +117,6 @@ function nearDuplicatesOf({ nearDuplicates }: TokenizeOptions, inputs: TokenizeI
   });
 }
 
-interface AssembledDialogue {
-  candidates: Candidates;
-  assembled: Assembled;
-}
-
-async function* assembledOf(
-  options: TokenizeOptions,
-  input: InputArtifact,
-  model: ModelDirectory,
-  context: StageContext,
-): AsyncGenerator<AssembledDialogue> {
-  for await (const candidates of candidatesOf(options, input, model, context)) {
-    yield { candidates, assembled: assembleRows(candidates, model, options) };
-  }
-}
-
 /** The same, but with pictures being read for those that come next. */
 async function* ahead(
   dialogues: AsyncIterable<AssembledDialogue>,
@@ -148,42 +128,11 @@ async function* ahead(
   }
   const waiting: AssembledDialogue[] = [];
   for await (const dialogue of dialogues) {
-    for (const row of dialogue.assembled.rows) alike.prepare(row);
+    for (const row of dialogue.rows) alike.prepare(row);
     waiting.push(dialogue);
     if (waiting.length > AHEAD) yield waiting.shift()!;
   }
   yield* waiting;
-}
-
-async function* candidatesOf(
-  options: TokenizeOptions,
-  input: InputArtifact,
-  model: ModelDirectory,
-  { limit }: StageContext,
-): AsyncGenerator<Candidates> {
-  const spoof = options.specialText === "refuse" ? spoofPattern(model.tokenizer.addedTokens) : null;
-  if (options.source === "ids") {
-    for await (const generation of readGenerations(input.path, limit)) {
-      yield turnsFromIds(generation, model, options, spoof);
-    }
-    return;
-  }
-  const renderer = createRenderer(model, templateKwargs(options));
-  let batch: Promise<Candidates>[] = [];
-  for await (const dialogue of readDialogues(input.path, limit)) {
-    batch.push(turnsFromDialogue(dialogue, renderer, model, spoof));
-    if (batch.length < BATCH) continue;
-    yield* await Promise.all(batch);
-    batch = [];
-  }
-  yield* await Promise.all(batch);
-}
-
-function templateKwargs({ thinking, chatTemplateKwargs }: TokenizeOptions): JsonObject {
-  return {
-    ...chatTemplateKwargs,
-    ...(thinking === "default" ? {} : { enable_thinking: thinking === "on" }),
-  } as JsonObject;
 }
 
 /** What rows carry in their schema, and the manifest in its facts. */

@@ -1,0 +1,73 @@
+/** All dialogues of the input, assembled on this thread or on others; in input order either way. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { type Line, readLineBlocks } from "../../artifacts/index.js";
+import { OrderedPool } from "../../base/index.js";
+import type { ModelDirectory } from "../../model/index.js";
+import type { InputArtifact } from "../stage.js";
+import { type AssembledDialogue, Assembler } from "./assembler.js";
+import type { TokenizeOptions } from "./options.js";
+import { type Packed, unpack } from "./packed.js";
+import type { ThreadData } from "./thread.js";
+
+/** Below this, threads would not be up before the work is done. */
+const LEAST_FOR_THREADS = 4000;
+const MOST_THREADS = 8;
+/** Of one piece of work: some hundred dialogues. */
+const BLOCK_BYTES = 1 << 18;
+
+export async function* assembledOf(
+  options: TokenizeOptions,
+  input: InputArtifact,
+  model: ModelDirectory,
+  limit: number | undefined,
+): AsyncGenerator<AssembledDialogue> {
+  const file = join(input.path, options.source === "ids" ? "generations.jsonl" : "dialogues.jsonl");
+  const blocks = limited(readLineBlocks(file, { blockBytes: BLOCK_BYTES }), limit);
+  const threads = threadsOf(options, Math.min(input.manifest.counts.kept ?? Infinity, limit ?? Infinity));
+  if (threads === 0) {
+    const assembler = new Assembler(model, options, file);
+    for await (const lines of blocks) yield* assembler.assemble(lines);
+    return;
+  }
+  const data: ThreadData = { options, file };
+  const module = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url);
+  const pool = new OrderedPool<Line[], Packed>(module, data, threads);
+  try {
+    for await (const packed of pool.map(blocks)) yield* unpack(packed);
+  } finally {
+    await pool.close();
+  }
+}
+
+/** This thread writes the files and is busy with that; the others get a core each. */
+function threadsOf({ threads }: TokenizeOptions, dialogues: number): number {
+  if (threads !== "auto") return threads;
+  if (dialogues < LEAST_FOR_THREADS) return 0;
+  return Math.min(MOST_THREADS, Math.max(0, availableParallelism() - 1));
+}
+
+/** The first `limit` lines that are not blank. */
+async function* limited(blocks: AsyncIterable<Line[]>, limit = Number.POSITIVE_INFINITY): AsyncGenerator<Line[]> {
+  let left = limit;
+  for await (const lines of blocks) {
+    if (left <= 0) return;
+    if (lines.length <= left) {
+      left -= lines.filter(isFilled).length;
+      yield lines;
+      continue;
+    }
+    const taken: Line[] = [];
+    for (const line of lines) {
+      if (left <= 0) break;
+      if (isFilled(line)) left -= 1;
+      taken.push(line);
+    }
+    yield taken;
+  }
+}
+
+/** A line with anything but white space counts. */
+function isFilled({ content }: Line): boolean {
+  return content === undefined || content.some((byte) => byte !== 32 && byte !== 9 && byte !== 13);
+}
