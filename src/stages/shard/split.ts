@@ -1,5 +1,5 @@
 /** Which rows are held out, and the order of all: functions of seed, dialogue ids, row numbers and image hashes alone. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { DraftsmithError } from "../../base/index.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { forEachIndex, sortedIndices } from "./order.js";
@@ -27,15 +27,26 @@ type Content = Pick<RowIndex, "rows" | "dialogues" | "images">;
  */
 export async function splitRows(index: Content, heldoutShare: number, seed: number): Promise<Split> {
   const group = await groupsOf(index);
-  const sizes = await sizesOf(group);
-  const facts = groupFacts(sizes);
+  const sizes = await sizesOf(group, index.dialogues.length + index.images.length);
+  let largestGroup = 0;
+  for (const size of sizes.size) if (size > largestGroup) largestGroup = size;
   const held = await heldoutGroups(index, group, sizes, heldoutShare, seed);
   const order = await shuffled(index, seed);
-  return {
-    ...facts,
-    train: order.filter((row) => !held.has(group[row]!)),
-    heldout: order.filter((row) => held.has(group[row]!)),
-  };
+  return { groups: sizes.groups.length, largestGroup, ...(await divided(order, (row) => held.has(group[row]!))) };
+}
+
+async function divided(
+  order: Uint32Array,
+  isHeld: (row: number) => boolean,
+): Promise<Pick<Split, "train" | "heldout">> {
+  const [train, heldout] = [new Uint32Array(order.length), new Uint32Array(order.length)];
+  let [trainCount, heldoutCount] = [0, 0];
+  await forEachIndex(order.length, (at) => {
+    const row = order[at]!;
+    if (isHeld(row)) heldout[heldoutCount++] = row;
+    else train[trainCount++] = row;
+  });
+  return { train: train.subarray(0, trainCount), heldout: heldout.subarray(0, heldoutCount) };
 }
 
 /** The group of each row. */
@@ -53,18 +64,22 @@ async function groupsOf({ rows, dialogues, images }: Content): Promise<Int32Arra
   return group;
 }
 
-function groupFacts(sizes: ReadonlyMap<number, number>): GroupFacts {
-  let largestGroup = 0;
-  for (const size of sizes.values()) largestGroup = Math.max(largestGroup, size);
-  return { groups: sizes.size, largestGroup };
+/** Rows of each group, by its number, and the groups in order of appearance. Typed arrays: a large Map stops to grow. */
+interface GroupSizes {
+  size: Int32Array;
+  groups: Int32Array;
 }
 
-async function sizesOf(group: Int32Array): Promise<Map<number, number>> {
-  const sizes = new Map<number, number>();
+async function sizesOf(group: Int32Array, numbers: number): Promise<GroupSizes> {
+  const size = new Int32Array(numbers);
+  const groups = new Int32Array(group.length);
+  let count = 0;
   await forEachIndex(group.length, (at) => {
-    sizes.set(group[at]!, (sizes.get(group[at]!) ?? 0) + 1);
+    const number = group[at]!;
+    if (size[number] === 0) groups[count++] = number;
+    size[number]! += 1;
   });
-  return sizes;
+  return { size, groups: groups.subarray(0, count) };
 }
 
 /**
@@ -72,14 +87,14 @@ async function sizesOf(group: Int32Array): Promise<Map<number, number>> {
  * fits, the smallest one is taken: some held-out rows are better than none.
  */
 async function heldoutGroups(
-  { rows, dialogues }: Content,
+  { rows, dialogues, images }: Content,
   group: Int32Array,
-  sizes: ReadonlyMap<number, number>,
+  { size, groups }: GroupSizes,
   share: number,
   seed: number,
 ): Promise<Set<number>> {
   if (share === 0) return new Set();
-  if (sizes.size < 2) {
+  if (groups.length < 2) {
     throw new DraftsmithError(
       "DATA_EMPTY",
       `all ${rows.length} rows hang together through shared dialogues and screenshots`,
@@ -89,33 +104,29 @@ async function heldoutGroups(
     );
   }
   // A group's key is the least of its dialogues' keys: it does not depend on which dialogue came first.
-  const keys = new Map<number, number>();
+  const keys = new Float64Array(dialogues.length + images.length).fill(Number.POSITIVE_INFINITY);
   const dialogueKeys = new Float64Array(dialogues.length);
   await forEachIndex(dialogues.length, (at) => {
     dialogueKeys[at] = keyOf(["split", seed, dialogues[at]!]);
   });
   await forEachIndex(rows.length, (at) => {
-    const key = dialogueKeys[rows[at]!.dialogue]!;
-    keys.set(group[at]!, Math.min(keys.get(group[at]!) ?? Number.POSITIVE_INFINITY, key));
+    keys[group[at]!] = Math.min(keys[group[at]!]!, dialogueKeys[rows[at]!.dialogue]!);
   });
-  // Groups are listed in order of appearance, which decides where keys meet by chance.
-  const groups = [...sizes];
-  const groupKeys = Float64Array.from(groups, ([number]) => keys.get(number)!);
-  const byKey = await sortedIndices(groups.length, (a, b) => groupKeys[a]! - groupKeys[b]! || a - b);
-  const ordered = Array.from(byKey, (at) => groups[at]!);
+  // Where keys meet by chance, the group that appeared first comes first.
+  const ordered = await sortedIndices(groups.length, (a, b) => keys[groups[a]!]! - keys[groups[b]!]! || a - b);
   const target = Math.max(1, Math.round(rows.length * share));
   const held = new Set<number>();
   let count = 0;
-  for (const [number, size] of ordered) {
-    if (count + size > target) continue;
+  let smallest = ordered[0]!;
+  await forEachIndex(ordered.length, (at) => {
+    const number = groups[ordered[at]!]!;
+    const rowsInGroup = size[number]!;
+    if (rowsInGroup < size[groups[smallest]!]!) smallest = ordered[at]!;
+    if (count + rowsInGroup > target) return;
     held.add(number);
-    count += size;
-    if (count === target) break;
-  }
-  if (held.size === 0) {
-    const smallest = ordered.reduce((best, entry) => (entry[1] < best[1] ? entry : best));
-    held.add(smallest[0]);
-  }
+    count += rowsInGroup;
+  });
+  if (held.size === 0) held.add(groups[smallest]!);
   return held;
 }
 
@@ -136,5 +147,5 @@ async function shuffled({ rows, dialogues }: Content, seed: number): Promise<Uin
 
 /** 48 bits of a hash, as an exact double. */
 function keyOf(parts: readonly (string | number)[]): number {
-  return createHash("sha256").update(JSON.stringify(parts)).digest().readUIntBE(0, 6);
+  return Number.parseInt(hash("sha256", JSON.stringify(parts), "hex").slice(0, 12), 16);
 }
