@@ -19,9 +19,16 @@ export interface ImageLimits {
   maxPixels: number;
   /** Longer side divided by the shorter one; Qwen's processors stop at 200. */
   maxAspectRatio: number;
+  /** Of decoding, scaling and encoding. A guard against hanging: what is refused for it depends on the machine. */
+  maxSeconds: number;
 }
 
-export const DEFAULT_LIMITS: ImageLimits = { maxBytes: 32 << 20, maxPixels: 64 << 20, maxAspectRatio: 200 };
+export const DEFAULT_LIMITS: ImageLimits = {
+  maxBytes: 32 << 20,
+  maxPixels: 64 << 20,
+  maxAspectRatio: 200,
+  maxSeconds: 120,
+};
 
 export interface CanonicalOptions {
   limits: ImageLimits;
@@ -40,8 +47,6 @@ export interface CanonicalImage extends ImageSize {
   png: Buffer;
 }
 
-/** A decoder that runs longer than this is given up; 64 million pixels take about 2 seconds. */
-const TIMEOUT_SECONDS = 300;
 /**
  * Level 4 without row filters: on screenshots smaller than with filters, and more than twice as fast. Part of every hash:
  * changing it changes every dataset.
@@ -70,9 +75,10 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
       return refuse("image-too-elongated", `${size.width}x${size.height} cannot be scaled to a usable size`);
     target = wanted;
   }
-  // failOn "warning" is the strictest level: a picture that is cut short would otherwise come out half grey.
+  // failOn "warning" is the strictest level: a picture that is cut short would otherwise come out half grey. A flipped bit
+  // in the data of a JPEG passes every level: such a picture is taken as its decoder shows it.
   let picture = sharp(bytes, { failOn: "warning", limitInputPixels: limits.maxPixels, autoOrient: true })
-    .timeout({ seconds: TIMEOUT_SECONDS })
+    .timeout({ seconds: limits.maxSeconds })
     .flatten({ background: options.flattenColour })
     .toColourspace("srgb");
   if (target.width !== size.width || target.height !== size.height) {
@@ -82,7 +88,10 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
   let encoded: Buffer;
   try {
     encoded = await picture.png(PNG_OPTIONS).toBuffer();
-  } catch {
+  } catch (error) {
+    if (/timeout/i.test((error as Error).message)) {
+      return refuse("image-too-slow", `not done after ${limits.maxSeconds} s`);
+    }
     return damaged(format);
   }
   const png = keepPixelChunks(encoded);

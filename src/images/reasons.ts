@@ -10,6 +10,7 @@ export const IMAGE_REASONS = {
   "image-format-refused": "the content is none of PNG, JPEG, WebP, GIF, TIFF, AVIF; the file's name does not count",
   "image-too-many-pixels": "width times height is above the limit",
   "image-too-elongated": "one side is too many times the other",
+  "image-too-slow": "decoding took longer than the limit",
   "image-corrupt": "the file is cut short or damaged",
 } as const;
 

@@ -61,6 +61,13 @@ export const importOptionsSchema = z
           .min(1)
           .default(DEFAULT_LIMITS.maxAspectRatio)
           .describe("longer side divided by the shorter one at most"),
+        maxSeconds: z
+          .number()
+          .int()
+          .min(1)
+          .max(3600)
+          .default(DEFAULT_LIMITS.maxSeconds)
+          .describe("seconds of work on one image at most, so that none hangs; far above what honest ones need"),
         maxRowBytes: z
           .number()
           .int()

@@ -14,6 +14,8 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize as video_smart_resize
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from .pictures import decoded, processed
+
 
 class Reference:
     """Wraps ``AutoProcessor``; every method takes and returns plain JSON values."""
@@ -35,6 +37,8 @@ class Reference:
             "save": self._save,
             "version": self._version,
             "template": self._template,
+            "decoded": decoded,
+            "processed": self._processed,
         }
         try:
             return kinds[question["kind"]](question)
@@ -77,6 +81,9 @@ class Reference:
         if question.get("positions"):
             answer |= self._rope(answer)
         return answer
+
+    def _processed(self, question: dict[str, Any]) -> dict[str, Any]:
+        return processed(self._model, question)
 
     @cached_property
     def _model_without_weights(self) -> Any:
