@@ -7,6 +7,7 @@ import { type ModelDirectory, openModel } from "../../src/model/index.js";
 import { targetSizeOf } from "../../src/stages/import/target-size.js";
 import { imageGrid, resizeRule } from "../../src/tokens/index.js";
 import { findReference, Reference, TINY_GUI } from "../tokens/reference.js";
+import { afterHeader, pngChunk } from "./hostile.js";
 
 const found = await findReference();
 const missing = "missing" in found ? found.missing : null;
@@ -30,6 +31,29 @@ function noise(width: number, height: number, channels: 1 | 2 | 3 | 4 = 3, seed 
     data[at] = state >>> 24;
   }
   return sharp(data, { raw: { width, height, channels } });
+}
+
+/** Two frames of one size. */
+function animatedPng(first: Buffer, second: Buffer): Buffer {
+  const control = Buffer.alloc(8);
+  control.writeUInt32BE(2, 0);
+  const frame = (number: number) => {
+    const data = Buffer.alloc(26);
+    data.writeUInt32BE(number, 0);
+    data.writeUInt32BE(first.readUInt32BE(16), 4);
+    data.writeUInt32BE(first.readUInt32BE(20), 8);
+    data.writeUInt16BE(100, 20);
+    data.writeUInt16BE(1000, 22);
+    return pngChunk("fcTL", data);
+  };
+  const pixelsOf = (png: Buffer) => {
+    const at = png.indexOf("IDAT");
+    return png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4));
+  };
+  const number = Buffer.from([0, 0, 0, 2]);
+  const later = pngChunk("fdAT", Buffer.concat([number, pixelsOf(second)]));
+  const all = afterHeader(first, pngChunk("acTL", control), frame(0));
+  return Buffer.concat([all.subarray(0, -12), frame(1), later, all.subarray(-12)]);
 }
 
 async function canonical(bytes: Buffer, more: Partial<CanonicalOptions> = {}) {
@@ -114,6 +138,14 @@ describe.skipIf(missing !== null)(
         const { png, width, height } = await canonical(file);
         expect([at, { width, height, pixels: sha256(await rgb(png)) }]).toEqual([at, pickSeen(theirs[at]!)]);
       }
+    });
+
+    it("the first frame of an animated PNG, as Pillow shows it", async () => {
+      const [first, second] = await Promise.all([noise(20, 10).png().toBuffer(), noise(20, 10, 3, 2).png().toBuffer()]);
+      const theirs = await seen([first, animatedPng(first, second)]);
+      expect(theirs[1]).toMatchObject({ pixels: theirs[0]!.pixels });
+      expect(theirs[1]!.info).toContain("loop");
+      expect((await canonical(animatedPng(first, second))).hash).toBe((await canonical(first)).hash);
     });
 
     it("a picture at the rule's fixed point goes through both processors without resampling, bit by bit", async () => {

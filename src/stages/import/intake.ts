@@ -21,6 +21,8 @@ type Taken = ImageResult<{ part: ImagePart }>;
 /** Raise it when canonical images of the same file change: it keeps a restart from mixing old and new ones. */
 const CANONICAL_VERSION = 1;
 const LINKS_AT_ONCE = 16;
+/** Names held at once while links are made. */
+const LINKS_IN_GROUP = 1024;
 
 export class ImageIntake {
   readonly #store: ImageStore;
@@ -124,21 +126,30 @@ export class ImageIntake {
 
   /** Gives the pictures that are really used their place in the artifact; the store itself may hold more. */
   async publish(hashes: Iterable<string>, target: string): Promise<void> {
-    const sorted = [...hashes].sort();
-    for (const prefix of new Set(sorted.map((hash) => hash.slice(0, 2)))) {
-      try {
-        await mkdir(join(target, prefix), { recursive: true });
-      } catch (error) {
-        throw fromErrno(error, dirname(join(target, prefix)));
-      }
-    }
     const limit = pLimit(LINKS_AT_ONCE);
-    for (let from = 0; from < sorted.length; from += 4096) {
-      const group = sorted.slice(from, from + 4096);
+    const prefixes = new Set<string>();
+    let group: string[] = [];
+    const place = async (): Promise<void> => {
+      for (const hash of group) {
+        const prefix = hash.slice(0, 2);
+        if (prefixes.has(prefix)) continue;
+        prefixes.add(prefix);
+        try {
+          await mkdir(join(target, prefix), { recursive: true });
+        } catch (error) {
+          throw fromErrno(error, dirname(join(target, prefix)));
+        }
+      }
       await Promise.all(
         group.map((hash) => limit(() => linkOrCopy(this.#store.fileOf(hash), join(target, imagePath(hash))))),
       );
+      group = [];
+    };
+    for (const hash of hashes) {
+      group.push(hash);
+      if (group.length === LINKS_IN_GROUP) await place();
     }
+    await place();
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, fromErrno, type JsonObject } from "../../base/index.js";
+import { Breath, DraftsmithError, fromErrno, type JsonObject } from "../../base/index.js";
 import type { Dialogue, ImagePart, Message, RawDialogue, RawMessage } from "../../dialogue/index.js";
 import { type CanonicalOptions, type ImageRoots, openRoots } from "../../images/index.js";
 import type { StageContext } from "../stage.js";
@@ -95,7 +95,9 @@ async function writeRows(
   };
   const judge = await specialTextRule(options);
   const rows = readSourceRows(options, context.limit);
+  const breath = new Breath();
   for await (const outcome of mapOrdered(rows, ROWS_AHEAD, (row) => finishRow(row, intake, judge))) {
+    if (breath.isDue) await breath.take();
     if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
     if (outcome.ok) {
       tally.keep(outcome.form, outcome.escaped);

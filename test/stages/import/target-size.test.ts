@@ -47,4 +47,15 @@ describe("the size that an image is scaled to", () => {
     }
     expect(targetSizeOf(sizes)({ width: 1280, height: 704 })).toEqual({ width: 1280, height: 704 });
   });
+
+  it("turns with the picture: an EXIF rotation exchanges rows and columns and never changes the number of tokens", () => {
+    fc.assert(
+      fc.property(rule, side, side, (sizes, width, height) => {
+        const upright = smartResize({ width, height }, sizes);
+        const turned = smartResize({ width: height, height: width }, sizes);
+        expect(turned).toEqual(upright === null ? null : { width: upright.height, height: upright.width });
+      }),
+      { seed: 62, numRuns: 2000 },
+    );
+  });
 });
