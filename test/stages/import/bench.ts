@@ -33,10 +33,10 @@ const few = distinct < rows ? await Promise.all(Array.from({ length: distinct },
 for (let number = 0; number < rows; number += 1) {
   const picture = few[number % distinct] ?? (await dataUri(number));
   if (!file.write(`${JSON.stringify(row(`row-${number}`, picture))}\n`)) {
-    await new Promise((resolve) => file.once("drain", resolve));
+    await new Promise<void>((resolve) => file.once("drain", () => resolve()));
   }
 }
-await new Promise((resolve) => file.end(resolve));
+await new Promise<void>((resolve) => file.end(() => resolve()));
 
 const started = performance.now();
 const rss = () => Math.round(process.memoryUsage().rss / 1e6);
