@@ -27,6 +27,7 @@ module.exports = {
     sees("tokens", ["base", "model", "dialogue"]),
     sees("sglang", ["base"]),
     sees("python", ["base", "events"]),
+    sees("report", ["base", "events"]),
     {
       name: "stages-see-the-rooms-below",
       comment: "a stage may import every lower room and stages/stage.ts",
@@ -37,7 +38,7 @@ module.exports = {
         pathNot: [
           STAGE,
           "^src/stages/stage\\.ts$",
-          "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|python)/",
+          "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|python|report)/",
         ],
       },
     },

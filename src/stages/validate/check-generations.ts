@@ -76,7 +76,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
     const difference = compareIds(local.ids, prompt, spell, ["rendered here", "the server's"]);
     if (difference === null) counts.promptsEqual += 1;
     else {
-      const { index, frame } = difference;
+      const { index, frame, window } = difference;
       const cause = await likelyCause(subject, { ours: local.ids, theirs: prompt, images: local.images });
       findings.add({
         check: "prompt",
@@ -84,6 +84,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
         message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from the server's (${prompt.length} ids) at id ${index}: ${cause}`,
         place: { ...place, index },
         frame,
+        window,
       });
     }
     const hashes = local.images.map((image) => image.hash);

@@ -133,6 +133,7 @@ function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generati
       message: `row ${row.row} of dialogue ${row.dialogueId} differs from turn ${turn} as the server sent it, at id ${difference.index}`,
       place: { id: row.dialogueId, turn, index: difference.index },
       frame: difference.frame,
+      window: difference.window,
     });
   }
 }

@@ -107,6 +107,7 @@ export class LiveServer {
       message: `dialogue ${id}: the prompt rendered here (${local.ids.length} ids) differs from that of ${this.client.name} (${ids.length} ids) at id ${difference.index}: ${cause}`,
       place: { id, index: difference.index },
       frame: difference.frame,
+      window: difference.window,
     });
   }
 
@@ -221,6 +222,7 @@ export class LiveServer {
       message,
       place: { index: difference.index },
       frame: difference.frame,
+      window: difference.window,
     });
   }
 }

@@ -1,5 +1,6 @@
 /** The declared system prompt against the dialogues' own: one other token at the front shifts everything behind it. */
 import type { Message } from "../../dialogue/index.js";
+import type { TokenWindow } from "../../report/index.js";
 import { systemText } from "../../tokens/index.js";
 import { compareIds } from "./compare-ids.js";
 import type { Subject } from "./subject.js";
@@ -18,6 +19,7 @@ export async function checkSystemPrompt(subject: Subject, id: string, messages: 
     message: `the dialogues carry ${name(found)}, but ${name(declared)} is declared for inference${difference.text}`,
     place: { id, ...(difference.index === undefined ? {} : { index: difference.index }) },
     ...(difference.frame === undefined ? {} : { frame: difference.frame }),
+    ...(difference.window === undefined ? {} : { window: difference.window }),
   });
 }
 
@@ -33,16 +35,17 @@ async function firstDifference(
   { renderer, spell }: Subject,
   found: string | null,
   declared: string | null,
-): Promise<{ text: string; index?: number; frame?: string }> {
+): Promise<{ text: string; index?: number; frame?: string; window?: TokenWindow }> {
   const [theirs, ours] = await renderer.tokenizer.encodeBatch([found ?? "", declared ?? ""]);
   const difference = compareIds(ours!, theirs!, spell, ["declared", "in the data"]);
   // Unicode normalisation makes different texts equal ids.
   if (difference === null) return { text: "; their ids are equal" };
-  const { index, frame } = difference;
+  const { index, frame, window } = difference;
   const show = (ids: Int32Array): string => (index < ids.length ? JSON.stringify(spell(ids[index]!)) : "its end");
   return {
     text: `; first differing token: number ${index + 1}, ${show(theirs!)} in the data, ${show(ours!)} declared`,
     index,
     frame,
+    window,
   };
 }

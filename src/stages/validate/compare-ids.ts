@@ -1,9 +1,13 @@
 /** Two id sequences, and the place where they part, shown side by side as tokens. */
 import { commonPrefix, foldIds } from "../../dialogue/index.js";
+import type { Token, TokenWindow } from "../../report/index.js";
 
 export interface Difference {
   /** Index of the first id that differs, or the length of the shorter one. */
   index: number;
+  /** Some tokens before and after it, in pairs. */
+  window: TokenWindow;
+  /** The same as lines of text. */
   frame: string;
 }
 
@@ -28,19 +32,23 @@ export function compareIds(
   const at = left.findIndex((item) => item.start + item.count > index);
   const centre = at < 0 ? left.length : at;
   const from = Math.max(0, centre - BEFORE);
-  const lines: [string, string, string][] = [];
+  // Up to the first difference both sides fold into the same items, so their numbers pair them.
+  const rows: TokenWindow["rows"][number][] = [];
   for (let i = from; i < centre + AFTER; i += 1) {
     const [a, b] = [left[i], right[i]];
     if (a === undefined && b === undefined) break;
-    const mark = a?.id === b?.id && a?.count === b?.count ? " " : ">";
-    lines.push([mark, show(a, spell), show(b, spell)]);
+    const differs = a?.id !== b?.id || a?.count !== b?.count;
+    rows.push({ differs, ours: tokenOf(a, spell), theirs: tokenOf(b, spell) });
   }
+  const window = { names, rows };
+  return { index, window, frame: frameOf(window) };
+}
+
+function frameOf({ names, rows }: TokenWindow): string {
+  const lines = rows.map(({ differs, ours, theirs }) => [differs ? ">" : " ", show(ours), show(theirs)] as const);
   const width = Math.max(names[0].length, ...lines.map(([, a]) => a.length));
   const head = `    ${names[0].padEnd(width)}  ${names[1]}`;
-  return {
-    index,
-    frame: [head, ...lines.map(([mark, a, b]) => `  ${mark} ${a.padEnd(width)}  ${b}`.trimEnd())].join("\n"),
-  };
+  return [head, ...lines.map(([mark, a, b]) => `  ${mark} ${a.padEnd(width)}  ${b}`.trimEnd())].join("\n");
 }
 
 interface Item {
@@ -60,8 +68,12 @@ function itemsOf(ids: ArrayLike<number>): Item[] {
   });
 }
 
-function show(item: Item | undefined, spell: Speller): string {
-  if (item === undefined) return "(end)";
-  const times = item.count === 1 ? "" : ` x ${item.count}`;
-  return `${String(item.start).padStart(6)} ${JSON.stringify(spell(item.id))} ${item.id}${times}`;
+function tokenOf(item: Item | undefined, spell: Speller): Token | null {
+  return item === undefined ? null : { at: item.start, id: item.id, count: item.count, piece: spell(item.id) };
+}
+
+function show(token: Token | null): string {
+  if (token === null) return "(end)";
+  const times = token.count === 1 ? "" : ` x ${token.count}`;
+  return `${String(token.at).padStart(6)} ${JSON.stringify(token.piece)} ${token.id}${times}`;
 }

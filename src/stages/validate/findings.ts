@@ -1,5 +1,6 @@
 /** What the checks found, and when to stop. */
 import type { ReasonCounts } from "../../events/index.js";
+import type { TokenWindow } from "../../report/index.js";
 
 /** Every way in which data, server, model and draft can disagree; each has its own sentence. */
 export const CHECKS = {
@@ -40,6 +41,8 @@ export interface Finding {
   place: Place;
   /** Lines that show it. */
   frame?: string;
+  /** The tokens that differ, for the report. */
+  window?: TokenWindow;
 }
 
 /** Thrown by `add` to end the checks at the first error. */

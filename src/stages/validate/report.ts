@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { fromErrno, type JsonObject } from "../../base/index.js";
 import { versionNotes } from "../../model/index.js";
 import { CHECKS, type Check, type Finding } from "./findings.js";
+import { pageOf } from "./report-page.js";
+import { shareText } from "./share.js";
 import type { Subject } from "./subject.js";
 
 export interface Report {
@@ -12,10 +14,12 @@ export interface Report {
   stoppedEarly: boolean;
   json: JsonObject;
   text: string;
+  html: string;
 }
 
 export const REPORT_JSON = "report.json";
 export const REPORT_TEXT = "report.txt";
+export const REPORT_HTML = "report.html";
 
 export function buildReport(subject: Subject, inputs: readonly string[], stoppedEarly: boolean): Report {
   const { findings, model, counts, kwargs, options } = subject;
@@ -34,11 +38,12 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
       errors: findings.counts.error[check] ?? 0,
       warnings: findings.counts.warning[check] ?? 0,
     })),
-    findings: findings.shown.map((finding) => ({ ...finding, place: { ...finding.place } })),
+    findings: findings.shown.map((finding) => ({ ...finding }) as unknown as JsonObject),
     notes: model.notes,
     rules: versionNotes(model.config.modelType),
   };
-  return { verdict, stoppedEarly, json, text: textOf(subject, verdict, stoppedEarly) };
+  const text = textOf(subject, verdict, stoppedEarly);
+  return { verdict, stoppedEarly, json, text, html: pageOf(subject, json, { verdict, stoppedEarly }) };
 }
 
 export function countsOf({ counts, findings }: Subject): JsonObject {
@@ -94,18 +99,12 @@ function findingLines({ check, severity, message, place, frame }: Finding): stri
   ];
 }
 
-/** "100 % (812 of 812)"; rounded down, so that one difference never reads as 100 %. */
-export function shareText(equal: number, compared: number): string {
-  if (compared === 0) return "none compared";
-  const share = equal === compared ? 100 : Math.floor((1000 * equal) / compared) / 10;
-  return `${share} % (${equal} of ${compared})`;
-}
-
 export async function writeReport(report: Report, dir: string): Promise<void> {
   try {
     await mkdir(dir, { recursive: true });
     await writeFile(join(dir, REPORT_JSON), `${JSON.stringify(report.json, null, 2)}\n`);
     await writeFile(join(dir, REPORT_TEXT), report.text);
+    await writeFile(join(dir, REPORT_HTML), report.html);
   } catch (error) {
     throw fromErrno(error, dir);
   }

@@ -16,7 +16,8 @@ import { type Finding, Findings, StopChecking } from "./findings.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
 import { Origins } from "./origins.js";
-import { buildReport, countsOf, REPORT_TEXT, shareText, writeReport } from "./report.js";
+import { buildReport, countsOf, REPORT_HTML, REPORT_TEXT, writeReport } from "./report.js";
+import { shareText } from "./share.js";
 import { openSubject, type Subject } from "./subject.js";
 
 export type ValidateInputs = Record<"dialogues" | "generations" | "rows" | "shards", InputArtifact | undefined>;
@@ -189,7 +190,7 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
   const more = subject.findings.errors - 1;
   return new DraftsmithError("VALIDATION_FAILED", first.message + (more > 0 ? ` (and ${more} more)` : ""), {
     location,
-    hint: `${HINTS[first.check]}; the report is ${reportPath}`,
+    hint: `${HINTS[first.check]}; the report is ${reportPath}, with the tokens side by side in ${REPORT_HTML} beside it`,
     ...(first.frame === undefined ? {} : { frame: first.frame }),
   });
 }

@@ -78,6 +78,7 @@ describe("data that agrees", () => {
       ]),
     });
     expect(await readFile(join(result.path, "report.txt"), "utf8")).toMatch(/^verdict: good\n/);
+    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("everything agrees");
     expect(JSON.parse(await readFile(join(result.path, "report.json"), "utf8"))).toMatchObject({ verdict: "good" });
   });
 
@@ -101,6 +102,18 @@ describe("each disagreement stops with its own message", () => {
     expect(error.frame).toMatch(/declared +in the data/);
     expect(error.hint).toContain(join(bench.lastResumeDir, "report.txt"));
     expect(await readFile(join(bench.lastResumeDir, "report.txt"), "utf8")).toMatch(/^verdict: bad/);
+    const page = await readFile(join(bench.lastResumeDir, "report.html"), "utf8");
+    expect(page).toContain("there is disagreement");
+    expect(page).toMatch(/<tr class="differs first">/);
+    const json = JSON.parse(await readFile(join(bench.lastResumeDir, "report.json"), "utf8")) as {
+      findings: {
+        place: { index: number };
+        window: { names: string[]; rows: { differs: boolean; ours: { at: number } | null }[] };
+      }[];
+    };
+    const { place, window } = json.findings[0]!;
+    expect(window.names).toEqual(["declared", "in the data"]);
+    expect(window.rows.find((row) => row.differs)!.ours!.at).toBe(place.index);
   });
 
   it("no system prompt where one is declared, and one where none is", async () => {

@@ -1,0 +1,76 @@
+/**
+ * HTML that is safe by construction: whatever is put into a template is escaped unless it is HTML already. Texts come from
+ * datasets and servers, so they are hostile until shown otherwise.
+ */
+
+export class Html {
+  constructor(readonly source: string) {}
+}
+
+export type Value = Html | string | number | undefined | readonly Value[];
+
+/** `html\`<p>${text}</p>\``: values are escaped, lists joined, undefined is nothing. */
+export function html(pieces: TemplateStringsArray, ...values: readonly Value[]): Html {
+  return new Html(pieces.map((piece, at) => (at === 0 ? "" : sourceOf(values[at - 1])) + piece).join(""));
+}
+
+function sourceOf(value: Value): string {
+  if (value === undefined) return "";
+  if (value instanceof Html) return value.source;
+  if (typeof value === "string") return escapeText(value);
+  if (typeof value === "number") return escapeText(String(value));
+  return value.map(sourceOf).join("");
+}
+
+const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+
+/** For element content and quoted attributes. Characters that a page cannot hold, or that turn its text round, become visible. */
+export function escapeText(text: string): string {
+  return text.replace(UNSHOWABLE, named).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+}
+
+/** Controls other than tab and line ends, lone surrogates, and the marks that change the direction of text. */
+const UNSHOWABLE = /[\p{Cc}\p{Cs}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]/gu;
+
+function named(character: string): string {
+  return character === "\n" || character === "\t" ? character : codePoint(character);
+}
+
+function codePoint(character: string): string {
+  return `[U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`;
+}
+
+/** Text whose white space and invisible characters can be seen: `·` a space, `⏎` a line end, `⇥` a tab. */
+export function visible(text: string): string {
+  return text
+    .replaceAll(" ", "·")
+    .replaceAll("\n", "⏎")
+    .replaceAll("\t", "⇥")
+    .replace(/[\p{Z}\p{Cf}]/gu, codePoint);
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #1c2430; --quiet: #5d6b7e; --line: #d8dee7; --back: #fff; --panel: #f5f7fa; --good: #1a7f4b; --bad: #b3261e; --warn: #8a5a00; --bar: #3b6fb6; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e9f0; --quiet: #97a5b8; --line: #344052; --back: #141a22; --panel: #1c2430; --good: #5cc98f; --bad: #ff8a80; --warn: #f0b95a; --bar: #7aa7e8; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
+p { margin: .25rem 0; } .quiet { color: var(--quiet); } .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th { font-weight: 600; color: var(--quiet); } td.number, th.number { text-align: right; white-space: nowrap; }
+code, pre, .token { font: 13px/1.45 ui-monospace, monospace; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); padding: .6rem .8rem; margin: .25rem 0; }
+.figures { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1rem 0; }
+.figure { background: var(--panel); padding: .6rem .9rem; min-width: 9rem; } .figure b { display: block; font-size: 1.25rem; }
+.finding { border-left: 4px solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1rem 0; } .finding.bad { border-color: var(--bad); color: inherit; } .finding.warn { border-color: var(--warn); color: inherit; }
+tr.differs td { background: color-mix(in srgb, var(--bad) 14%, transparent); } tr.first td { font-weight: 700; }
+svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; } svg .bar { fill: var(--bar); } svg .curve { fill: none; stroke: var(--bar); stroke-width: 1.5; } svg .axis { stroke: var(--line); }
+@media print { body { max-width: none; padding: 0; } .finding { break-inside: avoid; } }
+`;
+
+/** A whole page in one file: no scripts, nothing from elsewhere. */
+export function page(title: string, ...body: readonly Value[]): string {
+  const head = html`<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>${title}</title><style>${new Html(STYLE)}</style>`;
+  return `${html`<!doctype html>\n<html lang="en"><head>${head}</head>\n<body>\n${body}\n</body></html>`.source}\n`;
+}

@@ -1,0 +1,4 @@
+export * from "./charts.js";
+export * from "./html.js";
+export * from "./pieces.js";
+export * from "./tokens.js";

@@ -1,0 +1,41 @@
+/** Two token sequences side by side, round the place where they part. */
+import { formatNumber } from "../events/index.js";
+import { type Html, html, visible } from "./html.js";
+
+export interface Token {
+  /** Index of the first of its ids. */
+  at: number;
+  id: number;
+  /** Times that it follows itself. */
+  count: number;
+  piece: string;
+}
+
+/** A pair of lines; null where a sequence has ended. */
+export interface TokenRow {
+  differs: boolean;
+  ours: Token | null;
+  theirs: Token | null;
+}
+
+export interface TokenWindow {
+  /** What the two sequences are. */
+  names: readonly [string, string];
+  rows: readonly TokenRow[];
+}
+
+export function tokenTable({ names, rows }: TokenWindow): Html {
+  const first = rows.findIndex((row) => row.differs);
+  const head = names.map((name) => html`<th class="number">index</th><th>${name}</th><th class="number">id</th>`);
+  const body = rows.map(({ differs, ours, theirs }, at) => {
+    const kind = differs ? (at === first ? "differs first" : "differs") : "";
+    return html`<tr class="${kind}">${cells(ours)}${cells(theirs)}</tr>\n`;
+  });
+  return html`<table><thead><tr>${head}</tr></thead><tbody>\n${body}</tbody></table>\n`;
+}
+
+function cells(token: Token | null): Html {
+  if (token === null) return html`<td></td><td class="quiet">(end)</td><td></td>`;
+  const times = token.count === 1 ? undefined : html` <span class="quiet">x ${formatNumber(token.count)}</span>`;
+  return html`<td class="number quiet">${token.at}</td><td><span class="token">${visible(token.piece)}</span>${times}</td><td class="number">${token.id}</td>`;
+}
