@@ -10,7 +10,7 @@ import { encodeGenerate, GENERATE_PATH, type GenerateRequest } from "./generate.
 import { keepSettings, type ServerIdentity } from "./identity.js";
 import { errorMessage } from "./server-error.js";
 import { encodeTokenizeMessages, encodeTokenizeText, parseTokenizeAnswer, TOKENIZE_PATH } from "./tokenize.js";
-import { type Reply, Transport, type TransportOptions } from "./transport.js";
+import { type Reply, Transport, TransportFault, type TransportOptions } from "./transport.js";
 
 /** It answers, but not like a server of ours. */
 export class NotAServer extends Error {
@@ -19,6 +19,8 @@ export class NotAServer extends Error {
 
 /** Identifying takes a look-up or two; a server that needs longer is not ready. */
 const INFO_TIMEOUT_MS = 15_000;
+/** /ready since 0.5.20 says it without generating; older servers and vLLM have only /health. */
+const READY_PATHS = ["/ready", "/health"];
 /** A chat template given as text is the longest honest part. */
 const MAX_IDENTITY_CHARACTERS = 200_000;
 
@@ -79,6 +81,28 @@ export class ServerClient {
       throw new NotAServer(`${this.name} describes itself in more than ${MAX_IDENTITY_CHARACTERS} characters`);
     }
     return identity;
+  }
+
+  /**
+   * Whether it takes new work: false for 503, which means starting, draining or paused.
+   *
+   * @returns undefined where it cannot be known: no such address, no answer in time
+   */
+  async isReady(): Promise<boolean | undefined> {
+    for (const path of READY_PATHS) {
+      let status: number;
+      try {
+        ({ status } = await this.transport.get(path, INFO_TIMEOUT_MS));
+      } catch (error) {
+        // A busy server may be slow to say so; whether it is away shows in its answers.
+        if (error instanceof TransportFault) return undefined;
+        throw error;
+      }
+      if (status === 200) return true;
+      if (status === 503) return false;
+      if (status !== 404 && status !== 405) return undefined;
+    }
+    return undefined;
   }
 
   /** @returns the ids, or undefined where the server has no /tokenize. */

@@ -19,8 +19,8 @@ export class TransportFault extends Error {
 }
 
 export interface TransportOptions {
-  /** Sockets at most; requests beyond wait inside the pool. */
-  connections: number;
+  /** Sockets at most; requests beyond wait inside the pool. Null: as many as there are requests. */
+  connections: number | null;
   /** Sent with every request. May hold secrets: never printed. */
   headers?: Record<string, string>;
   /** Answers above this many bytes are cut off and become a "too-large" fault. */
@@ -39,6 +39,12 @@ export const DEFAULT_MAX_RESPONSE_BYTES = 32 << 20;
 /** SGLang's HTTP server closes idle sockets after 5 s; ours must be gone before. */
 const KEEP_ALIVE_MS = 3000;
 
+/** Origin and path prefix of an address, without credentials: safe to print, and the same for the same server. */
+export function serverName(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname.replace(/\/+$/, "");
+}
+
 export class Transport {
   /** Origin and path prefix, without credentials: safe to print. */
   readonly name: string;
@@ -53,7 +59,7 @@ export class Transport {
   constructor(url: string, options: TransportOptions) {
     const parsed = new URL(url);
     this.prefix = parsed.pathname.replace(/\/+$/, "");
-    this.name = parsed.origin + this.prefix;
+    this.name = serverName(url);
     this.headers = { ...options.headers };
     if (parsed.username !== "") {
       const pair = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;

@@ -42,6 +42,8 @@ export interface StubOptions {
   models?: JsonObject;
   /** As older servers: other names for the ids, or none. */
   responseIdField?: "response_token_ids" | "token_ids" | "none";
+  /** Status of /ready; 404 by default, as before 0.5.20. */
+  ready?: number;
   /** Time to answer. */
   delayMs?: (n: number) => number;
   port?: number;
@@ -127,7 +129,8 @@ function lookUp(options: StubOptions, path: string, body: JsonObject, response: 
   } else if (path === "/server_info" && !isVllm) {
     const info = { version: "0.5.23", api_key: "SECRET", preferred_sampling_params: null, mm_process_config: {} };
     send(response, 200, { ...MODEL, ...info, ...options.serverInfo });
-  } else if (path === "/version" && isVllm) send(response, 200, { version: "0.33.0" });
+  } else if (path === "/ready" && options.ready !== undefined) send(response, options.ready, "");
+  else if (path === "/version" && isVllm) send(response, 200, { version: "0.33.0" });
   else if (path === "/tokenize") {
     const tokens = body.messages === undefined ? tokenize(String(body.prompt)) : render(body, false);
     send(response, 200, { tokens, count: tokens.length, max_model_len: 100_000 });

@@ -70,12 +70,16 @@ export class Asker {
   private async once(member: Member, question: Question): Promise<Outcome> {
     const rules: AskRules = { special: member.probe?.special, loops: this.loops };
     this.tally.inFlight += 1;
+    const began = member.began();
+    let tokens: number | undefined;
     try {
       const timeoutMs = this.options.requestTimeoutSeconds * 1000;
       const outcome = await ask(member.client, question, member.idSource, rules, timeoutMs);
+      tokens = outcome.answer?.responseIds.length;
       if (outcome.verdict.kind === "transient" || (await this.fleet.vouches(member))) return outcome;
       return { verdict: { kind: "transient", reason: "reset", message: `${member.name} is no longer what it was` } };
     } finally {
+      member.ended(began, tokens);
       this.tally.inFlight -= 1;
     }
   }

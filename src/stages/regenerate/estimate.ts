@@ -4,6 +4,7 @@ import type { ImagePart } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import type { RegenerateOptions } from "./options.js";
 import { scriptOf } from "./script.js";
+import { expectedLoad } from "./servers.js";
 import { spreadSample } from "./spread-sample.js";
 
 /** Rough: characters of a token in English and code, pixels of a merged vision token at patch 16 and merge 2. */
@@ -24,8 +25,7 @@ export async function estimate(
   options: RegenerateOptions,
   inputs: { dialogues?: InputArtifact | undefined },
 ): Promise<string[]> {
-  const inFlight = options.concurrency * options.servers.length;
-  const where = `${options.servers.length} server(s), ${inFlight} dialogues in flight`;
+  const { inFlight, words: where } = await expectedLoad(options);
   const input = inputs.dialogues;
   if (input === undefined) return [where];
   const sample = await readSample(input.path, options);

@@ -4,11 +4,12 @@
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
-import { ServerClient, type Verdict } from "../../sglang/index.js";
+import { ServerClient, serverName, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
-import { compared, type Inspection, inspect, type Reference, refusal, unreachable } from "./muster.js";
-import type { RegenerateOptions } from "./options.js";
+import { compared, type Inspection, inspect, type Reference, refusal, type Terms, unreachable } from "./muster.js";
 import { Patrol } from "./patrol.js";
+import { Roster } from "./roster.js";
+import { type WantedServer, wantedServers } from "./servers.js";
 
 /** The run ends: by Ctrl-C or because another part failed. Not an error of its own. */
 export class Stopped extends Error {
@@ -31,33 +32,33 @@ interface Waiter {
 }
 
 export class Fleet {
-  readonly members: Member[];
+  readonly members: Member[] = [];
   private referenceServer: Reference | undefined;
   private readonly waiters: Waiter[] = [];
   private readonly closing = new AbortController();
+  private readonly headers: Record<string, string>;
   private failure: Error | undefined;
   private patrol: Patrol | undefined;
+  private roster: Roster | undefined;
 
   private constructor(
-    private readonly options: RegenerateOptions,
+    private readonly terms: Terms,
     private readonly events: FleetEvents,
   ) {
     setMaxListeners(0, this.closing.signal);
-    const key = options.apiKeyEnv === undefined ? undefined : apiKey(options.apiKeyEnv);
-    const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
-    const connections = options.concurrency + 2;
-    this.members = [...new Set(options.servers)].map(
-      (url) => new Member(new ServerClient(url, { connections, headers }), options.concurrency),
-    );
+    const { apiKeyEnv } = terms.options;
+    const key = apiKeyEnv === undefined ? undefined : apiKey(apiKeyEnv);
+    this.headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
   }
 
   /**
    * Looks at every server; those that are away may come later.
    *
-   * @throws DraftsmithError SERVER_UNREACHABLE - none answers. @throws DraftsmithError SERVER_REFUSED - one is unfit.
+   * @throws DraftsmithError SERVER_UNREACHABLE - none answers. @throws DraftsmithError SERVER_REFUSED - one is unfit;
+   * of those in a file, all that answer.
    */
-  static async open(options: RegenerateOptions, events: FleetEvents): Promise<Fleet> {
-    const fleet = new Fleet(options, events);
+  static async open(terms: Terms, events: FleetEvents): Promise<Fleet> {
+    const fleet = new Fleet(terms, events);
     try {
       await fleet.muster();
       return fleet;
@@ -72,9 +73,9 @@ export class Fleet {
     return this.referenceServer!;
   }
 
-  /** Seats of all servers that may ever work. */
+  /** Seats of all servers that may ever work, as many as they bear at present. */
   get capacity(): number {
-    return this.members.filter(({ state }) => state !== "refused").length * this.options.concurrency;
+    return this.members.reduce((sum, { state, capacity }) => (state === "refused" ? sum : sum + capacity), 0);
   }
 
   /** A seat on the least loaded server; waits until there is one. */
@@ -87,19 +88,20 @@ export class Fleet {
     if (member === undefined) return;
     seat.member = undefined;
     member.seats -= 1;
+    if (member.leaving && member.seats === 0) this.drop(member);
     this.seatWaiters();
   }
 
   /** The seat's own server while it is up. One that went down meanwhile may be another model when it comes back. */
   async fitMember(seat: Seat): Promise<Member> {
-    return seat.member?.state === "up" ? seat.member : this.move(seat);
+    return seat.member?.works === true ? seat.member : this.move(seat);
   }
 
   /** For another attempt: a seat elsewhere if there is one, else the same, else (its server is down) waits for any. */
   async move(seat: Seat): Promise<Member> {
     const { member } = seat;
     const other = this.leastLoaded(member?.name);
-    if (other === undefined && member?.state === "up") return member;
+    if (other === undefined && member?.works === true) return member;
     if (other !== undefined) other.seats += 1;
     this.release(seat);
     seat.member = other ?? (await this.place(true));
@@ -125,32 +127,85 @@ export class Fleet {
   async close(): Promise<void> {
     this.closing.abort();
     this.patrol?.close();
+    this.roster?.close();
     this.stop(new Stopped("the servers are no longer needed"));
     await Promise.all(this.members.map(({ client }) => client.close()));
   }
 
   private async muster(): Promise<void> {
-    const inspections = await Promise.all(this.members.map(({ client }) => inspect(client, this.options)));
+    const { options } = this.terms;
+    for (const server of await wantedServers(options)) this.add(server);
+    const inspections = await Promise.all(this.members.map(({ client }) => inspect(client, this.terms)));
+    let refused: DraftsmithError | undefined;
     for (const [index, member] of this.members.entries()) {
       const found = inspections[index]!;
       if (found.state === "fit") this.referenceServer ??= { name: member.name, ...found };
       const inspection = this.referenceServer === undefined ? found : compared(found, this.referenceServer);
-      if (inspection.state === "unfit") throw refusal(member.name, inspection);
       if (inspection.state === "fit") {
         member.markUp(inspection.identity, inspection.probe);
         this.events.note("info", describe(member.name, inspection));
+      } else if (inspection.state === "unfit") {
+        // A list is what the user wants now, so a mistake in it ends the run; a file lives on and may be put right.
+        refused ??= refusal(member.name, inspection);
+        if (options.serversFile === undefined) throw refused;
+        member.refuse(inspection.trouble);
+        this.events.note("warn", `${member.name} is unfit and gets no work: ${inspection.trouble}`);
       } else member.markDown(inspection.trouble);
     }
-    if (this.referenceServer === undefined) throw unreachable(this.members.map(({ trouble }) => trouble));
-    for (const { name, state, trouble } of this.members) {
-      if (state !== "up") this.events.note("warn", `${name} does not answer yet: ${trouble}`);
+    if (this.referenceServer === undefined) {
+      throw refused ?? unreachable(this.members.map(({ trouble }) => trouble));
     }
-    const host = {
-      note: (level: "info" | "warn", message: string) => this.events.note(level, message),
-      returned: () => this.seatWaiters(),
-      stop: (error: Error) => this.stop(error),
-    };
-    this.patrol = new Patrol(this.members, this.options, this.reference, host, this.closing.signal);
+    for (const { name, state, trouble } of this.members) {
+      if (state === "down") this.events.note("warn", `${name} does not answer yet: ${trouble}`);
+    }
+    const note = (level: "info" | "warn", message: string): void => this.events.note(level, message);
+    const host = { note, returned: () => this.seatWaiters(), stop: (error: Error) => this.stop(error) };
+    this.patrol = new Patrol(this.members, this.terms, this.reference, host, this.closing.signal);
+    const { serversFile: path, concurrency, serversReloadSeconds } = options;
+    if (path === undefined) return;
+    const changed = (servers: WantedServer[]): void => this.follow(servers);
+    this.roster = new Roster({ path, concurrency, everyMs: serversReloadSeconds * 1000 }, { note, changed });
+  }
+
+  /** Another list of servers: new ones join when they are fit, missing ones end their conversations and leave. */
+  private follow(servers: readonly WantedServer[]): void {
+    const missing = new Map(this.members.map((member) => [member.name, member]));
+    for (const server of servers) {
+      const name = serverName(server.url);
+      const member = missing.get(name);
+      missing.delete(name);
+      if (member === undefined) {
+        this.patrol?.watch(this.add(server));
+        continue;
+      }
+      member.setConcurrency(server.concurrency);
+      if (!member.leaving) continue;
+      member.leaving = false;
+      this.events.note("info", `${name} is on the list again`);
+    }
+    for (const member of missing.values()) {
+      if (member.leaving) continue;
+      member.leaving = true;
+      this.events.note("info", `${member.name} is no longer on the list: it ends ${member.seats} dialogues and leaves`);
+      if (member.seats === 0) this.drop(member);
+    }
+    this.seatWaiters();
+  }
+
+  private add({ url, concurrency }: WantedServer): Member {
+    const { maxConcurrency, maxResponseMegabytes } = this.terms.options;
+    const maxResponseBytes = Math.floor(maxResponseMegabytes * 2 ** 20);
+    // Seats bound the requests, and their number may change.
+    const client = new ServerClient(url, { connections: null, headers: this.headers, maxResponseBytes });
+    const member = new Member(client, concurrency, maxConcurrency);
+    this.members.push(member);
+    return member;
+  }
+
+  private drop(member: Member): void {
+    member.gone = true;
+    this.members.splice(this.members.indexOf(member), 1);
+    void member.client.close();
   }
 
   /** @param urgent - conversations under way come before new ones */

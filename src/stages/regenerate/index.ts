@@ -18,7 +18,7 @@ export const stage = defineStage({
   },
   output: "generations",
   codeVersion: 1,
-  fileOptions: ["model", "onlyIdsFile"],
+  fileOptions: ["model", "serversFile", "onlyIdsFile"],
   neutralOptions: NEUTRAL_OPTIONS,
   estimate,
   run,

@@ -1,14 +1,13 @@
 /** One server of the fleet: its state, its seats and how many of them it can bear. */
 import type { IdSource, Probe, ServerClient, ServerIdentity, Verdict } from "../../sglang/index.js";
+import { AutoLimit, FixedLimit, type Limit, type Ticket } from "./limit.js";
+import type { Concurrency } from "./server-options.js";
 
-/** `refused` is final: it answers, but not as the others do. */
-export type MemberState = "up" | "down" | "refused";
+/** `draining`: goes on with its conversations, gets no new ones. `refused`: it answers, but not as the others do. */
+export type MemberState = "up" | "draining" | "down" | "refused";
 
 /** Faults in a row after which a server is looked at before it gets more work. */
 const FAULTS_UNTIL_CHECK = 5;
-/** A server that says it is busy loses this share of its seats, at most once in the pause below. */
-const BUSY_FACTOR = 0.7;
-const BUSY_PAUSE_MS = 1000;
 
 export class Member {
   state: MemberState = "down";
@@ -16,21 +15,26 @@ export class Member {
   seats = 0;
   identity: ServerIdentity | undefined;
   probe: Probe | undefined;
-  /** Why it is down or refused, for people. */
+  /** Why it is draining, down or refused, for people. */
   trouble = "";
   /** How many connections had been opened when it was last seen to be itself. */
   vouchedFor = 0;
   /** A look at it that is under way. */
   look: Promise<boolean> | undefined;
-  private limit: number;
+  /** Somebody looks at it until it is fit. */
+  watched = false;
+  /** No longer on the list: closed when its last conversation has ended. */
+  leaving = false;
+  gone = false;
+  private limit: Limit;
   private faultsInRow = 0;
-  private lastCutAt = 0;
 
   constructor(
     readonly client: ServerClient,
-    private readonly maxSeats: number,
+    private concurrency: Concurrency,
+    private readonly maxConcurrency: number,
   ) {
-    this.limit = maxSeats;
+    this.limit = this.newLimit();
   }
 
   get name(): string {
@@ -41,13 +45,39 @@ export class Member {
     return this.probe?.idSource ?? "chat";
   }
 
+  /** Whether it answers conversations that sit here. */
+  get works(): boolean {
+    return this.state === "up" || this.state === "draining";
+  }
+
   get hasFreeSeat(): boolean {
-    return this.state === "up" && this.seats < Math.floor(this.limit);
+    return this.state === "up" && !this.leaving && this.seats < this.limit.seats;
+  }
+
+  /** Conversations that it bears at present. */
+  get capacity(): number {
+    return this.limit.seats;
   }
 
   /** Share of the seats that are taken. */
   get load(): number {
-    return this.seats / this.limit;
+    return this.seats / this.limit.seats;
+  }
+
+  setConcurrency(concurrency: Concurrency): void {
+    if (concurrency === this.concurrency) return;
+    this.concurrency = concurrency;
+    this.limit = this.newLimit();
+  }
+
+  /** Before a request; what it returns goes back into `ended`. */
+  began(): { limit: Limit; ticket: Ticket } {
+    return { limit: this.limit, ticket: this.limit.began(performance.now()) };
+  }
+
+  /** @param tokens - of a whole answer; undefined where there is none */
+  ended({ limit, ticket }: ReturnType<Member["began"]>, tokens: number | undefined): void {
+    limit.ended(ticket, tokens, performance.now());
   }
 
   /**
@@ -55,20 +85,15 @@ export class Member {
    *
    * @returns what to check the server for, if it should get no more work before
    */
-  learn(verdict: Verdict, now: number): string | undefined {
+  learn(verdict: Verdict): string | undefined {
     if (verdict.kind !== "transient") {
       this.faultsInRow = 0;
-      // Back to full size slowly: about one seat for every `limit` answers.
-      this.limit = Math.min(this.maxSeats, this.limit + 1 / this.limit);
       return undefined;
     }
     const { reason, message } = verdict;
     if (reason === "unreachable" || reason === "ids-missing" || reason === "access-denied") return message;
     if (reason === "server-busy" || reason === "rate-limited") {
-      if (now - this.lastCutAt >= BUSY_PAUSE_MS) {
-        this.limit = Math.max(1, this.limit * BUSY_FACTOR);
-        this.lastCutAt = now;
-      }
+      this.limit.busy(performance.now());
       return undefined;
     }
     this.faultsInRow += 1;
@@ -83,6 +108,15 @@ export class Member {
     this.faultsInRow = 0;
   }
 
+  /** @returns whether that is news */
+  markReady(isReady: boolean): boolean {
+    const now = isReady ? "up" : "draining";
+    if (!this.works || this.state === now) return false;
+    this.state = now;
+    this.trouble = isReady ? "" : "it answers 503 when asked whether it is ready";
+    return true;
+  }
+
   markDown(trouble: string): void {
     this.state = "down";
     this.trouble = trouble;
@@ -91,5 +125,9 @@ export class Member {
   refuse(trouble: string): void {
     this.state = "refused";
     this.trouble = trouble;
+  }
+
+  private newLimit(): Limit {
+    return this.concurrency === "auto" ? new AutoLimit(this.maxConcurrency) : new FixedLimit(this.concurrency);
   }
 }

@@ -17,7 +17,24 @@ export type Inspection =
   | { state: "fit"; identity: ServerIdentity; probe: Probe }
   /** Nothing to hold against it; it may come later. */
   | { state: "away"; trouble: string }
-  | { state: "unfit"; trouble: string; hint: string };
+  | ({ state: "unfit" } & Objection);
+
+export interface Objection {
+  trouble: string;
+  hint: string;
+  /** The place, for people: two renderings side by side. */
+  frame?: string;
+}
+
+/** Holds a probe's prompt against our own rendering; undefined where the two are equal. */
+export type ProbeCheck = (probe: Probe, withImage: boolean) => Promise<Objection | undefined>;
+
+/** What servers are held against before there are others. */
+export interface Terms {
+  options: RegenerateOptions;
+  /** Undefined without a model directory. */
+  check: ProbeCheck | undefined;
+}
 
 /** What all servers of a run have in common, taken from the first one that is fit. */
 export interface Reference {
@@ -30,9 +47,12 @@ export interface Reference {
 const PROBE_TIMEOUT_MS = 120_000;
 
 /** Looks at one server by itself: whether it answers, what it serves, how it is set up, whether ids come back. */
-export async function inspect(client: ServerClient, options: RegenerateOptions): Promise<Inspection> {
+export async function inspect(client: ServerClient, terms: Terms): Promise<Inspection> {
+  const { options } = terms;
   let identity: ServerIdentity;
   try {
+    if ((await client.isReady()) === false)
+      return { state: "away", trouble: `${client.name} answers 503: it is starting or draining` };
     identity = await client.identify();
   } catch (error) {
     if (error instanceof TransportFault || error instanceof NotAServer)
@@ -42,14 +62,15 @@ export async function inspect(client: ServerClient, options: RegenerateOptions):
   const objection = wrongModel(identity, options) ?? risky(identity, options) ?? tooSmall(identity, options);
   if (objection !== undefined) return { state: "unfit", ...objection };
   try {
-    return await probe(client, identity, options);
+    return await probe(client, identity, terms);
   } catch (error) {
     if (error instanceof TransportFault) return { state: "away", trouble: error.message };
     throw error;
   }
 }
 
-async function probe(client: ServerClient, identity: ServerIdentity, options: RegenerateOptions): Promise<Inspection> {
+async function probe(client: ServerClient, identity: ServerIdentity, terms: Terms): Promise<Inspection> {
+  const { options, check } = terms;
   const result = await probeServer(client, {
     idSource: options.idSource,
     templateKwargs: templateKwargs(options) as JsonObject,
@@ -65,12 +86,9 @@ async function probe(client: ServerClient, identity: ServerIdentity, options: Re
       hint: "use SGLang 0.5.17 or newer, or vLLM, without a proxy that drops fields",
     };
   }
+  const objection = await check?.(result.probe, identity.understandsImages);
+  if (objection !== undefined) return { state: "unfit", ...objection };
   return { state: "fit", identity, probe: result.probe };
-}
-
-interface Objection {
-  trouble: string;
-  hint: string;
 }
 
 function wrongModel(identity: ServerIdentity, options: RegenerateOptions): Objection | undefined {
@@ -130,7 +148,9 @@ export function compared(inspection: Inspection, reference: Reference): Inspecti
 }
 
 export function refusal(name: string, objection: Objection): DraftsmithError {
-  return new DraftsmithError("SERVER_REFUSED", `${name}: ${objection.trouble}`, { hint: objection.hint });
+  const { trouble, hint, frame } = objection;
+  const more = frame === undefined ? {} : { frame };
+  return new DraftsmithError("SERVER_REFUSED", `${name}: ${trouble}`, { hint, ...more });
 }
 
 export function unreachable(troubles: readonly string[]): DraftsmithError {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
 import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./control-options.js";
+import { NEUTRAL_SERVER_OPTIONS, serverOptions } from "./server-options.js";
 
 const share = z.number().min(0).max(1);
 
@@ -45,12 +46,8 @@ const tokenLimitsSchema = z.strictObject({
   dialogue: z.number().int().positive().optional().describe("tokens of a turn's prompt and answer together"),
 });
 
-export const regenerateOptions = z.strictObject({
-  servers: z
-    .array(z.url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" }))
-    .min(1)
-    .describe("addresses of the servers; all must serve the same model in the same way"),
-  concurrency: z.number().int().min(1).max(4096).default(16).describe("dialogues in flight on each server"),
+const fields = z.strictObject({
+  ...serverOptions,
   expectModel: z.string().min(1).optional().describe("name or path of the model that the servers must serve"),
   model: z
     .string()
@@ -126,12 +123,21 @@ export const regenerateOptions = z.strictObject({
     .describe("share of re-checked turns that must come out equal; a run that is surely below stops early"),
   ...controlOptions,
 });
+
+export const regenerateOptions = fields
+  .refine(({ servers, serversFile }) => servers.length > 0 || serversFile !== undefined, {
+    path: ["servers"],
+    error: "at least one address is needed, such as http://127.0.0.1:30000, or a serversFile",
+  })
+  .refine(({ servers, serversFile }) => servers.length === 0 || serversFile === undefined, {
+    path: ["serversFile"],
+    error: "give either servers or serversFile",
+  });
 export type RegenerateOptions = z.infer<typeof regenerateOptions>;
 
 /** Options that cannot change what a dialogue's answers are: they may differ between a run and its continuation. */
 export const NEUTRAL_OPTIONS = [
-  "servers",
-  "concurrency",
+  ...NEUTRAL_SERVER_OPTIONS,
   "apiKeyEnv",
   "retries",
   "retryDelaySeconds",

@@ -4,8 +4,7 @@
  */
 import { identityDifferences, pause, type Verdict } from "../../sglang/index.js";
 import type { Member } from "./member.js";
-import { compared, inspect, type Reference, refusal, unreachable } from "./muster.js";
-import type { RegenerateOptions } from "./options.js";
+import { compared, inspect, type Reference, refusal, type Terms, unreachable } from "./muster.js";
 
 export interface PatrolHost {
   note(level: "info" | "warn", message: string): void;
@@ -19,34 +18,41 @@ const FIRST_CHECK_MS = 200;
 const LAST_CHECK_MS = 10_000;
 /** How often servers that work are asked who they are: one may be replaced between two requests. */
 const PATROL_MS = 30_000;
+/** A server that was refused may be put right; it is looked at this many times more rarely than healthy ones. */
+const REFUSED_FACTOR = 6;
 
 export class Patrol {
   private allDownTimer: NodeJS.Timeout | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timers: readonly NodeJS.Timeout[];
 
   constructor(
     private readonly members: readonly Member[],
-    private readonly options: RegenerateOptions,
+    private readonly terms: Terms,
     private readonly reference: Reference,
     private readonly host: PatrolHost,
     /** Aborts when the fleet is closed. */
     private readonly closing: AbortSignal,
   ) {
     // Behind a gateway connections say nothing, so everybody is looked at now and then.
-    this.timer = setInterval(() => {
-      for (const member of members) if (member.state === "up") void this.lookAt(member);
+    const look = setInterval(() => {
+      for (const member of members) if (member.works) void this.lookAt(member);
     }, PATROL_MS);
-    for (const member of members) if (member.state === "down") this.watch(member);
+    const askReady = setInterval(() => {
+      for (const member of members) if (member.works) void this.askReady(member);
+      this.watchAllDown();
+    }, terms.options.healthSeconds * 1000);
+    this.timers = [look, askReady];
+    for (const member of members) if (!member.works) this.watch(member);
   }
 
   close(): void {
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     clearTimeout(this.allDownTimer);
   }
 
   /** Takes note of an answer, and looks at the server again where the answer gives reason to. */
   report(member: Member, verdict: Verdict): void {
-    const concern = member.learn(verdict, Date.now());
+    const concern = member.learn(verdict);
     if (concern !== undefined) this.suspect(member, concern);
   }
 
@@ -62,7 +68,7 @@ export class Patrol {
 
   /** No more work until it has been looked at. */
   private suspect(member: Member, concern: string): void {
-    if (member.state !== "up" || this.closing.aborted) return;
+    if (!member.works || this.closing.aborted) return;
     member.markDown(concern);
     this.host.note("warn", `${member.name} gets no work until it is well again: ${concern}`);
     this.watch(member);
@@ -91,46 +97,70 @@ export class Patrol {
     return false;
   }
 
-  /** Looks at a server that is down until it is fit or unfit. */
-  private watch(member: Member): void {
-    this.watchAllDown();
-    const loop = async (): Promise<void> => {
-      let wait = FIRST_CHECK_MS;
-      while (!this.closing.aborted) {
-        await pause(wait, this.closing);
-        if (this.closing.aborted) return;
-        const inspection = compared(await inspect(member.client, this.options), this.reference);
-        if (this.closing.aborted) return;
-        if (inspection.state === "fit") {
-          member.markUp(inspection.identity, inspection.probe);
-          this.host.note("info", `${member.name} is back`);
-          this.watchAllDown();
-          this.host.returned();
-          return;
-        }
-        if (inspection.state === "unfit") {
-          member.refuse(inspection.trouble);
-          this.host.note("warn", `${member.name} came back unfit and gets no more work: ${inspection.trouble}`);
-          if (this.members.every(({ state }) => state === "refused")) this.host.stop(refusal(member.name, inspection));
-          return;
-        }
-        member.trouble = inspection.trouble;
-        wait = Math.min(LAST_CHECK_MS, wait * 2);
-      }
-    };
-    loop().catch((error: unknown) => this.host.stop(error instanceof Error ? error : new Error(String(error))));
+  /** A server that drains keeps its conversations, for their prefixes are in its cache; it only gets no new ones. */
+  private async askReady(member: Member): Promise<void> {
+    const isReady = await member.client.isReady();
+    if (isReady === undefined || this.closing.aborted || member.gone || !member.markReady(isReady)) return;
+    const words = isReady ? "takes new dialogues again" : "is draining and gets no new dialogues";
+    this.host.note("info", `${member.name} ${words}`);
+    if (isReady) this.host.returned();
   }
 
-  /** Starts the clock when no server is left, stops it when one is. */
+  /** Looks at a server that does not work until it is fit. */
+  watch(member: Member): void {
+    this.watchAllDown();
+    if (member.watched) return;
+    member.watched = true;
+    this.untilFit(member)
+      .finally(() => {
+        member.watched = false;
+      })
+      .catch((error: unknown) => this.host.stop(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  private async untilFit(member: Member): Promise<void> {
+    const isNew = member.identity === undefined;
+    let wait = isNew && member.trouble === "" ? 0 : member.state === "refused" ? this.refusedMs : FIRST_CHECK_MS;
+    for (;;) {
+      await pause(wait, this.closing);
+      if (this.closing.aborted || member.gone) return;
+      const inspection = compared(await inspect(member.client, this.terms), this.reference);
+      if (this.closing.aborted || member.gone) return;
+      if (inspection.state === "fit") {
+        member.markUp(inspection.identity, inspection.probe);
+        this.host.note("info", `${member.name} ${isNew ? "joins the run" : "is back"}`);
+        this.watchAllDown();
+        this.host.returned();
+        return;
+      }
+      if (inspection.state === "unfit") {
+        const words = isNew ? "is unfit and gets no work" : "came back unfit and gets no more work";
+        if (member.trouble !== inspection.trouble)
+          this.host.note("warn", `${member.name} ${words}: ${inspection.trouble}`);
+        member.refuse(inspection.trouble);
+        if (this.members.every(({ state }) => state === "refused")) this.host.stop(refusal(member.name, inspection));
+        wait = this.refusedMs;
+      } else {
+        member.markDown(inspection.trouble);
+        wait = Math.min(LAST_CHECK_MS, Math.max(FIRST_CHECK_MS, wait * 2));
+      }
+    }
+  }
+
+  private get refusedMs(): number {
+    return this.terms.options.healthSeconds * 1000 * REFUSED_FACTOR;
+  }
+
+  /** Starts the clock when no server is left, stops it when one is. One that drains counts while it has dialogues. */
   private watchAllDown(): void {
-    if (this.members.some(({ state }) => state === "up")) {
+    if (this.members.some(({ state, seats }) => state === "up" || (state === "draining" && seats > 0))) {
       clearTimeout(this.allDownTimer);
       this.allDownTimer = undefined;
       return;
     }
     this.allDownTimer ??= setTimeout(
       () => this.host.stop(unreachable(this.members.map(({ trouble }) => trouble))),
-      this.options.serverWaitSeconds * 1000,
+      this.terms.options.serverWaitSeconds * 1000,
     );
   }
 }

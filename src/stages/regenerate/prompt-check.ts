@@ -2,17 +2,20 @@
  * Compares the servers' prompt ids with our own rendering, while the run is young: what `validate` would find after
  * days is found after the first answers.
  */
-import { DraftsmithError, type ErrorCode, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { commonPrefix, type Message } from "../../dialogue/index.js";
 import { openModel } from "../../model/index.js";
 import type { Probe } from "../../sglang/index.js";
 import { PROBE_SIDE, PROBE_TEXT } from "../../sglang/index.js";
 import { createRenderer, type PromptRenderer } from "../../tokens/index.js";
+import type { Objection } from "./muster.js";
 
 /** Turns compared at the beginning of a run; `validate` compares all of them later. */
 const COMPARED_TURNS = 200;
 /** Ids shown before and after the first difference. */
 const AROUND = 6;
+const HINT =
+  "serve the checkpoint of this directory, with its chat template and processor settings, or correct `model`";
 
 export class PromptCheck {
   private left = COMPARED_TURNS;
@@ -32,48 +35,50 @@ export class PromptCheck {
     return new PromptCheck(createRenderer(await openModel(directory), templateKwargs), directory, note);
   }
 
-  /** @throws DraftsmithError SERVER_REFUSED - the servers render another prompt than this model directory */
-  async checkProbe(server: string, probe: Probe, withImage: boolean): Promise<void> {
+  /** @returns what to hold against a server that renders another prompt than this model directory */
+  async checkProbe(probe: Probe, withImage: boolean): Promise<Objection | undefined> {
     const image = { type: "image" as const, hash: "0".repeat(64), width: PROBE_SIDE, height: PROBE_SIDE };
     const text = { type: "text" as const, text: PROBE_TEXT };
     const messages: Message[] = [{ role: "user", content: withImage ? [image, text] : [text] }];
-    await this.compare("SERVER_REFUSED", `${server} renders a probe`, messages, undefined, probe.promptIds);
+    const difference = await this.compare(messages, undefined, probe.promptIds);
+    return difference && { ...difference, trouble: `it renders a probe ${difference.trouble}` };
   }
 
   /** @throws DraftsmithError VALIDATION_FAILED - a prompt of a dialogue differs */
   async checkTurn(id: string, messages: readonly Message[], tools: JsonObject[] | undefined, ids: readonly number[]) {
     if (this.left <= 0) return;
     this.left -= 1;
-    await this.compare("VALIDATION_FAILED", `the server renders dialogue ${id}`, messages, tools, ids, id);
+    const difference = await this.compare(messages, tools, ids);
+    if (difference === undefined) return;
+    const { trouble, hint, frame } = difference;
+    const location = { id };
+    throw new DraftsmithError("VALIDATION_FAILED", `the server renders dialogue ${id} ${trouble}`, {
+      frame,
+      hint,
+      location,
+    });
   }
 
   private async compare(
-    code: ErrorCode,
-    what: string,
     messages: readonly Message[],
     tools: JsonObject[] | undefined,
     theirs: readonly number[],
-    id?: string,
-  ): Promise<void> {
+  ): Promise<Required<Objection> | undefined> {
     const own = await this.renderer.prompt({ messages, tools, generationPrompt: true });
     if (!own.ok) {
       this.note("warn", `prompts cannot be compared with ${this.directory}: ${own.message}`);
       this.left = 0;
-      return;
+      return undefined;
     }
     const at = commonPrefix(own.ids, theirs);
-    if (at === own.ids.length && at === theirs.length) return;
+    if (at === own.ids.length && at === theirs.length) return undefined;
     const show = (ids: ArrayLike<number>): Promise<string> =>
       this.renderer.tokenizer.decode(Array.from(ids).slice(Math.max(0, at - AROUND), at + AROUND));
     const [ours, server] = await Promise.all([show(own.ids), show(theirs)]);
-    throw new DraftsmithError(
-      code,
-      `${what} otherwise than ${this.directory}: ${theirs.length} ids against ${own.ids.length}, the first difference at ${at}`,
-      {
-        frame: `here:   ${JSON.stringify(ours)}\nserver: ${JSON.stringify(server)}`,
-        hint: "serve the checkpoint of this directory, with its chat template and processor settings, or correct `model`",
-        ...(id === undefined ? {} : { location: { id } }),
-      },
-    );
+    return {
+      trouble: `otherwise than ${this.directory}: ${theirs.length} ids against ${own.ids.length}, the first difference at ${at}`,
+      hint: HINT,
+      frame: `here:   ${JSON.stringify(ours)}\nserver: ${JSON.stringify(server)}`,
+    };
   }
 }

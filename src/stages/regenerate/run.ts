@@ -4,7 +4,7 @@ import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
-import { GREEDY, identityFacts } from "../../sglang/index.js";
+import { GREEDY, identityFacts, type Probe } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { Crew, type CrewParts, tooManyFailures } from "./crew.js";
 import { openLedger, takeOver } from "./earlier.js";
@@ -33,11 +33,10 @@ export async function run(
   const dialogues = (): AsyncGenerator<Chosen> => choose(all(), selection);
   const total = selection.chosen ?? totalOf(input, context.limit);
   const prompts = await promptCheck(options, note);
-  const fleet = await Fleet.open(options, { note });
+  const check = prompts && ((probe: Probe, withImage: boolean) => prompts.checkProbe(probe, withImage));
+  const fleet = await Fleet.open({ options, check }, { note });
   const tally = new Tally(step, events, total, () => fleet.members);
   try {
-    const { name, probe, identity } = fleet.reference;
-    await prompts?.checkProbe(name, probe, identity.understandsImages);
     const facts = factsOf(options, fleet);
     const { resumeDir, otherResumeDirs = [] } = context;
     const settings = facts.settings as JsonObject;

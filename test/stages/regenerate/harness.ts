@@ -80,7 +80,7 @@ export function manifestOf(kept: number): Manifest {
 
 export interface RunRequest {
   input: InputArtifact;
-  options: Partial<RegenerateOptions> & { servers: string[] };
+  options: Partial<RegenerateOptions>;
   /** A finished output whose answers are taken over. */
   earlier?: InputArtifact;
   otherResumeDirs?: string[];
