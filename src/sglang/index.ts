@@ -14,6 +14,7 @@ export * from "./probe-image.js";
 export * from "./retry.js";
 export * from "./risks.js";
 export * from "./sampling.js";
+export * from "./secrets.js";
 export * from "./server-error.js";
 export * from "./special.js";
 export * from "./tokenize.js";

@@ -28,6 +28,7 @@ export const PERMANENT_REASONS = {
   "prompt-too-long": "the prompt, or the prompt with the answer's limit, exceeds the context",
   "bad-media": "the server cannot read a picture",
   "bad-request": "the server refuses the request",
+  "request-too-large": "the request is larger than the limit, ours or a proxy's",
 } as const;
 
 /** An answer came, and it is not good data. */
@@ -73,6 +74,7 @@ export interface AnswerRules {
 }
 
 export function judgeFault(fault: TransportFault): Refusal {
+  if (fault.kind === "request-too-large") return { kind: "permanent", reason: fault.kind, message: fault.message };
   const reasons = {
     unreachable: "unreachable",
     reset: "reset",
@@ -91,6 +93,7 @@ export function judgeStatus(reply: Reply): Refusal {
   if (status === 408 || status === 425 || status === 429) return transient("rate-limited", message, retryAfterMs);
   if (status >= 500) return transient("server-error", message, retryAfterMs);
   if (status === 401 || status === 403 || status === 404 || status === 405) return transient("access-denied", message);
+  if (status === 413) return { kind: "permanent", reason: "request-too-large", message };
   if (status >= 400) return { kind: "permanent", reason: permanentReason(message), message };
   return transient("answer-malformed", message);
 }

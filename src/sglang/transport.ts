@@ -3,9 +3,10 @@
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
 import { type Dispatcher, Pool } from "undici";
+import { Secrets } from "./secrets.js";
 
 /** Why no HTTP answer came back. Statuses are answers, not faults. */
-export type TransportFaultKind = "unreachable" | "reset" | "timeout" | "too-large" | "closed";
+export type TransportFaultKind = "unreachable" | "reset" | "timeout" | "too-large" | "request-too-large" | "closed";
 
 export class TransportFault extends Error {
   override readonly name = "TransportFault";
@@ -25,6 +26,8 @@ export interface TransportOptions {
   headers?: Record<string, string>;
   /** Answers above this many bytes are cut off and become a "too-large" fault. */
   maxResponseBytes?: number;
+  /** Requests above this many bytes are not sent and become a "request-too-large" fault. */
+  maxRequestBytes?: number;
   connectTimeoutMs?: number;
 }
 
@@ -36,6 +39,7 @@ export interface Reply {
 }
 
 export const DEFAULT_MAX_RESPONSE_BYTES = 32 << 20;
+export const DEFAULT_MAX_REQUEST_BYTES = 256 << 20;
 /** SGLang's HTTP server closes idle sockets after 5 s; ours must be gone before. */
 const KEEP_ALIVE_MS = 3000;
 
@@ -55,6 +59,8 @@ export class Transport {
   private readonly prefix: string;
   private readonly headers: Record<string, string>;
   private readonly maxResponseBytes: number;
+  private readonly maxRequestBytes: number;
+  private readonly secrets: Secrets;
 
   constructor(url: string, options: TransportOptions) {
     const parsed = new URL(url);
@@ -66,6 +72,9 @@ export class Transport {
       this.headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
     }
     this.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+    this.maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
+    const passwords = [parsed.password, decodeURIComponent(parsed.password)];
+    this.secrets = new Secrets([...Object.values(this.headers), ...passwords]);
     const settings: Pool.Options = {
       pipelining: 1,
       headersTimeout: 0,
@@ -95,6 +104,10 @@ export class Transport {
 
   /** @param body - JSON, already encoded. */
   post(path: string, body: Buffer, timeoutMs: number): Promise<Reply> {
+    if (body.length > this.maxRequestBytes) {
+      const words = `a request of ${body.length} bytes; at most ${this.maxRequestBytes} are sent`;
+      return Promise.reject(new TransportFault("request-too-large", words));
+    }
     const headers = { ...this.headers, "content-type": "application/json" };
     return this.send(this.pool, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
@@ -107,7 +120,9 @@ export class Transport {
 
   private send(pool: Pool, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const collector = new Collector(this.name, timeoutMs, this.maxResponseBytes, resolve, reject);
+      // Before anybody can quote it. Redirects are answers like others: nobody follows them with our key.
+      const settle = (reply: Reply): void => resolve({ ...reply, body: this.secrets.hideIn(reply.body) });
+      const collector = new Collector(this.name, timeoutMs, this.maxResponseBytes, settle, reject);
       pool.dispatch(request, collector);
     });
   }

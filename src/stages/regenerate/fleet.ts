@@ -193,10 +193,12 @@ export class Fleet {
   }
 
   private add({ url, concurrency }: WantedServer): Member {
-    const { maxConcurrency, maxResponseMegabytes } = this.terms.options;
+    const { maxConcurrency, maxRequestMegabytes, maxResponseMegabytes } = this.terms.options;
+    const maxRequestBytes = Math.floor(maxRequestMegabytes * 2 ** 20);
     const maxResponseBytes = Math.floor(maxResponseMegabytes * 2 ** 20);
     // Seats bound the requests, and their number may change.
-    const client = new ServerClient(url, { connections: null, headers: this.headers, maxResponseBytes });
+    const limits = { connections: null, maxRequestBytes, maxResponseBytes };
+    const client = new ServerClient(url, { ...limits, headers: this.headers });
     const member = new Member(client, concurrency, maxConcurrency);
     this.members.push(member);
     return member;

@@ -58,6 +58,9 @@ export const serverOptions = {
     .max(3600)
     .default(5)
     .describe("how often servers are asked whether they take new work; one that answers 503 gets no new dialogues"),
+  maxRequestMegabytes: megabytes
+    .default(256)
+    .describe("size of a request at most, pictures included; a dialogue with a larger one ends there"),
   maxResponseMegabytes: megabytes
     .default(32)
     .describe("size of an answer at most; larger ones are cut off and count as a fault of the server"),
