@@ -42,7 +42,12 @@ export function parseChatAnswer(body: Buffer, dialect: Dialect): Answer {
     [root, "prompt_token_ids", "prompt_token_ids"],
     [objectAt(root, "sglext"), "input_ids", "sglext.input_ids"],
   ]);
-  const response = firstIds(RESPONSE_ID_FIELDS.map((name) => [choice, name, `choices[].${name}`] as const));
+  const sglext = objectAt(root, "sglext");
+  const response = firstIds([
+    ...RESPONSE_ID_FIELDS.map((name) => [choice, name, `choices[].${name}`] as const),
+    // One list for each choice, and there is one choice.
+    [sglext && { output_ids: arrayAt(sglext, "output_ids")?.[0] ?? null }, "output_ids", "sglext.output_ids"],
+  ]);
   const reasoning = stringAt(message, "reasoning_content") ?? stringAt(message, "reasoning");
   return {
     promptIds: prompt.ids,
@@ -52,7 +57,7 @@ export function parseChatAnswer(body: Buffer, dialect: Dialect): Answer {
     toolCalls: toolCalls(message),
     finish: {
       type: stringAt(choice, "finish_reason") ?? "(none)",
-      matched: stopOf(choice, dialect.stopField) ?? matchedOf(meta),
+      matched: stopOf(choice, dialect.stopField) ?? stopOf(choice, otherStop(dialect)) ?? matchedOf(meta),
     },
     promptTokens: usage && numberAt(usage, "prompt_tokens"),
     completionTokens: usage && numberAt(usage, "completion_tokens"),
@@ -104,6 +109,11 @@ function firstIds(places: readonly Place[]): { ids: number[] | undefined | null;
 function stopOf(object: JsonObject, key: string): number | string | null {
   const value = object[key];
   return typeof value === "number" || typeof value === "string" ? value : null;
+}
+
+/** A gateway may speak for workers of the other engine. */
+function otherStop({ stopField }: Dialect): string {
+  return stopField === "matched_stop" ? "stop_reason" : "matched_stop";
 }
 
 function matchedOf(meta: JsonObject | undefined): number | string | null {

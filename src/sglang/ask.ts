@@ -66,7 +66,7 @@ export async function ask(
     const asked =
       source === "chat"
         ? await askChat(client, question, timeoutMs)
-        : await askGenerate(client, question, images, timeoutMs);
+        : await askGenerate(client, question, images, rules.special?.imagePad, timeoutMs);
     if ("kind" in asked) return { verdict: asked };
     const verdict = judgeAnswer(asked, answerRules);
     if (!hasIds(asked)) return { verdict: verdict as Refusal };
@@ -96,6 +96,7 @@ async function askGenerate(
   client: ServerClient,
   question: Question,
   images: EncodedImage[],
+  imagePad: number | undefined,
   timeoutMs: number,
 ): Promise<Answer | Refusal> {
   const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
@@ -108,7 +109,35 @@ async function askGenerate(
   const answer = client.parseGenerate(reply);
   // Without pictures the prompt is what we sent; with pictures only the server knows the expanded ids.
   if (answer.promptIds === undefined && images.length === 0) return { ...answer, promptIds: inputIds };
-  return answer;
+  const promptIds = answer.promptIds === undefined ? await chatPrompt(client, question, timeoutMs) : answer.promptIds;
+  // Some image processors render the ids to text and back and, where that fails, go on with ids of their own.
+  if (Array.isArray(promptIds) && imagePad !== undefined && !isExpansion(inputIds, promptIds, imagePad)) {
+    return {
+      kind: "reject",
+      reason: "prompt-changed",
+      message: `${inputIds.length} ids were sent; without repeated image pads the server's ${promptIds.length} are others`,
+    };
+  }
+  return { ...answer, promptIds };
+}
+
+/** Servers whose /generate does not return the prompt may do so in chat; the counts of both must agree afterwards. */
+async function chatPrompt(client: ServerClient, question: Question, timeoutMs: number): Promise<Answer["promptIds"]> {
+  const { messages, tools, templateKwargs } = question;
+  const request = { messages, maxTokens: 1, stopTokenIds: [], ...defined({ tools, templateKwargs }) };
+  const reply = await client.chat(request, timeoutMs);
+  return reply.status === 200 ? client.parseChat(reply).promptIds : undefined;
+}
+
+/** Whether `expanded` is `ids` with every image pad repeated once or more. */
+function isExpansion(ids: readonly number[], expanded: readonly number[], imagePad: number): boolean {
+  let at = 0;
+  for (const id of ids) {
+    if (expanded[at] !== id) return false;
+    at += 1;
+    if (id === imagePad) while (expanded[at] === imagePad) at += 1;
+  }
+  return at === expanded.length;
 }
 
 function hasIds(answer: Answer): answer is GoodAnswer {

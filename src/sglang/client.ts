@@ -60,10 +60,13 @@ export class ServerClient {
     if (first === undefined || !isJsonObject(first)) throw new NotAServer(`${this.name} lists no model at /v1/models`);
     const about = await this.info(["/model_info", "/get_model_info"]);
     const settings = await this.info(["/server_info", "/get_server_info"]);
-    const isVllm = stringAt(first, "owned_by") === "vllm" || about === undefined;
+    const saysVllm = stringAt(first, "owned_by") === "vllm";
+    // A gateway in front of SGLang may hide /model_info, but it has no /version either.
+    const vllmVersion = saysVllm || about === undefined ? await this.vllmVersion() : undefined;
+    const isVllm = saysVllm || vllmVersion !== undefined;
     this.currentDialect = isVllm ? DIALECTS.vllm : DIALECTS.sglang;
     this.model = (about && stringAt(about, "served_model_name")) ?? stringAt(first, "id") ?? "default";
-    const version = (settings && stringAt(settings, "version")) ?? (await this.vllmVersion(isVllm));
+    const version = (settings && stringAt(settings, "version")) ?? vllmVersion;
     const identity: ServerIdentity = {
       dialect: this.currentDialect.name,
       servedModelName: this.model,
@@ -160,8 +163,8 @@ export class ServerClient {
     return undefined;
   }
 
-  private async vllmVersion(isVllm: boolean): Promise<string | undefined> {
-    const answer = isVllm ? await this.info(["/version"]) : undefined;
+  private async vllmVersion(): Promise<string | undefined> {
+    const answer = await this.info(["/version"]);
     return answer && stringAt(answer, "version");
   }
 }

@@ -37,6 +37,7 @@ export const REJECT_REASONS = {
   "stop-mismatch": "the last id is not the stop that the server names",
   "length-early": "cut before the limit that was asked for: a hidden limit on the server",
   "finish-unknown": "it ended for a reason that is none of ours",
+  "prompt-changed": "the server answered another prompt than it was sent",
   "image-count": "the prompt does not hold one run of image pads per picture",
   "special-tokens": "the answer holds role or vision tokens",
   "special-text": "the answer spells out a special token, which the next turn would turn into one",
@@ -130,6 +131,7 @@ function judgeFinishType(answer: Answer): Verdict | undefined {
   const { type, matched } = answer.finish;
   if (type === "abort" || type === "error") return transient("answer-aborted", `finish reason ${type}`);
   if (matched === "NaN happened") return reject("nan-logits", "the server reports NaN and replaced the token");
+  if (type === "repetition") return reject("loop", "the server ended the answer because it repeats itself");
   if (type === "stop" || type === "length" || type === "tool_calls") return undefined;
   return reject("finish-unknown", `finish reason ${JSON.stringify(type)}`);
 }

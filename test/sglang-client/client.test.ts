@@ -231,12 +231,36 @@ describe("probing", () => {
   it.each([
     ["response_token_ids", "chat", "choices[].response_token_ids"],
     ["token_ids", "chat", "choices[].token_ids"],
+    ["sglext", "chat", "sglext.output_ids"],
     ["none", "generate", "output_ids"],
   ] as const)("finds the ids of a server that calls them %s", async (responseIdField, idSource, field) => {
     const client = clientOf((await stubOf({ responseIdField })).url);
     await client.identify();
     const result = await probeServer(client, options);
     expect(result).toMatchObject({ probe: { idSource, idFields: { response: field } } });
+  });
+
+  it("takes the prompt from chat where /generate does not return it, and the same ids come out", async () => {
+    const older = clientOf((await stubOf({ responseIdField: "none", generatePrompt: "none" })).url);
+    const newer = clientOf((await stubOf()).url);
+    const results = [];
+    for (const client of [older, newer]) {
+      await client.identify();
+      results.push(await probeServer(client, options));
+    }
+    const [one, two] = results.map((result) => ("probe" in result ? result.probe : undefined));
+    expect(one?.idSource).toBe("generate");
+    expect(one?.rendering).toBe(two?.rendering);
+  });
+
+  it("refuses a /generate that answers another prompt than it was sent", async () => {
+    const client = clientOf((await stubOf({ responseIdField: "none", generatePrompt: "other" })).url);
+    await client.identify();
+    const question = { messages: [{ role: "user" as const, content: "hi" }], maxTokens: 500, stopTokenIds: [] };
+    const special = { ends: new Set([1001]), structure: new Set([1000]), imagePad: 1005 };
+    const outcome = await ask(client, question, "generate", { special, loops: undefined }, 5000);
+    expect(outcome.verdict).toMatchObject({ kind: "reject", reason: "prompt-changed" });
+    expect(await probeServer(client, options)).toHaveProperty("problem");
   });
 
   it("gets the same prompt ids by chat and by /generate", async () => {

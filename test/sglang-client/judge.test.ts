@@ -62,6 +62,13 @@ describe("the table of answers that are not good data", () => {
     ],
     ["NaN", { finish: { type: "stop", matched: "NaN happened" } }, {}, "reject", "nan-logits"],
     ["content filter", { finish: { type: "content_filter", matched: null } }, {}, "reject", "finish-unknown"],
+    [
+      "an answer that the server ended for repeating itself",
+      { finish: { type: "repetition", matched: null } },
+      {},
+      "reject",
+      "loop",
+    ],
     ["no ids", { responseIds: undefined }, {}, "transient", "ids-missing"],
     ["no prompt ids", { promptIds: undefined }, {}, "transient", "ids-missing"],
     ["ids that are no ids", { responseIds: null }, {}, "transient", "ids-invalid"],
@@ -171,9 +178,14 @@ describe("recordings of the real server", () => {
     expect(judgeAnswer(chat("chat_tools"), { ...rules, maxTokens: 3 }).kind).toBe("cut");
   });
 
+  it("finds the ids of an answer to the header form, outside its choice", () => {
+    const { promptIds, responseIds, promptTokens, completionTokens, idFields } = chat("chat_sglext_headers");
+    expect([promptIds?.length, responseIds?.length]).toEqual([promptTokens, completionTokens]);
+    expect(idFields).toEqual({ prompt: "sglext.input_ids", response: "sglext.output_ids" });
+  });
+
   it("notices answers without ids, whatever else they hold", () => {
     expect(judgeAnswer(chat("chat_plain"), rules)).toMatchObject({ reason: "ids-missing" });
-    expect(judgeAnswer(chat("chat_sglext_headers"), rules)).toMatchObject({ reason: "ids-missing" });
     const bare = parseGenerateAnswer(recorded("generate_input_ids").body);
     expect(judgeAnswer(bare, rules)).toMatchObject({ reason: "ids-missing" });
   });

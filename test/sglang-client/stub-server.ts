@@ -41,7 +41,9 @@ export interface StubOptions {
   serverInfo?: JsonObject;
   models?: JsonObject;
   /** As older servers: other names for the ids, or none. */
-  responseIdField?: "response_token_ids" | "token_ids" | "none";
+  responseIdField?: "response_token_ids" | "token_ids" | "sglext" | "none";
+  /** What /generate returns of the prompt: nothing, as older servers, or ids of its own. */
+  generatePrompt?: "none" | "other";
   /** Status of /ready; 404 by default, as before 0.5.20. */
   ready?: number;
   /** Time to answer. */
@@ -188,13 +190,18 @@ async function answer(
   };
   const json =
     path === "/generate"
-      ? { text: given.text, output_ids: given.ids, meta_info: meta, prompt_token_ids: given.promptIds }
+      ? { text: given.text, output_ids: given.ids, meta_info: meta, ...generatePrompt(options, given) }
       : chatBody(options, body, given, meta, { finish, matched });
   const text = JSON.stringify(json);
   if (fault === "cut-json") send(response, 200, text.slice(0, -20));
   else if (fault === "trickle" || fault === "reset-midway") await trickle(response, text, fault);
   else if (fault === "slow-first-byte") await sleep(150).then(() => send(response, 200, text));
   else send(response, 200, fault === "ids-strings" ? text.replace(/token_ids":\[\d+/g, 'token_ids":["x"') : text);
+}
+
+function generatePrompt({ generatePrompt: kind }: StubOptions, { promptIds }: Given): JsonObject {
+  if (kind === "none") return {};
+  return { prompt_token_ids: kind === "other" ? [65, ...promptIds.slice(1)] : promptIds };
 }
 
 function chatBody(
@@ -216,7 +223,13 @@ function chatBody(
   else choice.matched_stop = end.matched;
   const usage = { prompt_tokens: given.promptIds.length, completion_tokens: Number(meta.completion_tokens) };
   const root: JsonObject = { id: "c", object: "chat.completion", model: String(body.model), choices: [choice], usage };
-  if (field === "none" || body.return_token_ids !== true) return root;
+  if (body.return_token_ids !== true) return root;
+  if (field === "none") {
+    // 0.5.13 returned the prompt's ids only.
+    if (options.generatePrompt === "none") choice.prompt_token_ids = given.promptIds;
+    return root;
+  }
+  if (field === "sglext") return { ...root, sglext: { input_ids: given.promptIds, output_ids: [given.ids] } };
   choice[field] = given.ids;
   if (isVllm) root.prompt_token_ids = given.promptIds;
   else Object.assign(choice, { prompt_token_ids: given.promptIds, meta_info: meta });

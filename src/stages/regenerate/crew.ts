@@ -11,6 +11,7 @@ import type { RegenerateOptions } from "./options.js";
 import type { PromptCheck } from "./prompt-check.js";
 import { RecheckDuring } from "./recheck-during.js";
 import { questionOf } from "./request.js";
+import { withTools } from "./script.js";
 import type { Chosen } from "./selection.js";
 import type { Tally } from "./tally.js";
 
@@ -101,8 +102,9 @@ export class Crew {
     return true;
   }
 
-  private async handle(dialogue: Dialogue, digest: string, seat: Seat): Promise<void> {
+  private async handle(source: Dialogue, digest: string, seat: Seat): Promise<void> {
     const { ledger, options, images, tally, prompts } = this.parts;
+    const dialogue = withTools(source, options.tools);
     let end: ConversationEnd;
     let server: string | undefined;
     const begun = tally.begun(dialogue);

@@ -25,6 +25,26 @@ const systemPromptSchema = z
     error: "has no effect with policy keep; did you mean policy: set?",
   });
 
+const toolsSchema = z
+  .strictObject({
+    policy: z
+      .enum(["keep", "drop", "set"])
+      .default("keep")
+      .describe("keep: each dialogue's own definitions; drop: none; set: `definitions` replace them everywhere"),
+    definitions: z
+      .array(z.record(z.string(), z.json()))
+      .optional()
+      .describe("tool definitions in OpenAI's form, for set"),
+  })
+  .refine((value) => value.policy !== "set" || (value.definitions?.length ?? 0) > 0, {
+    path: ["definitions"],
+    error: "needed with policy set; for none at all use policy: drop",
+  })
+  .refine((value) => value.policy === "set" || value.definitions === undefined, {
+    path: ["definitions"],
+    error: "has no effect with this policy; did you mean policy: set?",
+  });
+
 const loopsSchema = z.strictObject({
   policy: z.enum(["reject", "keep"]).default("reject").describe("what to do with answers that repeat without end"),
   minTokens: z
@@ -63,6 +83,7 @@ const fields = z.strictObject({
   systemPrompt: systemPromptSchema
     .default({ policy: "keep" })
     .describe("the system prompt that the target answers under"),
+  tools: toolsSchema.default({ policy: "keep" }).describe("the tools that the target is offered"),
   thinking: z
     .enum(["on", "off", "default"])
     .default("default")

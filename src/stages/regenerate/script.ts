@@ -42,6 +42,13 @@ export function scriptOf(dialogue: Dialogue, policy: RegenerateOptions["systemPr
   return { steps };
 }
 
+/** The dialogue with the tools that the target is to see; its digest stays that of the original. */
+export function withTools(dialogue: Dialogue, { policy, definitions }: RegenerateOptions["tools"]): Dialogue {
+  if (policy === "keep") return dialogue;
+  const { tools: _own, ...rest } = dialogue;
+  return policy === "set" && definitions !== undefined ? { ...rest, tools: definitions } : rest;
+}
+
 /** @returns undefined when the policy refuses the dialogue. */
 function withSystemPrompt(messages: Message[], policy: RegenerateOptions["systemPrompt"]): Message[] | undefined {
   if (policy.policy === "keep") return messages;

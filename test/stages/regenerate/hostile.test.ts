@@ -1,4 +1,5 @@
 /** Servers that leak, redirect, flood or never end. */
+import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -65,7 +66,6 @@ describe("a server that repeats the key", () => {
     const resumeDir = await temporaryDirectory();
     const outcome: unknown = await runStage({ input, options, workDir, resumeDir }).catch((error: unknown) => error);
     expect(outcome).toHaveProperty("code", "DATA_EMPTY");
-    const { readFile } = await import("node:fs/promises");
     const files = [`${workDir}/rejected.jsonl`, `${resumeDir}/journal.jsonl`];
     const all = [String(outcome), JSON.stringify(outcome)];
     for (const file of files) all.push(await readFile(file, "utf8").catch(() => ""));

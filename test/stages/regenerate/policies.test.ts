@@ -191,6 +191,27 @@ describe("tools", () => {
     expect(stub.requests.some((body) => JSON.stringify(body.tools) === JSON.stringify(tools))).toBe(true);
   });
 
+  it("are kept, dropped or set, in requests and rows alike", async () => {
+    const other: JsonObject[] = [{ type: "function", function: { name: "type", parameters: {} } }];
+    const question = dialogueOf([text("user", "press it"), text("assistant", "a")], { tools });
+    const seen = async (options: RegenerateOptions["tools"]) => {
+      const { row, stub, rows } = await outcomeOf(question, { tools: options });
+      const sent = stub.requests.filter((body) => JSON.stringify(body.messages).includes("press it"));
+      expect(sent.map((body) => body.tools)).toEqual([row?.tools]);
+      return rows.map((each) => each.tools);
+    };
+    expect(await seen({ policy: "keep" })).toEqual([tools, undefined]);
+    expect(await seen({ policy: "drop" })).toEqual([undefined, undefined]);
+    expect(await seen({ policy: "set", definitions: other })).toEqual([other, other]);
+    const ok = (value: unknown): boolean =>
+      regenerateOptions.safeParse({ servers: ["http://x:1"], tools: value }).success;
+    expect([ok({ policy: "set" }), ok({ policy: "set", definitions: [] }), ok({ definitions: other })]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
   it("end the dialogue where it makes another, and say so", async () => {
     const { row } = await outcomeOf(dialogueOf(messages, { tools }), {}, answering(4));
     expect(row).toMatchObject({ status: "partial", reason: "tool-call-differs" });

@@ -61,6 +61,11 @@ describe("before the first question", () => {
     ["mm_process_config", { image: { max_pixels: 100 } }],
     ["enable_watermark", true],
     ["load_format", "dummy"],
+    ["json_model_override_args", '{"rope_theta": 1}'],
+    ["watermark_default_enabled", true],
+    ["watermark_enforce_all", true],
+    ["speculative_accept_threshold_single", 0.9],
+    ["speculative_accept_threshold_acc", 0.9],
   ])("refuses the setting %s unless it is allowed by name", async (name, value) => {
     const stub = await stubOf({ serverInfo: { [name]: value } });
     const error = await errorOf([stub.url]);
