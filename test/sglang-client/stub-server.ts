@@ -316,12 +316,13 @@ async function trickle(response: ServerResponse, text: string, fault: "trickle" 
 
 /**
  * Resets the connection. Where libuv refuses to reset (a write is under way), Node drops its handle without closing it,
- * and the client would wait for ever; so the handle is closed as well. Closing twice does nothing.
+ * and the client would wait for ever; so the handle is closed as well. Closing twice does nothing. The socket is the
+ * request's: a response has none yet while the one before it on the same connection is being finished.
  */
 function breakOff(response: ServerResponse): void {
-  const { socket } = response;
-  const handle = (socket as { _handle?: { close(): void } | null } | null)?._handle;
-  socket?.resetAndDestroy();
+  const { socket } = response.req;
+  const handle = (socket as { _handle?: { close(): void } | null })._handle;
+  socket.resetAndDestroy();
   setTimeout(() => handle?.close(), 20);
 }
 
