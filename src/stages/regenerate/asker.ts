@@ -16,8 +16,10 @@ import type { Member } from "./member.js";
 import type { RegenerateOptions } from "./options.js";
 import type { Tally } from "./tally.js";
 
-/** Storms pass: being told to wait is forgiven this many times as often as a fault. */
+/** Storms pass: being told to wait, or finding nobody at home, is forgiven this many times as often as a fault. */
 const BUSY_PATIENCE = 4;
+/** Reasons that say something about a server and nothing about the question. */
+const FORGIVEN: readonly string[] = ["server-busy", "rate-limited", "unreachable"];
 /** Longest wait, in first waits. */
 const LONGEST_WAIT = 60;
 
@@ -55,8 +57,7 @@ export class Asker {
         return outcome;
       }
       this.tally.retried(verdict.reason, member.name);
-      const isBusy = verdict.reason === "server-busy" || verdict.reason === "rate-limited";
-      spent += isBusy ? 1 / BUSY_PATIENCE : 1;
+      spent += FORGIVEN.includes(verdict.reason) ? 1 / BUSY_PATIENCE : 1;
       if (spent > this.options.retries) return outcome;
       if (this.stopping.aborted) throw new Stopped("the run is ending");
       const before = member;
