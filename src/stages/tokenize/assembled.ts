@@ -11,7 +11,12 @@ import { type Packed, unpack } from "./packed.js";
 import type { ThreadData } from "./thread.js";
 
 /** Below this, threads would not be up before the work is done. */
-const LEAST_FOR_THREADS = 4000;
+const LEAST_FOR_THREADS = 20_000;
+/**
+ * On two cores the tokenizer's own threads and the disk's keep both busy (1.3 to 1.5 of them), and one more thread made the
+ * whole slower (0.92 of the rate from ids, 0.69 from fixed dialogues; bench.ts).
+ */
+const LEAST_CORES = 4;
 const MOST_THREADS = 8;
 /** Of one piece of work: some hundred dialogues. */
 const BLOCK_BYTES = 1 << 18;
@@ -43,8 +48,8 @@ export async function* assembledOf(
 /** This thread writes the files and is busy with that; the others get a core each. */
 function threadsOf({ threads }: TokenizeOptions, dialogues: number): number {
   if (threads !== "auto") return threads;
-  if (dialogues < LEAST_FOR_THREADS) return 0;
-  return Math.min(MOST_THREADS, Math.max(0, availableParallelism() - 1));
+  const cores = availableParallelism();
+  return dialogues < LEAST_FOR_THREADS || cores < LEAST_CORES ? 0 : Math.min(MOST_THREADS, cores - 1);
 }
 
 /** The first `limit` lines that are not blank. */
