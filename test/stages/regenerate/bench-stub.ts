@@ -20,12 +20,15 @@ const promptIds = withImage ? [...prompt.slice(0, 6), ...pads, ...prompt.slice(6
 const ids = [...tokenize("click the red button in the middle of the screen"), IM_END];
 const plainIds = withImage ? promptIds : prompt;
 
-function answer(path: string, body: string): string {
+/** Undefined for what this server does not have. */
+function answer(path: string, body: string): string | undefined {
   if (path === "/v1/models")
     return JSON.stringify({ data: [{ id: "stub", root: "stub", owned_by: "sglang", max_model_len: 100_000 }] });
   if (path === "/model_info")
     return JSON.stringify({ served_model_name: "stub", model_path: "stub", has_image_understanding: withImage });
   if (path === "/server_info") return JSON.stringify({ version: "0", mm_process_config: {} });
+  if (path === "/health") return "";
+  if (path !== "/tokenize") return undefined;
   const { prompt: text } = JSON.parse(body) as { prompt: string };
   return JSON.stringify({ tokens: tokenize(text) });
 }
@@ -63,11 +66,14 @@ const server = createServer((request, response) => {
     if (!isChat || bytes < 100_000) chunks.push(chunk);
   });
   request.on("end", () => {
-    if (isChat && bytes < 100_000 && Buffer.concat(chunks).includes('"max_tokens":4,')) response.end(probe);
-    else
-      response.end(
-        isChat ? chats[answered++ % chats.length] : answer(request.url ?? "", Buffer.concat(chunks).toString()),
-      );
+    if (isChat) {
+      const isProbe = bytes < 100_000 && Buffer.concat(chunks).includes('"max_tokens":4,');
+      response.end(isProbe ? probe : chats[answered++ % chats.length]);
+      return;
+    }
+    const text = answer(request.url ?? "", Buffer.concat(chunks).toString());
+    if (text === undefined) response.statusCode = 404;
+    response.end(text ?? "{}");
   });
 });
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
