@@ -28,6 +28,8 @@ export interface ExecuteRequest {
   verify: boolean;
   events: EventSink;
   signal: AbortSignal;
+  /** Where a step may put a report of its run. */
+  reportDirectory(step: string): string;
   /** Called for every step that is finished or was already. */
   onManifest(step: string, manifest: Manifest): Promise<void>;
 }
@@ -121,6 +123,7 @@ async function perform(
       aside: asideDirectory(workspace, step.name),
       resume: resumeDirectory(workspace, step.name, fingerprintDigest(fingerprint)),
       failed: failedDirectory(workspace, step.name),
+      report: request.reportDirectory(step.name),
     },
     limit,
     events,

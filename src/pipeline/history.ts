@@ -47,6 +47,11 @@ export class History {
     await writeJson(join(this.directory, "manifests", `${step}.json`), manifest);
   }
 
+  /** Where a step may put a report of its run; not made yet. */
+  reportDirectory(step: string): string {
+    return join(this.directory, "reports", step);
+  }
+
   async finish(record: object): Promise<void> {
     this.events.close();
     await writeJson(join(this.directory, "run.json"), record);

@@ -118,7 +118,9 @@ async function recordedRun(
   let steps: StepResult[];
   try {
     const onManifest = history.manifest.bind(history);
-    steps = await execute({ plan, selection, supervisor, cache, limit, verify, events, signal, onManifest });
+    const reportDirectory = history.reportDirectory.bind(history);
+    const watch = { events, signal, reportDirectory, onManifest };
+    steps = await execute({ plan, selection, supervisor, cache, limit, verify, ...watch });
   } finally {
     await supervisor.stopExcept(new Set());
   }

@@ -22,7 +22,7 @@ export interface RunStageRequest {
   /** Artifact directories by input name. */
   inputs: Readonly<Record<string, string>>;
   /**
-   * Directory of the sealed output. Beside it lie OUT.resume and, while running, OUT.work. Only a stage with a report
+   * Directory of the sealed output. Beside it lie OUT.resume, OUT.report and, while running, OUT.work. Only a stage with a report
    * may do without: its output is then temporary, and kept where the stage fails.
    */
   out?: string | undefined;
@@ -127,6 +127,7 @@ async function runInto(request: RunStageRequest, output: string): Promise<StageO
         aside: `${output}.old`,
         resume,
         failed: `${output}.failed`,
+        report: request.out === undefined ? undefined : `${output}.report`,
       },
       limit,
       events,

@@ -19,6 +19,8 @@ export interface StepDirectories {
   resume: string;
   /** Keeps what a failed run had written. */
   failed: string;
+  /** For the stage's report of the run. */
+  report?: string | undefined;
 }
 
 export interface StepJob {
@@ -86,6 +88,7 @@ async function runGuarded(job: StepJob) {
       workDir: directories.work,
       resumeDir: directories.resume,
       otherResumeDirs: await otherResumeDirs(directories.resume),
+      reportDir: directories.report,
       limit,
     });
   } catch (error) {

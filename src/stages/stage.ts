@@ -28,6 +28,11 @@ export interface StageContext {
   resumeDir: string;
   /** What unfinished runs of this step under other options left; for stages that can use it or must not lose it. */
   otherResumeDirs?: readonly string[];
+  /**
+   * For reports of the run itself, with its times and addresses: not part of the artifact, kept with the run's history or
+   * beside the output. Made by the stage when it has something to say; undefined where nobody would find it.
+   */
+  reportDir?: string | undefined;
   /** `--limit N`: work on the first N rows only. */
   limit: number | undefined;
 }

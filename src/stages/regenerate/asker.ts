@@ -14,7 +14,7 @@ import {
 import { type Fleet, type Seat, Stopped } from "./fleet.js";
 import type { Member } from "./member.js";
 import type { RegenerateOptions } from "./options.js";
-import type { Tally } from "./tally.js";
+import type { About, Tally } from "./tally.js";
 
 /** Storms pass: being told to wait, or finding nobody at home, is forgiven this many times as often as a fault. */
 const BUSY_PATIENCE = 4;
@@ -43,17 +43,18 @@ export class Asker {
    * @returns the last outcome; a transient one when all attempts are used up
    * @throws Stopped - the run is ending. @throws DraftsmithError - the servers are gone or no longer what they were
    */
-  async ask(seat: Seat, question: Question): Promise<Outcome> {
+  async ask(seat: Seat, question: Question, about: About): Promise<Outcome> {
     let spent = 0;
     let member = await this.fleet.fitMember(seat);
     for (let attempt = 1; ; attempt += 1) {
       if (this.stopping.aborted) throw new Stopped("the run is ending");
+      const began = performance.now();
       const outcome = await this.once(member, question);
       const { verdict } = outcome;
       this.fleet.report(member, verdict);
       if (verdict.kind !== "transient") {
         this.checkWeights(member, outcome);
-        this.tally.answered(outcome, member.name);
+        this.tally.answered(outcome, member.name, about, (performance.now() - began) / 1000);
         return outcome;
       }
       this.tally.retried(verdict.reason, member.name);

@@ -108,12 +108,16 @@ export class Crew {
     let end: ConversationEnd;
     let server: string | undefined;
     const begun = tally.begun(dialogue);
+    let turn = 0;
     try {
       const earlier = await ledger.turnsOf(digest);
+      turn = earlier.length;
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => {
-          const outcome = await this.asker.ask(seat, await questionOf(messages, dialogue, options, images));
+          const question = await questionOf(messages, dialogue, options, images);
+          const outcome = await this.asker.ask(seat, question, { dialogue: dialogue.id, turn });
+          turn += 1;
           tally.came(begun, outcome);
           const ids = outcome.answer?.promptIds;
           if (ids !== undefined) await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);

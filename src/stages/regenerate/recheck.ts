@@ -94,18 +94,18 @@ export async function checkOne(
   { options, images }: CrewParts,
   asker: Asker,
   seat: Seat,
-  { messages, turns, tools }: Generation,
+  { id, messages, turns, tools }: Generation,
   first: string | undefined,
 ): Promise<CheckRecord> {
   const check: CheckRecord = { turns: 0, equal: 0, firstDifferences: [], servers: [first ?? "", ""] };
-  for (const turn of turns) {
+  for (const [at, turn] of turns.entries()) {
     const question = await questionOf(
       messages.slice(0, turn.message),
       tools === undefined ? {} : { tools },
       options,
       images,
     );
-    const outcome = await asker.ask(seat, question);
+    const outcome = await asker.ask(seat, question, { dialogue: id, turn: at });
     // A question that finds no answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;
     const before = unfoldIds(turn.response);

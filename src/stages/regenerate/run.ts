@@ -36,6 +36,7 @@ export async function run(
   const check = prompts && ((probe: Probe, withImage: boolean) => prompts.checkProbe(probe, withImage));
   const fleet = await Fleet.open({ options, check }, { note });
   const tally = new Tally(step, events, total, () => fleet.members);
+  let finished: ManifestDraft["counts"] | undefined;
   try {
     const facts = factsOf(options, fleet);
     const { resumeDir, otherResumeDirs = [] } = context;
@@ -62,6 +63,7 @@ export async function run(
         ...(selection.takesAll ? {} : { notChosen }),
         ...(checked === undefined ? {} : { recheck: checked }),
       };
+      finished = counts;
       return {
         counts,
         facts: { ...facts, ...selection.facts(context.limit), summary: accountSummary(account) },
@@ -69,10 +71,28 @@ export async function run(
     } finally {
       tally.stop();
       await ledger.close();
+      await tellRun(context, tally, finished);
     }
   } finally {
     await fleet.close();
   }
+}
+
+/** Of a run that was stopped, too: why it was slow is then the question. */
+async function tellRun(
+  { reportDir, events, step }: StageContext,
+  { statistics, seconds }: Tally,
+  counts: ManifestDraft["counts"] | undefined,
+): Promise<void> {
+  if (reportDir === undefined || statistics.seconds.count === 0) return;
+  const outcome = counts === undefined ? "stopped" : "done";
+  const { writeRunReport } = await import("./run-report.js");
+  const told = writeRunReport(reportDir, statistics, { outcome, seconds, counts: counts as JsonObject | undefined });
+  await told.then(
+    () => events.emit({ type: "log", level: "info", step, message: `the report of this run is in ${reportDir}` }),
+    // What was asked for is the artifact.
+    ({ message }: Error) => events.emit({ type: "log", level: "warn", step, message: `no report: ${message}` }),
+  );
 }
 
 /** Loaded only when asked for: the tokenizer is a large native library. */

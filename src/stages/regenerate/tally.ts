@@ -6,6 +6,7 @@ import type { Outcome } from "../../sglang/index.js";
 import type { ConversationEnd } from "./conversation.js";
 import { Forecast } from "./forecast.js";
 import type { Member } from "./member.js";
+import { Statistics } from "./statistics.js";
 
 const EVERY_MS = 500;
 /** Rates are over about this long: long enough to be steady, short enough to show a server that dies. */
@@ -25,6 +26,13 @@ interface Sample {
 
 type Sum = Exclude<keyof Sample, "at" | "byServer">;
 
+/** Which question it is. */
+export interface About {
+  dialogue: string;
+  /** Counts from 0. */
+  turn: number;
+}
+
 /** A dialogue under way. */
 export interface Begun {
   weight: number;
@@ -34,6 +42,8 @@ export interface Begun {
 
 export class Tally {
   inFlight = 0;
+  /** What the run's report is made from. */
+  readonly statistics = new Statistics();
   /** What is going on beside the questions proper, such as the re-check. */
   phase = "";
   private done = 0;
@@ -47,6 +57,7 @@ export class Tally {
   private readonly samples: Sample[] = [];
   private readonly forecast: Forecast;
   private timer: NodeJS.Timeout | undefined;
+  private began = 0;
 
   constructor(
     private readonly step: string,
@@ -59,6 +70,7 @@ export class Tally {
   }
 
   start(): void {
+    this.began = this.now();
     this.sample();
     this.timer = setInterval(() => this.emit(), EVERY_MS);
   }
@@ -68,9 +80,15 @@ export class Tally {
     this.emit();
   }
 
+  /** Since the first question could be asked. */
+  get seconds(): number {
+    return this.began === 0 ? 0 : (this.now() - this.began) / 1000;
+  }
+
   /** A dialogue that an earlier run finished. */
   skipped(dialogue: Dialogue): void {
     this.done += 1;
+    this.statistics.skipped += 1;
     this.forecast.skips(dialogue);
   }
 
@@ -85,11 +103,13 @@ export class Tally {
     this.forecast.answered(tokens);
   }
 
-  /** An answer of any kind, re-checks included. @param server - its name */
-  answered({ answer }: Outcome, server: string): void {
+  /** An answer of any kind, re-checks included. @param seconds - that the request took */
+  answered({ answer }: Outcome, server: string, about: About, seconds: number): void {
     const tokens = answer?.responseIds.length ?? 0;
+    const promptTokens = answer?.promptIds.length ?? 0;
+    this.statistics.answered({ ...about, server, seconds, promptTokens, answerTokens: tokens });
     this.turns += 1;
-    this.promptTokens += answer?.promptIds.length ?? 0;
+    this.promptTokens += promptTokens;
     this.outputTokens += tokens;
     const own = this.ofServer(server);
     own.turns += 1;
@@ -97,12 +117,14 @@ export class Tally {
   }
 
   retried(reason: string, server: string): void {
+    this.statistics.fault(server, reason);
     this.retries[reason] = (this.retries[reason] ?? 0) + 1;
     this.ofServer(server).faults += 1;
   }
 
-  ended({ status, reason }: ConversationEnd, { weight, tokens }: Begun): void {
+  ended({ status, reason, row }: ConversationEnd, { weight, tokens }: Begun): void {
     this.done += 1;
+    this.statistics.ended(status, reason, "turns" in row ? row.turns.length : 0);
     this.answeredDialogues += 1;
     this.forecast.ends(weight, tokens);
     if (status === "done" || reason === undefined) return;
@@ -130,6 +152,7 @@ export class Tally {
 
   private emit(): void {
     const now = this.sample();
+    this.statistics.sample(this.seconds);
     const first = this.samples.find(({ at }) => now.at - at <= WINDOW_MS)!;
     const seconds = secondsBetween(first, now);
     const perSecond = (name: Sum): number => rounded((now[name] - first[name]) / seconds);

@@ -84,6 +84,7 @@ export interface RunRequest {
   /** A finished output whose answers are taken over. */
   earlier?: InputArtifact;
   otherResumeDirs?: string[];
+  reportDir?: string;
   /** Fresh ones by default. */
   workDir?: string;
   resumeDir?: string;
@@ -114,6 +115,7 @@ export async function runStage(request: RunRequest): Promise<RunResult> {
       workDir,
       resumeDir,
       limit: request.limit,
+      reportDir: request.reportDir,
       ...(request.otherResumeDirs === undefined ? {} : { otherResumeDirs: request.otherResumeDirs }),
     },
   );

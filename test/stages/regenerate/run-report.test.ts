@@ -1,0 +1,122 @@
+/** The report of a run: bounded statistics, and a page that tells what happened and leaves the artifact alone. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { LogBins } from "../../../src/stages/regenerate/log-bins.js";
+import { Statistics } from "../../../src/stages/regenerate/statistics.js";
+import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
+
+const stubs: Stub[] = [];
+afterEach(async () => {
+  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
+});
+async function stubOf(options: StubOptions = {}): Promise<Stub> {
+  const stub = await startStub(options);
+  stubs.push(stub);
+  return stub;
+}
+
+describe("growing bins", () => {
+  it("hold every value once, and percentiles that are at most a fifth too large", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300 }),
+        fc.constantFrom(0.5, 0.95, 0.99, 1),
+        (values, share) => {
+          const bins = new LogBins(0.001);
+          for (const value of values) bins.add(value);
+          expect(bins.bins().reduce((sum, { count }) => sum + count, 0)).toBe(values.length);
+          for (const { from, to, count } of bins.bins()) {
+            expect(
+              values.filter((value) => value >= from * (1 + 1e-9) && value < to * (1 - 1e-9)).length,
+            ).toBeLessThanOrEqual(count);
+          }
+          const exact = [...values].sort((a, b) => a - b)[Math.ceil(share * values.length) - 1]!;
+          const told = bins.percentile(share);
+          expect(told).toBeGreaterThanOrEqual(exact * (1 - 1e-9));
+          expect(told).toBeLessThanOrEqual(Math.max(0.001, exact * 2 ** 0.25 * (1 + 1e-9)));
+          expect(bins.max).toBe(Math.max(...values));
+        },
+      ),
+      { seed: 91, numRuns: 300 },
+    );
+  });
+});
+
+describe("statistics", () => {
+  it("keep the slowest requests and a curve, however many requests there are", () => {
+    const statistics = new Statistics();
+    const seconds = Array.from({ length: 5000 }, (_, k) => ((k * 7919) % 5000) / 100);
+    for (const [k, time] of seconds.entries()) {
+      const about = { dialogue: `d${k}`, turn: k % 3, server: `s${k % 2}` };
+      statistics.answered({ ...about, seconds: time, promptTokens: 100, answerTokens: 10 });
+      statistics.sample(k);
+    }
+    const wanted = [...seconds].sort((a, b) => b - a).slice(0, 20);
+    expect(statistics.slowest.map((request) => request.seconds)).toEqual(wanted);
+    expect(statistics.points.length).toBeLessThan(240);
+    expect(statistics.points.length).toBeGreaterThan(60);
+    const paces = statistics.points.slice(1).map((point, at) => point.seconds - statistics.points[at]!.seconds);
+    expect(new Set(paces).size).toBe(1);
+    expect([...statistics.servers.values()].map(({ answerTokens }) => answerTokens)).toEqual([25_000, 25_000]);
+  });
+});
+
+describe("the report of a run", () => {
+  it("tells servers, faults and slow requests, and changes no byte of the artifact", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
+    const calm = await stubOf();
+    const wanted = await runStage({ input, options: { servers: [calm.url] } });
+    const ill = await stubOf({ fault: (n) => (n > 5 && n % 9 === 0 ? "error-500" : undefined) });
+    const reportDir = join(await temporaryDirectory(), "report");
+    const servers = [calm.url, ill.url];
+    const made = await runStage({ input, reportDir, options: { servers, retryDelaySeconds: 0.01, concurrency: 4 } });
+    expect(made.generations).toBe(wanted.generations);
+    expect(made.draft.facts).toEqual(wanted.draft.facts);
+    const json = JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as {
+      outcome: string;
+      ends: { done: number; partial: number };
+      retries: Record<string, number>;
+      latencySeconds: { count: number };
+      servers: { name: string; latencySeconds: { count: number }; faults: Record<string, number> }[];
+      slowest: { dialogue: string; seconds: number }[];
+    };
+    const turns = Number(made.draft.counts.turns);
+    expect(json.outcome).toBe("done");
+    expect(json.ends.done + json.ends.partial).toBe(30);
+    expect(json.latencySeconds.count).toBe(turns);
+    expect(json.servers.map(({ name }) => name).sort()).toEqual(servers.sort());
+    expect(json.servers.reduce((sum, { latencySeconds }) => sum + latencySeconds.count, 0)).toBe(turns);
+    const faults = json.servers.find(({ name }) => name === ill.url)!.faults["server-error"]!;
+    expect(faults).toBeGreaterThan(0);
+    expect(json.retries["server-error"]).toBe(faults);
+    expect(json.slowest.length).toBe(20);
+    const page = await readFile(join(reportDir, "report.html"), "utf8");
+    for (const words of ["Slowest requests", json.slowest[0]!.dialogue, ill.url, "server-error", "<svg"]) {
+      expect(page).toContain(words);
+    }
+  });
+
+  it("is written for a run that was stopped, and says what covers that run only", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
+    const stub = await stubOf({ delayMs: () => 15 });
+    const [resumeDir, reportDir] = [await temporaryDirectory(), await temporaryDirectory()];
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 250);
+    const options = { servers: [stub.url], concurrency: 2 };
+    const request = { input, resumeDir, reportDir, options };
+    await expect(runStage({ ...request, signal: stop.signal })).rejects.toThrow(/stopped/);
+    const read = async () =>
+      JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as { outcome: string; skipped: number };
+    expect(await read()).toMatchObject({ outcome: "stopped", skipped: 0 });
+    await runStage(request);
+    const second = await read();
+    expect(second.outcome).toBe("done");
+    expect(second.skipped).toBeGreaterThan(0);
+    expect(await readFile(join(reportDir, "report.html"), "utf8")).toContain(
+      `${second.skipped} dialogues had been finished before this run`,
+    );
+  });
+});
