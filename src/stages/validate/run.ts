@@ -190,7 +190,7 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
   const more = subject.findings.errors - 1;
   return new DraftsmithError("VALIDATION_FAILED", first.message + (more > 0 ? ` (and ${more} more)` : ""), {
     location,
-    hint: `${HINTS[first.check]}; the report is ${reportPath}, with the tokens side by side in ${REPORT_HTML} beside it`,
+    hint: `${HINTS[first.check]}; the report is ${reportPath} (tokens side by side: ${REPORT_HTML} beside it)`,
     ...(first.frame === undefined ? {} : { frame: first.frame }),
   });
 }
