@@ -164,6 +164,29 @@ describe("source ids", () => {
     },
   );
 
+  it("a limit anywhere in a later turn, its image run included, keeps the turns before it whole", async () => {
+    const generation = await bench.generation(dialogue("d1", 3));
+    const turns = turnIds(generation.turns);
+    const third = turns[2]!;
+    const { imagePad } = bench.model.specialIds;
+    const run = third.prompt.lastIndexOf(imagePad);
+    expect(third.prompt[run - 10]).toBe(imagePad);
+    const end = turns[1]!.prompt.length + turns[1]!.response.length;
+    // Behind the second answer, before, within and behind the third picture's pads, and one id short of two supervised ones.
+    for (const maxLength of [end, run - 60, run - 10, run, run + 1, third.prompt.length + 1]) {
+      for (const overLength of ["drop", "truncate"]) {
+        const artifact = await tokenizeIds([generation], { maxLength, overLength });
+        const [row, ...others] = await rowsOf(artifact);
+        expect(others).toEqual([]);
+        expect(row!.inputIds).toEqual(Int32Array.from([...turns[1]!.prompt, ...turns[1]!.response]));
+        const pads = row!.inputIds.filter((id) => id === imagePad).length;
+        expect(pads).toBe(2 * gridTokens([1, 12, 20], 2));
+        expect(row!.imageHashes).toHaveLength(2);
+        expect(artifact.manifest.counts).toMatchObject({ kept: 2, cutAnswers: 0, rejected: { "over-length": 1 } });
+      }
+    }
+  });
+
   it("truncate cuts the answer that does not fit and keeps image runs whole", async () => {
     const generation = await bench.generation(dialogue("d1", 2));
     const [first, second] = turnIds(generation.turns);
