@@ -31,7 +31,9 @@ export function histogram(bins: readonly Bin[], unit: string): Html {
   // As many labels as fit side by side.
   const every = Math.max(1, Math.ceil(bins.length / 10));
   const labels = bins.map(({ from }, at) =>
-    at % every === 0 ? label(LEFT + at * step, HEIGHT - 6, formatNumber(from)) : undefined,
+    at % every === 0 && LEFT + at * step < WIDTH - 40
+      ? label(LEFT + at * step, HEIGHT - 6, formatNumber(from))
+      : undefined,
   );
   return chart(`${unit}: how often`, [...bars, ...labels, ...axes(most)]);
 }

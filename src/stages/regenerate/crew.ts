@@ -116,7 +116,7 @@ export class Crew {
         options,
         ask: async (messages) => {
           const question = await questionOf(messages, dialogue, options, images);
-          const outcome = await this.asker.ask(seat, question, { dialogue: dialogue.id, turn });
+          const outcome = await this.asker.ask(seat, question, { dialogue: dialogue.id, turn, isRecheck: false });
           turn += 1;
           tally.came(begun, outcome);
           const ids = outcome.answer?.promptIds;

@@ -10,8 +10,14 @@ export class LogBins {
   private least = Number.POSITIVE_INFINITY;
   private most = 0;
 
-  /** @param unit - values below it share the first bin */
-  constructor(private readonly unit: number) {}
+  /**
+   * @param unit - values below it share the first bin
+   * @param isWhole - only whole numbers come: bounds are whole, and below 8 every number has its own bin
+   */
+  constructor(
+    private readonly unit: number,
+    private readonly isWhole = false,
+  ) {}
 
   add(value: number): void {
     const bin = value < this.unit ? 0 : 1 + Math.floor(Math.log2(value / this.unit) * BINS_PER_OCTAVE);
@@ -35,12 +41,12 @@ export class LogBins {
     return this.most;
   }
 
-  /** The upper bound of the bin that holds it, so at most a fifth too much; never beyond the largest value. */
+  /** The largest value that its bin can hold, so at most a fifth too much; never beyond the largest that came. */
   percentile(share: number): number {
     let left = share * this.total;
     for (const [bin, count] of this.counts.entries()) {
       left -= count;
-      if (left <= 0 && count > 0) return Math.min(this.most, this.bound(bin + 1));
+      if (left <= 0 && count > 0) return Math.min(this.most, this.bound(bin + 1) - (this.isWhole ? 1 : 0));
     }
     return this.most;
   }
@@ -49,12 +55,15 @@ export class LogBins {
   bins(): Bin[] {
     const first = this.counts.findIndex((count) => count > 0);
     if (first < 0) return [];
-    return this.counts.slice(first).map((count, at) => {
+    const bins = this.counts.slice(first).map((count, at) => {
       return { from: this.bound(first + at), to: this.bound(first + at + 1), count };
     });
+    // Between small whole numbers there are bins that nothing can fall into.
+    return bins.filter(({ from, to }) => from < to);
   }
 
   private bound(bin: number): number {
-    return bin === 0 ? 0 : this.unit * 2 ** ((bin - 1) / BINS_PER_OCTAVE);
+    const exact = bin === 0 ? 0 : this.unit * 2 ** ((bin - 1) / BINS_PER_OCTAVE);
+    return this.isWhole ? Math.ceil(exact) : exact;
   }
 }

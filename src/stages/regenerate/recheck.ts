@@ -91,7 +91,7 @@ export function isChosen(digest: string, share: number): boolean {
 }
 
 export async function checkOne(
-  { options, images }: CrewParts,
+  { options, images, tally }: CrewParts,
   asker: Asker,
   seat: Seat,
   { id, messages, turns, tools }: Generation,
@@ -105,7 +105,7 @@ export async function checkOne(
       options,
       images,
     );
-    const outcome = await asker.ask(seat, question, { dialogue: id, turn: at });
+    const outcome = await asker.ask(seat, question, { dialogue: id, turn: at, isRecheck: true });
     // A question that finds no answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;
     const before = unfoldIds(turn.response);
@@ -116,5 +116,6 @@ export async function checkOne(
     else check.firstDifferences.push(same);
   }
   check.servers[1] = seat.member?.name ?? "";
+  tally.statistics.recheck.add(check);
   return check;
 }

@@ -39,6 +39,7 @@ function jsonOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
     answerTokens: summaryOf(statistics.answerTokens),
     turnsPerDialogue: summaryOf(statistics.turnsPerDialogue),
     latencySeconds: summaryOf(statistics.seconds),
+    recheck: recheckOf(statistics),
     servers: [...servers].sort(byName).map(([name, own]) => ({
       name,
       latencySeconds: summaryOf(own.seconds),
@@ -49,6 +50,13 @@ function jsonOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
     slowest: slowest.map((request) => ({ ...request })),
     points: points.map((point) => ({ ...point })),
   };
+}
+
+/** Of this run's checks; null where there were none. */
+function recheckOf({ recheck: { turns, equal, firstDifferences, pairs } }: Statistics): JsonObject | null {
+  if (turns === 0) return null;
+  const sortedPairs = [...pairs].sort(byName).map(([, pair]) => ({ ...pair }));
+  return { turns, equal, firstDifferences: summaryOf(firstDifferences), pairs: sortedPairs };
 }
 
 function summaryOf(bins: LogBins): JsonObject {
@@ -69,7 +77,7 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
     skipped === 0
       ? undefined
       : html`<p class="warn">${formatNumber(skipped)} dialogues had been finished before this run; all but the account of the artifact covers this run only.</p>\n`;
-  const answers = statistics.seconds.count;
+  const answers = statistics.answerTokens.count;
   return page(
     "regenerate",
     html`<h1>regenerate: <span class="${outcome === "done" ? "good" : "warn"}">${outcome}</span></h1>\n`,
@@ -86,7 +94,11 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
     counts === undefined ? undefined : html`<h2>The artifact</h2>\n<pre>${JSON.stringify(counts, null, 2)}</pre>\n`,
     reasonsTable("Why dialogues ended otherwise", statistics.reasons),
     reasonsTable("Why questions were asked again", statistics.retries),
+    recheckPart(statistics),
     html`<h2>Servers</h2>\n`,
+    statistics.recheck.turns === 0
+      ? undefined
+      : html`<p class="quiet">Servers, seconds and the curve cover the questions of the re-check as well.</p>\n`,
     serversTable(statistics),
     html`<h2>Answer tokens a second</h2>\n`,
     curve(ratesOf(statistics), "answer tokens/s"),
@@ -104,8 +116,8 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
         { name: "answer", isNumber: true },
         { name: "server" },
       ],
-      slowest.map(({ dialogue, turn, server, ...numbers }) => [
-        dialogue,
+      slowest.map(({ dialogue, turn, server, isRecheck, ...numbers }) => [
+        [dialogue, isRecheck ? html` <span class="quiet">(re-check)</span>` : undefined],
         turn,
         numbers.seconds.toFixed(2),
         formatNumber(numbers.promptTokens),
@@ -113,8 +125,24 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
         server,
       ]),
     ),
-    html`<p class="quiet">Percentiles are the upper bounds of bins that grow by a quarter of an octave.</p>\n`,
+    html`<p class="quiet">Percentiles are the largest values of bins that grow by a quarter of an octave.</p>\n`,
   );
+}
+
+function recheckPart({ recheck }: Statistics): Html | undefined {
+  const { turns, equal, firstDifferences, pairs } = recheck;
+  if (turns === 0) return undefined;
+  const number = (name: string) => ({ name, isNumber: true });
+  const rows = [...pairs].sort(byName).map(([, pair]) => {
+    const first = pair.first === "" ? "an earlier run" : pair.first;
+    return [first, pair.again, formatNumber(pair.turns), formatNumber(pair.equal), shareOf(pair)];
+  });
+  return html`<h2>Asked again: ${shareOf({ turns, equal })} equal</h2>\n<p class="quiet">${formatNumber(equal)} of ${formatNumber(turns)} turns, of the checks of this run</p>\n${table([{ name: "answered by" }, { name: "asked again on" }, number("turns"), number("equal"), number("share")], rows)}${chartOf("Where the first difference lies", firstDifferences, "tokens before it")}`;
+}
+
+/** Never rounded up to all. */
+function shareOf({ turns, equal }: { turns: number; equal: number }): string {
+  return turns === 0 ? "none" : `${Math.floor((equal / turns) * 10_000) / 100} %`;
 }
 
 function serversTable({ servers }: Statistics): Html {
@@ -140,7 +168,7 @@ function reasonsTable(title: string, counts: ReasonCounts): Html | undefined {
 }
 
 function chartOf(title: string, bins: LogBins, unit: string): Html {
-  const told = `mean ${formatNumber(bins.mean)}, median ${formatNumber(bins.percentile(0.5))}, 95 % below ${formatNumber(bins.percentile(0.95))}, longest ${formatNumber(bins.max)}`;
+  const told = `mean ${formatNumber(bins.mean)}, median ${formatNumber(bins.percentile(0.5))}, 95 % up to ${formatNumber(bins.percentile(0.95))}, largest ${formatNumber(bins.max)}`;
   return html`<h2>${title}</h2>\n<p class="quiet">${bins.count === 0 ? "none" : told}</p>\n${histogram(bins.bins(), unit)}`;
 }
 

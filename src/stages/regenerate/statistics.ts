@@ -1,6 +1,7 @@
 /** What a run's requests were like, in bounded memory; for the report, never for the artifact. */
 import type { EndStatus } from "../../dialogue/index.js";
 import type { ReasonCounts } from "../../events/index.js";
+import type { CheckRecord } from "./ledger.js";
 import { LogBins } from "./log-bins.js";
 
 const SLOWEST = 20;
@@ -15,6 +16,8 @@ export interface SlowRequest {
   seconds: number;
   promptTokens: number;
   answerTokens: number;
+  /** Asked again to measure agreement. */
+  isRecheck: boolean;
 }
 
 export interface Point {
@@ -32,10 +35,31 @@ export class ServerStatistics {
   readonly faults: ReasonCounts = {};
 }
 
+/** Agreement of re-checked turns. */
+export class RecheckStatistics {
+  turns = 0;
+  equal = 0;
+  /** Of turns that differ: the index of the first other id. */
+  readonly firstDifferences = new LogBins(1, true);
+  /** By who answered first, and who was asked again. */
+  readonly pairs = new Map<string, { first: string; again: string; turns: number; equal: number }>();
+
+  add({ turns, equal, firstDifferences, servers: [first, again] }: CheckRecord): void {
+    this.turns += turns;
+    this.equal += equal;
+    for (const index of firstDifferences) this.firstDifferences.add(index);
+    const key = JSON.stringify([first, again]);
+    const before = this.pairs.get(key) ?? { turns: 0, equal: 0 };
+    this.pairs.set(key, { first, again, turns: before.turns + turns, equal: before.equal + equal });
+  }
+}
+
 export class Statistics {
-  readonly promptTokens = new LogBins(1);
-  readonly answerTokens = new LogBins(1);
-  readonly turnsPerDialogue = new LogBins(1);
+  /** Of the questions proper; what servers are like is told with the re-checks, which are work for them as well. */
+  readonly promptTokens = new LogBins(1, true);
+  readonly answerTokens = new LogBins(1, true);
+  readonly turnsPerDialogue = new LogBins(1, true);
+  readonly recheck = new RecheckStatistics();
   readonly seconds = new LogBins(0.001);
   readonly servers = new Map<string, ServerStatistics>();
   readonly ends: Record<EndStatus, number> = { done: 0, partial: 0, rejected: 0, failed: 0 };
@@ -51,9 +75,11 @@ export class Statistics {
 
   /** An answer that lasts, however it was judged. */
   answered(request: SlowRequest): void {
-    const { server, seconds, promptTokens, answerTokens } = request;
-    this.promptTokens.add(promptTokens);
-    this.answerTokens.add(answerTokens);
+    const { server, seconds, promptTokens, answerTokens, isRecheck } = request;
+    if (!isRecheck) {
+      this.promptTokens.add(promptTokens);
+      this.answerTokens.add(answerTokens);
+    }
     this.seconds.add(seconds);
     this.tokens += answerTokens;
     const own = this.of(server);

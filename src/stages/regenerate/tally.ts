@@ -31,6 +31,8 @@ export interface About {
   dialogue: string;
   /** Counts from 0. */
   turn: number;
+  /** Asked again to measure agreement. */
+  isRecheck: boolean;
 }
 
 /** A dialogue under way. */

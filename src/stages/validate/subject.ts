@@ -1,4 +1,5 @@
 /** What all checks share: the model, its renderer, and what has been counted so far. */
+import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
@@ -80,6 +81,12 @@ function spellerOf(model: ModelDirectory): Speller {
     if (token === undefined) return "(no such token)";
     if (added.has(id)) return token;
     const raw = Array.from(token, (char) => bytes.get(char));
-    return raw.includes(undefined) ? token : Buffer.from(raw as number[]).toString("utf8");
+    return raw.includes(undefined) ? token : spelled(Buffer.from(raw as number[]));
   };
+}
+
+/** Characters cut between tokens are told by their bytes: U+FFFD would make different tokens look the same. */
+function spelled(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString("utf8");
+  return Array.from(bytes, (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`).join("");
 }

@@ -45,12 +45,38 @@ describe("growing bins", () => {
   });
 });
 
+describe("bins of whole numbers", () => {
+  it("have whole bounds, no bin that nothing can fall into, and are exact where numbers are small", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(100_000), { minLength: 1, maxLength: 200 }),
+        fc.constantFrom(0.5, 0.95, 1),
+        (values, share) => {
+          const bins = new LogBins(1, true);
+          for (const value of values) bins.add(value);
+          for (const { from, to, count } of bins.bins()) {
+            expect([from, to].every(Number.isInteger)).toBe(true);
+            expect(to).toBeGreaterThan(from);
+            expect(values.filter((value) => value >= from && value < to)).toHaveLength(count);
+          }
+          expect(bins.bins().reduce((sum, { count }) => sum + count, 0)).toBe(values.length);
+          const exact = [...values].sort((a, b) => a - b)[Math.ceil(share * values.length) - 1]!;
+          const told = bins.percentile(share);
+          expect(told).toBeGreaterThanOrEqual(exact);
+          expect(told).toBeLessThanOrEqual(exact < 8 ? exact : exact * 2 ** 0.25);
+        },
+      ),
+      { seed: 92, numRuns: 300 },
+    );
+  });
+});
+
 describe("statistics", () => {
   it("keep the slowest requests and a curve, however many requests there are", () => {
     const statistics = new Statistics();
     const seconds = Array.from({ length: 5000 }, (_, k) => ((k * 7919) % 5000) / 100);
     for (const [k, time] of seconds.entries()) {
-      const about = { dialogue: `d${k}`, turn: k % 3, server: `s${k % 2}` };
+      const about = { dialogue: `d${k}`, turn: k % 3, server: `s${k % 2}`, isRecheck: false };
       statistics.answered({ ...about, seconds: time, promptTokens: 100, answerTokens: 10 });
       statistics.sample(k);
     }
@@ -96,6 +122,44 @@ describe("the report of a run", () => {
     const page = await readFile(join(reportDir, "report.html"), "utf8");
     for (const words of ["Slowest requests", json.slowest[0]!.dialogue, ill.url, "server-error", "<svg"]) {
       expect(page).toContain(words);
+    }
+  });
+
+  it("tells re-checks apart from the answers, with who disagreed and where, also where they stopped the run", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(60));
+    const stubs = [await stubOf(), await stubOf({ salt: 5 })];
+    const [resumeDir, reportDir] = [await temporaryDirectory(), await temporaryDirectory()];
+    const options = { servers: stubs.map(({ url }) => url), concurrency: 2, recheckShare: 1 };
+    const read = async () =>
+      JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as {
+        outcome: string;
+        answerTokens: { count: number };
+        latencySeconds: { count: number };
+        recheck: {
+          turns: number;
+          equal: number;
+          firstDifferences: { count: number };
+          pairs: { first: string; again: string; turns: number; equal: number }[];
+        };
+      };
+    const stopping = runStage({ input, resumeDir, reportDir, options: { ...options, minAgreement: 0.9 } });
+    await expect(stopping).rejects.toMatchObject({ code: "VALIDATION_FAILED" });
+    const stopped = await read();
+    expect(stopped.outcome).toBe("stopped");
+    expect(stopped.recheck.equal).toBeLessThan(0.9 * stopped.recheck.turns);
+    expect(await readFile(join(reportDir, "report.html"), "utf8")).toContain("Where the first difference lies");
+    const made = await runStage({ input, reportDir, options });
+    const { answerTokens, latencySeconds, recheck } = await read();
+    expect(answerTokens.count).toBe(made.draft.counts.turns);
+    const { turns, equal } = made.draft.counts.recheck as { turns: number; equal: number };
+    expect(recheck).toMatchObject({ turns, equal });
+    expect(latencySeconds.count).toBe(answerTokens.count + recheck.turns);
+    expect(recheck.firstDifferences.count).toBe(recheck.turns - recheck.equal);
+    expect(recheck.pairs.reduce((sum, { turns }) => sum + turns, 0)).toBe(recheck.turns);
+    // One server agrees with itself; the two do not agree.
+    for (const { first, again, turns, equal } of recheck.pairs) {
+      if (first === again) expect(equal).toBe(turns);
+      else expect(equal).toBeLessThan(turns);
     }
   });
 

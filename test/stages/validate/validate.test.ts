@@ -116,6 +116,14 @@ describe("each disagreement stops with its own message", () => {
     expect(window.rows.find((row) => row.differs)!.ours!.at).toBe(place.index);
   });
 
+  it("characters cut between tokens: told by their bytes, not by one sign for all", async () => {
+    const other = await bench.generation(dialogue("d1", 1, "\u65E5\u672C"));
+    const input = await bench.artifact("generations", [other], facts);
+    const { frame } = await refusal(validate({ keepGoing: true }, { generations: input }));
+    expect(frame).toContain("<0xE6>");
+    expect(frame).not.toContain("\uFFFD");
+  });
+
   it("no system prompt where one is declared, and one where none is", async () => {
     const bare = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1, null))], facts);
     expect((await refusal(validate({}, { generations: bare }))).message).toMatch(
