@@ -83,6 +83,11 @@ interface Measurement {
  * Climbs the curve of throughput over seats and stays where it flattens. Throughput is requests in flight over time per
  * token (Little's law), which short and long answers give alike; a queue in the server shows as time. After the first
  * climb, one step up or down is tried now and then, so that the limit follows a server whose load changes.
+ *
+ * Source of the idea: TCP Vegas (Brakmo and Peterson, 1995) holds the throughput that is measured against the one that
+ * is expected, and the gradient limit of Netflix' concurrency-limits does so for servers. Both expect what an idle
+ * server gives. Here each token takes longer in any larger batch, long before the batch stops to pay, so two
+ * neighbouring numbers of seats are compared instead.
  */
 export class AutoLimit implements Limit {
   private size: number;

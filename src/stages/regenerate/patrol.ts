@@ -68,7 +68,7 @@ export class Patrol {
 
   /** No more work until it has been looked at. */
   private suspect(member: Member, concern: string): void {
-    if (!member.works || this.closing.aborted) return;
+    if (!member.works || member.gone || this.closing.aborted) return;
     member.markDown(concern);
     this.host.note("warn", `${member.name} gets no work until it is well again: ${concern}`);
     this.watch(member);

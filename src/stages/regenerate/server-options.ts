@@ -6,7 +6,22 @@ const concurrencySchema = z.union([z.literal("auto"), z.number().int().min(1).ma
 });
 export type Concurrency = z.infer<typeof concurrencySchema>;
 
-const addressSchema = z.url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" });
+const addressSchema = z
+  .url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" })
+  .refine(hasReadableCredentials, { error: "a percent sign in a user name or password is written %25" });
+
+/** They are sent decoded; what cannot be decoded must fail here, not where a connection is opened during the run. */
+function hasReadableCredentials(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { username, password } = new URL(url);
+  try {
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** An address, or an address with settings of its own; entries of a servers file have the same form. */
 export const serverEntrySchema = z.union([

@@ -97,6 +97,17 @@ describe("the limit that finds itself", () => {
     expect(simulate({ speed: changing(12, 64), seed: 9, answers: 40_000 }).middle).toBeGreaterThan(45);
   });
 
+  it("recovers after a stall", () => {
+    for (const seed of [3, 4, 5]) {
+      const stalled = (n: number, now: number): number => kneeAt(40)(n) * (now > 1e5 && now < 2e5 ? 1e-3 : 1);
+      const { least, middle, most } = simulate({ speed: stalled, seed, answers: 20_000 });
+      expect(least).toBeGreaterThanOrEqual(16);
+      expect(middle).toBeGreaterThanOrEqual(32);
+      expect(middle).toBeLessThanOrEqual(68);
+      expect(most).toBeLessThanOrEqual(160);
+    }
+  });
+
   it("does not grow on seats that nobody takes", () => {
     const limit = new AutoLimit(256);
     for (let k = 0; k < 1000; k += 1) limit.ended(limit.began(k * 10), 20, k * 10 + 9);

@@ -58,6 +58,8 @@ describe("a servers file", () => {
     ["- http://a:1\n- [", "not a YAML list"],
     ["- {url: http://a:1, speed: 3}", "is no address"],
     ["- &a http://a:1\n- *a\n", "no aliases"],
+    ["http://me:100%@a:1", "is no address"],
+    ["- {url: 'http://me%zz:x@a:1'}", "is no address"],
   ])("is refused as %j", (text, words) => {
     expect(() => parse(text)).toThrow(words);
   });
@@ -118,7 +120,7 @@ describe("during a run", () => {
     await reached(() => one.requests.length > 5);
     await writeFile(file, `${one.url}\n${two.url}\n${unfit.url}\n`);
     await reached(() => two.requests.length > 10);
-    await writeFile(file, `${two.url}\nhttp:/`);
+    await writeFile(file, `${two.url}\nhttp://me:100%@127.0.0.1:9\n`);
     await new Promise((resolve) => setTimeout(resolve, 150));
     const before = one.requests.length;
     await reached(() => one.requests.length > before + 5);

@@ -1,6 +1,6 @@
 /** What is refused before any dialogue is asked, and what a continuation refuses to mix. */
 import { afterEach, describe, expect, it } from "vitest";
-import type { DraftsmithError } from "../../../src/base/index.js";
+import type { DraftsmithError, JsonObject } from "../../../src/base/index.js";
 import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
@@ -20,6 +20,8 @@ async function errorOf(servers: string[], options: Record<string, unknown> = {})
   expect(outcome).toHaveProperty("code");
   return outcome as DraftsmithError;
 }
+
+const isProbe = (body: JsonObject): boolean => body.max_tokens === 4;
 
 describe("before the first question", () => {
   it("says which server does not answer and what to try", async () => {
@@ -88,6 +90,53 @@ describe("before the first question", () => {
     expect(error.message).toContain(other.url);
     expect(error.message).toContain('weight version is "v2", not "default"');
     expect(error.message).toContain("dtype");
+  });
+
+  const listing = { id: "stub", root: "/models/stub", owned_by: "sglang", max_model_len: 100_000 };
+  it.each<[string, StubOptions, string]>([
+    ["model", { modelInfo: { model_path: "/models/other" } }, 'model is "other", not "stub"'],
+    ["served name", { modelInfo: { served_model_name: "x" } }, 'served model name is "x", not "stub"'],
+    [
+      "weights",
+      { modelInfo: { weight_version: "v2" }, fault: () => "other-weights" },
+      'weight version is "v2", not "default"',
+    ],
+    ["context", { models: { data: [{ ...listing, max_model_len: 90_000 }] } }, "context length is 90000, not 100000"],
+    [
+      "processor settings",
+      { serverInfo: { mm_process_config: { image: { max_pixels: 100 } } } },
+      'mm_process_config is {"image":{"max_pixels":100}}, not null',
+    ],
+    ["image backend", { serverInfo: { image_processor_backend: "pil" } }, 'image_processor_backend is "pil", not null'],
+    ["template", { serverInfo: { chat_template: "other" } }, 'chat_template is "other", not null'],
+    ["images", { modelInfo: { has_image_understanding: false } }, "image understanding is false, not true"],
+  ])("refuses a server that differs from the others in its %s, and only then", async (_name, options, words) => {
+    const [one, same, other] = [await stubOf(), await stubOf(), await stubOf(options)];
+    // Each of these settings may be had by all servers together; here it is the difference that counts.
+    const allowSettings = ["mm_process_config"];
+    const error = await errorOf([one.url, same.url, other.url], { allowSettings });
+    expect(error.code).toBe("SERVER_REFUSED");
+    expect(error.message).toBe(`${other.url}: it differs from ${one.url}: ${words}`);
+    for (const { requests } of [one, same, other]) expect(requests.every(isProbe)).toBe(true);
+    const twin = await stubOf(options);
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(1));
+    const alike = runStage({ input, options: { servers: [other.url, twin.url], allowSettings } });
+    await expect(alike).resolves.toBeDefined();
+  });
+
+  it("refuses a server that says the same of itself but renders the probe's picture otherwise", async () => {
+    const one = await stubOf();
+    const other = await stubOf({
+      // As a template that nobody told of would: the picture of the question stays, a system prompt comes first.
+      fault: (_n, body) => {
+        (body.messages as JsonObject[]).unshift({ role: "system", content: "Be brief." });
+        return undefined;
+      },
+    });
+    const error = await errorOf([one.url, other.url]);
+    expect(error.code).toBe("SERVER_REFUSED");
+    expect(error.message).toBe(`${other.url}: it renders the same question to other prompt ids than ${one.url}`);
+    expect(JSON.stringify(one.requests[0])).toContain("image_url");
   });
 
   it("refuses a server that returns no ids", async () => {
