@@ -5,6 +5,7 @@ import { isAbsolute, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tooManyBytes } from "./canonicalise.js";
 import { type ImageResult, refuse } from "./reasons.js";
+import { isRemote, remoteName } from "./remote.js";
 
 export interface ImageRoots {
   /** Absolute directories, tried in order for relative paths. */
@@ -39,7 +40,8 @@ export async function readReference(
     }
   }
   if (SCHEME.test(reference)) {
-    return refuse("image-remote-refused", `only local files and data URIs are read, not ${shorten(reference)}`);
+    const name = isRemote(reference) ? remoteName(reference) : shorten(reference);
+    return refuse("image-remote-refused", `only local files and data URIs are read, not ${name}`);
   }
   return readPath(reference, roots, maxBytes);
 }

@@ -1,7 +1,9 @@
 /** Why a picture is not taken: stable codes that end up in counts and in rejected.jsonl. */
 export const IMAGE_REASONS = {
-  "image-reference-invalid": "what the row names is neither a path nor a data URI",
-  "image-remote-refused": "http and other remote addresses are never fetched",
+  "image-reference-invalid": "what the row names is no path, data URI or address",
+  "image-remote-refused": "a remote address that the import's options do not allow",
+  "image-remote-status": "an allowed server answered that it has no such image, or does not give it",
+  "image-remote-unreachable": "an allowed server gave no answer after all attempts",
   "image-missing": "the file does not exist or cannot be read",
   "image-outside-root": "the path leads out of the declared image roots",
   "image-not-a-file": "the path names a directory, a pipe or a device",

@@ -1,6 +1,34 @@
 import { z } from "zod";
 import { DIALOGUE_FORMS } from "../../dialogue/index.js";
-import { DEFAULT_LIMITS } from "../../images/index.js";
+import { allowedAddressProblem, DEFAULT_LIMITS } from "../../images/index.js";
+
+const remoteImagesSchema = z.strictObject({
+  allow: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const problem = allowedAddressProblem(text);
+        if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+      }),
+    )
+    .default([])
+    .describe(
+      'addresses below which images may be fetched, such as https://images.example.org/set/; each ends in "/". Redirects are not followed',
+    ),
+  timeoutSeconds: z.number().positive().max(3600).default(60).describe("time for one image, in one attempt"),
+  retries: z.number().int().min(0).max(20).default(4).describe("further attempts after a fault that may pass"),
+  retryDelaySeconds: z
+    .number()
+    .nonnegative()
+    .max(60)
+    .default(1)
+    .describe("wait before the second attempt; doubles with each further one"),
+  onUnreachable: z
+    .enum(["stop", "reject"])
+    .default("stop")
+    .describe(
+      "after all attempts: stop the import (the same command goes on with what was fetched), or reject the row, so that the dataset depends on the network's mood",
+    ),
+});
 
 export const importOptionsSchema = z
   .strictObject({
@@ -16,6 +44,9 @@ export const importOptionsSchema = z
       .array(z.string().min(1))
       .default([])
       .describe("directories that image paths may lead into, tried in order; without any, only data URIs are read"),
+    remoteImages: remoteImagesSchema
+      .prefault({})
+      .describe("images at http and https addresses; without `allow`, none is fetched"),
     flattenColour: z
       .string()
       .regex(/^#[0-9a-fA-F]{6}$/)

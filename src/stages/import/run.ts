@@ -4,6 +4,7 @@ import { Breath, DraftsmithError, fromErrno, type JsonObject } from "../../base/
 import type { Dialogue, ImagePart, Message, RawDialogue, RawMessage } from "../../dialogue/index.js";
 import { type CanonicalOptions, type ImageRoots, openRoots } from "../../images/index.js";
 import type { StageContext } from "../stage.js";
+import { fetcherFor } from "./fetcher.js";
 import { ImageIntake } from "./intake.js";
 import type { ImportOptions } from "./options.js";
 import { mapOrdered } from "./ordered.js";
@@ -33,7 +34,8 @@ export async function runImport(options: ImportOptions, context: StageContext): 
     ...(rule === undefined ? {} : { targetSize: targetSizeOf(rule) }),
   };
   const roots = await findRoots(options.imageRoots);
-  const intake = await ImageIntake.open(context.resumeDir, settings, roots, canonical, options.concurrency);
+  const fetcher = fetcherFor(options, context.signal);
+  const intake = await ImageIntake.open(context.resumeDir, settings, roots, canonical, options.concurrency, fetcher);
   const tally = new Tally();
   const hashes = new Set<string>();
   try {
@@ -48,6 +50,7 @@ export async function runImport(options: ImportOptions, context: StageContext): 
     }
     tally.judge(options.maxRejectedShare, options.source);
     await intake.publish(hashes, join(context.workDir, "images"));
+    await fetcher?.writeRecords(context.workDir);
   } finally {
     await intake.close();
   }
@@ -65,8 +68,12 @@ export async function runImport(options: ImportOptions, context: StageContext): 
       ...(options.specialText === "escape" ? { escapedSpecialTokens: tally.escaped } : {}),
       images: hashes.size,
       imageReferences: intake.stats.references,
+      ...(fetcher === undefined ? {} : { imagesFetched: fetcher.fetched }),
     },
-    facts: { images: settings },
+    facts: {
+      images: settings,
+      ...(fetcher === undefined ? {} : { remoteImages: { allow: options.remoteImages.allow } }),
+    },
   };
 }
 
