@@ -2,6 +2,7 @@
  * The one error class for everything a user can get wrong, and the table of its codes.
  * Anything that is thrown and is not a DraftsmithError is a bug and prints its stack.
  */
+import { hideSecrets } from "./hidden.js";
 
 /** Stable exit codes: scripts rely on them, so an entry is never renumbered. */
 export const ERROR_CODES = {
@@ -51,6 +52,7 @@ export interface ErrorDetails {
   frame?: string;
 }
 
+/** Its words hold no credentials, whoever wrote them: they end up in terminals, logs and reports. */
 export class DraftsmithError extends Error {
   override readonly name = "DraftsmithError";
   readonly code: ErrorCode;
@@ -59,16 +61,29 @@ export class DraftsmithError extends Error {
   readonly frame: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(hideSecrets(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.hint = details.hint;
-    this.location = details.location;
-    this.frame = details.frame;
+    this.hint = hiddenIn(details.hint);
+    this.location = details.location && placeWithoutSecrets(details.location);
+    this.frame = hiddenIn(details.frame);
   }
 
   get exitCode(): number {
     return ERROR_CODES[this.code].exit;
   }
+}
+
+function hiddenIn(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : hideSecrets(text);
+}
+
+function placeWithoutSecrets(location: ErrorLocation): ErrorLocation {
+  const place = { ...location };
+  for (const name of ["file", "id", "field"] as const) {
+    const text = place[name];
+    if (text !== undefined) place[name] = hideSecrets(text);
+  }
+  return place;
 }
 
 export function isDraftsmithError(value: unknown): value is DraftsmithError {

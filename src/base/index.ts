@@ -1,6 +1,7 @@
 export * from "./breath.js";
 export * from "./digest.js";
 export * from "./errors.js";
+export * from "./hidden.js";
 export * from "./json.js";
 export * from "./ordered-pool.js";
 export * from "./version.js";

@@ -1,5 +1,5 @@
 /** How the program ends when something went wrong. */
-import { EXIT_BUG, formatError, isDraftsmithError } from "../base/index.js";
+import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError } from "../base/index.js";
 
 /** Prints an error the way its reader needs it and leaves its exit code; a bug shows its stack. */
 export function exitWith(error: unknown): void {
@@ -9,6 +9,6 @@ export function exitWith(error: unknown): void {
     return;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`this is a bug in draftsmith, please report it:\n${text}\n`);
+  process.stderr.write(`this is a bug in draftsmith, please report it:\n${hideSecrets(text)}\n`);
   process.exitCode = EXIT_BUG;
 }

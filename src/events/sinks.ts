@@ -1,6 +1,6 @@
 /** Sinks that carry events elsewhere: to several sinks at once, or as JSON lines to a stream or file. */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { fromErrno } from "../base/index.js";
+import { fromErrno, hideSecretsIn } from "../base/index.js";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 
 /** Progress of one step is written to files and machines at most this often. */
@@ -13,6 +13,11 @@ export function tee(...sinks: readonly EventSink[]): EventSink {
       for (const sink of sinks) sink.emit(event);
     },
   };
+}
+
+/** What a sink hears, without credentials: services, steps and servers put addresses and answers into their words. */
+export function discreet(sink: EventSink): EventSink {
+  return { emit: (event) => sink.emit(hideSecretsIn(event)) };
 }
 
 /** One JSON object a line, with the time in front. Progress is thinned out, nothing else is. */

@@ -1,6 +1,6 @@
 /** `--dry-run`: what a run would do, without running, writing or contacting anything, and without needing the data. */
 import type { Manifest } from "../artifacts/index.js";
-import { isDraftsmithError, type JsonValue } from "../base/index.js";
+import { hideSecretsIn, isDraftsmithError, type JsonValue } from "../base/index.js";
 import type { InputArtifact } from "../stages/stage.js";
 import { assess, readSealed } from "./assess.js";
 import { HashCache } from "./content.js";
@@ -48,7 +48,7 @@ export async function dryRun(options: RunOptions): Promise<DryRun> {
   const services = plan.services
     .filter(({ name }) => needed.has(name))
     .map(({ name, type, options: own }) => ({ name, uses: type.name, what: type.describe(own) }));
-  return { pipeline: plan.name, workspace: plan.workspace, steps, services };
+  return hideSecretsIn({ pipeline: plan.name, workspace: plan.workspace, steps, services });
 }
 
 interface Look {

@@ -1,4 +1,5 @@
 /** Matrices: one step of the file becomes one step for every combination of values. */
+import { hideSecrets } from "../base/index.js";
 import { findReferences, parseStepName } from "./references.js";
 import type { MatrixValue, StepEntry } from "./schema.js";
 import type { Path, Source } from "./source.js";
@@ -134,7 +135,7 @@ function agree(a: Values, b: Values): boolean {
 /** Names become directory names, so only harmless characters of a value are kept. */
 function instanceName(base: string, values: Values): string {
   const parts = Object.entries(values).map(
-    ([key, value]) => `${key}=${String(value).replaceAll(/[^A-Za-z0-9._+-]/g, "_")}`,
+    ([key, value]) => `${key}=${hideSecrets(String(value)).replaceAll(/[^A-Za-z0-9._+-]/g, "_")}`,
   );
   return parts.length === 0 ? base : `${base}[${parts.join(",")}]`;
 }

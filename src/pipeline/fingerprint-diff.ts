@@ -1,5 +1,5 @@
 /** What changed between two fingerprints, field by field, in words. */
-import { isJsonObject, type JsonValue } from "../base/index.js";
+import { hideSecretsIn, isJsonObject, type JsonValue } from "../base/index.js";
 import type { Fingerprint } from "./fingerprint.js";
 
 export interface Change {
@@ -36,6 +36,6 @@ function asJson(fingerprint: Fingerprint): JsonValue {
 }
 
 function show(value: JsonValue | undefined): string {
-  const text = JSON.stringify(value) ?? "nothing";
+  const text = JSON.stringify(hideSecretsIn(value)) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -1,7 +1,14 @@
 /** The cache key of a step: everything that can change its output, and nothing else. */
 import { basename, join } from "node:path";
 import { hasCode, type Manifest } from "../artifacts/index.js";
-import { DraftsmithError, digestOf, fromErrno, type JsonObject, type JsonValue } from "../base/index.js";
+import {
+  DraftsmithError,
+  digestOf,
+  fromErrno,
+  type JsonObject,
+  type JsonValue,
+  withoutCredentials,
+} from "../base/index.js";
 import { contentOf, type HashCache } from "./content.js";
 import { listStrings, mapStrings } from "./options.js";
 import type { PlannedService, PlannedStep } from "./plan-types.js";
@@ -17,7 +24,7 @@ export interface Fingerprint {
   stage: string;
   /** Raised by a stage's author when the same input gives other output. The toolkit's version is not here: a release that leaves a stage alone leaves its results alone. */
   codeVersion: number;
-  /** Options with defaults filled in, so that a changed default counts. Without neutral options (concurrency, addresses) and file options (below); services stand as placeholders, step directories as `steps/NAME`. */
+  /** Options with defaults filled in, so that a changed default counts. Without neutral options (concurrency, addresses), credentials and file options (below); services stand as placeholders, step directories as `steps/NAME`. */
   options: JsonObject;
   /** Content of every file and directory that an option names, by the option's place. Where it lies does not count. */
   files: JsonObject;
@@ -109,7 +116,7 @@ async function optionParts(
     files[named.place] = await fileContent(named.text, `${place}.${named.place}`, workspace, cache);
   }
   const portable = mapStrings(plain, (text) =>
-    insideSteps(text, workspace) === undefined ? text : `steps/${insideSteps(text, workspace)}`,
+    insideSteps(text, workspace) === undefined ? withoutCredentials(text) : `steps/${insideSteps(text, workspace)}`,
   );
   return { options: JSON.parse(JSON.stringify(portable)) as JsonObject, files };
 }

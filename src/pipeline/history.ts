@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Manifest } from "../artifacts/index.js";
-import { fromErrno, VERSION } from "../base/index.js";
+import { fromErrno, hideSecretsIn, VERSION } from "../base/index.js";
 import { EventFile } from "../events/index.js";
 import type { Plan } from "./plan-types.js";
 import { workspacePaths } from "./workspace.js";
@@ -28,8 +28,8 @@ export class History {
     try {
       await mkdir(join(directory, "logs"), { recursive: true });
       await mkdir(join(directory, "manifests"));
-      await writeFile(join(directory, "pipeline.yaml"), plan.source.text);
-      await writeJson(join(directory, "resolved.json"), resolved(plan, settings));
+      await writeFile(join(directory, "pipeline.yaml"), plan.source.publicText);
+      await writeJson(join(directory, "resolved.json"), hideSecretsIn(resolved(plan, settings)));
       await writeJson(join(directory, "versions.json"), {
         draftsmith: VERSION,
         node: process.versions.node,
@@ -54,7 +54,7 @@ export class History {
 
   async finish(record: object): Promise<void> {
     this.events.close();
-    await writeJson(join(this.directory, "run.json"), record);
+    await writeJson(join(this.directory, "run.json"), hideSecretsIn(record));
   }
 }
 

@@ -1,7 +1,7 @@
 /** `--set vars.x=value`: changes to a pipeline file's content before anything else looks at it. */
 import { resolve } from "node:path";
 import { parse } from "yaml";
-import { DraftsmithError } from "../base/index.js";
+import { DraftsmithError, hideSecrets, hideSecretsIn } from "../base/index.js";
 import type { Path, Source } from "./source.js";
 import { suggestion } from "./suggest.js";
 
@@ -13,18 +13,30 @@ export function applyOverrides(source: Source, assignments: readonly string[], c
   for (const assignment of assignments) {
     const { path, value } = parseAssignment(assignment, cwd);
     put(root, path, value, assignment);
-    source.noteOverride(path, assignment);
+    source.noteOverride(path, publicAssignment(assignment));
   }
   return root;
 }
 
+/** An assignment as it may be shown: a value that holds secrets is spelled anew without them. */
+export function publicAssignment(assignment: string): string {
+  const equals = assignment.indexOf("=");
+  if (equals < 0) return hideSecrets(assignment);
+  const key = assignment.slice(0, equals);
+  const text = assignment.slice(equals + 1);
+  const value = { [key.split(".").at(-1) ?? ""]: parseValue(text, "") };
+  const shown = hideSecretsIn(value);
+  if (JSON.stringify(shown) === JSON.stringify(value)) return hideSecrets(assignment);
+  return `${hideSecrets(key)}=${JSON.stringify(Object.values(shown)[0])}`;
+}
+
 function parseAssignment(assignment: string, cwd: string): { path: Path; value: unknown } {
   const equals = assignment.indexOf("=");
-  if (equals <= 0) throw usage(`--set ${assignment} has no value`, "write --set vars.name=value");
+  if (equals <= 0) throw usage(`--set ${publicAssignment(assignment)} has no value`, "write --set vars.name=value");
   const [section = "", ...rest] = assignment.slice(0, equals).split(".");
   if (!Object.hasOwn(SECTIONS, section) || rest.length === 0 || rest.includes("")) {
     throw usage(
-      `--set ${assignment}: ${assignment.slice(0, equals)} cannot be set`,
+      `--set ${publicAssignment(assignment)}: ${assignment.slice(0, equals)} cannot be set`,
       "what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION",
     );
   }
@@ -48,7 +60,7 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
   for (const [depth, key] of path.entries()) {
     if (!isMap(node)) {
       throw usage(
-        `--set ${assignment}: ${path.slice(0, depth).join(".")} is no map`,
+        `--set ${publicAssignment(assignment)}: ${path.slice(0, depth).join(".")} is no map`,
         "name an existing variable, option or input",
       );
     }
@@ -57,7 +69,7 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
       const what = path[0] === "variables" ? "variables" : `${path[0]}`;
       const known = depth === 0 ? [] : Object.keys(node);
       throw usage(
-        `--set ${assignment}: the pipeline has no ${depth === 0 ? what : `${what.slice(0, -1)} ${key}`}`,
+        `--set ${publicAssignment(assignment)}: the pipeline has no ${depth === 0 ? what : `${what.slice(0, -1)} ${key}`}`,
         suggestion(String(key), known, what),
       );
     }

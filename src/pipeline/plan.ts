@@ -1,5 +1,6 @@
 /** From a loaded pipeline to a plan: stages found, options checked, inputs typed, order known. Touches no data. */
 import { dirname, resolve } from "node:path";
+import { hideSecretsIn } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
 import { CycleError, topologicalOrder } from "./graph.js";
@@ -156,7 +157,9 @@ function planStep(instance: Instance, stage: Stage, loaded: LoadedPipeline, cont
 function withValue(issue: Issue, written: unknown, value: unknown): Issue {
   const text = valueAt(written, issue.path);
   if (issue.atKey || typeof text !== "string" || !text.includes("${")) return issue;
-  return { ...issue, hint: `${text} is ${JSON.stringify(valueAt(value, issue.path))}` };
+  const key = String(issue.path.findLast((part) => typeof part === "string") ?? "");
+  const { [key]: shown } = hideSecretsIn({ [key]: valueAt(value, issue.path) });
+  return { ...issue, hint: `${text} is ${JSON.stringify(shown)}` };
 }
 
 function valueAt(value: unknown, path: Path): unknown {

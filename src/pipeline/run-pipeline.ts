@@ -2,13 +2,14 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { DraftsmithError, fromErrno, isDraftsmithError, isJsonObject } from "../base/index.js";
-import { type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
+import { discreet, type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
 import { HashCache } from "./content.js";
 import { execute, type StepResult } from "./execute.js";
 import { History } from "./history.js";
 import { findMissingFiles } from "./inspect.js";
 import { loadPipeline } from "./load.js";
 import { acquireLock } from "./lock.js";
+import { publicAssignment } from "./overrides.js";
 import { makePlan } from "./plan.js";
 import type { Plan, StageRegistry } from "./plan-types.js";
 import { type SelectionRequest, selectSteps } from "./select.js";
@@ -92,10 +93,11 @@ async function recordedRun(
   selection: ReturnType<typeof selectSteps>,
   options: RunOptions,
 ): Promise<RunResult> {
-  const { set = [], from, until, force = [], limit, verify = false } = options;
+  const { from, until, force = [], limit, verify = false } = options;
+  const set = options.set?.map(publicAssignment) ?? [];
   const signal = options.signal ?? new AbortController().signal;
   const history = await History.start(plan, { set, from, until, force, limit, verify });
-  const events = tee(history.events, options.events ?? silentSink);
+  const events = discreet(tee(history.events, options.events ?? silentSink));
   const supervisor = new Supervisor({ services: plan.services, logs: history.logs, events, signal });
   options.onKillable?.(() => supervisor.killAll());
   const cache = await HashCache.load(workspacePaths.hashes(plan.workspace), {

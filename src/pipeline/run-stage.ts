@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
 import { DraftsmithError, formatLocation } from "../base/index.js";
-import { type EventSink, silentSink } from "../events/index.js";
+import { discreet, type EventSink, silentSink } from "../events/index.js";
 import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
 import { HashCache } from "./content.js";
@@ -74,7 +74,8 @@ async function hasReport(directory: string, name: string): Promise<boolean> {
 }
 
 async function runInto(request: RunStageRequest, output: string): Promise<StageOutcome> {
-  const { stage, limit, events = silentSink, force = false, cwd = process.cwd() } = request;
+  const { stage, limit, force = false, cwd = process.cwd() } = request;
+  const events = discreet(request.events ?? silentSink);
   const signal = request.signal ?? new AbortController().signal;
   const options = checkOptions(stage, request.options, cwd);
   const inputs = await openAll(stage, request.inputs, cwd);

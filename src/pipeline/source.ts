@@ -1,14 +1,10 @@
 /** A pipeline file as text: parsed, with the place of every key and value at hand for error messages. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
 import { DraftsmithError, type ErrorDetails } from "../base/index.js";
+import { type Range, Veil } from "./veil.js";
 
 /** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
 export type Path = readonly (string | number)[];
-
-export interface Range {
-  start: number;
-  end: number;
-}
 
 export interface Problem {
   message: string;
@@ -27,7 +23,8 @@ export class Source {
   readonly text: string;
   readonly value: unknown;
   readonly #lines = new LineCounter();
-  readonly #root: Node | null;
+  #root: Node | null = null;
+  #veil: Veil | undefined;
   /** Values that `--set` replaced: the file's text is not where they come from. */
   readonly #overridden = new Map<string, string>();
 
@@ -45,6 +42,12 @@ export class Source {
     this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
   }
 
+  /** The whole text without the secrets in it, for records of a run. */
+  get publicText(): string {
+    return this.#veiled.shown(0, this.text.length);
+  }
+
+  /** @param assignment - as it may be shown */
   noteOverride(path: Path, assignment: string): void {
     this.#overridden.set(JSON.stringify(path), assignment);
   }
@@ -128,17 +131,27 @@ export class Source {
     return this.#lines.linePos(Math.min(offset, this.text.length));
   }
 
+  /** Made when something is to be shown for the first time: most files have no mistakes. */
+  get #veiled(): Veil {
+    this.#veil ??= new Veil(this.text, this.#root, (alias) => this.#resolve(alias));
+    return this.#veil;
+  }
+
   #frame(range: Range): string {
-    const rows = this.text.split("\n");
-    const { line, col } = this.#position(range.start);
-    const row = rows[line - 1] ?? "";
-    const width = Math.max(1, Math.min(range.end - range.start, row.length - col + 1));
+    const { line } = this.#position(range.start);
+    const first = Math.max(1, line - CONTEXT_LINES);
+    const start = Math.min(range.start, this.text.length);
+    const rowStart = start === 0 ? 0 : this.text.lastIndexOf("\n", start - 1) + 1;
+    const newline = this.text.indexOf("\n", start);
+    const rowEnd = newline < 0 ? this.text.length : newline;
+    const from = this.text.split("\n", first - 1).reduce((sum, row) => sum + row.length + 1, 0);
+    // What stands before the place may be shorter than in the file, and so may the place itself.
+    const before = this.#veiled.shown(rowStart, start).length;
+    const width = Math.max(1, this.#veiled.shown(start, Math.min(range.end, rowEnd)).length);
     const gutter = String(line).length;
-    const shown: string[] = [];
-    for (let number = Math.max(1, line - CONTEXT_LINES); number <= line; number += 1) {
-      shown.push(`${String(number).padStart(gutter)} | ${rows[number - 1] ?? ""}`.trimEnd());
-    }
-    shown.push(`${" ".repeat(gutter)} | ${" ".repeat(col - 1)}${"^".repeat(width)}`);
+    const rows = this.#veiled.shown(from, rowEnd).split("\n");
+    const shown = rows.map((row, at) => `${String(first + at).padStart(gutter)} | ${row}`.trimEnd());
+    shown.push(`${" ".repeat(gutter)} | ${" ".repeat(before)}${"^".repeat(width)}`);
     return shown.join("\n");
   }
 }

@@ -1,5 +1,6 @@
 /** `why`: what about a step differs from what its sealed output was made with. */
 import type { Manifest } from "../artifacts/index.js";
+import { hideSecretsIn } from "../base/index.js";
 import { assess, readSealed } from "./assess.js";
 import { HashCache } from "./content.js";
 import { type Change, describeChange, diffFingerprints } from "./fingerprint-diff.js";
@@ -25,9 +26,8 @@ export async function whyStep(options: WhyOptions): Promise<Why[]> {
   const plan = await planPipeline(options);
   const cache = await HashCache.load(workspacePaths.hashes(plan.workspace));
   const names = find(plan, options.step, "why");
-  return Promise.all(
-    plan.steps.filter(({ name }) => names.includes(name)).map((step) => explain(step, plan, cache, options.limit)),
-  );
+  const asked = plan.steps.filter(({ name }) => names.includes(name));
+  return hideSecretsIn(await Promise.all(asked.map((step) => explain(step, plan, cache, options.limit))));
 }
 
 async function explain(step: PlannedStep, plan: Plan, cache: HashCache, limit: number | undefined): Promise<Why> {

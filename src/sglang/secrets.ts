@@ -1,8 +1,9 @@
 /** Takes keys out of whatever a server says: one that repeats the request's headers would put them into logs and rows. */
 
+import { HIDDEN } from "../base/index.js";
+
 /** Shorter ones could be any word, and taking them out would spoil honest messages. */
 const LEAST_LENGTH = 6;
-const HIDDEN = "[hidden]";
 
 export class Secrets {
   private readonly words: string[];

@@ -1,6 +1,6 @@
 /** Asks a server whether it is well, with patience for one that is just starting. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { DraftsmithError } from "../../base/index.js";
+import { DraftsmithError, withoutCredentials } from "../../base/index.js";
 
 const TRY_MS = 10_000;
 const PAUSE_MS = 1000;
@@ -15,9 +15,11 @@ export interface HealthRequest {
 /** @throws DraftsmithError SERVER_UNREACHABLE when /health gives no 200 after all attempts; INTERRUPTED on abort. */
 export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequest): Promise<void> {
   let reason = "";
+  const { address, headers } = askable(new URL("/health", url));
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     try {
-      const response = await fetch(new URL("/health", url), {
+      const response = await fetch(address, {
+        headers,
         signal: AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]),
       });
       await response.arrayBuffer();
@@ -32,6 +34,22 @@ export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequ
   throw new DraftsmithError("SERVER_UNREACHABLE", `${url} is not ready: ${reason}`, {
     hint: "start the server, or correct the URL in the pipeline file",
   });
+}
+
+/** fetch refuses addresses with credentials, and quotes them. */
+function askable(url: URL): { address: URL; headers: Record<string, string> } {
+  if (url.username === "" && url.password === "") return { address: url, headers: {} };
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
+  const address = new URL(withoutCredentials(url.href));
+  return { address, headers: { authorization: `Basic ${Buffer.from(pair).toString("base64")}` } };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -3,7 +3,7 @@
  * is per server. Servers that fall silent are looked at again and again, and get work when they are fit.
  */
 import { setMaxListeners } from "node:events";
-import { DraftsmithError } from "../../base/index.js";
+import { DraftsmithError, isKeyForVariable } from "../../base/index.js";
 import { ServerClient, serverName, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
 import { compared, type Inspection, inspect, type Reference, refusal, type Terms, unreachable } from "./muster.js";
@@ -253,7 +253,10 @@ function describe(name: string, { identity, probe }: Extract<Inspection, { state
 function apiKey(variable: string): string {
   const key = process.env[variable];
   if (key !== undefined && key !== "") return key;
-  throw new DraftsmithError("OPTIONS_INVALID", `the environment variable ${variable} is not set`, {
+  // Somebody may have put the key itself there.
+  const named = isKeyForVariable("apiKeyEnv", variable) ? "that it names" : variable;
+  throw new DraftsmithError("OPTIONS_INVALID", `the environment variable ${named} is not set`, {
     location: { field: "apiKeyEnv" },
+    hint: `export it before the run; the option takes the variable's name, never the key`,
   });
 }

@@ -1,7 +1,7 @@
 /** Which servers a run is to use: from the options, or from a file that may change while the run goes on. */
 import { readFile, stat } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { DraftsmithError } from "../../base/index.js";
+import { DraftsmithError, hideSecretsIn } from "../../base/index.js";
 import type { RegenerateOptions } from "./options.js";
 import { type Concurrency, type ServerEntry, serverEntrySchema } from "./server-options.js";
 
@@ -106,8 +106,8 @@ function withoutComment(line: string): string {
 function checked(entry: unknown, path: string, line: number | undefined): ServerEntry {
   const parsed = serverEntrySchema.safeParse(entry);
   if (parsed.success) return parsed.data;
-  // A half-written address may hold credentials.
-  const shown = (JSON.stringify(entry) ?? String(entry)).replace(/\/\/[^/@\s]*@/g, "//...@");
+  // A half-written address may hold credentials; they go before a cut could hide what marks them.
+  const shown = JSON.stringify(hideSecretsIn(entry)) ?? String(entry);
   throw invalid(path, `${shown.slice(0, 200)} is no address with an optional concurrency`, line);
 }
 

@@ -1,0 +1,82 @@
+/** Which parts of a YAML text must not be shown: found by what the values are, since their spelling may hide it. */
+
+import { isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
+import { hideSecrets, isHeadersName, isKeyForVariable, isSecretName } from "../base/index.js";
+
+/** Offsets in a text, the end not included. */
+export interface Range {
+  start: number;
+  end: number;
+}
+
+const INSTEAD = "...";
+
+/** The text with the hidden parts of it left out; places can be asked for by their offset in the original. */
+export class Veil {
+  readonly #ranges: readonly Range[];
+
+  /** @param root - null where the text is no YAML: then only its look tells */
+  constructor(
+    readonly text: string,
+    root: Node | null,
+    resolve: (alias: Node) => Node | undefined,
+  ) {
+    this.#ranges = merged(root === null ? [] : secretRanges(text, root, resolve));
+  }
+
+  /** What may be shown of a part of the text. Every line of a hidden range leaves one mark. */
+  shown(from: number, to: number): string {
+    let out = "";
+    let at = from;
+    for (const { start, end } of this.#ranges) {
+      if (end <= at || start >= to) continue;
+      out += hideSecrets(this.text.slice(at, Math.max(at, start)));
+      const gone = this.text.slice(Math.max(at, start), Math.min(end, to));
+      out += gone.replaceAll(/[^\s](?:.*[^\s])?/g, INSTEAD);
+      at = Math.min(end, to);
+    }
+    return out + hideSecrets(this.text.slice(at, to));
+  }
+}
+
+function secretRanges(text: string, root: Node, resolve: (alias: Node) => Node | undefined): Range[] {
+  const found: Range[] = [];
+  const hideAll = (node: Node | null): void => {
+    const target = isAlias(node) ? (resolve(node) ?? null) : node;
+    if (isSeq(target)) for (const item of target.items) hideAll(item as Node | null);
+    else if (isScalar(target) && target.range != null) found.push({ start: target.range[0], end: target.range[1] });
+  };
+  const visit = (node: Node | null, isInHeaders: boolean): void => {
+    if (isScalar(node) && typeof node.value === "string" && node.range != null) {
+      const range = { start: node.range[0], end: node.range[1] };
+      if (isOpenSecret(node.value, text.slice(range.start, range.end))) found.push(range);
+    } else if (isSeq(node)) for (const item of node.items) visit(item as Node | null, isInHeaders);
+    else if (isMap(node)) {
+      for (const { key, value } of node.items as { key: Node; value: Node | null }[]) {
+        const name = isScalar(key) ? String(key.value) : "";
+        visit(key, false);
+        const text = isScalar(value) ? value.value : undefined;
+        if (isSecretName(name) || isInHeaders || isKeyForVariable(name, text)) hideAll(value);
+        visit(value, isHeadersName(name));
+      }
+    }
+  };
+  visit(root, false);
+  return found;
+}
+
+/** Whether a value holds a secret that its spelling does not give away to `hideSecrets`, which sees to the others. */
+function isOpenSecret(value: string, spelled: string): boolean {
+  return hideSecrets(value) !== value && spelled !== value && spelled.slice(1, -1) !== value;
+}
+
+function merged(ranges: readonly Range[]): Range[] {
+  const sorted = [...ranges].sort((a, b) => a.start - b.start);
+  const out: Range[] = [];
+  for (const range of sorted) {
+    const last = out.at(-1);
+    if (last !== undefined && range.start <= last.end) last.end = Math.max(last.end, range.end);
+    else out.push({ ...range });
+  }
+  return out;
+}
