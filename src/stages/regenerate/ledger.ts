@@ -6,6 +6,7 @@ import { type Journal, openJournal, type RecordPlace as Place } from "../../arti
 import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
+import { LedgerIndex } from "./ledger-index.js";
 import { changedSettings, settingsConflict } from "./settings.js";
 
 /** An answer that the history of the next question needs. */
@@ -24,16 +25,6 @@ export interface CheckRecord {
   servers: [string, string];
 }
 
-interface Entry {
-  end?: Place & { status: EndStatus };
-  /** Answers of a dialogue that has not ended, or has failed. */
-  turns?: Place[];
-  check?: Place;
-  claimed: boolean;
-}
-
-/** 128 bits of the digest tell dialogues apart; half the memory of all of it. */
-const KEY_DIGITS = 32;
 /** `["<crc32>",` before and `]` after each record: the journal's line form. */
 const LINE_PREFIX = '["00000000",'.length;
 /** Enough of a record for the fields in front. */
@@ -41,7 +32,7 @@ const HEAD_BYTES = 160;
 const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:,"status":"([a-z]+)")?)?/;
 
 export class Ledger {
-  private readonly entries = new Map<string, Entry>();
+  private readonly index = new LedgerIndex();
   private readonly reader: BlockReader;
   private opened: Journal | undefined;
   private settings: JsonObject | undefined;
@@ -61,13 +52,13 @@ export class Ledger {
    */
   static async open(path: string, settings: JsonObject): Promise<Ledger> {
     const ledger = new Ledger(path);
-    ledger.opened = await openJournal(path, (text, place) => ledger.index(text, place));
+    ledger.opened = await openJournal(path, (text, place) => ledger.note(text, place));
     try {
       const earlier = ledger.settings;
       if (earlier !== undefined) {
         if (changedSettings(earlier, settings).length > 0)
           throw settingsConflict("unfinished answers", path, earlier, settings);
-      } else if (ledger.entries.size === 0) await ledger.journal.append({ type: "settings", settings });
+      } else if (ledger.index.size === 0) await ledger.journal.append({ type: "settings", settings });
       else throw lostSettings(path);
       return ledger;
     } catch (error) {
@@ -83,35 +74,23 @@ export class Ledger {
 
   /** Marks a dialogue as taken in this run and says what is known of it. */
   claim(digest: string): EndStatus | "open" | "duplicate" {
-    const key = keyOf(digest);
-    const entry = this.entries.get(key);
-    if (entry === undefined) {
-      this.entries.set(key, { claimed: true });
-      return "open";
-    }
-    if (entry.claimed) return "duplicate";
-    entry.claimed = true;
-    return entry.end?.status ?? "open";
+    return this.index.claim(digest);
   }
 
   /** Whether a dialogue's end is known. */
   has(digest: string): boolean {
-    return this.entries.get(keyOf(digest))?.end !== undefined;
+    return this.index.endOf(digest) !== undefined;
   }
 
-  /** The answers that an earlier run left of a dialogue, in order. */
+  /** The answers that an earlier run left of a dialogue, in order; once: after that they are the caller's. */
   async turnsOf(digest: string): Promise<TurnRecord[]> {
-    const key = keyOf(digest);
-    const entry = this.entries.get(key);
-    const places = entry?.turns ?? [];
     const turns: TurnRecord[] = [];
-    for (const place of places) {
+    for (const place of this.index.takeTurns(digest)) {
       const record = (await this.read(place)) as unknown as TurnRecord & { index: number };
       // A damaged line costs the turns after it, too: their history would be another one.
       if (record.index !== turns.length) break;
       turns.push({ message: record.message, turn: record.turn });
     }
-    if (entry !== undefined) delete entry.turns;
     return turns;
   }
 
@@ -124,11 +103,12 @@ export class Ledger {
   /** @param server - who gave the last answer; stays in the journal, for the re-check */
   async addEnd(digest: string, status: EndStatus, row: EndRow, server?: string): Promise<void> {
     const more = server === undefined ? {} : { server };
-    this.note(digest, "end", status, await this.append({ type: "end", key: digest, status, row, ...more }));
+    const place = await this.append({ type: "end", key: digest, status, row, ...more });
+    this.index.noteEnd(digest, status, place);
   }
 
   async addCheck(digest: string, check: CheckRecord): Promise<void> {
-    this.note(digest, "check", undefined, await this.append({ type: "check", key: digest, check }));
+    this.index.noteCheck(digest, await this.append({ type: "check", key: digest, check }));
   }
 
   /** Before ends that this run wrote are read: what was read so far may lack them. */
@@ -138,14 +118,14 @@ export class Ledger {
 
   /** How a dialogue ended; undefined if it has not. */
   async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; server: string | undefined } | undefined> {
-    const end = this.entries.get(keyOf(digest))?.end;
+    const end = this.index.endOf(digest);
     if (end === undefined) return undefined;
-    const record = (await this.read(end)) as { row: JsonValue; server?: string };
+    const record = (await this.read(end.place)) as { row: JsonValue; server?: string };
     return { status: end.status, row: record.row as unknown as EndRow, server: record.server };
   }
 
   async checkOf(digest: string): Promise<CheckRecord | undefined> {
-    const place = this.entries.get(keyOf(digest))?.check;
+    const place = this.index.checkOf(digest);
     if (place === undefined) return undefined;
     return ((await this.read(place)) as { check: JsonValue }).check as unknown as CheckRecord;
   }
@@ -153,8 +133,8 @@ export class Ledger {
   /** All re-checks of earlier runs. */
   async checks(): Promise<CheckRecord[]> {
     const found: CheckRecord[] = [];
-    for (const { check } of this.entries.values()) {
-      if (check !== undefined) found.push((await this.read(check)).check as unknown as CheckRecord);
+    for (const place of this.index.allChecks()) {
+      found.push((await this.read(place)).check as unknown as CheckRecord);
     }
     return found;
   }
@@ -171,42 +151,22 @@ export class Ledger {
     return this.journal.append(record as JsonObject);
   }
 
-  /** Of a record, only the fields in front are looked at. */
-  private index(text: Buffer, place: Place): void {
+  /** Of a record that was found, only the fields in front are looked at. */
+  private note(text: Buffer, place: Place): void {
     const head = HEAD.exec(text.toString("latin1", 0, HEAD_BYTES));
     if (head === null) return;
     const [, type, digest, status] = head;
     if (type === "settings") this.settings ??= JSON.parse(text.toString("utf8")).settings as JsonObject;
-    else if (digest !== undefined) this.note(digest, type!, status, place);
-  }
-
-  private note(digest: string, type: string, status: string | undefined, place: Place): void {
-    const key = keyOf(digest);
-    let entry = this.entries.get(key);
-    if (entry === undefined) {
-      entry = { claimed: false };
-      this.entries.set(key, entry);
-    }
-    if (type === "turn") {
-      entry.turns ??= [];
-      entry.turns.push(place);
-    } else if (type === "check") entry.check = place;
-    else {
-      entry.end = { ...place, status: status as EndStatus };
-      // A failed dialogue goes on from its last good answer when it is asked again.
-      if (status !== "failed") delete entry.turns;
-    }
+    else if (digest === undefined) return;
+    else if (type === "turn") this.index.noteTurn(digest, place);
+    else if (type === "check") this.index.noteCheck(digest, place);
+    else this.index.noteEnd(digest, status as EndStatus, place);
   }
 
   private async read({ offset, bytes }: Place): Promise<JsonObject> {
     const line = await this.reader.read(offset, bytes);
     return JSON.parse(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
   }
-}
-
-/** A string of its own: a slice of the digest would keep the journal line in memory that the digest was read from. */
-function keyOf(digest: string): string {
-  return Buffer.from(digest.slice(0, KEY_DIGITS), "hex").toString("latin1");
 }
 
 function lostSettings(path: string): DraftsmithError {

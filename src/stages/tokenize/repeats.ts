@@ -1,15 +1,15 @@
 /** Rows that say again what earlier rows said: to the bit, or by screenshots that look alike. */
 import { createHash } from "node:crypto";
 import type { TokenRow } from "../../artifacts/index.js";
+import { DigestIndex } from "../../base/index.js";
 import type { Assembled } from "./assemble.js";
-import { Marks } from "./marks.js";
 import type { NearDuplicates } from "./near-duplicates.js";
 
 const SAME = { reason: "duplicate", message: "the row has the ids and images of an earlier one" };
 const ALIKE = { reason: "near-duplicate", message: "earlier rows show screenshots that look like all of this row's" };
 
 export class Repeats {
-  private readonly marks: Marks | undefined;
+  private readonly seen: DigestIndex | undefined;
 
   /**
    * @param same - leave out rows whose ids and images are those of an earlier one
@@ -19,12 +19,12 @@ export class Repeats {
     same: boolean,
     private readonly alike: NearDuplicates | undefined,
   ) {
-    this.marks = same ? new Marks() : undefined;
+    this.seen = same ? new DigestIndex() : undefined;
   }
 
   /** Without the repeats. Rows keep the numbers that they have among the dialogue's joined turns. */
   async remove({ rows, rejections, cut }: Assembled): Promise<Assembled> {
-    if (this.marks === undefined && this.alike === undefined) return { rows, rejections, cut };
+    if (this.seen === undefined && this.alike === undefined) return { rows, rejections, cut };
     const kept: TokenRow[] = [];
     const repeats: Assembled["rejections"] = [];
     for (const row of rows) {
@@ -36,8 +36,9 @@ export class Repeats {
   }
 
   private isSame({ inputIds, imageHashes, lossMask }: TokenRow): boolean {
-    if (this.marks === undefined) return false;
+    if (this.seen === undefined) return false;
     const hash = createHash("sha256").update(inputIds).update(imageHashes.join()).update(lossMask);
-    return !this.marks.add(hash.digest());
+    const before = this.seen.size;
+    return this.seen.add(hash.digest()) < before;
   }
 }

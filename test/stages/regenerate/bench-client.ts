@@ -9,6 +9,7 @@ import { readJsonl } from "../../../src/artifacts/jsonl-reader.js";
 import type { Dialogue } from "../../../src/dialogue/index.js";
 import { DIALECTS, encodeChat } from "../../../src/sglang/index.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
+import { MemoryWatch } from "./bench-memory.js";
 import { manifestOf } from "./harness.js";
 
 const [mode, url, root, countText, inFlightText, work] = process.argv.slice(2) as [
@@ -51,17 +52,9 @@ async function bare(): Promise<object> {
 async function ours(): Promise<object> {
   const [workDir, resumeDir] = [join(work, "work"), join(work, "resume")];
   await mkdir(workDir, { recursive: true });
-  const rss: string[] = [];
-  let peak = 0;
+  const memory = new MemoryWatch(count);
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
-  const watch = setInterval(() => {
-    const { rss: now, heapUsed, external } = process.memoryUsage();
-    peak = Math.max(peak, now);
-    rss.push(
-      `${seconds().toFixed(0)}s ${[now, heapUsed, external].map((size) => (size / 2 ** 20).toFixed(0)).join(" ")}`,
-    );
-  }, 500);
   let asked: number | undefined;
   const draft = await stage.run(
     stage.options.parse({ servers: [url], concurrency: inFlight }),
@@ -70,7 +63,9 @@ async function ours(): Promise<object> {
       step: "bench",
       events: {
         emit: (event) => {
-          if (event.type === "step-progress" && event.done === count) asked ??= seconds();
+          if (event.type !== "step-progress") return;
+          memory.progress(event.done);
+          if (event.done === count) asked ??= seconds();
         },
       },
       signal: new AbortController().signal,
@@ -79,22 +74,18 @@ async function ours(): Promise<object> {
       limit: count,
     },
   );
-  clearInterval(watch);
   asked ??= seconds();
-  const every = Math.ceil(rss.length / 20);
   const sizeOf = async (path: string): Promise<number> => Number(((await stat(path)).size / 2 ** 20).toFixed(1));
   return {
     rate: count / asked,
     /** Until every question has its answer, or, in a continuation, until it is known that none is left. */
     askedSeconds: Number(asked.toFixed(1)),
     seconds: Number(seconds().toFixed(1)),
-    peakMiB: Math.round(peak / 2 ** 20),
+    ...memory.report(),
     outputMiB: await sizeOf(join(workDir, "generations.jsonl")),
     journalMiB: await sizeOf(join(resumeDir, "journal.jsonl")),
     read: draft.counts.read,
     done: draft.counts.done ?? 0,
-    /** Time, then resident, heap and external MiB. */
-    rss: rss.filter((_, k) => k % every === 0),
   };
 }
 
