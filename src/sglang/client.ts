@@ -8,7 +8,7 @@ import { DIALECTS, type Dialect } from "./dialect.js";
 import { arrayAt, numberAt, stringAt } from "./fields.js";
 import { encodeGenerate, GENERATE_PATH, type GenerateRequest } from "./generate.js";
 import { keepSettings, type ServerIdentity } from "./identity.js";
-import { errorMessage } from "./server-error.js";
+import { describeServerError } from "./server-error.js";
 import { encodeTokenizeMessages, encodeTokenizeText, parseTokenizeAnswer, TOKENIZE_PATH } from "./tokenize.js";
 import { type Reply, Transport, TransportFault, type TransportOptions } from "./transport.js";
 
@@ -157,7 +157,7 @@ export class ServerClient {
         }
       }
       if (reply.status !== 404 && reply.status !== 405) {
-        throw new NotAServer(`${this.name}${path} answers HTTP ${reply.status}: ${errorMessage(reply.body)}`);
+        throw new NotAServer(`${this.name}${path} answers ${describeServerError(reply.status, reply.body)}`);
       }
     }
     return undefined;

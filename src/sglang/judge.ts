@@ -2,7 +2,7 @@
 import type { Answer } from "./answer.js";
 import type { Dialect } from "./dialect.js";
 import { findLoop, type LoopRules } from "./loops.js";
-import { errorMessage } from "./server-error.js";
+import { describeServerError } from "./server-error.js";
 import { type SpecialTokens, specialLiteral } from "./special.js";
 import type { Reply, TransportFault } from "./transport.js";
 
@@ -16,7 +16,7 @@ export const TRANSIENT_REASONS = {
   "answer-aborted": "the server aborted the request",
   "server-busy": "503: queue full, waiting too long, preempted, starting or draining",
   "server-error": "another 5xx",
-  "rate-limited": "408 or 429, which only proxies send",
+  "rate-limited": "408, 425 or 429, which only proxies send",
   "access-denied": "401, 403, 404 or 405: the address or the key is wrong, not the dialogue",
   "ids-missing": "the answer holds no ids",
   "ids-invalid": "the ids are not token ids",
@@ -88,7 +88,7 @@ export function judgeFault(fault: TransportFault): Refusal {
 
 /** Verdict on a reply that is not 200. */
 export function judgeStatus(reply: Reply): Refusal {
-  const message = `HTTP ${reply.status}: ${errorMessage(reply.body)}`;
+  const message = describeServerError(reply.status, reply.body);
   const { status, retryAfterMs } = reply;
   if (status === 503) return transient("server-busy", message, retryAfterMs);
   if (status === 408 || status === 425 || status === 429) return transient("rate-limited", message, retryAfterMs);

@@ -1,24 +1,45 @@
-/** The message inside an error answer, whichever of the three forms it has. */
-import { isJsonObject } from "../base/index.js";
+/** What an error answer says, whichever of its forms it has. */
+import { isJsonObject, type JsonObject } from "../base/index.js";
 import { excerpt, parseBounded } from "./bounded-json.js";
 
+export interface ServerError {
+  message: string;
+  /** The engine's own word for the kind, such as BadRequestError. */
+  type: string | undefined;
+}
+
+/** Longer ones are no names. */
+const TYPE = /^[\w .-]{1,60}$/;
+
 /**
- * Chat answers errors as `{object: "error", message, ...}`; /generate as `{"error": {"message"}}` (vLLM too) or
- * `{"error": "text"}`; the web framework as `{"detail": ...}`; proxies as text.
+ * Chat answers errors as `{object: "error", message, type, ...}` (older vLLM, too); /generate as
+ * `{"error": {"message"}}` (newer vLLM with a type) or `{"error": "text"}`; the web framework as `{"detail": ...}`;
+ * proxies as text.
  */
-export function errorMessage(body: Buffer): string {
+export function readServerError(body: Buffer): ServerError {
   try {
     const value = parseBounded(body);
     if (isJsonObject(value)) {
-      if (typeof value.message === "string") return short(value.message);
-      if (typeof value.error === "string") return short(value.error);
-      if (isJsonObject(value.error) && typeof value.error.message === "string") return short(value.error.message);
-      if (value.detail !== undefined) return short(JSON.stringify(value.detail));
+      const found = said(value) ?? (isJsonObject(value.error) ? said(value.error) : undefined);
+      if (found !== undefined) return found;
+      if (typeof value.error === "string") return { message: short(value.error), type: undefined };
+      if (value.detail !== undefined) return { message: short(JSON.stringify(value.detail)), type: undefined };
     }
   } catch {
     // Not JSON: a proxy's page or an empty body.
   }
-  return excerpt(body);
+  return { message: excerpt(body), type: undefined };
+}
+
+/** On one line: `HTTP 400 (BadRequestError): the message`. */
+export function describeServerError(status: number, body: Buffer): string {
+  const { message, type } = readServerError(body);
+  return `HTTP ${status}${type === undefined ? "" : ` (${type})`}: ${message}`;
+}
+
+function said({ message, type }: JsonObject): ServerError | undefined {
+  if (typeof message !== "string") return undefined;
+  return { message: short(message), type: typeof type === "string" && TYPE.test(type) ? type : undefined };
 }
 
 /**

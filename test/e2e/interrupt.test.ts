@@ -1,22 +1,19 @@
 /** Ctrl-C: the first drains, the second ends at once; after either the same command goes on without loss. */
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ERROR_CODES } from "../../src/base/index.js";
-import { type Stub, startStub } from "../sglang-client/stub-server.js";
+import { closingStubs } from "../sglang-client/closing-stubs.js";
+import type { Stub } from "../sglang-client/stub-server.js";
 import { dialogues, temporaryDirectory } from "../stages/regenerate/harness.js";
 import { sealedDialogues } from "../stages/regenerate/sealed.js";
 import { run, start } from "./cli.js";
 
 const COUNT = 40;
 const PROBES = 1;
-const stubs: Stub[] = [];
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 async function prepare(delayMs: number): Promise<{ stub: Stub; args: (out: string) => string[] }> {
-  const stub = await startStub({ delayMs: () => delayMs });
-  stubs.push(stub);
+  const stub = await stubOf({ delayMs: () => delayMs });
   const root = await temporaryDirectory();
   await sealedDialogues(join(root, "dialogues"), dialogues(COUNT));
   const args = (out: string): string[] => [

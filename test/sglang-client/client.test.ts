@@ -20,15 +20,12 @@ import {
   servesModel,
   Transport,
 } from "../../src/sglang/index.js";
+import { closingStubs } from "./closing-stubs.js";
 import { recorded } from "./recorded.js";
-import { type Stub, type StubOptions, startStub } from "./stub-server.js";
+import { startStub } from "./stub-server.js";
 
 const closers: (() => Promise<void>)[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  closers.push(() => stub.close());
-  return stub;
-}
+const { stubOf } = closingStubs();
 function clientOf(url: string): ServerClient {
   const client = new ServerClient(url, { connections: 4 });
   closers.push(() => client.close());

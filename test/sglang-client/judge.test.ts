@@ -60,6 +60,14 @@ describe("the table of answers that are not good data", () => {
       "transient",
       "answer-aborted",
     ],
+    ["an error of the engine", { finish: { type: "error", matched: null } }, {}, "transient", "answer-aborted"],
+    [
+      "an error without counts or ids",
+      { finish: { type: "error", matched: null }, responseIds: undefined, completionTokens: undefined },
+      {},
+      "transient",
+      "answer-aborted",
+    ],
     ["NaN", { finish: { type: "stop", matched: "NaN happened" } }, {}, "reject", "nan-logits"],
     ["content filter", { finish: { type: "content_filter", matched: null } }, {}, "reject", "finish-unknown"],
     [
@@ -121,12 +129,14 @@ describe("statuses and faults", () => {
     [503, "transient", "server-busy"],
     [429, "transient", "rate-limited"],
     [408, "transient", "rate-limited"],
+    [425, "transient", "rate-limited"],
     [500, "transient", "server-error"],
     [502, "transient", "server-error"],
     [401, "transient", "access-denied"],
     [404, "transient", "access-denied"],
     [400, "permanent", "bad-request"],
     [422, "permanent", "bad-request"],
+    [413, "permanent", "request-too-large"],
     [302, "transient", "answer-malformed"],
   ])("%i is %s: %s", (status, kind, reason) => {
     expect(judgeStatus(reply(status, "no"))).toMatchObject({ kind, reason });
@@ -141,6 +151,26 @@ describe("statuses and faults", () => {
       "too many cooks",
     ]) {
       expect(judgeStatus(reply(400, body))).toMatchObject({ message: expect.stringContaining("too many cooks") });
+    }
+  });
+
+  it.each([
+    ["SGLang and older vLLM", { object: "error", message: "too many", type: "BadRequestError", code: 400 }],
+    ["newer vLLM", { error: { message: "too many", type: "BadRequestError", param: null, code: 400 } }],
+  ])("reads the type beside the message, in the form of %s", (_name, body) => {
+    expect(judgeStatus(reply(400, body))).toMatchObject({ message: "HTTP 400 (BadRequestError): too many" });
+  });
+
+  it("takes no type for one that is no name, and finds the verdict's words in either form", () => {
+    const message = "This model's maximum context length is 4096 tokens.";
+    for (const type of [7, null, "x".repeat(100), "<b>"]) {
+      for (const body of [{ object: "error", message, type }, { error: { message, type } }]) {
+        expect(judgeStatus(reply(400, body))).toEqual({
+          kind: "permanent",
+          reason: "prompt-too-long",
+          message: `HTTP 400: ${message}`,
+        });
+      }
     }
   });
 

@@ -9,6 +9,7 @@ export type Fault =
   | "reset-midway"
   | "busy"
   | "rate-limited"
+  | "too-early"
   | "error-500"
   | "proxy-page"
   | "slow-first-byte"
@@ -23,12 +24,15 @@ export type Fault =
   | "ids-count"
   | "huge-body"
   | "abort"
+  | "finish-error"
+  | "content-filter"
   | "nan"
   | "stop-mismatch"
   | "length-early"
   | "bad-request"
   | "too-long"
   | "bad-image"
+  | "too-large"
   | "vision-token"
   | "loop"
   | "other-weights"
@@ -52,6 +56,13 @@ export interface StubOptions {
   /** Other answers from the same prompt, as another model would give. */
   salt?: number;
   dialect?: "sglang" | "vllm";
+  /**
+   * Splits thinking from the text, as a reasoning parser does, into the field of newer vLLM or of older vLLM and SGLang.
+   * The other field is there as well, and null.
+   */
+  reasoningField?: "reasoning" | "reasoning_content";
+  /** The form of error bodies: SGLang's, which older vLLM had as well, or that of newer vLLM. */
+  errorForm?: "flat" | "nested";
   /** Replaces the answer's text and ids. */
   answer?: (body: JsonObject) => string | undefined;
 }
@@ -139,6 +150,14 @@ function lookUp(options: StubOptions, path: string, body: JsonObject, response: 
   } else send(response, 404, { detail: "Not Found" });
 }
 
+/** Finish reasons that a fault puts in the place of the true one. */
+const FINISHES: Partial<Record<Fault, string>> = {
+  abort: "abort",
+  "finish-error": "error",
+  "content-filter": "content_filter",
+  nan: "stop",
+};
+
 interface Given {
   promptIds: number[];
   ids: number[];
@@ -177,9 +196,9 @@ async function answer(
 ): Promise<void> {
   const fault = options.fault?.(n, body);
   const given = think(options, path, body);
-  if (fault !== undefined && (await failBefore(fault, response))) return;
+  if (fault !== undefined && (await failBefore(fault, options, response))) return;
   if (fault !== undefined) spoil(fault, given);
-  const finish = fault === "abort" ? "abort" : fault === "nan" ? "stop" : given.finish;
+  const finish = (fault && FINISHES[fault]) ?? given.finish;
   const matched = fault === "nan" ? "NaN happened" : given.matched;
   const meta = {
     id: `r${n}`,
@@ -215,7 +234,7 @@ function chatBody(
   const field = options.responseIdField ?? (isVllm ? "token_ids" : "response_token_ids");
   const choice: JsonObject = {
     index: 0,
-    message: { role: "assistant", content: given.text, reasoning_content: null },
+    message: { role: "assistant", ...partsOf(given.text, options.reasoningField) },
     finish_reason: end.finish,
   };
   // vLLM does not name an end-of-sequence token.
@@ -236,10 +255,19 @@ function chatBody(
   return root;
 }
 
+function partsOf(text: string, field: StubOptions["reasoningField"]): JsonObject {
+  if (field === undefined) return { content: text, reasoning_content: null };
+  const other = field === "reasoning" ? "reasoning_content" : "reasoning";
+  const [, thought = null, rest = text] = /^([\s\S]*?)<\/think>([\s\S]*)$/.exec(text) ?? [];
+  return { content: rest, [field]: thought, [other]: null };
+}
+
 /** Faults that never reach an answer. @returns whether the response has been dealt with */
-async function failBefore(fault: Fault, response: ServerResponse): Promise<boolean> {
+async function failBefore(fault: Fault, { errorForm }: StubOptions, response: ServerResponse): Promise<boolean> {
   const error = (status: number, message: string): true => {
-    send(response, status, { object: "error", message, type: "BadRequestError", param: null, code: status });
+    const type = status < 500 ? "BadRequestError" : "InternalServerError";
+    const said = { message, type, param: null, code: status };
+    send(response, status, errorForm === "nested" ? { error: said } : { object: "error", ...said });
     return true;
   };
   switch (fault) {
@@ -252,6 +280,11 @@ async function failBefore(fault: Fault, response: ServerResponse): Promise<boole
       return error(503, "The request queue is full.");
     case "rate-limited":
       send(response, 429, "slow down", { "retry-after": "0" });
+      return true;
+    case "too-early":
+      return error(425, "Too Early");
+    case "too-large":
+      send(response, 413, "<html><h1>413 Request Entity Too Large</h1></html>");
       return true;
     case "error-500":
       return error(500, "Internal server error: boom");

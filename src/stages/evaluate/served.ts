@@ -2,7 +2,7 @@
 import pLimit from "p-limit";
 import { z } from "zod";
 import { DraftsmithError } from "../../base/index.js";
-import { encodeGenerate, errorMessage, GENERATE_PATH, Transport, TransportFault } from "../../sglang/index.js";
+import { describeServerError, encodeGenerate, GENERATE_PATH, Transport, TransportFault } from "../../sglang/index.js";
 import type { StageContext } from "../stage.js";
 import { poolAcceptance, type ServedAcceptance, type Speculation, speculationSchema } from "./accept-length.js";
 import type { EvaluateOptions } from "./options.js";
@@ -102,7 +102,7 @@ async function ask(transport: Transport, body: Buffer, timeoutMs: number): Promi
   if (reply.status !== 200) {
     throw new DraftsmithError(
       "SERVER_REFUSED",
-      `${transport.name} answers ${reply.status}: ${errorMessage(reply.body)}`,
+      `${transport.name} answers ${describeServerError(reply.status, reply.body)}`,
     );
   }
   const parsed = replySchema.safeParse(JSON.parse(reply.body.toString("utf8")));

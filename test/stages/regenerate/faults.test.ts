@@ -1,53 +1,18 @@
 /** Whatever servers and networks do, each dialogue ends once, and answered ones are the same bytes. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../src/base/index.js";
 import { sha256 } from "../../../src/base/index.js";
 import type { RejectedRow } from "../../../src/dialogue/index.js";
-import { type Fault, type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
+import { LASTING, PASSING, SLOW } from "../../sglang-client/fault-table.js";
+import { type Fault, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, lines, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
-
-const TRANSIENT: Fault[] = [
-  "reset",
-  "reset-midway",
-  "busy",
-  "rate-limited",
-  "error-500",
-  "proxy-page",
-  "slow-first-byte",
-  "trickle",
-  "cut-json",
-  "not-json",
-  "deep-json",
-  "no-choice",
-  "ids-strings",
-  "ids-count",
-  "abort",
-];
-const SLOW: Fault[] = ["slow-first-byte", "trickle"];
-/** Verdicts on a dialogue: chosen by its content, so that they do not depend on chance. */
-const LASTING: [Fault, string][] = [
-  ["bad-request", "bad-request"],
-  ["too-long", "prompt-too-long"],
-  ["bad-image", "bad-media"],
-  ["nan", "nan-logits"],
-  ["stop-mismatch", "stop-mismatch"],
-  ["length-early", "length-early"],
-  ["vision-token", "special-tokens"],
-  ["loop", "loop"],
-];
+const { stubOf } = closingStubs();
 
 /** The stage's own probe must pass, or nothing starts. */
 const isProbe = (body: JsonObject): boolean => body.max_tokens === 4;
+/** Chosen by the question, so that it does not depend on chance. */
 const isLasting = (body: JsonObject): Fault | undefined => {
   const digest = Buffer.from(sha256(JSON.stringify(body.messages)), "hex");
   return digest[0]! < 40 ? LASTING[digest[1]! % LASTING.length]![0] : undefined;
@@ -60,7 +25,7 @@ function storm(seed: number, share: number): StubOptions["fault"] {
     if (isProbe(body)) return undefined;
     const draw = Buffer.from(sha256(`${seed}/${n}`), "hex");
     if (draw.readUInt16BE(0) / 65_536 >= share) return isLasting(body);
-    const fault = TRANSIENT[draw[2]! % TRANSIENT.length]!;
+    const fault = PASSING[draw[2]! % PASSING.length]!;
     // Slow answers are answers: a verdict on the content must not hide behind them.
     return SLOW.includes(fault) ? (isLasting(body) ?? fault) : fault;
   };

@@ -1,20 +1,13 @@
 /** Which server gets which conversation, and what the fleet says about it. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../src/base/index.js";
 import { estimate } from "../../../src/stages/regenerate/estimate.js";
 import { regenerateOptions } from "../../../src/stages/regenerate/options.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
+import { startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 /** Which dialogue a request belongs to, by its first question; undefined for the probe. */
 function dialogueOf(body: JsonObject): string | undefined {
@@ -77,22 +70,6 @@ describe("several servers", () => {
     // Where the other server has no free seat, the same one is asked.
     expect(elsewhere).toBeGreaterThan(Number(draft.counts.turns) / 2);
     expect(JSON.stringify(draft)).not.toContain("127.0.0.1");
-  });
-});
-
-describe("vLLM", () => {
-  it("gives the same rows as SGLang, once its unknown settings are allowed", async () => {
-    const input = await writeArtifact(await temporaryDirectory(), dialogues(12));
-    const vllm = await stubOf({ dialect: "vllm" });
-    const sglang = await stubOf();
-    await expect(runStage({ input, options: { servers: [vllm.url] } })).rejects.toThrow("unknown-settings");
-    const allowed = { servers: [vllm.url], allowSettings: ["unknown-settings"] };
-    const there = await runStage({ input, options: allowed });
-    const here = await runStage({ input, options: { servers: [sglang.url] } });
-    expect(there.generations).toBe(here.generations);
-    expect(there.draft.facts.engine).toBe("vllm");
-    const mixed = { servers: [sglang.url, vllm.url], allowSettings: ["unknown-settings"] };
-    await expect(runStage({ input, options: mixed })).rejects.toThrow(/engine is "vllm", not "sglang"/);
   });
 });
 

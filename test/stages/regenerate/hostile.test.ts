@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { idsAt } from "../../../src/sglang/fields.js";
 import { Secrets, ServerClient } from "../../../src/sglang/index.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
+import type { Stub } from "../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
 const closers: (() => Promise<void> | void)[] = [];
@@ -14,11 +15,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  closers.push(() => stub.close());
-  return stub;
-}
+const { stubOf } = closingStubs();
 
 /** In front of a stub: what `handle` does not answer goes through. */
 async function proxyOf(

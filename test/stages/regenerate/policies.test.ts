@@ -1,17 +1,15 @@
 /** What a dialogue becomes under each option. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../src/base/index.js";
 import type { Dialogue, Message } from "../../../src/dialogue/index.js";
 import type { RegenerateOptions } from "../../../src/stages/regenerate/options.js";
 import { regenerateOptions } from "../../../src/stages/regenerate/options.js";
 import { splitReasoning } from "../../../src/stages/regenerate/reply.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
+import type { Stub, StubOptions } from "../../sglang-client/stub-server.js";
 import { dialogues, lines, type RunResult, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 const text = (role: Message["role"], words: string): Message => ({ role, content: [{ type: "text", text: words }] });
 
@@ -27,8 +25,7 @@ async function outcomeOf(
   options: Partial<RegenerateOptions> = {},
   stubOptions: StubOptions = {},
 ): Promise<RunResult & { stub: Stub; row: RunResult["rows"][number] | undefined; rejection: JsonObject | undefined }> {
-  const stub = await startStub(stubOptions);
-  stubs.push(stub);
+  const stub = await stubOf(stubOptions);
   const input = await writeArtifact(await temporaryDirectory(), [dialogue, plain("plain")]);
   const result = await runStage({ input, options: { servers: [stub.url], maxFailedShare: 1, ...options } });
   const row = result.rows.find(({ id }) => id === dialogue.id);
@@ -158,6 +155,24 @@ describe("thinking", () => {
     );
   });
 
+  it.each([
+    ["newer vLLM", "vllm", "reasoning"],
+    ["older vLLM", "vllm", "reasoning_content"],
+    ["SGLang", "sglang", "reasoning_content"],
+  ] as const)("is read from the field of %s", async (_name, dialect, reasoningField) => {
+    const asks = dialogueOf([text("user", "q1"), text("assistant", "a"), text("user", "q2"), text("assistant", "b")]);
+    const answer = (): string => "first I look\n</think>\n\nthen I click";
+    const { row, stub } = await outcomeOf(
+      asks,
+      { thinking: "on", allowSettings: ["unknown-settings"] },
+      { dialect, reasoningField, answer },
+    );
+    expect(row?.messages[1]).toEqual({ ...text("assistant", "then I click"), reasoning: "first I look" });
+    const second = asked(stub).find((messages) => messages.length === 3)!;
+    const sent = dialect === "vllm" ? "reasoning" : "reasoning_content";
+    expect(second[1]).toEqual({ role: "assistant", content: "then I click", [sent]: "first I look" });
+  });
+
   it("comes out the same whether the server or we split it", () => {
     const parsed = splitReasoning({ text: "answer", reasoning: "why" });
     for (const raw of ["why</think>answer", "<think>\nwhy\n</think>\n\nanswer"]) {
@@ -222,8 +237,7 @@ describe("tools", () => {
 describe("re-check", () => {
   it("asks the chosen dialogues again and counts what agrees", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
-    const stub = await startStub();
-    stubs.push(stub);
+    const stub = await stubOf();
     const all = await runStage({ input, options: { servers: [stub.url], recheckShare: 1 } });
     expect(all.draft.counts.recheck).toMatchObject({ turns: all.draft.counts.turns, equal: all.draft.counts.turns });
     const some = await runStage({ input, options: { servers: [stub.url], recheckShare: 0.3 } });
@@ -247,8 +261,7 @@ describe("re-check", () => {
     };
     for (const minAgreement of [0, 0.5]) {
       seen.clear();
-      const stub = await startStub(fickle);
-      stubs.push(stub);
+      const stub = await stubOf(fickle);
       const run = runStage({ input, options: { servers: [stub.url], recheckShare: 1, minAgreement } });
       if (minAgreement > 0) await expect(run).rejects.toMatchObject({ code: "VALIDATION_FAILED" });
       else
@@ -263,8 +276,7 @@ describe("re-check", () => {
 describe("limit", () => {
   it("takes the first dialogues only", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(9));
-    const stub = await startStub();
-    stubs.push(stub);
+    const stub = await stubOf();
     const { rows, draft } = await runStage({ input, options: { servers: [stub.url] }, limit: 4 });
     expect(rows.map(({ id }) => id)).toEqual(["d0", "d1", "d2", "d3"]);
     expect(draft.counts.read).toBe(4);

@@ -1,21 +1,13 @@
 /** The re-check during the run and at its end: the same dialogues whatever the order, each once, and no stop by noise. */
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isSurelyBelow } from "../../../src/stages/regenerate/agreement.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
+import type { StubOptions } from "../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
-
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
+const { stubOf, stubs } = closingStubs();
 
 async function inputOf(count: number): Promise<InputArtifact> {
   return writeArtifact(await temporaryDirectory(), dialogues(count));

@@ -1,18 +1,10 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { turnIds } from "../../../src/dialogue/index.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { answerTo, render } from "../../sglang-client/stub-model.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, fakePicture, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 describe("regenerate", () => {
   it("answers every turn with the target's own history and exact ids, in input order", async () => {

@@ -2,21 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { LogBins } from "../../../src/stages/regenerate/log-bins.js";
 import { Statistics } from "../../../src/stages/regenerate/statistics.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
+const { stubOf } = closingStubs();
 
 describe("growing bins", () => {
   it("hold every value once, and percentiles that are at most a fifth too large", () => {

@@ -4,22 +4,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ServerClient } from "../../../src/sglang/index.js";
 import { regenerateOptions } from "../../../src/stages/regenerate/options.js";
 import { expectedLoad, parseServersFile } from "../../../src/stages/regenerate/servers.js";
-import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { dialogues, type RunResult, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 const notesOf = ({ events }: RunResult): string =>
   events.flatMap((event) => (event.type === "log" ? [event.message] : [])).join("\n");

@@ -1,18 +1,11 @@
 /** What is refused before any dialogue is asked, and what a continuation refuses to mix. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { DraftsmithError, JsonObject } from "../../../src/base/index.js";
+import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { type Stub, type StubOptions, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
-const stubs: Stub[] = [];
-async function stubOf(options: StubOptions = {}): Promise<Stub> {
-  const stub = await startStub(options);
-  stubs.push(stub);
-  return stub;
-}
-afterEach(async () => {
-  await Promise.all(stubs.splice(0).map((stub) => stub.close()));
-});
+const { stubOf } = closingStubs();
 
 async function errorOf(servers: string[], options: Record<string, unknown> = {}): Promise<DraftsmithError> {
   const input = await writeArtifact(await temporaryDirectory(), dialogues(2));

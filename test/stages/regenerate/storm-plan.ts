@@ -4,42 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import type { EndStatus } from "../../../src/dialogue/index.js";
+import { LASTING, PASSING, SLOW } from "../../sglang-client/fault-table.js";
 import type { Fault } from "../../sglang-client/stub-server.js";
 import { dialogue } from "./harness.js";
 
 /** Attempts that a question gets: `retries` of the stage, and the first one. */
 export const STORM_RETRIES = 6;
 
-const PASSING: Fault[] = [
-  "reset",
-  "reset-midway",
-  "busy",
-  "rate-limited",
-  "error-500",
-  "proxy-page",
-  "slow-first-byte",
-  "trickle",
-  "cut-json",
-  "not-json",
-  "deep-json",
-  "no-choice",
-  "ids-strings",
-  "ids-huge",
-  "ids-count",
-  "abort",
-];
 /** A flood is cut off at megabytes: one in so many. */
 const FLOOD_ONE_IN = 500;
-const LASTING: [Fault, string][] = [
-  ["bad-request", "bad-request"],
-  ["too-long", "prompt-too-long"],
-  ["bad-image", "bad-media"],
-  ["nan", "nan-logits"],
-  ["stop-mismatch", "stop-mismatch"],
-  ["length-early", "length-early"],
-  ["vision-token", "special-tokens"],
-  ["loop", "loop"],
-];
 /** Faults that never end for a question: it fails under their reason. */
 const ENDLESS: [Fault, string][] = [
   ["reset", "reset"],
@@ -69,7 +42,7 @@ export function planOf(seed: number, dialogue: number, turn: number): QuestionPl
   if (kind < 8) {
     const [fault, reason] = LASTING[draw[3]! % LASTING.length]!;
     // A slow answer is an answer: it would hide the verdict.
-    const early = passing.filter((name) => name !== "slow-first-byte" && name !== "trickle");
+    const early = passing.filter((name) => !SLOW.includes(name));
     return { passing: early, last: { fault, reason, status: "judged" } };
   }
   if (kind >= 10) return { passing: untilAnswer(passing), last: undefined };
@@ -111,11 +84,11 @@ function turnsOf(k: number): number {
 }
 
 function isAnswered(passing: readonly Fault[]): boolean {
-  return passing.at(-1) === "slow-first-byte" || passing.at(-1) === "trickle";
+  return SLOW.some((slow) => slow === passing.at(-1));
 }
 
 /** Slow answers end the attempts. */
 function untilAnswer(passing: Fault[]): Fault[] {
-  const slow = passing.findIndex((fault) => fault === "slow-first-byte" || fault === "trickle");
+  const slow = passing.findIndex((fault) => SLOW.includes(fault));
   return slow < 0 ? passing : passing.slice(0, slow + 1);
 }
