@@ -24,11 +24,12 @@ import { onDisk } from "./disk.js";
 type Regions = Partial<Record<BufferRole, { position: number; bytes: number }>>;
 export interface BatchLayout<C extends Columns> {
   rows: number;
-  columns: { [K in keyof C]: Regions };
+  columns: { [K in keyof C]?: Regions };
 }
 
 const MAGIC = "ARROW1";
 const NO_OFFSETS = new Int32Array(1);
+const NO_BYTES = new Uint8Array(0);
 
 export class ArrowFile<C extends Columns> {
   readonly path: string;
@@ -48,14 +49,21 @@ export class ArrowFile<C extends Columns> {
     this.rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
   }
 
-  /** @throws DraftsmithError INPUT_MISSING, ARTIFACT_INVALID (not Arrow, cut short, other columns, nulls, compressed) */
-  static async open<C extends Columns>(path: string, columns: C): Promise<ArrowFile<C>> {
+  /**
+   * @param later - columns of lists that older files lack, all of them together; there every list is empty
+   * @throws DraftsmithError INPUT_MISSING, ARTIFACT_INVALID (not Arrow, cut short, other columns, nulls, compressed)
+   */
+  static async open<C extends Columns>(
+    path: string,
+    columns: C,
+    later: readonly (keyof C & string)[] = [],
+  ): Promise<ArrowFile<C>> {
     const handle = await onDisk(path, () => open(path, "r"));
     try {
       const footer = await readFooter(path, handle);
-      checkSchema(path, footer, columns);
+      const present = presentColumns(path, footer, columns, later);
       const batches: BatchLayout<C>[] = [];
-      for (const block of footer.recordBatches()) batches.push(await readLayout(path, handle, block, columns));
+      for (const block of footer.recordBatches()) batches.push(await readLayout<C>(path, handle, block, present));
       return new ArrowFile(path, columns, handle, parseMetadata(path, footer), batches);
     } catch (error) {
       await handle.close();
@@ -89,7 +97,8 @@ export class ArrowFile<C extends Columns> {
     const layout = this.batches[batch]!;
     const values = Object.keys(this.columns).map((name) => {
       const kind = this.columns[name]!;
-      const regions = layout.columns[name]!;
+      const regions = layout.columns[name];
+      if (regions === undefined) return [name, decodeValue(kind, NO_BYTES, NO_OFFSETS)];
       const at = (position: number, bytes: number) => this.#readSync(position, bytes);
       const data = regions.data!.position;
       if (kind === "int32") return [name, decodeValue(kind, at(data + 4 * row, 4), NO_OFFSETS)];
@@ -108,7 +117,8 @@ export class ArrowFile<C extends Columns> {
 
   async #columnReader(layout: BatchLayout<C>, name: string): Promise<(row: number) => unknown> {
     const kind: ColumnKind = this.columns[name]!;
-    const regions = layout.columns[name]!;
+    const regions = layout.columns[name];
+    if (regions === undefined) return () => decodeValue(kind, NO_BYTES, NO_OFFSETS);
     const read = async (role: BufferRole) => {
       const { position, bytes } = regions[role]!;
       return readExactly(this.path, this.#handle, position, bytes);
@@ -190,12 +200,19 @@ async function readFooter(path: string, handle: FileHandle): Promise<Footer> {
   }
 }
 
-function checkSchema(path: string, footer: Footer, columns: Columns): void {
-  const found = footer.schema.fields.map((field) => `${field.name}: ${String(field.type)}`);
-  const wanted = Object.entries(columns).map(([name, kind]) => `${name}: ${ARROW_TYPE_NAMES[kind]}`);
-  if (found.join("; ") !== wanted.join("; ")) {
-    throw damaged(path, `its columns are [${found.join("; ")}], not [${wanted.join("; ")}]`);
-  }
+/** The columns that the file has: all of them, or all but the later ones. */
+function presentColumns(path: string, footer: Footer, columns: Columns, later: readonly string[]): Columns {
+  const found = footer.schema.fields.map((field) => `${field.name}: ${String(field.type)}`).join("; ");
+  const older = Object.fromEntries(Object.entries(columns).filter(([name]) => !later.includes(name)));
+  const present = [columns, older].find((choice) => spelled(choice) === found);
+  if (present === undefined) throw damaged(path, `its columns are [${found}], not [${spelled(columns)}]`);
+  return present;
+}
+
+function spelled(columns: Columns): string {
+  return Object.entries(columns)
+    .map(([name, kind]) => `${name}: ${ARROW_TYPE_NAMES[kind]}`)
+    .join("; ");
 }
 
 function parseMetadata(path: string, footer: Footer): JsonObject {
@@ -215,7 +232,7 @@ async function readLayout<C extends Columns>(
   path: string,
   handle: FileHandle,
   block: FileBlock,
-  columns: C,
+  columns: Columns,
 ): Promise<BatchLayout<C>> {
   const metadata = await readExactly(path, handle, block.offset, block.metaDataLength);
   const { Message } = await import("apache-arrow/ipc/metadata/message");
@@ -240,5 +257,5 @@ async function readLayout<C extends Columns>(
     });
     return [name, Object.fromEntries(entries)];
   });
-  return { rows: header.length, columns: Object.fromEntries(regions) };
+  return { rows: header.length, columns: Object.fromEntries(regions) as BatchLayout<C>["columns"] };
 }

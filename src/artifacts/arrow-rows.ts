@@ -11,6 +11,9 @@ export const ROW_COLUMNS = {
   mm_token_type_ids: "list<int8>",
   image_hashes: "list<utf8>",
   image_grid_thw: "list<int32>",
+  video_frames: "list<utf8>",
+  video_frame_counts: "list<int32>",
+  video_grid_thw: "list<int32>",
   dialogue_id: "utf8",
   row: "int32",
   turns: "list<int32>",
@@ -20,6 +23,9 @@ export const ROW_COLUMNS = {
 
 /** A row as its file holds it. */
 export type StoredRow = RowOf<typeof ROW_COLUMNS>;
+
+/** Columns that files from before there were videos lack: their rows have none. */
+const LATER_COLUMNS = ["video_frames", "video_frame_counts", "video_grid_thw"] as const;
 
 /** One training sequence of T tokens. */
 export interface TokenRow {
@@ -33,6 +39,12 @@ export interface TokenRow {
   imageHashes: string[];
   /** Flat: time, height, width in patches, for each image. */
   imageGridThw: Int32Array;
+  /** sha256 of each frame of all videos, in the order of the sequence. */
+  videoFrames: string[];
+  /** How many of the frames belong to each video. */
+  videoFrameCounts: Int32Array;
+  /** Flat: time, height, width in patches, for each video. */
+  videoGridThw: Int32Array;
   dialogueId: string;
   /** Index of the row within its dialogue. */
   row: number;
@@ -62,7 +74,7 @@ export async function openRowsWriter(
 }
 
 export function openRowsFile(path: string): Promise<ArrowFile<typeof ROW_COLUMNS>> {
-  return ArrowFile.open(path, ROW_COLUMNS);
+  return ArrowFile.open(path, ROW_COLUMNS, LATER_COLUMNS);
 }
 
 /** The rows of a file in order, one batch in memory at a time. */
@@ -83,12 +95,19 @@ export function toStored(row: TokenRow): StoredRow {
   if (row.imageGridThw.length !== 3 * row.imageHashes.length || row.responseSpans.length % 2 !== 0) {
     throw new Error(`row ${row.dialogueId}/${row.row}: image grids or response spans are incomplete`);
   }
+  const frames = row.videoFrameCounts.reduce((sum, count) => sum + count, 0);
+  if (frames !== row.videoFrames.length || row.videoGridThw.length !== 3 * row.videoFrameCounts.length) {
+    throw new Error(`row ${row.dialogueId}/${row.row}: video frames or grids are incomplete`);
+  }
   return {
     input_ids: row.inputIds,
     loss_mask: row.lossMask,
     mm_token_type_ids: row.mmTokenTypeIds,
     image_hashes: row.imageHashes,
     image_grid_thw: row.imageGridThw,
+    video_frames: row.videoFrames,
+    video_frame_counts: row.videoFrameCounts,
+    video_grid_thw: row.videoGridThw,
     dialogue_id: row.dialogueId,
     row: row.row,
     turns: row.turns,
@@ -104,6 +123,9 @@ export function fromStored(row: StoredRow): TokenRow {
     mmTokenTypeIds: row.mm_token_type_ids,
     imageHashes: row.image_hashes,
     imageGridThw: row.image_grid_thw,
+    videoFrames: row.video_frames,
+    videoFrameCounts: row.video_frame_counts,
+    videoGridThw: row.video_grid_thw,
     dialogueId: row.dialogue_id,
     row: row.row,
     turns: row.turns,

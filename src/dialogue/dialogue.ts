@@ -1,18 +1,38 @@
 /** The canonical dialogue: the one form that every stage after import reads. */
 import { z } from "zod";
 import { digestOf, type JsonObject } from "../base/index.js";
+import { haveOneSize, isRising, MAX_FPS, MAX_FRAME_INDEX, MIN_FPS } from "./video-rules.js";
 
 export const textPartSchema = z.strictObject({ type: z.literal("text"), text: z.string() });
-/** A canonical image, by the sha256 of its PNG file; width and height in pixels. */
-export const imagePartSchema = z.strictObject({
-  type: z.literal("image"),
+/** A canonical picture, by the sha256 of its PNG file; width and height in pixels. */
+export const pictureSchema = z.strictObject({
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   width: z.number().int().positive(),
   height: z.number().int().positive(),
 });
-export const contentPartSchema = z.discriminatedUnion("type", [textPartSchema, imagePartSchema]);
+export const imagePartSchema = z.strictObject({ type: z.literal("image"), ...pictureSchema.shape });
+/** A video as its frames, already chosen: no step samples any of them away. */
+export const videoPartSchema = z
+  .strictObject({
+    type: z.literal("video"),
+    /** In order of time, all of one size. */
+    frames: z.array(pictureSchema).min(1),
+    /** Frames a second of the video that `indices` count in. */
+    fps: z.number().min(MIN_FPS).max(MAX_FPS),
+    /** The place of every frame in that video, never falling; with fps 1 these are seconds. */
+    indices: z.array(z.number().min(0).max(MAX_FRAME_INDEX)),
+  })
+  .refine(({ frames, indices }) => frames.length === indices.length, {
+    path: ["indices"],
+    error: "there must be one index for each frame",
+  })
+  .refine(({ indices }) => isRising(indices), { path: ["indices"], error: "indices must not fall" })
+  .refine(({ frames }) => haveOneSize(frames), { path: ["frames"], error: "all frames must have one size" });
+export const contentPartSchema = z.discriminatedUnion("type", [textPartSchema, imagePartSchema, videoPartSchema]);
 export type TextPart = z.infer<typeof textPartSchema>;
+export type Picture = z.infer<typeof pictureSchema>;
 export type ImagePart = z.infer<typeof imagePartSchema>;
+export type VideoPart = z.infer<typeof videoPartSchema>;
 export type ContentPart = z.infer<typeof contentPartSchema>;
 
 const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;

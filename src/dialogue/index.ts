@@ -2,8 +2,17 @@ export * from "./account.js";
 export * from "./dialogue.js";
 export * from "./generation.js";
 export * from "./partition.js";
+export * from "./pictures.js";
 export * from "./raw-dialogue.js";
 export * from "./read-dialogue.js";
 export * from "./request-message.js";
 export { DIALOGUE_REASONS, type DialogueReason } from "./row-problem.js";
 export * from "./run-ids.js";
+export {
+  DEFAULT_VIDEO_LIMITS,
+  frameCountProblem,
+  framesProblem,
+  VIDEO_REASONS,
+  type VideoLimits,
+  type VideoReason,
+} from "./video-rules.js";

@@ -1,6 +1,7 @@
 /**
  * OpenAI's chat messages: `{"messages": [{"role", "content": text or parts}]}`, with tool calls, and with the additions of
- * common tools: an `images` list filled into `<image>` placeholders or bare image parts, `reasoning_content`.
+ * common tools: an `images` list filled into `<image>` placeholders or bare image parts, videos as lists of frames,
+ * `reasoning_content`.
  */
 import { isJsonObject } from "../base/index.js";
 import type { RawDialogue, RawMessage, RawPart } from "./raw-dialogue.js";
@@ -8,6 +9,7 @@ import { roleOf } from "./roles.js";
 import { commonFields, messagesOf, type Row, toolCallOf } from "./row-fields.js";
 import { placeImages, RowImages, referenceOf } from "./row-images.js";
 import { RowProblem } from "./row-problem.js";
+import { ENCODED_VIDEO_TYPES, encodedVideo, readVideoPart } from "./row-videos.js";
 
 const TEXT_TYPES = ["text", "input_text", "output_text"];
 const IMAGE_TYPES = ["image_url", "image", "input_image"];
@@ -55,5 +57,7 @@ function readPart(part: unknown, images: RowImages, textParts: (text: string) =>
       named === undefined || named === null ? images.next() : { type: "image", reference: referenceOf(named, where) },
     ];
   }
+  if (type === "video") return [readVideoPart(part, where)];
+  if (typeof type === "string" && ENCODED_VIDEO_TYPES.includes(type)) throw encodedVideo(where);
   throw new RowProblem("content-part-unknown", `${where}: type ${JSON.stringify(type)?.slice(0, 60)}`);
 }

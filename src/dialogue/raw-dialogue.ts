@@ -1,4 +1,4 @@
-/** A dialogue as its row says it: roles and parts sorted out, images still named by path or address. */
+/** A dialogue as its row says it: roles and parts sorted out, pictures still named by path or address. */
 import type { JsonObject } from "../base/index.js";
 import type { Role, TextPart, ToolCall } from "./dialogue.js";
 
@@ -8,7 +8,15 @@ export interface RawImagePart {
   reference: string;
 }
 
-export type RawPart = TextPart | RawImagePart;
+/** Frames as pictures are named; times as in the canonical part. */
+export interface RawVideoPart {
+  type: "video";
+  frames: string[];
+  fps: number;
+  indices: number[];
+}
+
+export type RawPart = TextPart | RawImagePart | RawVideoPart;
 
 export interface RawMessage {
   role: Role;

@@ -39,8 +39,10 @@ export function plainText({ content }: Pick<Message, "content">): string | undef
 
 function partsOf<Image>(content: Message["content"], image: (hash: string) => Promise<Image>) {
   return Promise.all(
-    content.map(async (part) =>
-      part.type === "text" ? part : { type: "image" as const, image: await image(part.hash) },
-    ),
+    content.map(async (part) => {
+      if (part.type === "text") return part;
+      if (part.type === "image") return { type: "image" as const, image: await image(part.hash) };
+      throw new Error("no request carries a video: dialogues with videos are refused before");
+    }),
   );
 }

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from "../base/index.js";
 import type { ToolCall } from "./dialogue.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
+import { refuseListedVideos } from "./row-videos.js";
 
 export type Row = Record<string, unknown>;
 
@@ -27,6 +28,7 @@ export function idOf(row: Row): string | undefined {
 
 /** Everything but the messages. */
 export function commonFields(row: Row): Omit<RawDialogue, "messages"> {
+  refuseListedVideos(row);
   const tools = toolsOf(row.tools);
   const tags = tagsOf(row.tags);
   return { id: idOf(row), ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };

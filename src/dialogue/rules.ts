@@ -22,18 +22,18 @@ export function checkDialogue({ messages }: RawDialogue): void {
 }
 
 function checkMessage({ role, content, toolCalls }: RawMessage, where: string): void {
-  if ((role === "system" || role === "assistant") && content.some((part) => part.type === "image")) {
-    throw new RowProblem("image-in-wrong-role", `${where}: an image in a message of role ${role}`);
+  if ((role === "system" || role === "assistant") && content.some((part) => part.type !== "text")) {
+    throw new RowProblem("image-in-wrong-role", `${where}: an image or a video in a message of role ${role}`);
   }
   for (const part of content) {
     if (part.type === "text" && LONE_SURROGATE.test(part.text)) {
       throw new RowProblem("text-not-unicode", `${where}: half of a surrogate pair`);
     }
   }
-  const says = content.some((part) => part.type === "image" || part.text.trim() !== "");
+  const says = content.some((part) => part.type !== "text" || part.text.trim() !== "");
   // A tool may well return nothing.
   if (!says && role !== "tool" && (toolCalls ?? []).length === 0) {
-    throw new RowProblem("content-empty", `${where}, role ${role}, has neither text nor image`);
+    throw new RowProblem("content-empty", `${where}, role ${role}, has neither text nor image nor video`);
   }
 }
 

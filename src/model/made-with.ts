@@ -6,6 +6,7 @@ const NAMES: Record<keyof ModelFingerprints, string> = {
   template: "chat template",
   tokenizer: "tokenizer",
   processor: "image processor settings",
+  video: "video processor settings",
   config: "config.json",
 };
 
@@ -24,6 +25,7 @@ export function madeWithOthers(facts: JsonObject, fingerprints: ModelFingerprint
   return (Object.keys(NAMES) as (keyof ModelFingerprints)[]).flatMap((key) => {
     const theirs = recorded[key] ?? (key === "template" ? made.templateSha256 : undefined);
     const ours = fingerprints[key];
-    return typeof theirs !== "string" || theirs === ours ? [] : [{ key, name: NAMES[key], theirs, ours }];
+    if (typeof theirs !== "string" || theirs === ours) return [];
+    return [{ key, name: NAMES[key], theirs, ours: ours ?? "none" }];
   });
 }

@@ -20,6 +20,8 @@ export interface ModelFingerprints {
   template: string;
   /** Of the canonical JSON of the processor's effective settings: two spellings of the same settings are equal. */
   processor: string;
+  /** The same of the video processor; absent where the directory has none. */
+  video?: string;
 }
 
 export interface ModelDirectory {
@@ -68,7 +70,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     tokenizer,
     template: template.text,
     toolTemplate: template.toolText,
-    processor: processor.settings,
+    processor,
     video: video.settings,
     specialIds: findSpecialIds(dir, config, tokenizer, generation?.json ?? null),
     maskTokenId: maskTokenId(config.vocabSize, tokenizer),
@@ -76,7 +78,8 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
       config: sha256(configFile.text),
       tokenizer: sha256(tokenizer.text),
       template: sha256(template.text + (template.toolText ?? "")),
-      processor: digestOf(processor.settings),
+      processor: digestOf(processor),
+      ...(video.settings === null ? {} : { video: digestOf(video.settings) }),
     },
     notes,
   };

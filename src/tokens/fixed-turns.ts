@@ -43,7 +43,11 @@ export async function fixedTurns(
     if (end < shared) return bad("no-stop-token", "the template writes no stop token after the answer");
     const response = after.ids.slice(shared, end + 1);
     const imageHashes = before.images.map((image) => image.hash);
-    return { ok: true, message, turn: { turn, prompt: before.ids, response, imageHashes } };
+    const videos = before.videos.map(({ frames }, video) => ({
+      frames: frames.map((frame) => frame.hash),
+      grid: before.videoGrids[video]!,
+    }));
+    return { ok: true, message, turn: { turn, prompt: before.ids, response, imageHashes, videos } };
   });
 }
 

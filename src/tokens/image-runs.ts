@@ -1,4 +1,4 @@
-/** Finds the runs of image pads in expanded ids and holds them against the grids of the images. */
+/** Finds the runs of pads in expanded ids and holds them against the grids of the images and videos. */
 import type { SpecialIds } from "../model/index.js";
 
 export interface Run {
@@ -23,22 +23,37 @@ export type RunProblem = { at: number; message: string };
 
 /** The first way in which the runs differ from `counts` (tokens of each image, in order), or null. */
 export function imageRunProblem(ids: Int32Array, special: SpecialIds, counts: readonly number[]): RunProblem | null {
-  const runs = runsOf(ids, special.imagePad);
+  return runProblem(ids, special, special.imagePad, counts, "image");
+}
+
+/** The same for videos: `counts` are the tokens of each temporal patch of each video, in order. */
+export function videoRunProblem(ids: Int32Array, special: SpecialIds, counts: readonly number[]): RunProblem | null {
+  return runProblem(ids, special, special.videoPad, counts, "video patch");
+}
+
+function runProblem(
+  ids: Int32Array,
+  special: SpecialIds,
+  pad: number,
+  counts: readonly number[],
+  name: string,
+): RunProblem | null {
+  const runs = runsOf(ids, pad);
   for (const [index, run] of runs.entries()) {
     const expected = counts[index];
     if (expected === undefined) break;
     const length = run.end - run.start;
     if (length !== expected) {
-      return { at: run.start, message: `image ${index + 1} has ${length} tokens, its size gives ${expected}` };
+      return { at: run.start, message: `${name} ${index + 1} has ${length} tokens, its size gives ${expected}` };
     }
     if (ids[run.start - 1] !== special.visionStart || ids[run.end] !== special.visionEnd) {
-      return { at: run.start, message: `image ${index + 1} does not stand between vision_start and vision_end` };
+      return { at: run.start, message: `${name} ${index + 1} does not stand between vision_start and vision_end` };
     }
   }
   if (runs.length !== counts.length) {
     return {
       at: runs[counts.length]?.start ?? ids.length,
-      message: `${runs.length} image runs for ${counts.length} images`,
+      message: `${runs.length} ${name} runs for ${counts.length} ${name === "image" ? "images" : "patches"}`,
     };
   }
   return null;

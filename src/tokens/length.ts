@@ -8,7 +8,7 @@ export const LEAST_SUPERVISED = 2;
 
 /**
  * The turn as it fits into `maxLength` ids, or null where it does not. Only an answer is ever cut, at its end: prompts
- * stay whole, and with them every run of image pads. A cut answer loses its stop token.
+ * stay whole, and with them every image and every frame of a video. A cut answer loses its stop token.
  */
 export function fitTurn(turn: Turn, maxLength: number, policy: OverLength): { turn: Turn; cut: boolean } | null {
   const { prompt, response } = turn;

@@ -1,13 +1,13 @@
 /** From canonical messages to the exact ids that the model sees: template, tokenizer, pads. */
 import { DraftsmithError, type JsonObject } from "../base/index.js";
-import type { ImagePart } from "../dialogue/index.js";
+import { type ImagePart, imagesOf, type Message, type VideoPart, videosOf } from "../dialogue/index.js";
 import { type ModelDirectory, SPECIAL_TEXT } from "../model/index.js";
 import { expandPads } from "./expand.js";
 import { type Grid, gridTokens, imageGrid } from "./image-tokens.js";
 import { type ChatTemplate, compileTemplate, TemplateFailure, TemplateUnsupported } from "./template/index.js";
-import { type PromptMessage, templateMessages, templateTools, type VideoPart } from "./template-messages.js";
+import { templateMessages, templateTools } from "./template-messages.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
-import { videoGrid, videoText, videoTimestamps } from "./video-tokens.js";
+import { framesOf, patchTokens, videoGrid, videoText, videoTimestamps } from "./video-tokens.js";
 
 /** Why messages have no ids. */
 export type PromptReason =
@@ -26,12 +26,13 @@ interface Laid {
   grids: Grid[];
   /** Tokens of each image. */
   counts: number[];
+  videos: VideoPart[];
   /** One a video; the model's positions take them apart into temporal patches. */
   videoGrids: Grid[];
 }
 
 export interface PromptRequest {
-  messages: readonly PromptMessage[];
+  messages: readonly Message[];
   tools?: readonly JsonObject[] | undefined;
   /** Ends with the words that open an assistant turn. */
   generationPrompt: boolean;
@@ -95,10 +96,11 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
   const videoGrids: Grid[] = [];
   for (const video of videos) {
     if (model.video === null) return refused("video-frames", "the model directory has no settings for videos");
-    const grid = video.indices.length === video.frames ? videoGrid(video, model.video) : null;
+    const frames = framesOf(video);
+    const grid = videoGrid(frames, model.video);
     if (grid === null) {
-      const what = `${video.frames} frames of ${sizeText(video)} with ${video.indices.length} times`;
-      return refused("video-frames", `a video of ${what} is too short, too thin, or lacks times`);
+      const what = `${frames.frames} frames of ${sizeText(frames)}`;
+      return refused("video-frames", `a video of ${what} is too short or too thin for the processor`);
     }
     videoGrids.push(grid);
   }
@@ -112,7 +114,7 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
       );
     }
     const counts = grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
-    return { ok: true, text, spelled, images, grids, counts, videoGrids };
+    return { ok: true, text, spelled, images, grids, counts, videos, videoGrids };
   } catch (error) {
     if (error instanceof TemplateFailure) return refused("template-refused", error.message);
     if (error instanceof TemplateUnsupported) {
@@ -141,8 +143,11 @@ function expand(model: ModelDirectory, layout: Extract<Layout, { ok: true }>, id
   const { spelled: _, ...laid } = layout;
   const { imagePad, videoPad } = model.specialIds;
   const merge = model.video?.mergeSize ?? model.processor.mergeSize;
-  const patches = laid.videoGrids.flatMap(([t, h, w]) => Array<number>(t).fill(gridTokens([1, h, w], merge)));
-  const withVideos = expandPads(ids, videoPad, patches);
+  const withVideos = expandPads(
+    ids,
+    videoPad,
+    laid.videoGrids.flatMap((grid) => patchTokens(grid, merge)),
+  );
   const expanded = withVideos && expandPads(withVideos, imagePad, laid.counts);
   if (expanded !== null) return { ...laid, ids: expanded };
   const pads = ids.filter((id) => id === imagePad).length;
@@ -150,15 +155,6 @@ function expand(model: ModelDirectory, layout: Extract<Layout, { ok: true }>, id
     "placeholder-count",
     `the rendered text has ${pads} image placeholders for ${laid.images.length} images`,
   );
-}
-
-/** Images of messages in the order in which they stand. */
-export function imagesOf(messages: readonly PromptMessage[]): ImagePart[] {
-  return messages.flatMap((message) => message.content.filter((part) => part.type === "image"));
-}
-
-function videosOf(messages: readonly PromptMessage[]): VideoPart[] {
-  return messages.flatMap((message) => message.content.filter((part) => part.type === "video"));
 }
 
 function compile(model: ModelDirectory, source: string): ChatTemplate {

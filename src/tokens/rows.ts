@@ -1,6 +1,6 @@
 /** Training sequences from turns: turns that continue each other's ids share a row, the others stand alone. */
 import { commonPrefix } from "../dialogue/index.js";
-import type { Turn } from "./turns.js";
+import type { Turn, TurnVideo } from "./turns.js";
 
 export interface Row {
   ids: Int32Array;
@@ -9,6 +9,7 @@ export interface Row {
   /** start, end (exclusive) of each supervised answer, flat. */
   spans: number[];
   imageHashes: readonly string[];
+  videos: readonly TurnVideo[];
 }
 
 /**
@@ -18,10 +19,10 @@ export interface Row {
 export function joinTurns(turns: readonly Turn[]): Row[] {
   const rows: Row[] = [];
   let row: Row | null = null;
-  for (const { turn, prompt, response, imageHashes } of turns) {
+  for (const { turn, prompt, response, imageHashes, videos } of turns) {
     const continues = row !== null && commonPrefix(row.ids, prompt) === row.ids.length;
     if (row === null || !continues) {
-      row = { ids: prompt, turns: [], spans: [], imageHashes };
+      row = { ids: prompt, turns: [], spans: [], imageHashes, videos };
       rows.push(row);
     }
     const ids = new Int32Array(prompt.length + response.length);
@@ -31,6 +32,7 @@ export function joinTurns(turns: readonly Turn[]): Row[] {
     row.turns.push(turn);
     row.spans.push(prompt.length, ids.length);
     row.imageHashes = imageHashes;
+    row.videos = videos;
   }
   return rows;
 }

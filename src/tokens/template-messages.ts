@@ -1,19 +1,12 @@
 /** Canonical messages as a chat template sees them inside SGLang, after its OpenAI endpoint has rebuilt them. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
-import type { ContentPart, Message } from "../dialogue/index.js";
-import type { VideoFrames } from "./video-tokens.js";
-
-/** A video among the content, by the sizes and times of its frames; dialogues carry none so far. */
-export type VideoPart = { type: "video" } & VideoFrames;
-export type PromptPart = ContentPart | VideoPart;
-/** A canonical message, or one with videos. */
-export type PromptMessage = Omit<Message, "content"> & { content: PromptPart[] };
+import type { Message } from "../dialogue/index.js";
 
 /**
- * The counterpart of what regenerate sends: content without images is one string, its text parts joined; with images it
+ * The counterpart of what regenerate sends: content of text alone is one string, its parts joined; with images or videos it
  * stays a list, in which an image is `{"type": "image"}` and a video `{"type": "video"}`. Absent content is the empty string.
  */
-export function templateMessages(messages: readonly PromptMessage[]): JsonObject[] {
+export function templateMessages(messages: readonly Message[]): JsonObject[] {
   return messages.map((message) => {
     const built: JsonObject = { role: message.role, content: templateContent(message) };
     if (message.reasoning !== undefined && message.reasoning !== "") {
@@ -33,7 +26,7 @@ export function templateMessages(messages: readonly PromptMessage[]): JsonObject
   });
 }
 
-function templateContent({ content }: PromptMessage): JsonValue {
+function templateContent({ content }: Message): JsonValue {
   if (content.every((part) => part.type === "text")) return content.map((part) => part.text).join("");
   return content.map((part) => (part.type === "text" ? { type: "text", text: part.text } : { type: part.type }));
 }

@@ -1,7 +1,13 @@
 /** One answer of the target with everything that stood before it, in ids; and what may be wrong with it. */
 import type { GeneratedTurn } from "../dialogue/index.js";
 import type { ModelDirectory } from "../model/index.js";
-import { runsOf } from "./image-runs.js";
+import type { Grid } from "./image-tokens.js";
+
+/** A video of a prompt: its frames by hash, and how the processor cuts them. */
+export interface TurnVideo {
+  frames: readonly string[];
+  grid: Grid;
+}
 
 export interface Turn {
   /** Number of the turn within the dialogue, from 0. */
@@ -12,15 +18,11 @@ export interface Turn {
   response: Int32Array;
   /** Images of the prompt, in order. */
   imageHashes: readonly string[];
+  /** Videos of the prompt, in order. */
+  videos: readonly TurnVideo[];
 }
 
-export type TurnReason =
-  | "id-out-of-range"
-  | "mask-token"
-  | "placeholder-in-answer"
-  | "video"
-  | "empty-answer"
-  | "stop-token";
+export type TurnReason = "id-out-of-range" | "mask-token" | "placeholder-in-answer" | "empty-answer" | "stop-token";
 
 export interface TurnProblem {
   reason: TurnReason;
@@ -49,13 +51,10 @@ export function turnProblem(
       if (id < 0 || id >= vocabSize)
         return say("id-out-of-range", start + i, `id ${id} is outside the vocabulary of ${vocabSize}`);
       if (id === maskTokenId) return say("mask-token", start + i, `the mask token ${id} occurs in the data`);
-      if (id === special.videoPad) return say("video", start + i, "video placeholders are not supported");
     }
   }
-  const pads = runsOf(response, special.imagePad);
-  if (pads.length > 0) {
-    return say("placeholder-in-answer", prompt.length + pads[0]!.start, "the answer holds image placeholders");
-  }
+  const pad = response.findIndex((id) => id === special.imagePad || id === special.videoPad);
+  if (pad >= 0) return say("placeholder-in-answer", prompt.length + pad, "the answer holds placeholders of a picture");
   return finish === null ? null : stopProblem(turn, finish, special.stop);
 }
 

@@ -1,6 +1,7 @@
 /** How many tokens the frames of a video become, and the times that stand between them. */
+import type { VideoPart } from "../dialogue/index.js";
 import { roundHalfEven, SPECIAL_TEXT, type VideoSettings } from "../model/index.js";
-import type { Grid } from "./image-tokens.js";
+import { type Grid, gridTokens } from "./image-tokens.js";
 import { MAX_ASPECT_RATIO, type ResizeRule, type Size } from "./smart-resize.js";
 
 /** A list of frames, already chosen: the processor samples none of them away (`do_sample_frames=False`). */
@@ -11,6 +12,12 @@ export interface VideoFrames extends Size {
   fps: number;
   /** The place of every frame in that video; as many as frames. */
   indices: readonly number[];
+}
+
+/** What the rules need of a canonical video; its frames have one size. */
+export function framesOf({ frames, fps, indices }: VideoPart): VideoFrames {
+  const { width, height } = frames[0]!;
+  return { frames: frames.length, width, height, fps, indices };
 }
 
 /**
@@ -53,6 +60,11 @@ export function videoGrid({ frames, ...size }: Size & { frames: number }, settin
   const resized = videoSmartResize(frames, size, videoResizeRule(frames, settings), temporalPatchSize);
   if (resized === null) return null;
   return [Math.ceil(frames / temporalPatchSize), resized.height / patchSize, resized.width / patchSize];
+}
+
+/** Placeholder tokens of each temporal patch: they stand in runs of their own, times between them. */
+export function patchTokens([t, h, w]: Grid, mergeSize: number): number[] {
+  return Array<number>(t).fill(gridTokens([1, h, w], mergeSize));
 }
 
 /** The pixel limits over all frames; `cap_pixels_per_frame` bounds what a short clip may spend on each. */

@@ -15,8 +15,10 @@ import {
   openImagesWriter,
   openRowsFile,
   openRowsWriter,
+  ROW_COLUMNS,
   readRowsFile,
   type TokenRow,
+  toStored,
 } from "../../src/artifacts/index.js";
 import { sha256 } from "../../src/base/index.js";
 
@@ -30,18 +32,24 @@ const rowArbitrary: fc.Arbitrary<TokenRow> = fc
   .record({
     tokens: fc.array(fc.tuple(fc.nat(200_000), fc.constantFrom(0, 1), fc.constantFrom(0, 1, 2)), { maxLength: 30 }),
     images: fc.array(fc.tuple(fc.string({ maxLength: 8 }), fc.nat(9), fc.nat(99), fc.nat(99)), { maxLength: 3 }),
+    videos: fc.array(fc.tuple(fc.array(fc.string({ maxLength: 8 }), { maxLength: 4 }), fc.nat(9), fc.nat(99)), {
+      maxLength: 2,
+    }),
     dialogueId: fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 }),
     row: fc.nat(100),
     turns: fc.array(fc.nat(20), { maxLength: 3 }),
     spans: fc.array(fc.tuple(fc.nat(99), fc.nat(99)), { maxLength: 3 }),
     tags: fc.dictionary(fc.constantFrom("app", "source", "ü"), fc.string({ maxLength: 5 }), { noNullPrototype: true }),
   })
-  .map(({ tokens, images, dialogueId, row, turns, spans, tags }) => ({
+  .map(({ tokens, images, videos, dialogueId, row, turns, spans, tags }) => ({
     inputIds: Int32Array.from(tokens, ([id]) => id),
     lossMask: Int8Array.from(tokens, ([, mask]) => mask),
     mmTokenTypeIds: Int8Array.from(tokens, ([, , type]) => type),
     imageHashes: images.map(([hash]) => hash),
     imageGridThw: Int32Array.from(images.flatMap(([, t, h, w]) => [t, h, w])),
+    videoFrames: videos.flatMap(([frames]) => frames),
+    videoFrameCounts: Int32Array.from(videos, ([frames]) => frames.length),
+    videoGridThw: Int32Array.from(videos.flatMap(([, t, h]) => [t, h, h])),
     dialogueId,
     row,
     turns: Int32Array.from(turns),
@@ -120,6 +128,26 @@ describe("rows in Arrow files", () => {
     const row = { ...fc.sample(rowArbitrary, { seed: 6, numRuns: 1 })[0]!, lossMask: new Int8Array(999) };
     expect(() => writer.append(row)).toThrow(/masks of another length/);
     await writer.discard();
+  });
+
+  it("from before there were videos have none, read whole, by batch or one by one", async () => {
+    const path = join(directory, "older.arrow");
+    const rows = fc.sample(rowArbitrary, { seed: 9, numRuns: 6 });
+    const { video_frames, video_frame_counts, video_grid_thw, ...older } = ROW_COLUMNS;
+    const writer = await openArrowWriter(path, older, { schemaVersion: 1 }, { batchRows: 4, batchBytes: 1 << 20 });
+    for (const row of rows) await writer.append(toStored(row));
+    await writer.close();
+    const none = { videoFrames: [], videoFrameCounts: new Int32Array(0), videoGridThw: new Int32Array(0) };
+    const wanted = rows.map((row) => ({ ...row, ...none }));
+    const read: TokenRow[] = [];
+    for await (const row of readRowsFile(path)) read.push(row);
+    expect(read).toEqual(wanted);
+    const file = await openRowsFile(path);
+    expect(fromStored(file.readRow(1, 0))).toEqual(wanted[4]);
+    expect(await file.readBatch(1, ["video_frames", "row"])).toEqual(
+      wanted.slice(4).map(({ row }) => ({ video_frames: [], row })),
+    );
+    await file.close();
   });
 
   it("are refused when cut short, of other columns, or no Arrow at all", async () => {

@@ -18,6 +18,44 @@ const image = (reference: string) => ({ type: "image" as const, reference });
 const user = (content: unknown) => ({ role: "user", content });
 const assistant = (content: unknown) => ({ role: "assistant", content });
 
+/** A row that asks about a video of two frames. */
+const video = (fields: object) => ({ messages: [user([{ type: "video", frames: ["0.png", "1.png"], ...fields }])] });
+
+describe("videos as lists of frames", () => {
+  it.each<[string, object, object]>([
+    ["a rate", { fps: 2 }, { fps: 2, indices: [0, 1] }],
+    [
+      "a rate and places in the video it belongs to",
+      { fps: 29.97, indices: [4, 64] },
+      { fps: 29.97, indices: [4, 64] },
+    ],
+    ["seconds", { timestamps: [0.5, 2.25] }, { fps: 1, indices: [0.5, 2.25] }],
+    ["qwen-vl-utils' rate", { sample_fps: "0.5" }, { fps: 0.5, indices: [0, 1] }],
+    ["both of its rates, if they are one", { sample_fps: 2, raw_fps: 2 }, { fps: 2, indices: [0, 1] }],
+  ])("with %s", (_, fields, times) => {
+    const wanted = [{ role: "user", content: [{ type: "video", frames: ["0.png", "1.png"], ...times }] }];
+    expect(messagesOf(video(fields))).toEqual(wanted);
+  });
+
+  it("in qwen-vl-utils' spelling, frames named in any way that images are", () => {
+    const part = { type: "video", video: ["file:///a/0.png", { url: "1.png" }, { path: "2.png" }], sample_fps: 1 };
+    expect(messagesOf({ messages: [user([{ type: "text", text: "what?" }, part])] })).toEqual([
+      {
+        role: "user",
+        content: [
+          text("what?"),
+          { type: "video", frames: ["file:///a/0.png", "1.png", "2.png"], fps: 1, indices: [0, 1, 2] },
+        ],
+      },
+    ]);
+  });
+
+  it("the words of a refusal say what to do", () => {
+    const result = readDialogue({ messages: [user([{ type: "video", video: "a.mp4" }])] }, "auto");
+    expect(result).toMatchObject({ message: expect.stringMatching(/^message 0, part 0: .*extract its frames first/) });
+  });
+});
+
 describe("OpenAI messages", () => {
   it("with text and image parts, a system prompt, tools and tags", () => {
     const row = {
@@ -183,6 +221,30 @@ describe("rows that are refused", () => {
     ["role-unknown", { messages: [{ role: "constructor", content: "x" }] }],
     ["content-part-unknown", { messages: [user([{ type: "audio", audio: "a.wav" }])] }],
     ["text-not-unicode", { messages: [user("half \ud800 pair")] }],
+    ["video-encoded", { messages: [user([{ type: "video", video: "a.mp4" }])] }],
+    ["video-encoded", { messages: [user([{ type: "video", video: "data:video/mp4;base64,AAAA" }])] }],
+    ["video-encoded", { messages: [user([{ type: "video_url", video_url: { url: "https://a.b/c.mp4" } }])] }],
+    ["video-encoded", { conversations: [{ from: "human", value: "<video>what?" }], videos: ["a.mp4"] }],
+    ["video-encoded", { conversations: [{ from: "human", value: "<video>what?" }], video: "a.mp4" }],
+    ["video-times", { conversations: [{ from: "human", value: "<video>what?" }], videos: [["0.png", "1.png"]] }],
+    ["message-invalid", { messages: [user([{ type: "video", frames: [], fps: 2 }])] }],
+    ["message-invalid", { messages: [user([{ type: "video", frames: ["a.png", 7], fps: 2 }])] }],
+    ["video-times", video({})],
+    ["video-times", video({ fps: 0 })],
+    ["video-times", video({ fps: "fast" })],
+    ["video-times", video({ fps: true })],
+    ["video-times", video({ fps: 1e9 })],
+    ["video-times", video({ fps: 2, sample_fps: 4 })],
+    // qwen-vl-utils would take the frames for consecutive ones of the faster video.
+    ["video-times", video({ sample_fps: 2, raw_fps: 30 })],
+    ["video-times", video({ fps: 2, indices: [0] })],
+    ["video-times", video({ fps: 2, indices: [3, 1] })],
+    ["video-times", video({ fps: 2, indices: [-1, 1] })],
+    ["video-times", video({ fps: 2, indices: 4 })],
+    ["video-times", video({ timestamps: [0, 1e12] })],
+    ["video-times", video({ timestamps: [0, 1], fps: 2 })],
+    ["video-times", video({ timestamps: [0, 1], indices: [0, 1] })],
+    ["image-in-wrong-role", { messages: [user("x"), { ...video({ fps: 1 }).messages[0], role: "assistant" }] }],
     ["image-in-wrong-role", { messages: [user("x"), assistant([{ type: "image", image: "a.png" }])] }],
     [
       "tool-call-invalid",

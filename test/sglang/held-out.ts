@@ -101,7 +101,7 @@ interface Question {
 }
 
 async function readQuestions({ shards, evaluation, imagePadId }: HeldOutRequest): Promise<Question[]> {
-  const prompts = await selectPrompts({ shards, split: "heldout", imagePadId, limit: null });
+  const { prompts } = await selectPrompts({ shards, split: "heldout", imagePadId, limit: null });
   const pictures = await readPictures(shards, prompts);
   const walks = await readWalks(evaluation);
   return prompts.map((prompt) => {

@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import type { JsonObject } from "../../src/base/index.js";
 import type { ContentPart, Message } from "../../src/dialogue/index.js";
-import type { PromptMessage, PromptPart } from "../../src/tokens/index.js";
 
 const AWKWARD = [
   "  ",
@@ -140,7 +139,7 @@ function imagePart([width, height]: [number, number]): ContentPart {
 }
 
 /** Few and small frames, even and odd numbers of them, at rates whose times fall between tenths. */
-const videoPart = (): fc.Arbitrary<PromptPart> =>
+const videoPart = (): fc.Arbitrary<ContentPart> =>
   fc
     .record({
       frames: fc.integer({ min: 2, max: 7 }),
@@ -151,17 +150,15 @@ const videoPart = (): fc.Arbitrary<PromptPart> =>
     })
     .map(({ frames, size: [width, height], fps, first, step }) => ({
       type: "video",
-      frames,
-      width,
-      height,
+      frames: Array.from({ length: frames }, (_, index) => ({ hash: `${index}`.padEnd(64, "e"), width, height })),
       fps,
       indices: Array.from({ length: frames }, (_, index) => first + index * step),
     }));
 
 const textPart = (): fc.Arbitrary<ContentPart> => plainText().map((text) => ({ type: "text", text }));
-const userParts = <P>(more: fc.Arbitrary<P>[]): fc.Arbitrary<(ContentPart | P)[]> =>
+const userParts = (more: fc.Arbitrary<ContentPart>[]): fc.Arbitrary<ContentPart[]> =>
   fc.array(
-    fc.oneof<fc.MaybeWeightedArbitrary<ContentPart | P>[]>(
+    fc.oneof(
       { weight: 2, arbitrary: textPart() },
       { weight: 1, arbitrary: pictureSize().map(imagePart) },
       ...more.map((arbitrary) => ({ weight: 1, arbitrary })),
@@ -215,25 +212,23 @@ function assistant(): fc.Arbitrary<Message> {
 
 /** System prompt or none, then turns of user (or tool) and assistant messages. */
 export function canonicalMessages(): fc.Arbitrary<Message[]> {
-  return messagesOf<never>([]);
+  return messagesOf([]);
 }
 
 /** The same with videos among the content. */
-export function promptMessages(): fc.Arbitrary<PromptMessage[]> {
+export function promptMessages(): fc.Arbitrary<Message[]> {
   return messagesOf([videoPart()]);
 }
 
-type MessageWith<P> = Omit<Message, "content"> & { content: (ContentPart | P)[] };
-
-function messagesOf<P>(more: fc.Arbitrary<P>[]): fc.Arbitrary<MessageWith<P>[]> {
+function messagesOf(more: fc.Arbitrary<ContentPart>[]): fc.Arbitrary<Message[]> {
   const parts = userParts(more);
   const asking = fc.oneof(
-    { weight: 4, arbitrary: parts.map((content): MessageWith<P> => ({ role: "user", content })) },
-    { weight: 1, arbitrary: parts.map((content): MessageWith<P> => ({ role: "tool", content, toolCallId: "call_0" })) },
+    { weight: 4, arbitrary: parts.map((content): Message => ({ role: "user", content })) },
+    { weight: 1, arbitrary: parts.map((content): Message => ({ role: "tool", content, toolCallId: "call_0" })) },
   );
-  const turn = fc.tuple(asking, assistant()).map(([question, answer]): MessageWith<P>[] => [question, answer]);
+  const turn = fc.tuple(asking, assistant()).map(([question, answer]): Message[] => [question, answer]);
   const system = fc.option(
-    plainText().map((text): MessageWith<P> => ({ role: "system", content: [{ type: "text", text }] })),
+    plainText().map((text): Message => ({ role: "system", content: [{ type: "text", text }] })),
     { nil: undefined },
   );
   return fc

@@ -1,9 +1,10 @@
 /** One chat through our renderer and through transformers' processor: text, ids, types, grids, and rotary positions. */
 import type { JsonObject } from "../../src/base/index.js";
+import { imagesOf, type Message, videosOf } from "../../src/dialogue/index.js";
 import type { ModelDirectory } from "../../src/model/index.js";
 import {
   createRenderer,
-  type PromptMessage,
+  framesOf,
   type PromptRenderer,
   templateMessages,
   templateTools,
@@ -12,7 +13,7 @@ import {
 import type { ChatAnswer, Reference } from "./reference.js";
 
 export interface Chat {
-  messages: PromptMessage[];
+  messages: Message[];
   tools?: JsonObject[] | undefined;
   kwargs: JsonObject;
   generationPrompt: boolean;
@@ -34,14 +35,13 @@ export async function compareChat(reference: Reference, model: ModelDirectory, c
   const { messages, tools, kwargs, generationPrompt } = chat;
   const ours = await rendererFor(model, kwargs).prompt({ messages, tools, generationPrompt });
   if (!ours.ok) throw new Error(`refused here: ${ours.reason}: ${ours.message}`);
-  const parts = messages.flatMap((message) => message.content);
   const theirs = await reference.ask<ChatAnswer>({
     model: model.dir,
     kind: "chat",
     messages: templateMessages(messages),
     tools: templateTools(tools),
-    images: parts.flatMap((part) => (part.type === "image" ? [[part.width, part.height]] : [])),
-    videos: parts.filter((part) => part.type === "video"),
+    images: imagesOf(messages).map(({ width, height }) => [width, height]),
+    videos: videosOf(messages).map((video) => ({ ...framesOf(video) })),
     kwargs,
     generationPrompt,
     positions: true,

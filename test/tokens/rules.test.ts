@@ -53,7 +53,7 @@ const dialogueTurns = (): fc.Arbitrary<Turn[]> =>
       return parts.map(({ added, response, breaks }, turn) => {
         const prompt = breaks ? Int32Array.from([99, ...added]) : Int32Array.from([...before, ...added]);
         before = Int32Array.from([...prompt, ...response]);
-        return { turn, prompt, response, imageHashes: [] };
+        return { turn, prompt, response, imageHashes: [], videos: [] };
       });
     });
 
@@ -88,6 +88,7 @@ describe("rows", () => {
       prompt: Int32Array.from(prompt),
       response: Int32Array.from(response),
       imageHashes: [],
+      videos: [],
     });
     // The second prompt leaves out id 9, as a template does with reasoning.
     const rows = joinTurns([
@@ -102,7 +103,7 @@ describe("rows", () => {
 });
 
 describe("over-length turns", () => {
-  const turn: Turn = { turn: 0, prompt: new Int32Array(10), response: new Int32Array(6), imageHashes: [] };
+  const turn: Turn = { turn: 0, prompt: new Int32Array(10), response: new Int32Array(6), imageHashes: [], videos: [] };
   it("are dropped, or lose the end of the answer but never part of the prompt", () => {
     expect(fitTurn(turn, 16, "drop")).toEqual({ turn, cut: false });
     expect(fitTurn(turn, 15, "drop")).toBeNull();
@@ -317,7 +318,7 @@ describe("turns as servers send them", () => {
   it.each([
     ["id-out-of-range", { ...good, prompt: Int32Array.of(1, 2048) }, stop],
     ["mask-token", { ...good, response: Int32Array.of(2000, 1976) }, stop],
-    ["video", { ...good, prompt: Int32Array.of(1987) }, stop],
+    ["placeholder-in-answer", { ...good, response: Int32Array.of(1987, 1976) }, stop],
     ["placeholder-in-answer", { ...good, response: Int32Array.of(1986, 1976) }, stop],
     ["empty-answer", { ...good, response: new Int32Array(0) }, stop],
     ["stop-token", { ...good, response: Int32Array.of(3, 4) }, stop],

@@ -21,6 +21,9 @@ ROW_SCHEMA = pa.schema(
         ("mm_token_type_ids", pa.list_(pa.int8())),
         ("image_hashes", pa.list_(pa.utf8())),
         ("image_grid_thw", pa.list_(pa.int32())),
+        ("video_frames", pa.list_(pa.utf8())),
+        ("video_frame_counts", pa.list_(pa.int32())),
+        ("video_grid_thw", pa.list_(pa.int32())),
         ("dialogue_id", pa.utf8()),
         ("row", pa.int32()),
         ("turns", pa.list_(pa.int32())),
@@ -41,6 +44,9 @@ class SampleRow:
     images: list[str] = field(default_factory=list)
     grids: list[tuple[int, int, int]] = field(default_factory=list)
     dialogue: str = ""
+    video_token: int | None = None
+    videos: list[list[str]] = field(default_factory=list)
+    video_grids: list[tuple[int, int, int]] = field(default_factory=list)
 
     def record(self, number: int) -> dict[str, object]:
         mask = np.zeros(len(self.ids), np.int8)
@@ -49,9 +55,12 @@ class SampleRow:
         return {
             "input_ids": self.ids,
             "loss_mask": mask.tolist(),
-            "mm_token_type_ids": [int(i == self.image_token) for i in self.ids],
+            "mm_token_type_ids": [2 if i == self.video_token else int(i == self.image_token) for i in self.ids],
             "image_hashes": self.images,
             "image_grid_thw": [n for grid in self.grids for n in grid],
+            "video_frames": [name for frames in self.videos for name in frames],
+            "video_frame_counts": [len(frames) for frames in self.videos],
+            "video_grid_thw": [n for grid in self.video_grids for n in grid],
             "dialogue_id": self.dialogue or f"d{number:05d}",
             "row": 0,
             "turns": list(range(len(self.spans))),
@@ -60,10 +69,14 @@ class SampleRow:
         }
 
 
-def write_rows(directory: Path, split: str, rows: list[SampleRow], files: int = 1, batch: int = 1024) -> None:
+def write_rows(
+    directory: Path, split: str, rows: list[SampleRow], files: int = 1, batch: int = 1024, videos: bool = True
+) -> None:
+    """``videos=False`` writes the columns of shards from before there were videos."""
     directory.mkdir(parents=True, exist_ok=True)
-    schema = ROW_SCHEMA.with_metadata({"draftsmith": json.dumps({"schemaVersion": 1})})
-    records = [row.record(i) for i, row in enumerate(rows)]
+    schema = ROW_SCHEMA if videos else pa.schema([part for part in ROW_SCHEMA if not part.name.startswith("video_")])
+    schema = schema.with_metadata({"draftsmith": json.dumps({"schemaVersion": 1})})
+    records = [{k: v for k, v in row.record(i).items() if k in schema.names} for i, row in enumerate(rows)]
     size = -(-len(records) // files) if records else 0
     for number in range(files):
         path = directory / f"{split}-{number:05d}-of-{files:05d}.arrow"

@@ -69,7 +69,7 @@ def make_model(kind: str, seed: int = 0) -> Any:
 
 
 def write_target(directory: Path, kind: str, seed: int = 0) -> Path:
-    """Saves a random model and the image processor's settings; no tokenizer, rows carry ids."""
+    """Saves a random model and the processors' settings; no tokenizer, rows carry ids."""
     make_model(kind, seed).save_pretrained(directory)
     settings = {
         "image_processor_type": "Qwen2VLImageProcessorFast",
@@ -81,4 +81,7 @@ def write_target(directory: Path, kind: str, seed: int = 0) -> Path:
         "size": {"shortest_edge": 32 * 32, "longest_edge": 512 * 512},
     }
     (directory / "preprocessor_config.json").write_text(json.dumps(settings), "utf-8")
+    del settings["image_processor_type"]
+    settings |= {"video_processor_type": "Qwen3VLVideoProcessor", "cap_pixels_per_frame": False}
+    (directory / "video_preprocessor_config.json").write_text(json.dumps(settings), "utf-8")
     return directory

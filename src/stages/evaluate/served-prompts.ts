@@ -23,12 +23,23 @@ export interface PromptSelection {
   limit: number | null;
 }
 
-export async function selectPrompts({ shards, split, imagePadId, limit }: PromptSelection): Promise<ServedPrompt[]> {
+export interface SelectedPrompts {
+  prompts: ServedPrompt[];
+  /** Rows left out: no server takes the frames of a video with their times. */
+  rowsWithVideos: number;
+}
+
+export async function selectPrompts({ shards, split, imagePadId, limit }: PromptSelection): Promise<SelectedPrompts> {
   const prompts: ServedPrompt[] = [];
+  let rowsWithVideos = 0;
   for (const file of await filesOf(shards, split)) {
     for await (const row of readRowsFile(file)) {
+      if (row.videoFrames.length > 0) {
+        rowsWithVideos += 1;
+        continue;
+      }
       for (let k = 0; 2 * k < row.responseSpans.length; k += 1) {
-        if (limit !== null && prompts.length >= limit) return prompts;
+        if (limit !== null && prompts.length >= limit) return { prompts, rowsWithVideos };
         const [start, end] = [row.responseSpans[2 * k]!, row.responseSpans[2 * k + 1]!];
         const inputIds = collapsePads(row.inputIds.subarray(0, start), imagePadId);
         const pictures = inputIds.filter((id) => id === imagePadId).length;
@@ -42,7 +53,7 @@ export async function selectPrompts({ shards, split, imagePadId, limit }: Prompt
       }
     }
   }
-  return prompts;
+  return { prompts, rowsWithVideos };
 }
 
 /** The pictures that the prompts name, as base64. Others in the shards are read past, not kept. */

@@ -22,6 +22,8 @@ export interface ServedReport extends ServedAcceptance {
   /** Answers whose ids equal the target's greedy ids, all of them. */
   identical: number;
   differences: ServedDifference[];
+  /** Rows of the split that were not asked about. */
+  rowsWithVideos: number;
 }
 
 const replySchema = z.looseObject({ output_ids: z.array(z.number().int()), meta_info: speculationSchema });
@@ -40,7 +42,12 @@ export interface ServedRequest {
 /** @throws DraftsmithError SERVER_UNREACHABLE, SERVER_REFUSED (an error status, or no spec_* figures: no draft there). */
 export async function evaluateServed(request: ServedRequest): Promise<ServedReport> {
   const { server, shards, imagePadId, options, context } = request;
-  const prompts = await selectPrompts({ shards, split: options.split, imagePadId, limit: options.serverRows });
+  const { prompts, rowsWithVideos } = await selectPrompts({
+    shards,
+    split: options.split,
+    imagePadId,
+    limit: options.serverRows,
+  });
   const pictures = await readPictures(shards, prompts);
   const transport = new Transport(server, { connections: options.serverConcurrency });
   const lane = pLimit(options.serverConcurrency);
@@ -91,6 +98,7 @@ export async function evaluateServed(request: ServedRequest): Promise<ServedRepo
     ...pooled,
     identical: answers.length - differences.length,
     differences: differences.slice(0, MAX_DIFFERENCES),
+    rowsWithVideos,
   };
 }
 

@@ -63,7 +63,13 @@ export class Fetcher {
 
   record(reference: string, fileSha256: string, image: string): void {
     const addressSha256 = sha256(reference);
-    this.#records.set(addressSha256, { address: remoteName(reference), addressSha256, fileSha256, image });
+    // A picture that is also a frame of a video may be kept in two sizes.
+    this.#records.set(`${addressSha256} ${image}`, {
+      address: remoteName(reference),
+      addressSha256,
+      fileSha256,
+      image,
+    });
   }
 
   /** In an order that does not depend on who answered first. */

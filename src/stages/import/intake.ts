@@ -4,10 +4,19 @@ import { dirname, join } from "node:path";
 import pLimit, { type LimitFunction } from "p-limit";
 import { type Journal, linkOrCopy, openJournal } from "../../artifacts/index.js";
 import { digestOf, fromErrno, isJsonObject, type JsonObject, type JsonValue, sha256 } from "../../base/index.js";
-import type { ImagePart, RawDialogue } from "../../dialogue/index.js";
+import {
+  frameCountProblem,
+  framesProblem,
+  type Picture,
+  type RawDialogue,
+  type RawVideoPart,
+  type VideoLimits,
+  type VideoReason,
+} from "../../dialogue/index.js";
 import {
   type CanonicalOptions,
   canonicalise,
+  type ImageReason,
   type ImageResult,
   type ImageRoots,
   ImageStore,
@@ -17,7 +26,26 @@ import {
 } from "../../images/index.js";
 import type { Fetcher } from "./fetcher.js";
 
-type Taken = ImageResult<{ part: ImagePart }>;
+type Taken = ImageResult<{ picture: Picture }>;
+/** What a dialogue's pictures come to. */
+export type TakenPictures =
+  | { ok: true; pictures: Picture[] }
+  | { ok: false; reason: ImageReason | VideoReason; message: string };
+
+export interface IntakeRules {
+  /** Of single pictures; frames of videos keep their size. */
+  options: CanonicalOptions;
+  videoLimits: VideoLimits;
+  /** Pictures worked on at once. */
+  concurrency: number;
+}
+
+/** How a picture is treated. */
+interface Use {
+  options: CanonicalOptions;
+  /** Stands before the hashes of sources, where the same file would look otherwise in another use. */
+  mark: string;
+}
 
 /** Raise it when canonical images of the same file change: it keeps a restart from mixing old and new ones. */
 const CANONICAL_VERSION = 1;
@@ -29,13 +57,15 @@ export class ImageIntake {
   readonly #store: ImageStore;
   readonly #journal: Journal;
   readonly #roots: ImageRoots;
-  readonly #options: CanonicalOptions;
+  readonly #image: Use;
+  readonly #frame: Use;
+  readonly #videoLimits: VideoLimits;
   readonly #limit: LimitFunction;
-  /** By sha256 of the source file: work under way or done in this run. */
+  /** By mark and sha256 of the source file: work under way or done in this run. */
   readonly #taken = new Map<string, Promise<Taken>>();
-  /** By sha256 of the source file: what an earlier, killed run had finished. */
-  readonly #earlier = new Map<string, ImagePart>();
-  /** By sha256 of the address. */
+  /** By mark and sha256 of the source file: what an earlier, killed run had finished. */
+  readonly #earlier = new Map<string, Picture>();
+  /** By mark and sha256 of the address. */
   readonly #takenRemote = new Map<string, Promise<Taken>>();
   /** By sha256 of the address: sha256 of the file that an earlier run fetched there. */
   readonly #earlierRemote = new Map<string, string>();
@@ -47,14 +77,17 @@ export class ImageIntake {
     store: ImageStore,
     journal: Journal,
     roots: ImageRoots,
-    options: CanonicalOptions,
-    concurrency: number,
+    { options, videoLimits, concurrency }: IntakeRules,
     private readonly fetcher: Fetcher | undefined,
   ) {
     this.#store = store;
     this.#journal = journal;
     this.#roots = roots;
-    this.#options = options;
+    this.#image = { options, mark: "" };
+    // The rule for videos looks at all frames together, so what suits a single picture does not suit them.
+    const { targetSize, ...asTheyAre } = options;
+    this.#frame = { options: asTheyAre, mark: targetSize === undefined ? "" : "frame " };
+    this.#videoLimits = videoLimits;
     this.#limit = pLimit(concurrency);
   }
 
@@ -67,14 +100,13 @@ export class ImageIntake {
     resumeDir: string,
     settings: JsonValue,
     roots: ImageRoots,
-    options: CanonicalOptions,
-    concurrency: number,
+    rules: IntakeRules,
     fetcher?: Fetcher,
   ): Promise<ImageIntake> {
     const key = digestOf({ settings, version: CANONICAL_VERSION }).slice(0, 16);
     const journal = await openJournal(join(resumeDir, `images-${key}.journal`));
     const store = new ImageStore(join(resumeDir, "images"));
-    const intake = new ImageIntake(store, journal, roots, options, concurrency, fetcher);
+    const intake = new ImageIntake(store, journal, roots, rules, fetcher);
     for await (const record of journal.records()) intake.#recall(record);
     return intake;
   }
@@ -85,82 +117,108 @@ export class ImageIntake {
     if (typeof source !== "string") return;
     if (typeof address === "string") this.#earlierRemote.set(address, source);
     else if (typeof hash === "string")
-      this.#earlier.set(source, { type: "image", hash, width: Number(width), height: Number(height) });
+      this.#earlier.set(source, { hash, width: Number(width), height: Number(height) });
   }
 
-  /** The dialogue's pictures in order, or the first that is refused. */
-  async take({ messages }: RawDialogue): Promise<ImageResult<{ parts: ImagePart[] }>> {
-    const parts: ImagePart[] = [];
+  /** The dialogue's pictures in order, frames among them, or the first that is refused. */
+  async take({ messages }: RawDialogue): Promise<TakenPictures> {
+    const pictures: Picture[] = [];
     for (const [at, message] of messages.entries()) {
       for (const part of message.content) {
-        if (part.type !== "image") continue;
-        this.stats.references += 1;
-        const taken = await this.#limit(() => this.#takeOne(part.reference));
+        if (part.type === "text") continue;
+        const taken = part.type === "video" ? await this.#takeVideo(part) : await this.#takeImage(part.reference);
         if (!taken.ok) return { ...taken, message: `message ${at}: ${taken.message}` };
-        parts.push(taken.part);
+        pictures.push(...taken.pictures);
       }
     }
-    return { ok: true, parts };
+    return { ok: true, pictures };
   }
 
-  async #takeOne(reference: string): Promise<Taken> {
+  async #takeImage(reference: string): Promise<TakenPictures> {
+    const taken = await this.#takeOne(reference, this.#image);
+    return taken.ok ? { ok: true, pictures: [taken.picture] } : taken;
+  }
+
+  /** Frame by frame, so that one of another size or one too many ends it at once. */
+  async #takeVideo({ frames }: RawVideoPart): Promise<TakenPictures> {
+    const count = frameCountProblem(frames.length, this.#videoLimits);
+    if (count !== null) return { ok: false, ...count };
+    const pictures: Picture[] = [];
+    for (const [frame, reference] of frames.entries()) {
+      const taken = await this.#takeOne(reference, this.#frame);
+      if (!taken.ok) return { ...taken, message: `frame ${frame}: ${taken.message}` };
+      pictures.push(taken.picture);
+      const problem = framesProblem(pictures, this.#videoLimits);
+      if (problem !== null) return { ok: false, ...problem };
+    }
+    return { ok: true, pictures };
+  }
+
+  #takeOne(reference: string, use: Use): Promise<Taken> {
+    this.stats.references += 1;
+    return this.#limit(() => this.#takeNow(reference, use));
+  }
+
+  async #takeNow(reference: string, use: Use): Promise<Taken> {
     if (this.#journalFailure !== undefined) throw this.#journalFailure.error;
-    if (this.fetcher !== undefined && isRemote(reference)) return this.#takeRemote(reference, this.fetcher);
-    const located = await readReference(reference, this.#roots, this.#options.limits.maxBytes);
-    return located.ok ? this.#takeFile(sha256(located.bytes), located.bytes) : located;
+    if (this.fetcher !== undefined && isRemote(reference)) return this.#takeRemote(reference, use, this.fetcher);
+    const located = await readReference(reference, this.#roots, use.options.limits.maxBytes);
+    return located.ok ? this.#takeFile(sha256(located.bytes), located.bytes, use) : located;
   }
 
-  #takeRemote(reference: string, fetcher: Fetcher): Promise<Taken> {
+  #takeRemote(reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
     const address = sha256(reference);
-    let taken = this.#takenRemote.get(address);
+    let taken = this.#takenRemote.get(use.mark + address);
     if (taken === undefined) {
-      taken = this.#fetch(address, reference, fetcher);
-      this.#takenRemote.set(address, taken);
+      taken = this.#fetch(address, reference, use, fetcher);
+      this.#takenRemote.set(use.mark + address, taken);
     }
     return taken;
   }
 
-  async #fetch(address: string, reference: string, fetcher: Fetcher): Promise<Taken> {
+  async #fetch(address: string, reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
     const known = this.#earlierRemote.get(address);
-    const earlier = known === undefined ? undefined : await this.#reuse(known);
+    const earlier = known === undefined ? undefined : await this.#reuse(use.mark + known);
     if (earlier !== undefined) {
       fetcher.record(reference, known!, earlier.hash);
-      return { ok: true, part: earlier };
+      return { ok: true, picture: earlier };
     }
     const fetched = await fetcher.fetch(reference);
     if (!fetched.ok) return fetched;
     const source = sha256(fetched.bytes);
-    const taken = await this.#takeFile(source, fetched.bytes);
+    const taken = await this.#takeFile(source, fetched.bytes, use);
     if (taken.ok) {
-      fetcher.record(reference, source, taken.part.hash);
+      fetcher.record(reference, source, taken.picture.hash);
       this.#note({ address, source });
     }
     return taken;
   }
 
-  #takeFile(source: string, bytes: Buffer): Promise<Taken> {
+  /** @param file - its sha256 */
+  #takeFile(file: string, bytes: Buffer, { options, mark }: Use): Promise<Taken> {
+    const source = mark + file;
     let taken = this.#taken.get(source);
     if (taken === undefined) {
-      taken = this.#work(source, bytes);
+      taken = this.#work(source, bytes, options);
       this.#taken.set(source, taken);
     }
     return taken;
   }
 
-  async #work(source: string, bytes: Buffer): Promise<Taken> {
+  async #work(source: string, bytes: Buffer, options: CanonicalOptions): Promise<Taken> {
     const earlier = await this.#reuse(source);
-    if (earlier !== undefined) return { ok: true, part: earlier };
-    const image = await canonicalise(bytes, this.#options);
+    if (earlier !== undefined) return { ok: true, picture: earlier };
+    const image = await canonicalise(bytes, options);
     this.stats.decoded += 1;
     if (!image.ok) return image;
     await this.#store.put(image);
     const { hash, width, height } = image;
     this.#note({ source, hash, width, height });
-    return { ok: true, part: { type: "image", hash, width, height } };
+    return { ok: true, picture: { hash, width, height } };
   }
 
   /** What an earlier run made of this file, if it is still there and whole. */
-  async #reuse(source: string): Promise<ImagePart | undefined> {
+  async #reuse(source: string): Promise<Picture | undefined> {
     const earlier = this.#earlier.get(source);
     if (earlier === undefined || !(await this.#store.holds(earlier.hash))) return undefined;
     this.stats.reused += 1;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DIALOGUE_FORMS } from "../../dialogue/index.js";
+import { DEFAULT_VIDEO_LIMITS, DIALOGUE_FORMS } from "../../dialogue/index.js";
 import { allowedAddressProblem, DEFAULT_LIMITS } from "../../images/index.js";
 
 const remoteImagesSchema = z.strictObject({
@@ -56,7 +56,7 @@ export const importOptionsSchema = z
       .enum(["none", "fixed-point"])
       .default("none")
       .describe(
-        "fixed-point: scale each image to the size that the target's processor would choose, so that nothing scales it later",
+        "fixed-point: scale each image to the size that the target's processor would choose, so that nothing scales it later; frames of videos keep their size",
       ),
     model: z
       .string()
@@ -99,6 +99,24 @@ export const importOptionsSchema = z
           .max(3600)
           .default(DEFAULT_LIMITS.maxSeconds)
           .describe("seconds of work on one image at most, so that none hangs; far above what honest ones need"),
+        minVideoFrames: z
+          .number()
+          .int()
+          .min(1)
+          .default(DEFAULT_VIDEO_LIMITS.minVideoFrames)
+          .describe("frames of a video at least; the processor joins two into one patch"),
+        maxVideoFrames: z
+          .number()
+          .int()
+          .min(1)
+          .default(DEFAULT_VIDEO_LIMITS.maxVideoFrames)
+          .describe("frames of a video at most"),
+        maxVideoPixels: z
+          .number()
+          .int()
+          .positive()
+          .default(DEFAULT_VIDEO_LIMITS.maxVideoPixels)
+          .describe("width times height of all frames of a video together at most; the trainer decodes them at once"),
         maxRowBytes: z
           .number()
           .int()

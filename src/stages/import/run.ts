@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { Breath, DraftsmithError, fromErrno, type JsonObject } from "../../base/index.js";
-import type { Dialogue, ImagePart, Message, RawDialogue, RawMessage } from "../../dialogue/index.js";
+import {
+  type Dialogue,
+  type Picture,
+  picturesOf,
+  placePictures,
+  type RawDialogue,
+  videosOf,
+} from "../../dialogue/index.js";
 import { type CanonicalOptions, type ImageRoots, openRoots } from "../../images/index.js";
 import type { StageContext } from "../stage.js";
 import { fetcherFor } from "./fetcher.js";
@@ -22,7 +29,8 @@ type Outcome = { ok: true; dialogue: Dialogue; form: string; escaped: number } |
 /** Reads rows of any known form and writes canonical dialogues, their images, and the rows that were refused. */
 export async function runImport(options: ImportOptions, context: StageContext): Promise<ManifestDraft> {
   const rule = await chosenRule(options);
-  const { maxRowBytes: _, ...limits } = options.limits;
+  const { maxRowBytes: _, minVideoFrames, maxVideoFrames, maxVideoPixels, ...limits } = options.limits;
+  const videoLimits = { minVideoFrames, maxVideoFrames, maxVideoPixels };
   const settings: JsonObject = {
     flattenColour: options.flattenColour.toLowerCase(),
     limits,
@@ -35,7 +43,8 @@ export async function runImport(options: ImportOptions, context: StageContext): 
   };
   const roots = await findRoots(options.imageRoots);
   const fetcher = fetcherFor(options, context.signal);
-  const intake = await ImageIntake.open(context.resumeDir, settings, roots, canonical, options.concurrency, fetcher);
+  const rules = { options: canonical, videoLimits, concurrency: options.concurrency };
+  const intake = await ImageIntake.open(context.resumeDir, settings, roots, rules, fetcher);
   const tally = new Tally();
   const hashes = new Set<string>();
   try {
@@ -68,6 +77,7 @@ export async function runImport(options: ImportOptions, context: StageContext): 
       ...(options.specialText === "escape" ? { escapedSpecialTokens: tally.escaped } : {}),
       images: hashes.size,
       imageReferences: intake.stats.references,
+      ...(tally.videos === 0 ? {} : { videos: tally.videos }),
       ...(fetcher === undefined ? {} : { imagesFetched: fetcher.fetched }),
     },
     facts: {
@@ -108,9 +118,8 @@ async function writeRows(
     if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
     if (outcome.ok) {
       tally.keep(outcome.form, outcome.escaped);
-      for (const part of outcome.dialogue.messages.flatMap((message) => message.content)) {
-        if (part.type === "image") hashes.add(part.hash);
-      }
+      tally.videos += videosOf(outcome.dialogue.messages).length;
+      for (const picture of picturesOf(outcome.dialogue.messages)) hashes.add(picture.hash);
       await kept.write(outcome.dialogue);
     } else {
       tally.reject(outcome.rejected);
@@ -128,9 +137,9 @@ async function finishRow(
 ): Promise<Outcome> {
   const { id, source } = row;
   if (!row.ok) return { ok: false, rejected: { id, source, reason: row.reason, message: row.message } };
-  const images = await intake.take(row.dialogue);
-  if (!images.ok) return { ok: false, rejected: { id, source, reason: images.reason, message: images.message } };
-  const dialogue = toDialogue(row.id, source, row.dialogue, images.parts);
+  const taken = await intake.take(row.dialogue);
+  if (!taken.ok) return { ok: false, rejected: { id, source, reason: taken.reason, message: taken.message } };
+  const dialogue = toDialogue(row.id, source, row.dialogue, taken.pictures);
   const judged = judge === null ? { ok: true as const, dialogue, escaped: 0 } : judge(dialogue);
   if (!judged.ok) {
     const message = `a text spells out the special token ${judged.token}`;
@@ -140,20 +149,9 @@ async function finishRow(
 }
 
 /** Members in a fixed order, so that equal dialogues are equal lines. */
-function toDialogue(id: string, source: Dialogue["source"], raw: RawDialogue, images: ImagePart[]): Dialogue {
-  const rest = images[Symbol.iterator]();
-  const place = (message: RawMessage): Message => {
-    const { role, content, reasoning, toolCalls, toolCallId } = message;
-    return {
-      role,
-      content: content.map((part) => (part.type === "text" ? part : (rest.next().value as ImagePart))),
-      ...(reasoning === undefined ? {} : { reasoning }),
-      ...(toolCalls === undefined ? {} : { toolCalls }),
-      ...(toolCallId === undefined ? {} : { toolCallId }),
-    };
-  };
+function toDialogue(id: string, source: Dialogue["source"], raw: RawDialogue, pictures: Picture[]): Dialogue {
   const { tools, tags } = raw;
-  const messages = raw.messages.map(place);
+  const messages = placePictures(raw.messages, pictures);
   return { id, source, messages, ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
 }
 

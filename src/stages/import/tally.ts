@@ -9,6 +9,8 @@ export class Tally {
   kept = 0;
   /** Special tokens in the texts of kept rows that were escaped. */
   escaped = 0;
+  /** Videos of kept rows. */
+  videos = 0;
   readonly #rejected = new Map<string, number>();
   readonly #forms = new Map<string, number>();
   /** The first rejected row of each reason, to show. */

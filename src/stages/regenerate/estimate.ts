@@ -112,7 +112,8 @@ function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTo
         bytes += Buffer.byteLength(part.text);
         // Ids of text are spelled out, those of a picture are one run.
         added += (part.text.length / CHARACTERS_PER_TOKEN) * BYTES_PER_ID;
-      } else {
+      } else if (part.type === "image") {
+        // Videos are not asked about: scriptOf rejects their dialogues.
         tokens += imageTokens(part);
         bytes += IMAGE_BYTES;
       }

@@ -1,5 +1,5 @@
 /** What to ask in a dialogue, decided before anything is sent: the system prompt, the turns, and texts that are unsafe. */
-import { type Dialogue, type Message, plainText } from "../../dialogue/index.js";
+import { type Dialogue, type Message, plainText, videosOf } from "../../dialogue/index.js";
 import { specialLiteral } from "../../sglang/index.js";
 import type { RegenerateOptions } from "./options.js";
 
@@ -8,6 +8,8 @@ export const SCRIPT_REASONS = {
   "system-prompt-differs": "its system prompt is another one than `systemPrompt.text`",
   "special-token-text": "a message spells out a special token, which the server would take for a real one",
   "assistant-without-question": "an assistant message follows no user or tool message",
+  "video-not-served":
+    "it holds a video: no server takes a list of frames with given times as it is (SGLang and vLLM choose or time frames themselves); tokenize it with source fixed",
   "nothing-to-answer": "it has no assistant message and does not end with a question",
 } as const;
 export type ScriptReason = keyof typeof SCRIPT_REASONS;
@@ -18,6 +20,7 @@ export type ScriptStep = { type: "say"; message: Message } | { type: "ask"; sour
 export type Script = { steps: ScriptStep[] } | { reason: ScriptReason; message: string };
 
 export function scriptOf(dialogue: Dialogue, policy: RegenerateOptions["systemPrompt"]): Script {
+  if (videosOf(dialogue.messages).length > 0) return rejected("video-not-served");
   const messages = withSystemPrompt(dialogue.messages, policy);
   if (messages === undefined) return rejected("system-prompt-differs");
   const withImages = messages.some(({ content }) => content.some((part) => part.type === "image"));

@@ -11,7 +11,7 @@ export interface IndexedRow {
   batch: number;
   /** Within the batch. */
   at: number;
-  /** Number of its dialogue and of its images, into the index's lists. */
+  /** Number of its dialogue and of its images (frames of videos among them), into the index's lists. */
   dialogue: number;
   images: readonly number[];
   /** The row's own number within its dialogue. */
@@ -27,9 +27,10 @@ export interface RowIndex {
 }
 
 const NO_IMAGES: readonly number[] = [];
+const SHOWN_COLUMNS = ["dialogue_id", "row", "image_hashes", "video_frames"] as const;
 
 /**
- * Opens the row files of a rows artifact and reads three of their columns. The files stay open: close them.
+ * Opens the row files of a rows artifact and reads four of their columns. The files stay open: close them.
  * @throws DraftsmithError ARTIFACT_INVALID, INTERRUPTED
  */
 export async function indexRows(
@@ -57,9 +58,11 @@ export async function indexRows(
       }
       for (let batch = 0; batch < file.batches.length; batch += 1) {
         if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
-        for (const [at, row] of (await file.readBatch(batch, ["dialogue_id", "row", "image_hashes"])).entries()) {
+        for (const [at, row] of (await file.readBatch(batch, SHOWN_COLUMNS)).entries()) {
           if (limit !== undefined && index.rows.length >= limit) return index;
-          const own = row.image_hashes.length === 0 ? NO_IMAGES : row.image_hashes.map((hash) => images.of(hash));
+          // A video in several rows shows its frames again and again; each is listed once.
+          const shown = [...row.image_hashes, ...new Set(row.video_frames)];
+          const own = shown.length === 0 ? NO_IMAGES : shown.map((hash) => images.of(hash));
           index.rows.push({
             file: number,
             batch,

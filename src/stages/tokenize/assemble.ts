@@ -9,6 +9,7 @@ import {
   supervisedTokens,
   type Turn,
   TYPE_IMAGE,
+  TYPE_VIDEO,
   tokenTypes,
 } from "../../tokens/index.js";
 import type { Candidates, Rejection } from "./candidates.js";
@@ -71,6 +72,9 @@ function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelD
     mmTokenTypeIds: tokenTypes(row.ids, model.specialIds),
     imageHashes: [...row.imageHashes],
     imageGridThw: Int32Array.from(row.imageHashes.flatMap((hash) => [...candidates.grids.get(hash)!])),
+    videoFrames: row.videos.flatMap(({ frames }) => [...frames]),
+    videoFrameCounts: Int32Array.from(row.videos, ({ frames }) => frames.length),
+    videoGridThw: Int32Array.from(row.videos.flatMap(({ grid }) => [...grid])),
     dialogueId: candidates.id,
     row: index,
     turns: Int32Array.from(row.turns),
@@ -79,8 +83,12 @@ function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelD
   };
 }
 
-export function imageTokens(row: TokenRow): number {
-  let count = 0;
-  for (const type of row.mmTokenTypeIds) if (type === TYPE_IMAGE) count += 1;
-  return count;
+/** Tokens that stand for images, and for frames of videos. */
+export function pictureTokens(row: TokenRow): { images: number; videos: number } {
+  const counts = { images: 0, videos: 0 };
+  for (const type of row.mmTokenTypeIds) {
+    if (type === TYPE_IMAGE) counts.images += 1;
+    else if (type === TYPE_VIDEO) counts.videos += 1;
+  }
+  return counts;
 }

@@ -1,16 +1,16 @@
 /** Turns of a generation: the server's own ids, checked against the image sizes and the model. */
 import type { JsonObject } from "../../base/index.js";
-import { type Generation, type Message, turnIds } from "../../dialogue/index.js";
+import { type Generation, imagesOf, type Message, turnIds, videosOf } from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
   findSpoof,
   gridTokens,
   imageGrid,
   imageRunProblem,
-  imagesOf,
   isWellFormed,
   systemText,
   turnProblem,
+  videoRunProblem,
 } from "../../tokens/index.js";
 import type { Candidates, Rejection } from "./candidates.js";
 import type { TokenizeOptions } from "./options.js";
@@ -34,6 +34,11 @@ export function turnsFromIds(
   };
   const whole = dialogueProblem(messages, spoof, false, generation.tools);
   if (whole !== null) return { ...candidates, rejections: [whole] };
+  if (videosOf(messages).length > 0) {
+    // No server takes frames with times as they are, so nobody can have generated this.
+    const message = "a generation holds a video, which regenerate never asks for";
+    return { ...candidates, rejections: [{ turn: null, reason: "video-not-served", message }] };
+  }
   const ids = turnIds(generation.turns);
   for (const [turn, stored] of generation.turns.entries()) {
     const { prompt, response } = ids[turn]!;
@@ -68,7 +73,12 @@ export function turnsFromIds(
       reject("image-run", `${runs.message} (at id ${runs.at})`);
       continue;
     }
-    candidates.turns.push({ turn, prompt, response, imageHashes: hashes });
+    const unexpected = videoRunProblem(prompt, model.specialIds, []);
+    if (unexpected !== null) {
+      reject("video-run", `${unexpected.message} (at id ${unexpected.at})`);
+      continue;
+    }
+    candidates.turns.push({ turn, prompt, response, imageHashes: hashes, videos: [] });
   }
   return candidates;
 }

@@ -1,6 +1,7 @@
 /**
- * Rows whose screenshots look like those of earlier rows. A row is left out when each of its pictures resembles a picture
- * that enough earlier rows showed: one new screen is enough to keep it. The first in input order stays.
+ * Rows whose screenshots look like those of earlier rows. A row is left out when each of its pictures, frames of videos
+ * among them, resembles a picture that enough earlier rows showed: one new screen is enough to keep it. The first in input
+ * order stays.
  */
 import { join } from "node:path";
 import type { TokenRow } from "../../artifacts/index.js";
@@ -12,6 +13,8 @@ export interface NearDuplicateRules {
   /** Rows that may show one screen. */
   maxRows: number;
 }
+
+type Shown = Pick<TokenRow, "imageHashes" | "videoFrames">;
 
 /** A screen that stands for all that resemble it: the first one. */
 interface Screen {
@@ -32,15 +35,16 @@ export class NearDuplicates {
   ) {}
 
   /** Begins to read a row's pictures, so that `isRepeat` need not wait long. */
-  prepare(row: Pick<TokenRow, "imageHashes">): void {
+  prepare(row: Shown): void {
     // A failure is told by `isRepeat`, which awaits the same promise.
-    for (const hash of row.imageHashes) this.hashOf(hash).catch(() => undefined);
+    for (const hash of picturesOfRow(row)) this.hashOf(hash).catch(() => undefined);
   }
 
   /** Whether the row shows nothing new. Rows that are kept are remembered, those that are not leave no trace. */
-  async isRepeat(row: Pick<TokenRow, "imageHashes">): Promise<boolean> {
-    if (row.imageHashes.length === 0) return false;
-    const hashes = await Promise.all([...new Set(row.imageHashes)].map((hash) => this.hashOf(hash)));
+  async isRepeat(row: Shown): Promise<boolean> {
+    const pictures = picturesOfRow(row);
+    if (pictures.size === 0) return false;
+    const hashes = await Promise.all([...pictures].map((hash) => this.hashOf(hash)));
     const screens = hashes.map((hash) => this.find(hash));
     if (screens.every((screen) => screen !== undefined && screen.rows >= this.rules.maxRows)) return true;
     // Two pictures of a row may resemble each other: they are one screen, shown by one row.
@@ -84,6 +88,10 @@ export class NearDuplicates {
     this.byBits[bitsOf(hash)]!.push(screen);
     return screen;
   }
+}
+
+function picturesOfRow({ imageHashes, videoFrames }: Shown): Set<string> {
+  return new Set([...imageHashes, ...videoFrames]);
 }
 
 function bitsOf(hash: Uint32Array): number {

@@ -5,7 +5,7 @@ import { DigestIndex } from "../../base/index.js";
 import type { Assembled } from "./assemble.js";
 import type { NearDuplicates } from "./near-duplicates.js";
 
-const SAME = { reason: "duplicate", message: "the row has the ids and images of an earlier one" };
+const SAME = { reason: "duplicate", message: "the row has the ids, images and videos of an earlier one" };
 const ALIKE = { reason: "near-duplicate", message: "earlier rows show screenshots that look like all of this row's" };
 
 export class Repeats {
@@ -35,9 +35,11 @@ export class Repeats {
     return { rows: kept, rejections: [...rejections, ...repeats], cut };
   }
 
-  private isSame({ inputIds, imageHashes, lossMask }: TokenRow): boolean {
+  private isSame({ inputIds, imageHashes, videoFrames, lossMask }: TokenRow): boolean {
     if (this.seen === undefined) return false;
     const hash = createHash("sha256").update(inputIds).update(imageHashes.join()).update(lossMask);
+    // Which frames are whose follows from the ids: their times and runs are there.
+    if (videoFrames.length > 0) hash.update(videoFrames.join());
     const before = this.seen.size;
     return this.seen.add(hash.digest()) < before;
   }

@@ -5,7 +5,7 @@ import { Breath, DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { SystemPrompts } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { imageTokens } from "./assemble.js";
+import { pictureTokens } from "./assemble.js";
 import { assembledOf } from "./assembled.js";
 import { type AssembledDialogue, templateKwargs } from "./assembler.js";
 import { NearDuplicates } from "./near-duplicates.js";
@@ -55,8 +55,11 @@ export async function run(
         tally.tokens += row.inputIds.length;
         tally.longestRow = Math.max(tally.longestRow, row.inputIds.length);
         for (const set of row.lossMask) tally.supervisedTokens += set;
-        tally.imageTokens += imageTokens(row);
+        const { images, videos } = pictureTokens(row);
+        tally.imageTokens += images;
         tally.images += row.imageHashes.length;
+        tally.videoTokens += videos;
+        tally.videos += row.videoFrameCounts.length;
         await files.append(row);
       }
       const total = totalOf(input, context.limit);
@@ -137,11 +140,14 @@ async function* ahead(
 
 /** What rows carry in their schema, and the manifest in its facts. */
 function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputArtifact): JsonObject {
-  const { facts } = input.manifest;
+  const { facts, counts } = input.manifest;
+  // What decides over videos is recorded where there are any, so that rows without them do not depend on it.
+  const { video, ...fingerprints } = model.fingerprints;
+  const ofVideos = video !== undefined && typeof counts.videos === "number" ? { video } : {};
   return {
     schemaVersion: 1,
     source: options.source,
-    model: { ...model.fingerprints },
+    model: { ...fingerprints, ...ofVideos },
     modelType: model.config.modelType,
     vocabSize: model.config.vocabSize,
     imageTokenId: model.specialIds.imagePad,

@@ -12,6 +12,8 @@ export class Tally {
   supervisedTokens = 0;
   imageTokens = 0;
   images = 0;
+  videoTokens = 0;
+  videos = 0;
   longestRow = 0;
   readonly rejected: ReasonCounts = {};
 
@@ -33,6 +35,7 @@ export class Tally {
       supervisedTokens: this.supervisedTokens,
       imageTokens: this.imageTokens,
       images: this.images,
+      ...(this.videos === 0 ? {} : { videoTokens: this.videoTokens, videos: this.videos }),
       longestRow: this.longestRow,
     };
   }

@@ -2,15 +2,16 @@
 
 import { join } from "node:path";
 import { readChecked } from "../../artifacts/index.js";
-import { type Generation, generationSchema, type Message, turnIds } from "../../dialogue/index.js";
+import { type Generation, generationSchema, imagesOf, type Message, turnIds, videosOf } from "../../dialogue/index.js";
 import {
   gridTokens,
   imageRunProblem,
-  imagesOf,
   isFixedPoint,
   type Prompt,
+  patchTokens,
   resizeRule,
   turnProblem,
+  videoRunProblem,
 } from "../../tokens/index.js";
 import { hashesApart, type Lineage } from "./check-lineage.js";
 import { checkSystemPrompt } from "./check-system.js";
@@ -97,7 +98,9 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
       });
     }
     const grids = local.grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
-    const run = imageRunProblem(prompt, model.specialIds, grids);
+    const merge = model.video?.mergeSize ?? model.processor.mergeSize;
+    const patches = local.videoGrids.flatMap((grid) => patchTokens(grid, merge));
+    const run = imageRunProblem(prompt, model.specialIds, grids) ?? videoRunProblem(prompt, model.specialIds, patches);
     if (run !== null) {
       findings.add({ check: "images", severity: "error", message: run.message, place: { ...place, index: run.at } });
     }
@@ -111,6 +114,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
 }
 
 export function countImages({ counts, model }: Subject, messages: readonly Message[]): void {
+  counts.videos += videosOf(messages).length;
   const rule = resizeRule(model.processor);
   for (const image of imagesOf(messages)) {
     counts.images += 1;

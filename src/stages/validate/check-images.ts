@@ -1,8 +1,7 @@
 /** The image files of a dialogues artifact: the bytes of each must have the hash and the size that dialogues name. */
 import { isDraftsmithError } from "../../base/index.js";
-import type { ImagePart } from "../../dialogue/index.js";
+import { type Picture, picturesOf } from "../../dialogue/index.js";
 import { pngSize, readStoredImage } from "../../images/index.js";
-import { imagesOf } from "../../tokens/index.js";
 import type { DialogueSource } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
 
@@ -32,7 +31,7 @@ export async function checkImages(
   for await (const item of source.items(limit)) {
     if (!item.ok) continue;
     const { id, messages } = item.dialogue;
-    for (const image of imagesOf(messages)) {
+    for (const image of picturesOf(messages)) {
       const key = image.hash.slice(0, KEY_DIGITS);
       if (seen.has(key)) continue;
       seen.add(key);
@@ -46,7 +45,7 @@ export async function checkImages(
   progress(seen.size);
 }
 
-async function problemOf(store: string, id: string, { hash, width, height }: ImagePart): Promise<string | null> {
+async function problemOf(store: string, id: string, { hash, width, height }: Picture): Promise<string | null> {
   try {
     const size = pngSize(await readStoredImage(store, hash));
     if (size.width === width && size.height === height) return null;

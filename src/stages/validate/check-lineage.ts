@@ -1,6 +1,5 @@
 /** Whether generations come from the dialogues beside them: same messages, same images in the same order. */
-import { type Dialogue, dialogueDigest, type Generation } from "../../dialogue/index.js";
-import { imagesOf } from "../../tokens/index.js";
+import { type Dialogue, dialogueDigest, type Generation, picturesOf } from "../../dialogue/index.js";
 import type { DialogueSource } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
 
@@ -63,8 +62,8 @@ async function* dialoguesOf(source: DialogueSource): AsyncGenerator<Dialogue> {
 
 /** A generation may end early, so its images are the first ones of the dialogue. */
 function imagesApart({ messages }: Generation, dialogue: Dialogue): string | null {
-  const answered = imagesOf(messages).map((image) => image.hash);
-  const given = imagesOf(dialogue.messages).map((image) => image.hash);
+  const answered = picturesOf(messages).map((image) => image.hash);
+  const given = picturesOf(dialogue.messages).map((image) => image.hash);
   return hashesApart(answered, given, ["generations", "dialogues"]);
 }
 

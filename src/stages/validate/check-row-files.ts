@@ -54,7 +54,7 @@ export async function checkShardFiles(
         origins.check(subject, row, name);
         if (prefix === "train-") {
           seen.dialogues.add(row.dialogueId);
-          for (const hash of row.imageHashes) seen.images.add(hash);
+          for (const hash of [...row.imageHashes, ...row.videoFrames]) seen.images.add(hash);
         } else checkSplit(subject, row, name, seen);
         if (subject.counts.shardRows % 256 === 0) progress(subject.counts.shardRows);
       }
@@ -100,7 +100,7 @@ function checkSplit(
       place,
     });
   }
-  const image = row.imageHashes.find((hash) => seen.images.has(hash));
+  const image = [...row.imageHashes, ...row.videoFrames].find((hash) => seen.images.has(hash));
   if (image !== undefined) {
     findings.add({ check: "split", severity: "error", message: `image ${image} is trained on and held out`, place });
   }

@@ -1,6 +1,14 @@
 /** Training rows by themselves: masks, token types, image runs, ids. */
 import type { TokenRow } from "../../artifacts/index.js";
-import { gridTokens, imageRunProblem, lossMask, tokenTypes } from "../../tokens/index.js";
+import {
+  type Grid,
+  gridTokens,
+  imageRunProblem,
+  lossMask,
+  patchTokens,
+  tokenTypes,
+  videoRunProblem,
+} from "../../tokens/index.js";
 import type { Check } from "./findings.js";
 import type { Subject } from "./subject.js";
 
@@ -23,11 +31,10 @@ export function checkRow(subject: Subject, row: TokenRow, file: string): void {
   if (masked !== null) say("mask", `the loss mask and the answer spans part at id ${masked}`, masked);
   const typed = firstDifference(row.mmTokenTypeIds, tokenTypes(ids, model.specialIds));
   if (typed !== null) say("images", `the token type at id ${typed} is not that of its id`, typed);
-  const grids = row.imageHashes.map((_, image) => {
-    const [t, h, w] = row.imageGridThw.subarray(3 * image, 3 * image + 3);
-    return gridTokens([t!, h!, w!], model.processor.mergeSize);
-  });
-  const run = imageRunProblem(ids, model.specialIds, grids);
+  const images = gridsOf(row.imageGridThw).map((grid) => gridTokens(grid, model.processor.mergeSize));
+  const merge = model.video?.mergeSize ?? model.processor.mergeSize;
+  const patches = gridsOf(row.videoGridThw).flatMap((grid) => patchTokens(grid, merge));
+  const run = imageRunProblem(ids, model.specialIds, images) ?? videoRunProblem(ids, model.specialIds, patches);
   if (run !== null) say("images", run.message, run.at);
   for (let at = 0; at < ids.length; at += 1) {
     const id = ids[at]!;
@@ -37,6 +44,13 @@ export function checkRow(subject: Subject, row: TokenRow, file: string): void {
   for (let i = 1; i < spans.length; i += 2) {
     if (!model.specialIds.stop.includes(ids[spans[i]! - 1]!)) counts.answersWithoutStop += 1;
   }
+}
+
+function gridsOf(flat: Int32Array): Grid[] {
+  return Array.from(
+    { length: flat.length / 3 },
+    (_, at): Grid => [flat[3 * at]!, flat[3 * at + 1]!, flat[3 * at + 2]!],
+  );
 }
 
 function problemOfSpans(spans: Int32Array, length: number): string | null {

@@ -4,10 +4,14 @@ import { basename, dirname, join } from "node:path";
 import { openArtifact, readChecked, readJsonRows } from "../../artifacts/index.js";
 import { DraftsmithError, fromErrno, type JsonValue, sha256 } from "../../base/index.js";
 import {
+  DEFAULT_VIDEO_LIMITS,
   type Dialogue,
   dialogueSchema,
-  type ImagePart,
-  type Message,
+  frameCountProblem,
+  framesProblem,
+  type Picture,
+  picturesNamed,
+  placePictures,
   type RawDialogue,
   readDialogue,
 } from "../../dialogue/index.js";
@@ -125,7 +129,12 @@ async function readRow(
   const id = row.dialogue.id ?? `${source.file}:${line}`;
   const images = await locate(row.dialogue, roots);
   if (!images.ok) return { ok: false, line, id, reason: images.reason, message: images.message };
-  const dialogue = { id, source, ...rest(row.dialogue), messages: placeImages(row.dialogue, images.parts) };
+  const dialogue = {
+    id,
+    source,
+    ...rest(row.dialogue),
+    messages: placePictures(row.dialogue.messages, images.pictures),
+  };
   return { ok: true, dialogue, image: (hash) => readUserImage(images.references.get(hash)!, roots) };
 }
 
@@ -133,33 +142,33 @@ function rest({ tools, tags }: RawDialogue): Pick<Dialogue, "tools" | "tags"> {
   return { ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
 }
 
-/** Sizes from headers: no pixel is decoded until a server is asked. An image is named by the bytes of its own file. */
+/** Sizes from headers: no pixel is decoded until a server is asked. A picture is named by the bytes of its own file. */
 async function locate({ messages }: RawDialogue, roots: ImageRoots) {
-  const parts: ImagePart[] = [];
+  const pictures: Picture[] = [];
   const references = new Map<string, string>();
+  const refused = (at: number, { reason, message }: { reason: string; message: string }) => {
+    return { ok: false as const, reason, message: `message ${at}: ${message}` };
+  };
   for (const [at, { content }] of messages.entries()) {
     for (const part of content) {
-      if (part.type === "text") continue;
-      const located = await readReference(part.reference, roots, DEFAULT_LIMITS.maxBytes);
-      const size = located.ok ? await headerSize(located.bytes) : located;
-      if (!located.ok || !size.ok) {
-        const { reason, message } = located.ok ? (size as Extract<typeof size, { ok: false }>) : located;
-        return { ok: false as const, reason, message: `message ${at}: ${message}` };
+      const count = part.type === "video" ? frameCountProblem(part.frames.length, DEFAULT_VIDEO_LIMITS) : null;
+      if (count !== null) return refused(at, count);
+      const own: Picture[] = [];
+      for (const reference of picturesNamed(part)) {
+        const located = await readReference(reference, roots, DEFAULT_LIMITS.maxBytes);
+        if (!located.ok) return refused(at, located);
+        const size = await headerSize(located.bytes);
+        if (!size.ok) return refused(at, size);
+        const hash = sha256(located.bytes);
+        references.set(hash, reference);
+        own.push({ hash, width: size.width, height: size.height });
       }
-      const hash = sha256(located.bytes);
-      references.set(hash, part.reference);
-      parts.push({ type: "image", hash, width: size.width, height: size.height });
+      const frames = part.type === "video" ? framesProblem(own, DEFAULT_VIDEO_LIMITS) : null;
+      if (frames !== null) return refused(at, frames);
+      pictures.push(...own);
     }
   }
-  return { ok: true as const, parts, references };
-}
-
-function placeImages({ messages }: RawDialogue, images: readonly ImagePart[]): Message[] {
-  const next = images[Symbol.iterator]();
-  return messages.map(({ content, ...message }) => ({
-    ...message,
-    content: content.map((part) => (part.type === "text" ? part : (next.next().value as ImagePart))),
-  }));
+  return { ok: true as const, pictures, references };
 }
 
 /** As import would store it, at the size that the file has: then another pixel limit of the server shows. */

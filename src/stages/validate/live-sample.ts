@@ -1,7 +1,7 @@
 /** Some dialogues, spread over the input, put to the live server. */
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import type { Message } from "../../dialogue/index.js";
-import { findSpoof, imagesOf } from "../../tokens/index.js";
+import { imagesOf, type Message, videosOf } from "../../dialogue/index.js";
+import { findSpoof } from "../../tokens/index.js";
 import type { InputArtifact } from "../stage.js";
 import { beforeLastAnswer } from "./check-dialogues.js";
 import { readGenerations } from "./check-generations.js";
@@ -17,21 +17,28 @@ interface Asked {
   image: ReadImage | undefined;
 }
 
-/** @returns how many dialogues could not be asked because their images are not among the inputs. */
+/** Dialogues that could not be asked. */
+export interface Unasked {
+  /** Their images are not among the inputs. */
+  withoutImages: number;
+  /** No server takes a list of frames with given times. */
+  withVideos: number;
+}
+
 export async function checkLivePrompts(
   subject: Subject,
   server: LiveServer,
   inputs: { generations: InputArtifact | undefined; source: DialogueSource | undefined },
   limit: number | undefined,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Unasked> {
+  const unasked: Unasked = { withoutImages: 0, withVideos: 0 };
   const wanted = subject.options.serverSample;
-  if (wanted === 0) return 0;
+  if (wanted === 0) return unasked;
   // Those that were looked at before; rows that cannot be read are not among them.
   const stride = Math.max(1, Math.floor(subject.counts.dialogues / wanted));
   let index = 0;
   let asked = 0;
-  let skipped = 0;
   for await (const { id, messages, tools, image } of dialoguesOf(inputs, limit)) {
     if (asked >= wanted) break;
     if (index++ % stride !== 0) continue;
@@ -40,10 +47,11 @@ export async function checkLivePrompts(
     // A placeholder that is spelled out would be taken for a real one; the dialogue has its warning.
     if (findSpoof(prompt, subject.spoof) !== null) continue;
     asked += 1;
-    if (image === undefined && imagesOf(prompt).length > 0) skipped += 1;
+    if (videosOf(prompt).length > 0) unasked.withVideos += 1;
+    else if (image === undefined && imagesOf(prompt).length > 0) unasked.withoutImages += 1;
     else await server.checkPrompt(id, prompt, tools, image ?? noImage);
   }
-  return skipped;
+  return unasked;
 }
 
 async function* dialoguesOf(

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { readRowsFile, type TokenRow } from "../../artifacts/index.js";
 import { sha256 } from "../../base/index.js";
-import { imagesOf } from "../../tokens/index.js";
+import { imagesOf, type Message, type Picture, videosOf } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import { readGenerations } from "./check-generations.js";
 import { hashesApart } from "./check-lineage.js";
@@ -15,6 +15,8 @@ const DIGITS = 16;
 export class Origins {
   /** Image hashes by dialogue, shortened and joined. */
   private readonly images = new Map<string, string>();
+  /** The same of the frames of its videos, where it has any. */
+  private readonly frames = new Map<string, string>();
   /** Digests by dialogue and row. */
   private readonly rows = new Map<string, string>();
   private hasImages = false;
@@ -49,8 +51,8 @@ export class Origins {
       return;
     }
     if (images !== undefined) {
-      const short = [...row.imageHashes].map((hash) => hash.slice(0, DIGITS));
-      const apart = hashesApart(short, images.match(/.{16}/g) ?? [], ["shards", "data"]);
+      const apart =
+        shownApart(row.imageHashes, images) ?? shownApart(row.videoFrames, this.frames.get(row.dialogueId) ?? "");
       if (apart !== null) {
         const message = `row ${row.row} of dialogue ${row.dialogueId}: ${apart}`;
         findings.add({ check: "images", severity: "error", message, place });
@@ -62,23 +64,30 @@ export class Origins {
     findings.add({ check: "lineage", severity: "error", message, place });
   }
 
-  private add(id: string, messages: Parameters<typeof imagesOf>[0]): void {
-    this.images.set(
-      id,
-      imagesOf(messages)
-        .map((image) => image.hash.slice(0, DIGITS))
-        .join(""),
-    );
+  private add(id: string, messages: readonly Message[]): void {
+    this.images.set(id, shortened(imagesOf(messages)));
+    const frames = shortened(videosOf(messages).flatMap((video) => video.frames));
+    if (frames !== "") this.frames.set(id, frames);
   }
+}
+
+function shortened(pictures: readonly Picture[]): string {
+  return pictures.map(({ hash }) => hash.slice(0, DIGITS)).join("");
+}
+
+function shownApart(row: readonly string[], known: string): string | null {
+  const short = row.map((hash) => hash.slice(0, DIGITS));
+  return hashesApart(short, known.match(/.{16}/g) ?? [], ["shards", "data"]);
 }
 
 function keyOf({ dialogueId, row }: TokenRow): string {
   return `${row} ${dialogueId}`;
 }
 
-function digestOf({ inputIds, lossMask, imageHashes, imageGridThw }: TokenRow): string {
-  const bytes = [inputIds, lossMask, imageGridThw].map(({ buffer, byteOffset, byteLength }) =>
-    Buffer.from(buffer, byteOffset, byteLength),
+function digestOf(row: TokenRow): string {
+  const { inputIds, lossMask, imageHashes, imageGridThw, videoFrames, videoFrameCounts, videoGridThw } = row;
+  const bytes = [inputIds, lossMask, imageGridThw, videoFrameCounts, videoGridThw].map(
+    ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength),
   );
-  return sha256(Buffer.concat([...bytes, Buffer.from([...imageHashes].join())])).slice(0, DIGITS);
+  return sha256(Buffer.concat([...bytes, Buffer.from([...imageHashes, ...videoFrames].join())])).slice(0, DIGITS);
 }

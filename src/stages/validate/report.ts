@@ -40,7 +40,7 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
     })),
     findings: findings.shown.map((finding) => ({ ...finding }) as unknown as JsonObject),
     notes: model.notes,
-    rules: versionNotes(model.config.modelType),
+    rules: versionNotes(model.config.modelType, counts.videos > 0),
   };
   const text = textOf(subject, verdict, stoppedEarly);
   return { verdict, stoppedEarly, json, text, html: pageOf(subject, json, { verdict, stoppedEarly }) };
@@ -61,6 +61,7 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
     shardRows: counts.shardRows,
     rowsComparedWithTurns: counts.rowsComparedWithTurns,
     images: counts.images,
+    videos: counts.videos,
     imagesResampled: counts.imagesResampled,
     imagesVerified: counts.imagesVerified,
     answersWithoutStop: counts.answersWithoutStop,

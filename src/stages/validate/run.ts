@@ -101,10 +101,15 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
   const server = await LiveServer.open(subject, options.server);
   try {
     const asked = { generations: all.generations, source };
-    const skipped = await checkLivePrompts(subject, server, asked, context.limit, signal);
-    if (skipped > 0) {
-      const message = `${skipped} dialogues were not put to the server: give the dialogues artifact, which holds their images`;
-      events.emit({ type: "log", level: "warn", step, message });
+    const { withoutImages, withVideos } = await checkLivePrompts(subject, server, asked, context.limit, signal);
+    const warn = (message: string): void => events.emit({ type: "log", level: "warn", step, message });
+    if (withoutImages > 0) {
+      warn(
+        `${withoutImages} dialogues were not put to the server: give the dialogues artifact, which holds their images`,
+      );
+    }
+    if (withVideos > 0) {
+      warn(`${withVideos} dialogues with videos were not put to the server: none takes frames with given times`);
     }
     await server.checkFiles();
   } finally {

@@ -25,6 +25,7 @@ export class ValidationCounts {
   /** Answers without a stop token: cut at the server's limit, or by maxLength. */
   answersWithoutStop = 0;
   images = 0;
+  videos = 0;
   /** Images of a size that the processor changes: server and trainer each resample them. */
   imagesResampled = 0;
   /** Distinct image files read whole and held against their hashes. */

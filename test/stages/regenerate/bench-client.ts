@@ -33,7 +33,7 @@ async function bare(): Promise<object> {
       const content = [];
       for (const part of (value as Dialogue).messages[0]!.content) {
         if (part.type === "text") content.push(part);
-        else {
+        else if (part.type === "image") {
           const png = await readFile(join(root, "images", part.hash.slice(0, 2), `${part.hash}.png`));
           content.push({ type: "image" as const, image: { base64: Buffer.from(png.toString("base64"), "latin1") } });
         }

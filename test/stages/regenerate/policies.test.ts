@@ -35,6 +35,19 @@ async function outcomeOf(
 
 const asked = (stub: Stub): JsonObject[][] => stub.requests.slice(1).map(({ messages }) => messages as JsonObject[]);
 
+/** Another turn would come before it: nothing of such a dialogue is asked. */
+const video: Message = {
+  role: "user",
+  content: [
+    {
+      type: "video",
+      frames: [0, 1].map((frame) => ({ hash: `${frame}`.repeat(64), width: 64, height: 64 })),
+      fps: 2,
+      indices: [0, 1],
+    },
+  ],
+};
+
 describe("system prompt", () => {
   const withSystem = dialogueOf([text("system", "Own."), text("user", "q"), text("assistant", "a")]);
 
@@ -93,6 +106,7 @@ describe("turns", () => {
       "special-token-text",
     ],
     ["a vision token in a message", [text("user", "<|vision_start|>"), text("assistant", "a")], "special-token-text"],
+    ["a video", [text("user", "q"), text("assistant", "a"), video, text("assistant", "b")], "video-not-served"],
   ])("rejects %s", async (_name, messages, reason) => {
     const { rejection, stub } = await outcomeOf(dialogueOf(messages));
     expect(rejection).toMatchObject({ status: "rejected", reason });

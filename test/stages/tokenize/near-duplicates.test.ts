@@ -9,6 +9,7 @@ import type { Dialogue } from "../../../src/dialogue/index.js";
 import { differenceHash, HASH_BITS, hashDistance, imagePath } from "../../../src/images/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage } from "../../../src/stages/tokenize/index.js";
+import { NearDuplicates } from "../../../src/stages/tokenize/near-duplicates.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { SYSTEM, text, Workbench } from "./workbench.js";
 
@@ -118,6 +119,18 @@ describe("near-duplicates", () => {
     // A row that shows a screen twice has shown it once.
     const often = await inputs([[home, later], [later], [home], [home]]);
     expect(await kept(await bench.run(stage, drop({ maxRows: 2 }), often))).toEqual(["d0", "d1"]);
+  });
+
+  it("look at the frames of videos too", async () => {
+    const { imageHashes, videoFrames } = { imageHashes: [] as string[], videoFrames: [] as string[] };
+    const [home, later, form] = await Promise.all([screen(HOME, 0), screen(HOME, 3), screen(FORM)]);
+    const { dialogues } = await inputs([[home, later, form]]);
+    const [a, b, c] = [home, later, form].map(sha256) as [string, string, string];
+    const found = new NearDuplicates(dialogues.path, { distance: 4, maxRows: 1 });
+    expect(await found.isRepeat({ imageHashes, videoFrames: [a, b] })).toBe(false);
+    expect(await found.isRepeat({ imageHashes: [b], videoFrames })).toBe(true);
+    expect(await found.isRepeat({ imageHashes: [a], videoFrames: [b, c] })).toBe(false);
+    expect(await found.isRepeat({ imageHashes, videoFrames: [c, a] })).toBe(true);
   });
 
   it("of distance 0 are only those with the same hash", async () => {

@@ -4,7 +4,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRowsFile, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
-import { foldIds, type GeneratedTurn, type Generation, turnIds, unfoldIds } from "../../../src/dialogue/index.js";
+import { sha256 } from "../../../src/base/index.js";
+import {
+  type Dialogue,
+  foldIds,
+  type GeneratedTurn,
+  type Generation,
+  turnIds,
+  unfoldIds,
+} from "../../../src/dialogue/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage } from "../../../src/stages/tokenize/index.js";
 import { gridTokens } from "../../../src/tokens/index.js";
@@ -46,6 +54,15 @@ async function tokenizeIds(generations: Generation[], options: object = {}) {
   return bench.run(stage, { model: TINY_GUI, ...options }, { generations: input });
 }
 
+const frameHashes = (first: number, frames: number) =>
+  Array.from({ length: frames }, (_, frame) => sha256(`frame ${first + frame}`));
+const video = (first: number, frames: number): Dialogue["messages"][number]["content"][number] => ({
+  type: "video",
+  frames: frameHashes(first, frames).map((hash) => ({ hash, width: 64, height: 64 })),
+  fps: 2,
+  indices: Array.from({ length: frames }, (_, frame) => frame),
+});
+
 describe("source ids", () => {
   it("rows hold the server's ids, masks on the answers, grids of the images", async () => {
     const generations = await Promise.all([bench.generation(dialogue("d1", 3)), bench.generation(dialogue("d2", 1))]);
@@ -80,8 +97,10 @@ describe("source ids", () => {
   it("the file's metadata carries the model's fingerprints", async () => {
     const artifact = await tokenizeIds([await bench.generation(dialogue("d1", 1))]);
     const file = await openRowsFile(join(artifact.path, "rows-00000.arrow"));
+    // Without videos nothing hangs on what decides over them.
+    const { video: _, ...fingerprints } = bench.model.fingerprints;
+    expect(file.metadata.model).toEqual(fingerprints);
     expect(file.metadata).toMatchObject({
-      model: bench.model.fingerprints,
       imageTokenId: 1986,
       maskTokenId: 2000,
       schemaVersion: 1,
@@ -249,6 +268,49 @@ describe("source fixed", () => {
       await tokenizeIds(await Promise.all(sources.map((source) => bench.generation(source)))),
     );
     expect(fixed).toEqual(served);
+  });
+
+  it("videos: never cut, told apart by their frames, and none in what a server generated", async () => {
+    const clip = (id: string, first: number, frames = 5): Dialogue => ({
+      ...dialogue(id, 0, null),
+      messages: [
+        { role: "user", content: [text("What happens?"), video(first, frames)] },
+        { role: "assistant", content: [text("The window opens, then it closes again.")] },
+      ],
+    });
+    const list = [clip("a", 0), clip("same", 0), clip("other", 1), clip("short", 0, 1)];
+    const dialogues = await bench.artifact("dialogues", list);
+    const options = { model: TINY_GUI, source: "fixed", duplicates: "drop" };
+    const artifact = await bench.run(stage, options, { dialogues });
+    expect(artifact.manifest.counts).toMatchObject({
+      read: 4,
+      kept: 2,
+      rejected: { duplicate: 1, "video-frames": 1 },
+      videos: 2,
+      // Three temporal patches of 64 x 64 frames, twice.
+      videoTokens: 2 * 3 * 2 * 2,
+    });
+    const [row, other] = await rowsOf(artifact);
+    expect(row).toMatchObject({ videoFrameCounts: Int32Array.of(5), videoGridThw: Int32Array.of(3, 4, 4) });
+    expect(row!.videoFrames).toEqual(frameHashes(0, 5));
+    expect(other!.inputIds).toEqual(row!.inputIds);
+    expect(other!.videoFrames).toEqual(frameHashes(1, 5));
+
+    const prompt = row!.responseSpans[0]!;
+    for (let maxLength = prompt - 30; maxLength < row!.inputIds.length; maxLength += 1) {
+      const limits = { ...options, maxLength, overLength: "truncate" };
+      const run = bench.run(stage, limits, { dialogues });
+      // Room for fewer than two ids of the answer: the whole turn goes, whatever stands at the limit.
+      if (maxLength < prompt + 2) await expect(run).rejects.toMatchObject({ code: "DATA_EMPTY" });
+      else expect((await rowsOf(await run))[0]!.inputIds).toEqual(row!.inputIds.subarray(0, maxLength));
+    }
+
+    const served = await tokenizeIds([await bench.generation(clip("a", 0)), await bench.generation(dialogue("d1", 1))]);
+    expect(served.manifest.counts).toMatchObject({ kept: 1, rejected: { "video-not-served": 1 } });
+    const stray = await bench.generation(dialogue("d1", 1));
+    stray.turns[0]!.prompt.ids.push(1987);
+    const mixed = await tokenizeIds([stray, await bench.generation(dialogue("d2", 1))]);
+    expect(mixed.manifest.counts).toMatchObject({ kept: 1, rejected: { "video-run": 1 } });
   });
 
   it("counts what has no stable boundary or cannot be rendered", async () => {

@@ -10,12 +10,13 @@ import {
   dialogueDigest,
   foldIds,
   type Generation,
+  imagesOf,
   type Message,
 } from "../../../src/dialogue/index.js";
 import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { type ModelDirectory, openModel } from "../../../src/model/index.js";
 import type { InputArtifact, Stage, StageContext } from "../../../src/stages/stage.js";
-import { createRenderer, imagesOf, type PromptRenderer } from "../../../src/tokens/index.js";
+import { createRenderer, type PromptRenderer } from "../../../src/tokens/index.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 
 export const SYSTEM = "You operate a computer. Answer with one sentence and one action.";

@@ -1,11 +1,11 @@
 /** The likely cause, for generated chats: each known difference is named whatever the chat, and nothing makes it fail. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Message } from "../../../src/dialogue/index.js";
+import { imagesOf, type Message } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
 import { likelyCause } from "../../../src/stages/validate/diagnose.js";
 import { textCause } from "../../../src/stages/validate/text-cause.js";
-import { createRenderer, imagesOf } from "../../../src/tokens/index.js";
+import { createRenderer } from "../../../src/tokens/index.js";
 import { canonicalMessages } from "../../tokens/arbitraries.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 

@@ -2,10 +2,10 @@
 import fc from "fast-check";
 import sharp from "sharp";
 import type { JsonObject } from "../../../src/base/index.js";
-import { type Message, requestMessage } from "../../../src/dialogue/index.js";
+import { imagesOf, type Message, requestMessage } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
 import { ask, backoffMs, type EncodedImage, pause, type Question, ServerClient } from "../../../src/sglang/index.js";
-import { createRenderer, imagesOf, type PromptRenderer } from "../../../src/tokens/index.js";
+import { createRenderer, type PromptRenderer } from "../../../src/tokens/index.js";
 import { canonicalMessages, jsonValue } from "../../tokens/arbitraries.js";
 
 export interface ChatsRequest {

@@ -8,8 +8,9 @@ import torch
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.shards import ImageShards, RowShards
 from draftsmith_trainer.errors import UserError
-from sample import write_shards
-from shard_maker import write_images
+from sample import video_row, write_shards
+from shard_maker import write_images, write_rows
+from target_maker import MODEL_TYPES
 
 
 @pytest.fixture
@@ -35,6 +36,34 @@ def test_other_grid_is_refused(row, target_dirs, tmp_path):
     with pytest.raises(UserError, match="dialogue-0/0") as error:
         PixelReader(target_dirs["qwen3_vl"], ImageShards(tmp_path)).pixels(wrong)
     assert error.value.code == "image-grid"
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+@pytest.mark.parametrize("frames", [2, 3])
+def test_videos_are_all_their_frames_in_order(kind, frames, target_dirs, tmp_path):
+    import io
+
+    from PIL import Image
+
+    made, pngs, shown = video_row(4, frames)
+    write_images(tmp_path, [*pngs, *shown])
+    write_rows(tmp_path, "train", [made])
+    row = RowShards(tmp_path, "train")[0]
+    reader = PixelReader(target_dirs[kind], ImageShards(tmp_path))
+    values, grid = reader.videos(row)
+    assert grid.tolist() == [[(frames + 1) // 2, 4, 6]]
+    assert values.shape == (24 * ((frames + 1) // 2), 3 * 2 * 16 * 16) and values.dtype == torch.float32
+    last = np.asarray(Image.open(io.BytesIO(shown[-1])), np.float32)
+    corner = values[-24].view(3, 2, 16, 16)
+    np.testing.assert_allclose(corner[:, 1].permute(1, 2, 0).numpy(), last[:16, :16] / 127.5 - 1, atol=1e-5)
+    # The last of an odd number fills its patch alone.
+    assert torch.equal(corner[:, 0], corner[:, 1]) == (frames == 3)
+
+    wrong = dataclasses.replace(row, video_grid=row.video_grid * np.array([2, 1, 1]))
+    with pytest.raises(UserError, match="dialogue-4/0") as error:
+        reader.videos(wrong)
+    assert error.value.code == "video-grid"
+    assert reader.videos(dataclasses.replace(row, video_frames=())) == (None, None)
 
 
 def test_truncated_png_is_refused(row, target_dirs, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from draftsmith_trainer.data.shards import ImageShards, RowShards
 from draftsmith_trainer.errors import UserError
-from sample import sample_row, write_shards
+from sample import sample_row, video_row, write_shards
 from shard_maker import png_of, write_images, write_rows
 
 
@@ -49,6 +49,18 @@ def test_empty_split_and_image_grid(tmp_path):
     assert row.image_grid.tolist() == [[1, 4, 4]]
     assert len(row.image_hashes) == 1
     assert int(row.token_types.sum()) == 4
+
+
+def test_rows_from_before_there_were_videos_have_none(tmp_path):
+    made, _, shown = video_row(2)
+    write_rows(tmp_path, "train", [made])
+    assert RowShards(tmp_path, "train")[0].video_frames == tuple(tuple(frames) for frames in made.videos)
+    assert RowShards(tmp_path, "train")[0].video_grid.tolist() == [[2, 4, 6]]
+    assert len(made.videos[0]) == len(shown) == 3
+    plain, _ = sample_row(2)
+    write_rows(tmp_path, "train", [plain], videos=False)
+    row = RowShards(tmp_path, "train")[0]
+    assert row.video_frames == () and row.video_grid.shape == (0, 3)
 
 
 def test_damage_is_named(tmp_path):

@@ -16,7 +16,7 @@ from draftsmith_trainer.evaluate.loop import images_before
 from draftsmith_trainer.evaluate.measure import ResponseWalk
 from draftsmith_trainer.events import Events
 from job_runner import write_job
-from sample import sample_row
+from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
 
 
@@ -97,6 +97,21 @@ def test_row_limits_and_foreign_drafts(tmp_path, target_dirs):
     with pytest.raises(UserError) as error:
         evaluate(tmp_path, target_dirs["qwen3_vl"], {"trained": tmp_path / "a"}, maxLength=3)
     assert error.value.code == "no-rows"
+
+
+def test_rows_with_videos_are_walked_and_not_put_to_the_loop(tmp_path, target_dirs):
+    target = target_dirs["qwen3_vl"]
+    write_greedy_shards(tmp_path / "shards", target, rows=1)
+    plain, pngs = sample_row(100, turns=2)
+    made, more, shown = video_row(6)
+    plain.images = write_images(tmp_path / "shards", pngs)
+    write_images(tmp_path / "shards", [*pngs, *more, *shown])
+    write_rows(tmp_path / "shards", "heldout", [made, plain])
+    save_draft(lively_draft(small_config()), tmp_path / "a")
+    report, steps, _ = evaluate(tmp_path, target, {"trained": tmp_path / "a"}, compareRows=1)
+    assert report["rowsWithVideos"] == 1
+    assert [line["dialogueId"] for line in steps] == ["dialogue-6", "dialogue-100", "dialogue-100"]
+    assert report["comparison"]["trained"]["rows"] == 1 and report["comparison"]["trained"]["responses"] == 2
 
 
 def test_a_difference_is_reported(tmp_path):

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from draftsmith_trainer.data.images import PixelReader
+from draftsmith_trainer.data.shards import ImageShards, RowShards
+from draftsmith_trainer.data.states import StateSource
 from draftsmith_trainer.errors import UserError
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.load import freeze
 from PIL import Image
-from sample import sample_row
-from target_maker import IMAGE, MODEL_TYPES, make_model
+from sample import sample_row, video_row
+from shard_maker import write_images, write_rows
+from target_maker import IMAGE, MODEL_TYPES, VIDEO, make_model
 from transformers import AutoModelForImageTextToText
 
 
@@ -43,6 +46,39 @@ def test_capture_equals_hidden_states(kind, target_dirs):
         wanted = torch.cat([whole[k + 1][0] for k in layer_ids], dim=-1)
         torch.testing.assert_close(made.states, wanted, atol=1e-6, rtol=1e-6)
         assert made.states.shape == (len(ids), len(layer_ids) * 64)
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_rows_with_videos_are_captured_as_the_whole_model_sees_them(kind, target_dirs, tmp_path):
+    """Through the shards: an image and a video of three frames in one row."""
+    directory = target_dirs[kind]
+    made, pngs, shown = video_row(5)
+    write_images(tmp_path, [*pngs, *shown])
+    write_rows(tmp_path, "train", [made])
+    row = RowShards(tmp_path, "train")[0]
+    reader = PixelReader(directory, ImageShards(tmp_path))
+    model = AutoModelForImageTextToText.from_pretrained(directory, dtype=torch.float32).eval()
+    ids, types = torch.tensor(row.input_ids)[None].long(), torch.tensor(row.token_types)[None].long()
+    (pixels, grid), (videos, video_grid) = reader.pixels(row), reader.videos(row)
+    shapes = {"image_grid_thw": grid, "video_grid_thw": video_grid}
+    with torch.no_grad():
+        whole = model(
+            input_ids=ids,
+            mm_token_type_ids=types,
+            pixel_values=pixels,
+            pixel_values_videos=videos,
+            **shapes,
+            output_hidden_states=True,
+        ).hidden_states
+    target = load_target(read_spec(directory), (3, 4), torch.float32)
+    captured = StateSource(target, reader, 0).row("train", row)
+    wanted = torch.cat([whole[k + 1][0] for k in (3, 4)], dim=-1)
+    torch.testing.assert_close(captured.states, wanted[: len(captured.states)], atol=1e-6, rtol=1e-6)
+    positions, _ = model.model.get_rope_index(ids, types, **shapes)
+    assert torch.equal(captured.positions, positions[:, 0])
+
+    other = capture_row(target, ids[0], types[0], pixels, grid, videos.flip(0), video_grid)
+    assert not torch.allclose(other.states[: len(captured.states)], captured.states), "the frames do not matter"
 
 
 @pytest.mark.parametrize("kind", MODEL_TYPES)
@@ -89,11 +125,14 @@ def test_tied_head_stays_tied(target_dirs):
     assert target.embed.data_ptr() == target.lm_head.data_ptr()
 
 
-def test_video_and_missing_weights_are_refused(target_dirs, tmp_path):
+def test_stray_placeholders_and_missing_weights_are_refused(target_dirs, tmp_path):
     target = load_target(read_spec(target_dirs["qwen3_vl"]), (3,), torch.float32)
     with pytest.raises(UserError) as error:
         capture_row(target, torch.tensor([1, 2]), torch.tensor([0, 2]), None, None)
-    assert error.value.code == "video-row"
+    assert error.value.code == "video-tokens"
+    with pytest.raises(UserError) as error:
+        capture_row(target, torch.tensor([1, VIDEO]), torch.tensor([0, 0]), None, None)
+    assert error.value.code == "video-tokens"
 
     ids, types, pixels, grid = inputs_of(target_dirs["qwen3_vl"])
     with pytest.raises(UserError) as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import bisect
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ class Row:
 
     Attributes:
         index: its place among the rows of its split.
-        input_ids: int32 [S], image pads expanded. loss_mask: int8 [S]. token_types: int8 [S], 0 text, 1 image.
+        input_ids: int32 [S], pads expanded. loss_mask: int8 [S]. token_types: int8 [S], 0 text, 1 image, 2 video.
         image_hashes: one per image, in order. image_grid: int32 [images, 3].
         spans: (start, end) of every supervised response, end exclusive.
+        video_frames: for each video the hashes of its frames, in order. video_grid: int32 [videos, 3].
     """
 
     index: int
@@ -40,6 +42,8 @@ class Row:
     row: int
     turns: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
+    video_frames: tuple[tuple[str, ...], ...] = ()
+    video_grid: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int32))
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -150,6 +154,9 @@ def _row(batch: pa.RecordBatch, at: int, index: int) -> Row:
     def optional(name: str, default: Any) -> Any:
         return batch.column(name)[at].as_py() if name in batch.schema.names else default
 
+    # Shards from before there were videos lack their columns.
+    frames = iter(optional("video_frames", []))
+    counts = optional("video_frame_counts", [])
     spans = _list(batch, "response_spans", at).reshape(-1, 2)
     return Row(
         index=index,
@@ -158,6 +165,8 @@ def _row(batch: pa.RecordBatch, at: int, index: int) -> Row:
         token_types=_list(batch, "mm_token_type_ids", at),
         image_hashes=tuple(optional("image_hashes", [])),
         image_grid=_list(batch, "image_grid_thw", at).reshape(-1, 3),
+        video_frames=tuple(tuple(islice(frames, count)) for count in counts),
+        video_grid=np.array(optional("video_grid_thw", []), np.int32).reshape(-1, 3),
         dialogue_id=optional("dialogue_id", str(index)),
         row=optional("row", 0),
         turns=tuple(optional("turns", [])),

@@ -12,7 +12,8 @@ from .blocks import context_length
 from .images import PixelReader
 from .shards import Row
 
-Pixels = tuple[Tensor | None, Tensor | None]
+#: Pixel values and grid of the images, then of the videos.
+Pixels = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 
 
 class StateSource:
@@ -42,7 +43,7 @@ class StateSource:
         for row in rows:
             key = (split, row.index)
             if key not in self._kept and key not in self._coming:
-                self._coming[key] = self._threads.submit(self._pixels.pixels, row)
+                self._coming[key] = self._threads.submit(self._shown, row)
 
     def row(self, split: str, row: Row) -> CapturedRow:
         """States [C, K*H] of the positions that blocks read, positions [3, S] of all, on the target's device."""
@@ -70,7 +71,10 @@ class StateSource:
     def _compute(self, key: tuple[str, int], row: Row) -> CapturedRow:
         self.computed += 1
         coming = self._coming.pop(key, None)
-        pixels, grid = coming.result() if coming is not None else self._pixels.pixels(row)
+        shown = coming.result() if coming is not None else self._shown(row)
         ids, types = (torch.from_numpy(part.astype("int64")) for part in (row.input_ids, row.token_types))
-        made = capture_row(self._target, ids, types, pixels, grid)
+        made = capture_row(self._target, ids, types, *shown)
         return CapturedRow(made.states[: context_length(row)].clone(), made.positions)
+
+    def _shown(self, row: Row) -> Pixels:
+        return (*self._pixels.pixels(row), *self._pixels.videos(row))

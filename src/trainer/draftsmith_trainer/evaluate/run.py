@@ -101,7 +101,9 @@ class Evaluation:
         tallies = {name: Tally(draft.config.block_size) for name, draft in self._drafts.items()}
         measurers = {name: self._measurer(draft) for name, draft in self._drafts.items()}
         sources = {name: self._source(draft) for name, draft in self._drafts.items()}
-        compared = len(rows) if options.compare_rows is None else min(options.compare_rows, len(rows))
+        # The loop decodes from images only; rows with videos are walked and not compared.
+        comparable = [number for number, row in enumerate(rows) if not row.video_frames]
+        compared = set(comparable[: options.compare_rows])
         names = [name for name in options.compare_drafts if name in self._drafts] if compared else []
         loops = {name: self._loop(self._drafts[name]) for name in names}
         comparisons = {name: Comparison() for name in names}
@@ -114,13 +116,14 @@ class Evaluation:
                 for one in measurer.walks(row, captured[ids]):
                     tallies[name].add(one.start, one.end, one.accepted)
                     write_line(json.dumps(step_line(name, one)) + "\n")
-                    if name in loops and number < compared and one.accepted:
+                    if name in loops and number in compared and one.accepted:
                         comparisons[name].add(one, loops[name](row, one.start, one.end))
             self._events.progress(number + 1, len(rows), "rows")
         reports = {name: self._verdict(tally) for name, tally in tallies.items()}
         return {
             "drafts": {name: {**report, "blockSize": tallies[name].block_size} for name, report in reports.items()},
-            "comparison": {name: comparison.report(compared) for name, comparison in comparisons.items()},
+            "rowsWithVideos": len(rows) - len(comparable),
+            "comparison": {name: comparison.report(len(compared)) for name, comparison in comparisons.items()},
         }
 
     def _verdict(self, tally: Tally) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize 
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from .pictures import decoded, processed
+from .rows import row_against_processor
 
 
 class Reference:
@@ -33,6 +35,7 @@ class Reference:
             "sizes": self._sizes,
             "videoSizes": self._video_sizes,
             "rope": self._rope,
+            "row": self._row,
             "settings": self._settings,
             "save": self._save,
             "version": self._version,
@@ -81,6 +84,9 @@ class Reference:
         if question.get("positions"):
             answer |= self._rope(answer)
         return answer
+
+    def _row(self, question: dict[str, Any]) -> dict[str, Any]:
+        return row_against_processor(Path(self._model), self._processor, question)
 
     def _processed(self, question: dict[str, Any]) -> dict[str, Any]:
         return processed(self._model, question)

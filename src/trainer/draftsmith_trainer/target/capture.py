@@ -31,7 +31,13 @@ class CapturedRow:
 
 @torch.no_grad()
 def capture_row(
-    target: Target, input_ids: Tensor, token_types: Tensor, pixel_values: Tensor | None, image_grid: Tensor | None
+    target: Target,
+    input_ids: Tensor,
+    token_types: Tensor,
+    pixel_values: Tensor | None,
+    image_grid: Tensor | None,
+    video_values: Tensor | None = None,
+    video_grid: Tensor | None = None,
 ) -> CapturedRow:
     """Captures one row, alone: no padding, so the result depends on nothing but the row.
 
@@ -40,38 +46,47 @@ def capture_row(
 
     Args:
         input_ids: int64 [S], image pads expanded.
-        token_types: int [S], 0 text, 1 image.
+        token_types: int [S], 0 text, 1 image, 2 video.
         pixel_values: [patches, channels * 2 * patch^2] of all images in order, or None.
         image_grid: int64 [images, 3], or None.
+        video_values: the same as ``pixel_values``, of all videos in order, or None.
+        video_grid: int64 [videos, 3], or None.
 
     Raises:
-        UserError: ``video-row`` for token type 2; ``image-tokens`` when the placeholders do not fit the images.
+        UserError: ``image-tokens``, ``video-tokens`` when the placeholders do not fit the images or videos.
     """
     types = token_types[None].to(target.device, torch.int64)
-    if bool((types == 2).any()):
-        raise UserError("video-row", "a training row holds a video; only images are supported so far")
     ids = input_ids[None].to(target.device)
-    _check_placeholders(target, ids, types, image_grid)
+    _check_placeholders(target, ids, types, "image", image_grid)
+    _check_placeholders(target, ids, types, "video", video_grid)
     inputs: dict[str, Any] = {"input_ids": ids, "mm_token_type_ids": types}
-    if pixel_values is not None:
-        inputs["pixel_values"] = pixel_values.to(target.device)
-        inputs["image_grid_thw"] = None if image_grid is None else image_grid.to(target.device)
+    if pixel_values is not None and image_grid is not None:
+        inputs |= {"pixel_values": pixel_values.to(target.device), "image_grid_thw": image_grid.to(target.device)}
+    if video_values is not None and video_grid is not None:
+        inputs |= {
+            "pixel_values_videos": video_values.to(target.device),
+            "video_grid_thw": video_grid.to(target.device),
+        }
     # Positions are computed here and always passed on: left to itself the model keeps deltas of one row for the next.
-    positions, _ = target.model.model.get_rope_index(ids, types, image_grid_thw=inputs.get("image_grid_thw"))
+    positions, _ = target.model.model.get_rope_index(
+        ids, types, image_grid_thw=inputs.get("image_grid_thw"), video_grid_thw=inputs.get("video_grid_thw")
+    )
     states = _run_hooked(target, {**inputs, "position_ids": positions})
     joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
     return CapturedRow(joined, positions[:, 0])
 
 
-def _check_placeholders(target: Target, ids: Tensor, types: Tensor, grid: Tensor | None) -> None:
-    wanted = 0 if grid is None else int(grid.prod(dim=1).sum()) // target.spec.spatial_merge_size**2
+def _check_placeholders(target: Target, ids: Tensor, types: Tensor, what: str, grid: Tensor | None) -> None:
+    spec = target.spec
+    token, kind = (spec.image_token_id, 1) if what == "image" else (spec.video_token_id, 2)
+    wanted = 0 if grid is None else int(grid.prod(dim=1).sum()) // spec.spatial_merge_size**2
     # The model goes by ids, get_rope_index by types; a target that said a placeholder itself makes both too many.
-    for found in (int((ids == target.spec.image_token_id).sum()), int((types == 1).sum())):
+    for found in (int((ids == token).sum()), int((types == kind).sum())):
         if found != wanted:
             raise UserError(
-                "image-tokens",
-                f"a training row has {found} image tokens, its images take {wanted}",
-                "was the data tokenized for this target? an answer that holds image tokens must be rejected before",
+                f"{what}-tokens",
+                f"a training row has {found} {what} tokens, its {what}s take {wanted}",
+                f"was the data tokenized for this target? an answer that holds {what} tokens must be rejected before",
             )
 
 

@@ -34,6 +34,7 @@ class TargetSpec:
     max_position_embeddings: int
     rms_norm_eps: float
     image_token_id: int
+    video_token_id: int
     spatial_merge_size: int
     bos_token_id: int | None
     eos_token_id: int | None
@@ -125,6 +126,7 @@ def _from_config(directory: Path, kind: str, config: dict[str, Any], text: dict[
         max_position_embeddings=int(text.get("max_position_embeddings", 262_144)),
         rms_norm_eps=float(text.get("rms_norm_eps", 1e-6)),
         image_token_id=int(config["image_token_id"]),
+        video_token_id=int(config["video_token_id"]),
         spatial_merge_size=int(config["vision_config"].get("spatial_merge_size", 2)),
         bos_token_id=text.get("bos_token_id", config.get("bos_token_id")),
         eos_token_id=eos[0] if isinstance(eos, list) else eos,

@@ -1,0 +1,46 @@
+/** The pictures of dialogues, images and frames of videos alike, in the order in which they stand. */
+import type { ContentPart, ImagePart, Message, Picture, VideoPart } from "./dialogue.js";
+import type { RawMessage, RawPart } from "./raw-dialogue.js";
+
+export function imagesOf(messages: readonly Message[]): ImagePart[] {
+  return messages.flatMap(({ content }) => content.filter((part) => part.type === "image"));
+}
+
+export function videosOf(messages: readonly Message[]): VideoPart[] {
+  return messages.flatMap(({ content }) => content.filter((part) => part.type === "video"));
+}
+
+/** Every picture that a store must hold for these messages. */
+export function picturesOf(messages: readonly Message[]): Picture[] {
+  return messages.flatMap(({ content }) => content.flatMap(picturesOfPart));
+}
+
+function picturesOfPart(part: ContentPart): readonly Picture[] {
+  if (part.type === "text") return [];
+  return part.type === "video" ? part.frames : [part];
+}
+
+/** How many pictures a part of a row names. */
+export function picturesNamed(part: RawPart): readonly string[] {
+  if (part.type === "text") return [];
+  return part.type === "video" ? part.frames : [part.reference];
+}
+
+/** Canonical messages from a row's and its pictures in order; members in a fixed order, so that equal ones are equal lines. */
+export function placePictures(messages: readonly RawMessage[], pictures: readonly Picture[]): Message[] {
+  let next = 0;
+  const place = (part: RawPart): ContentPart => {
+    if (part.type === "text") return part;
+    const own = pictures.slice(next, next + picturesNamed(part).length);
+    next += own.length;
+    if (part.type === "video") return { type: "video", frames: own, fps: part.fps, indices: part.indices };
+    return { type: "image", ...own[0]! };
+  };
+  return messages.map(({ role, content, reasoning, toolCalls, toolCallId }) => ({
+    role,
+    content: content.map(place),
+    ...(reasoning === undefined ? {} : { reasoning }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+    ...(toolCallId === undefined ? {} : { toolCallId }),
+  }));
+}
