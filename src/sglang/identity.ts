@@ -66,6 +66,19 @@ function isDefault(name: string, value: JsonValue): boolean {
   return [null, false, "", "auto"].includes(value as null) || ["{}", "[]", '"{}"'].includes(JSON.stringify(value));
 }
 
+/** Tokens of the longest prompt that the server takes; it depends on the memory of its machine, too. */
+export function longestPrompt({ settings }: ServerIdentity): number | undefined {
+  const limit = settings?.max_req_input_len;
+  // SGLang refuses, or cuts, what is as long as this.
+  return typeof limit === "number" ? limit - 1 : undefined;
+}
+
+/** Tokens that longer prompts are cut to in silence; undefined where the server refuses them. */
+export function truncationOf({ settings }: ServerIdentity): number | undefined {
+  const limit = settings?.max_req_input_len;
+  return settings?.allow_auto_truncate === true && typeof limit === "number" ? limit : undefined;
+}
+
 /** A model path is a hub name, or a directory that lies elsewhere on every machine: then only its last part counts. */
 export function modelBaseName(path: string): string {
   return isHubName(path) ? path : lastPart(path);

@@ -38,6 +38,7 @@ export const REJECT_REASONS = {
   "length-early": "cut before the limit that was asked for: a hidden limit on the server",
   "finish-unknown": "it ended for a reason that is none of ours",
   "prompt-changed": "the server answered another prompt than it was sent",
+  "prompt-truncated": "the prompt is as long as those that the server has cut in silence",
   "image-count": "the prompt does not hold one run of image pads per picture",
   "special-tokens": "the answer holds role or vision tokens",
   "special-text": "the answer spells out a special token, which the next turn would turn into one",
@@ -72,6 +73,8 @@ export interface AnswerRules {
   imageCount: number;
   /** Undefined: loops are kept. */
   loops: LoopRules | undefined;
+  /** Tokens that longer prompts are cut to without a word; left out where the server refuses them. */
+  truncatesTo?: number | undefined;
 }
 
 export function judgeFault(fault: TransportFault): Refusal {
@@ -99,9 +102,16 @@ export function judgeStatus(reply: Reply): Refusal {
   return transient("answer-malformed", message);
 }
 
-/** Long prompts and bad pictures are told apart by the words of the engines' messages; the rest is one reason. */
+/**
+ * SGLang words it in three ways: by the context, by prompt and answer together, and ("exceeds the maximum allowed
+ * length") by max_req_input_len. Long prompts and bad pictures are told apart by the words of the engines' messages; the rest is one reason.
+ */
 function permanentReason(message: string): PermanentReason {
-  if (/context length|maximum (model|context) len|longer than|too long|token count exceeds/i.test(message)) {
+  if (
+    /context length|maximum (model|context) len|longer than|too long|token count exceeds|maximum allowed (input )?length/i.test(
+      message,
+    )
+  ) {
     return "prompt-too-long";
   }
   if (/image|base64|media|video|aspect ratio|picture/i.test(message)) return "bad-media";
@@ -172,7 +182,15 @@ function judgeStop(answer: Answer, rules: AnswerRules): Verdict | undefined {
 }
 
 function judgeContent(answer: Answer, rules: AnswerRules): Verdict | undefined {
-  const ids = answer.responseIds ?? [];
+  const { promptIds, responseIds } = answer;
+  // One that was just as long from the start cannot be told apart.
+  if ((promptIds?.length ?? 0) >= (rules.truncatesTo ?? Infinity)) {
+    return reject(
+      "prompt-truncated",
+      `${promptIds?.length} prompt ids; the server cuts prompts to ${rules.truncatesTo}`,
+    );
+  }
+  const ids = responseIds ?? [];
   const body = answer.finish.type === "length" ? ids : ids.slice(0, -1);
   const { special } = rules;
   if (special !== undefined) {

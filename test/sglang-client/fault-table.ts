@@ -29,6 +29,7 @@ export const PASSING: readonly Fault[] = [
 export const LASTING: readonly (readonly [Fault, string])[] = [
   ["bad-request", "bad-request"],
   ["too-long", "prompt-too-long"],
+  ["too-long-for-memory", "prompt-too-long"],
   ["bad-image", "bad-media"],
   ["too-large", "request-too-large"],
   ["nan", "nan-logits"],

@@ -93,6 +93,8 @@ describe("the table of answers that are not good data", () => {
     ["a vision token inside", { responseIds: [7, 1005, 9, 1001] }, {}, "reject", "special-tokens"],
     ["a role token spelled out", { text: "say <|im_start|>" }, {}, "reject", "special-text"],
     ["a vision token spelled out while thinking", { reasoning: "<|image_pad|>" }, {}, "reject", "special-text"],
+    ["a prompt as long as cut ones", {}, { truncatesTo: 8 }, "reject", "prompt-truncated"],
+    ["a prompt shorter than cut ones", {}, { truncatesTo: 9 }, "good", undefined],
     ["a picture that is missing in the prompt", {}, { imageCount: 2 }, "reject", "image-count"],
     ["a picture that nobody sent", {}, { imageCount: 0 }, "reject", "image-count"],
   ])("%s", (_name, change, rules, kind, reason) => {

@@ -31,6 +31,7 @@ export type Fault =
   | "length-early"
   | "bad-request"
   | "too-long"
+  | "too-long-for-memory"
   | "bad-image"
   | "too-large"
   | "vision-token"
@@ -48,8 +49,12 @@ export interface StubOptions {
   responseIdField?: "response_token_ids" | "token_ids" | "sglext" | "none";
   /** What /generate returns of the prompt: nothing, as older servers, or ids of its own. */
   generatePrompt?: "none" | "other";
+  /** Cuts prompts to this many tokens in silence, as with --allow-auto-truncate. */
+  truncatesTo?: number;
   /** Status of /ready; 404 by default, as before 0.5.20. */
   ready?: number;
+  /** Time that /ready takes. */
+  readyDelayMs?: number;
   /** Time to answer. */
   delayMs?: (n: number) => number;
   port?: number;
@@ -74,18 +79,30 @@ export interface Stub {
   requests: JsonObject[];
   options: StubOptions;
   maxInFlight: number;
+  /** Of questions to /ready. */
+  readyAsked: number;
+  maxReadyInFlight: number;
   close(): Promise<void>;
 }
 
 export async function startStub(options: StubOptions = {}): Promise<Stub> {
-  const stub: Stub = { url: "", port: 0, requests: [], options, maxInFlight: 0, close: () => Promise.resolve() };
+  const counts = { maxInFlight: 0, readyAsked: 0, maxReadyInFlight: 0 };
+  const stub: Stub = { url: "", port: 0, requests: [], options, ...counts, close: () => Promise.resolve() };
   let inFlight = 0;
+  let readyInFlight = 0;
   const server: Server = createServer((request, response) => {
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     void bodyOf(request).then(async (text) => {
       const path = request.url ?? "/";
       const body = text === "" ? {} : (JSON.parse(text) as JsonObject);
+      if (path === "/ready") {
+        stub.readyAsked += 1;
+        readyInFlight += 1;
+        stub.maxReadyInFlight = Math.max(stub.maxReadyInFlight, readyInFlight);
+        await sleep(stub.options.readyDelayMs ?? 0);
+        readyInFlight -= 1;
+      }
       if (path !== "/v1/chat/completions" && path !== "/generate") {
         lookUp(stub.options, path, body, response);
         return;
@@ -175,6 +192,7 @@ function think(options: StubOptions, path: string, body: JsonObject): Given {
       id === SPECIAL["<|image_pad|>"] ? new Array<number>(padsOf(images[at++]!)).fill(id) : [id],
     );
   } else promptIds = render(body, true);
+  promptIds = promptIds.slice(0, options.truncatesTo);
   const sampling = (body.sampling_params ?? {}) as JsonObject;
   const max = Number(body.max_tokens ?? sampling.max_new_tokens ?? 128);
   const said = options.answer?.(body);
@@ -307,6 +325,11 @@ async function failBefore(fault: Fault, { errorForm }: StubOptions, response: Se
       return error(400, "Conversation roles must alternate");
     case "too-long":
       return error(400, "The input (12012 tokens) is longer than the model's context length (4096 tokens).");
+    case "too-long-for-memory":
+      return error(
+        400,
+        "Input length (5012 tokens) exceeds the maximum allowed length (4090 tokens). Use a shorter input or enable --allow-auto-truncate.",
+      );
     case "bad-image":
       return error(400, "Could not decode image: image file is truncated");
     default:

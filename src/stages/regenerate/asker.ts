@@ -10,6 +10,7 @@ import {
   type Outcome,
   pause,
   type Question,
+  truncationOf,
 } from "../../sglang/index.js";
 import { type Fleet, type Seat, Stopped } from "./fleet.js";
 import type { Member } from "./member.js";
@@ -70,7 +71,8 @@ export class Asker {
   }
 
   private async once(member: Member, question: Question): Promise<Outcome> {
-    const rules: AskRules = { special: member.probe?.special, loops: this.loops };
+    const truncatesTo = member.identity && truncationOf(member.identity);
+    const rules: AskRules = { special: member.probe?.special, loops: this.loops, truncatesTo };
     this.tally.inFlight += 1;
     const began = member.began();
     let tokens: number | undefined;

@@ -80,7 +80,8 @@ export class Crew {
       await this.rechecks.finish();
       signal.removeEventListener("abort", onAbort);
     }
-    if (this.fatal !== undefined) throw this.fatal;
+    const fatal = this.fatal ?? fleet.bug;
+    if (fatal !== undefined) throw fatal;
     if (signal.aborted) {
       throw new DraftsmithError("INTERRUPTED", "stopped before all dialogues were answered", {
         hint: "run the same command again; it goes on where it stopped",

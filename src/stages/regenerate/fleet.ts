@@ -4,9 +4,18 @@
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError, isKeyForVariable } from "../../base/index.js";
-import { ServerClient, serverName, type Verdict } from "../../sglang/index.js";
+import { longestPrompt, ServerClient, serverName, type Verdict } from "../../sglang/index.js";
 import { Member } from "./member.js";
-import { compared, type Inspection, inspect, type Reference, refusal, type Terms, unreachable } from "./muster.js";
+import {
+  compared,
+  type Inspection,
+  inspect,
+  limitDifference,
+  type Reference,
+  refusal,
+  type Terms,
+  unreachable,
+} from "./muster.js";
 import { Patrol } from "./patrol.js";
 import { Roster } from "./roster.js";
 import { type WantedServer, wantedServers } from "./servers.js";
@@ -118,6 +127,11 @@ export class Fleet {
     return (await this.patrol?.vouches(member)) ?? true;
   }
 
+  /** What a timer ran into that is no user's mistake: nobody may have been waiting for it to reach. */
+  get bug(): Error | undefined {
+    return this.failure instanceof Stopped || this.failure instanceof DraftsmithError ? undefined : this.failure;
+  }
+
   /** Ends the run: everybody who waits gets the error. */
   stop(error: Error): void {
     this.failure ??= error;
@@ -144,6 +158,8 @@ export class Fleet {
       if (inspection.state === "fit") {
         member.markUp(inspection.identity, inspection.probe);
         this.events.note("info", describe(member.name, inspection));
+        const difference = limitDifference(member.name, inspection.identity, this.reference);
+        if (difference !== undefined) this.events.note("warn", difference);
       } else if (inspection.state === "unfit") {
         // A list is what the user wants now, so a mistake in it ends the run; a file lives on and may be put right.
         refused ??= refusal(member.name, inspection);
@@ -164,7 +180,9 @@ export class Fleet {
     const { serversFile: path, concurrency, serversReloadSeconds } = options;
     if (path === undefined) return;
     const changed = (servers: WantedServer[]): void => this.follow(servers);
-    this.roster = new Roster({ path, concurrency, everyMs: serversReloadSeconds * 1000 }, { note, changed });
+    const failed = (error: Error): void => this.stop(error);
+    const every = { path, concurrency, everyMs: serversReloadSeconds * 1000 };
+    this.roster = new Roster(every, { note, changed, failed });
   }
 
   /** Another list of servers: new ones join when they are fit, missing ones end their conversations and leave. */
@@ -247,7 +265,9 @@ export class Fleet {
 function describe(name: string, { identity, probe }: Extract<Inspection, { state: "fit" }>): string {
   const { dialect, engineVersion, servedModelName, contextLength } = identity;
   const context = contextLength === undefined ? "" : `, context ${contextLength}`;
-  return `${name}: ${dialect} ${engineVersion ?? "of unknown version"} serves ${servedModelName}${context}; ids from ${probe.idFields.response}`;
+  const limit = longestPrompt(identity);
+  const prompts = limit === undefined ? "" : `, prompts up to ${limit}`;
+  return `${name}: ${dialect} ${engineVersion ?? "of unknown version"} serves ${servedModelName}${context}${prompts}; ids from ${probe.idFields.response}`;
 }
 
 function apiKey(variable: string): string {

@@ -3,6 +3,7 @@ import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import {
   findRisks,
   identityDifferences,
+  longestPrompt,
   NotAServer,
   type Probe,
   probeServer,
@@ -145,6 +146,15 @@ export function compared(inspection: Inspection, reference: Reference): Inspecti
     trouble: `it renders the same question to other prompt ids than ${reference.name}`,
     hint: "give all servers the same checkpoint, chat template and image processor settings",
   };
+}
+
+/** Servers may differ in the memory that bounds prompts; which dialogues end as too long then hangs on the server. */
+export function limitDifference(name: string, identity: ServerIdentity, reference: Reference): string | undefined {
+  const [own, other] = [longestPrompt(identity), longestPrompt(reference.identity)];
+  if (own === other) return undefined;
+  const words = (limit: number | undefined): string =>
+    limit === undefined ? "of unknown length" : `up to ${limit} tokens`;
+  return `${name} takes prompts ${words(own)}, ${reference.name} ${words(other)}: which dialogues end as prompt-too-long depends on the server; set tokenLimits.prompt to the smallest`;
 }
 
 export function refusal(name: string, objection: Objection): DraftsmithError {

@@ -4,7 +4,7 @@
  */
 import { identityDifferences, pause, type Verdict } from "../../sglang/index.js";
 import type { Member } from "./member.js";
-import { compared, inspect, type Reference, refusal, type Terms, unreachable } from "./muster.js";
+import { compared, inspect, limitDifference, type Reference, refusal, type Terms, unreachable } from "./muster.js";
 
 export interface PatrolHost {
   note(level: "info" | "warn", message: string): void;
@@ -24,6 +24,8 @@ const REFUSED_FACTOR = 6;
 export class Patrol {
   private allDownTimer: NodeJS.Timeout | undefined;
   private readonly timers: readonly NodeJS.Timeout[];
+  /** Those that have not said yet whether they are ready: a slow one is not asked twice at a time. */
+  private readonly asking = new Set<Member>();
 
   constructor(
     private readonly members: readonly Member[],
@@ -99,7 +101,18 @@ export class Patrol {
 
   /** A server that drains keeps its conversations, for their prefixes are in its cache; it only gets no new ones. */
   private async askReady(member: Member): Promise<void> {
-    const isReady = await member.client.isReady();
+    if (this.asking.has(member)) return;
+    this.asking.add(member);
+    try {
+      this.learnReady(member, await member.client.isReady());
+    } catch (error) {
+      this.host.stop(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.asking.delete(member);
+    }
+  }
+
+  private learnReady(member: Member, isReady: boolean | undefined): void {
     if (isReady === undefined || this.closing.aborted || member.gone || !member.markReady(isReady)) return;
     const words = isReady ? "takes new dialogues again" : "is draining and gets no new dialogues";
     this.host.note("info", `${member.name} ${words}`);
@@ -129,6 +142,8 @@ export class Patrol {
       if (inspection.state === "fit") {
         member.markUp(inspection.identity, inspection.probe);
         this.host.note("info", `${member.name} ${isNew ? "joins the run" : "is back"}`);
+        const difference = limitDifference(member.name, inspection.identity, this.reference);
+        if (difference !== undefined) this.host.note("warn", difference);
         this.watchAllDown();
         this.host.returned();
         return;

@@ -5,6 +5,8 @@ import { parseServersFile, readServersFile, type WantedServer } from "./servers.
 export interface RosterHost {
   note(level: "info" | "warn", message: string): void;
   changed(servers: WantedServer[]): void;
+  /** What is no fault of the file: a bug, which must end the run and not the process. */
+  failed(error: Error): void;
 }
 
 export interface RosterOptions {
@@ -49,16 +51,18 @@ export class Roster {
   }
 
   private take(text: string): void {
-    const servers = parseServersFile(text, this.options.path, this.options.concurrency);
+    this.host.changed(parseServersFile(text, this.options.path, this.options.concurrency));
     this.current = text;
     this.pending = undefined;
     this.complaint = "";
-    this.host.changed(servers);
   }
 
   /** Once for each complaint: the file may stay broken for hours. */
   private complain(error: unknown): void {
-    if (!(error instanceof DraftsmithError)) throw error;
+    if (!(error instanceof DraftsmithError)) {
+      this.host.failed(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
     const line = error.location?.line;
     const words = line === undefined ? error.message : `line ${line}: ${error.message}`;
     if (words === this.complaint) return;

@@ -129,6 +129,31 @@ describe("turns", () => {
   });
 });
 
+describe("a prompt longer than the server takes", () => {
+  const long = dialogueOf([text("user", "q".repeat(400)), text("assistant", "a")]);
+
+  it("names the limit in its reason", async () => {
+    const { rejection } = await outcomeOf(
+      long,
+      {},
+      {
+        serverInfo: { max_req_input_len: 4090 },
+        fault: (_n, body) => (JSON.stringify(body.messages).includes("qqq") ? "too-long-for-memory" : undefined),
+      },
+    );
+    expect(rejection).toMatchObject({ status: "rejected", reason: "prompt-too-long" });
+    expect(rejection?.message).toContain("maximum allowed length (4090 tokens)");
+  });
+
+  it("is no data where the server cuts it in silence, even if that is allowed", async () => {
+    const truncating = { truncatesTo: 300, serverInfo: { max_req_input_len: 300, allow_auto_truncate: true } };
+    const { rejection, rows } = await outcomeOf(long, { allowSettings: ["allow_auto_truncate"] }, truncating);
+    expect(rejection).toMatchObject({ status: "rejected", reason: "prompt-truncated" });
+    expect(rejection?.message).toBe("300 prompt ids; the server cuts prompts to 300");
+    expect(rows.map(({ id }) => id)).toEqual(["plain"]);
+  });
+});
+
 describe("answers cut by length", () => {
   const long = dialogueOf([text("user", "q1"), text("assistant", "a"), text("user", "q2"), text("assistant", "b")]);
   const wordy: StubOptions = {

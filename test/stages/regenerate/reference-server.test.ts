@@ -27,20 +27,56 @@ describe.skipIf(python === null)("the reference server (skipped without a Python
     loops: { policy: "keep" as const, minTokens: 64, minRepeats: 6 },
   };
 
-  it("renders as the model directory does, and is refused where it does not", async () => {
-    const checked = { servers: [server.url], concurrency: 6, ...OPTIONS };
-    const good = await runStage({ input, options: { ...checked, model }, limit: 5 });
+  const checked = () => ({ servers: [server.url], concurrency: 6, ...OPTIONS });
+
+  it("renders as the model directory does", async () => {
+    const good = await runStage({ input, options: { ...checked(), model }, limit: 5 });
     expect(good.draft.counts).toMatchObject({ read: 5, failed: 0 });
-    const other = await temporaryDirectory();
-    await cp(model, other, { recursive: true });
-    const template = await readFile(join(model, "chat_template.jinja"), "utf8");
-    await writeFile(
-      join(other, "chat_template.jinja"),
-      template.replaceAll("|im_start|>user\\n", "|im_start|>User\\n"),
-    );
-    const bad = runStage({ input, options: { ...checked, model: other }, limit: 5 });
-    await expect(bad).rejects.toMatchObject({ code: "SERVER_REFUSED", frame: expect.stringContaining("User") });
   }, 120_000);
+
+  it.each<[string, string, (text: string) => string, object]>([
+    [
+      "template",
+      "chat_template.jinja",
+      (text) => text.replaceAll("|im_start|>user\\n", "|im_start|>User\\n"),
+      { frame: expect.stringContaining("User") },
+    ],
+    [
+      "tokenizer",
+      "tokenizer.json",
+      (text) => {
+        const tokenizer = JSON.parse(text) as { model: { merges: [string, string][] } };
+        const { model } = tokenizer;
+        // "is" comes apart into two tokens.
+        const merges = model.merges.filter((pair) => pair.join("") !== "is");
+        expect(merges.length).toBeLessThan(model.merges.length);
+        return JSON.stringify({ ...tokenizer, model: { ...model, merges } });
+      },
+      { frame: expect.stringContaining("is") },
+    ],
+    [
+      "picture sizes",
+      "preprocessor_config.json",
+      (text) => text.replace('"shortest_edge": 16384', '"shortest_edge": 65536'),
+      { frame: expect.stringContaining("image_pad") },
+    ],
+  ])(
+    "is refused where the directory has another %s",
+    async (_name, file, change, frame) => {
+      const other = await temporaryDirectory();
+      await cp(model, other, { recursive: true });
+      const text = await readFile(join(model, file), "utf8");
+      expect(change(text)).not.toBe(text);
+      await writeFile(join(other, file), change(text));
+      const bad = runStage({ input, options: { ...checked(), model: other }, limit: 5 });
+      await expect(bad).rejects.toMatchObject({
+        code: "SERVER_REFUSED",
+        message: expect.stringContaining(`it renders a probe otherwise than ${other}`),
+        ...frame,
+      });
+    },
+    120_000,
+  );
 
   it("returns exact ids for pictures in any turn, and agrees with itself", async () => {
     const result = await runStage({

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ServerClient } from "../../../src/sglang/index.js";
 import { regenerateOptions } from "../../../src/stages/regenerate/options.js";
+import { Roster } from "../../../src/stages/regenerate/roster.js";
 import { expectedLoad, parseServersFile } from "../../../src/stages/regenerate/servers.js";
 import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { dialogues, type RunResult, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
@@ -89,7 +90,41 @@ describe("a servers file", () => {
   });
 });
 
+describe("looking at the file", () => {
+  it("ends the run, not the process, where something else than the file is wrong; a list counts once it is taken", async () => {
+    const path = join(await temporaryDirectory(), "servers.txt");
+    const [failures, taken, notes]: [Error[], string[][], string[]] = [[], [], []];
+    const roster = new Roster(
+      { path, concurrency: 3, everyMs: 5 },
+      {
+        note: (_level, message) => notes.push(message),
+        failed: (error) => failures.push(error),
+        changed: (servers) => {
+          if (failures.length === 0) throw new TypeError("a bug");
+          taken.push(servers.map(({ url }) => url));
+        },
+      },
+    );
+    await until(() => notes.length > 0);
+    expect(notes).toEqual([expect.stringContaining("not usable, the servers stay as they are")]);
+    await writeFile(path, "http://a:1\n");
+    await until(() => taken.length > 0);
+    roster.close();
+    expect(failures).toEqual([new TypeError("a bug")]);
+    // Of the same text: the first attempt did not count.
+    expect(taken).toEqual([["http://a:1"]]);
+  });
+});
+
 describe("during a run", () => {
+  it("one that is slow to say whether it is ready is asked once at a time", async () => {
+    const slow = await stubOf({ delayMs: () => 10, ready: 200, readyDelayMs: 150 });
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(120));
+    await runStage({ input, options: { servers: [slow.url], ...QUICK, healthSeconds: 0.01 } });
+    expect(slow.readyAsked).toBeGreaterThan(2);
+    expect(slow.maxReadyInFlight).toBe(1);
+  });
+
   it("servers join, leave when their dialogues are done, and return; broken lists change nothing", async () => {
     const directory = await temporaryDirectory();
     const file = join(directory, "servers.txt");

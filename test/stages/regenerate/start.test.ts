@@ -132,6 +132,25 @@ describe("before the first question", () => {
     expect(JSON.stringify(one.requests[0])).toContain("image_url");
   });
 
+  it("names the longest prompt that a server takes, and warns where servers differ in it", async () => {
+    const [large, small] = [9000, 4090].map((max_req_input_len) => ({ serverInfo: { max_req_input_len } }));
+    const servers = [await stubOf(large), await stubOf(small), await stubOf(large)].map(({ url }) => url);
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(3));
+    const { events, draft } = await runStage({ input, options: { servers } });
+    const notes = events.flatMap((event) => (event.type === "log" ? [[event.level, event.message]] : []));
+    for (const [k, limit] of [8999, 4089, 8999].entries()) {
+      expect(notes).toContainEqual(["info", expect.stringMatching(`^${servers[k]}: .* prompts up to ${limit};`)]);
+    }
+    const warnings = notes.filter(([level]) => level === "warn");
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]![1]).toContain(
+      `${servers[1]} takes prompts up to 4089 tokens, ${servers[0]} up to 8999 tokens: which dialogues`,
+    );
+    // It hangs on a machine's memory, so it is no fact of the artifact.
+    const alone = await runStage({ input, options: { servers: [servers[1]!] } });
+    expect(alone.draft).toEqual(draft);
+  });
+
   it("refuses a server that returns no ids", async () => {
     // No /generate that works either, so auto finds nothing.
     const stub = await stubOf({
