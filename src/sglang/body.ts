@@ -1,15 +1,28 @@
-/** JSON request bodies put together as bytes, so that megabytes of images never become one JavaScript string. */
+/**
+ * JSON request bodies put together as bytes, so that megabytes of images never become one JavaScript string, and a
+ * picture that is kept is sent from where it lies: copying 200 KB into a body of its own takes longer than sending it.
+ */
 
-/** A picture as base64 text, in bytes, ready to stand inside a data URI. */
+/** A picture as base64 text, in bytes, ready to stand inside a data URI. The bytes never change: requests share them. */
 export interface EncodedImage {
   base64: Buffer;
 }
 
+/** A request's body in pieces, to be sent one after the other. */
+export interface RequestBody {
+  pieces: readonly Buffer[];
+  /** Of all pieces together. */
+  bytes: number;
+}
+
 export const PNG_DATA_URI = "data:image/png;base64,";
+
+/** Smaller pieces are copied together: a write of its own costs about as much as copying this. */
+const LEAST_PIECE_BYTES = 32 << 10;
 
 /** Pieces of text and bytes in order; text is written as UTF-8, bytes as they are. */
 export class BodyBuilder {
-  private readonly pieces: (string | Buffer)[] = [];
+  private readonly pieces: Buffer[] = [];
   private text = "";
 
   /** Appends text that is already JSON. */
@@ -25,24 +38,19 @@ export class BodyBuilder {
   }
 
   /** Appends a JSON string that holds the picture as a data URI. */
-  image(image: EncodedImage): this {
+  image({ base64 }: EncodedImage): this {
     this.text += `"${PNG_DATA_URI}`;
-    this.pieces.push(this.text, image.base64);
-    this.text = '"';
+    if (base64.length < LEAST_PIECE_BYTES) this.text += base64.toString("latin1");
+    else {
+      this.pieces.push(Buffer.from(this.text, "utf8"), base64);
+      this.text = "";
+    }
+    this.text += '"';
     return this;
   }
 
-  build(): Buffer {
-    if (this.pieces.length === 0) return Buffer.from(this.text, "utf8");
-    this.pieces.push(this.text);
-    let bytes = 0;
-    for (const piece of this.pieces) bytes += typeof piece === "string" ? Buffer.byteLength(piece) : piece.length;
-    const body = Buffer.allocUnsafe(bytes);
-    let at = 0;
-    for (const piece of this.pieces) {
-      if (typeof piece === "string") at += body.write(piece, at);
-      else at += piece.copy(body, at);
-    }
-    return body;
+  build(): RequestBody {
+    const pieces = [...this.pieces, Buffer.from(this.text, "utf8")];
+    return { pieces, bytes: pieces.reduce((sum, piece) => sum + piece.length, 0) };
   }
 }

@@ -1,6 +1,6 @@
 /** Requests to /v1/chat/completions: never streamed, greedy, asking for the ids. */
 import type { JsonObject } from "../base/index.js";
-import { BodyBuilder, type EncodedImage } from "./body.js";
+import { BodyBuilder, type EncodedImage, type RequestBody } from "./body.js";
 import type { Dialect } from "./dialect.js";
 import { GREEDY } from "./sampling.js";
 
@@ -33,8 +33,7 @@ export interface ChatRequest {
 
 export const CHAT_PATH = "/v1/chat/completions";
 
-/** @returns the body in bytes. */
-export function encodeChat(request: ChatRequest, dialect: Dialect): Buffer {
+export function encodeChat(request: ChatRequest, dialect: Dialect): RequestBody {
   const body = new BodyBuilder().raw('{"model":').value(request.model).raw(',"messages":[');
   writeMessages(body, request.messages, dialect);
   body.raw("]");

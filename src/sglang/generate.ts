@@ -1,5 +1,5 @@
 /** Requests to /generate with ids of our own: the way to exact ids on servers whose chat does not return them. */
-import { BodyBuilder, type EncodedImage } from "./body.js";
+import { BodyBuilder, type EncodedImage, type RequestBody } from "./body.js";
 import { GREEDY } from "./sampling.js";
 
 export interface GenerateRequest {
@@ -13,8 +13,8 @@ export interface GenerateRequest {
 
 export const GENERATE_PATH = "/generate";
 
-/** @returns the body in bytes. Unknown keys inside sampling_params are refused by SGLang >= 0.5.23: only known ones. */
-export function encodeGenerate(request: GenerateRequest): Buffer {
+/** Unknown keys inside sampling_params are refused by SGLang >= 0.5.23: only known ones. */
+export function encodeGenerate(request: GenerateRequest): RequestBody {
   const sampling: Record<string, unknown> = { ...GREEDY, max_new_tokens: request.maxTokens };
   if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) {
     sampling.stop_token_ids = request.stopTokenIds;

@@ -1,6 +1,6 @@
 /** Requests to /tokenize: the server's own view of special tokens and of a rendered dialogue. */
 import type { JsonObject } from "../base/index.js";
-import { BodyBuilder } from "./body.js";
+import { BodyBuilder, type RequestBody } from "./body.js";
 import { parseBoundedObject } from "./bounded-json.js";
 import { type ChatMessage, writeMessages } from "./chat.js";
 import type { Dialect } from "./dialect.js";
@@ -8,7 +8,7 @@ import { idsAt } from "./fields.js";
 
 export const TOKENIZE_PATH = "/tokenize";
 
-export function encodeTokenizeText(model: string, text: string): Buffer {
+export function encodeTokenizeText(model: string, text: string): RequestBody {
   return new BodyBuilder().value({ model, prompt: text, add_special_tokens: false }).build();
 }
 
@@ -16,7 +16,7 @@ export function encodeTokenizeText(model: string, text: string): Buffer {
 export function encodeTokenizeMessages(
   request: { model: string; messages: ChatMessage[]; tools?: JsonObject[]; templateKwargs?: JsonObject },
   dialect: Dialect,
-): Buffer {
+): RequestBody {
   const body = new BodyBuilder().raw('{"model":').value(request.model).raw(',"messages":[');
   writeMessages(body, request.messages, dialect);
   body.raw('],"add_generation_prompt":true');

@@ -3,6 +3,7 @@
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
 import { type Dispatcher, Pool } from "undici";
+import type { RequestBody } from "./body.js";
 import { Secrets } from "./secrets.js";
 
 /** Why no HTTP answer came back. Statuses are answers, not faults. */
@@ -58,6 +59,8 @@ export class Transport {
   private opened = 0;
   private readonly prefix: string;
   private readonly headers: Record<string, string>;
+  /** Of posts, in the form that undici takes without looking for keys. */
+  private readonly postHeaders: readonly string[];
   private readonly maxResponseBytes: number;
   private readonly maxRequestBytes: number;
   private readonly secrets: Secrets;
@@ -71,6 +74,7 @@ export class Transport {
       const pair = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
       this.headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
     }
+    this.postHeaders = Object.entries({ ...this.headers, "content-type": "application/json" }).flat();
     this.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
     this.maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
     const passwords = [parsed.password, decodeURIComponent(parsed.password)];
@@ -102,13 +106,14 @@ export class Transport {
     return this.send(this.sidePool, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
   }
 
-  /** @param body - JSON, already encoded. */
-  post(path: string, body: Buffer, timeoutMs: number): Promise<Reply> {
-    if (body.length > this.maxRequestBytes) {
-      const words = `a request of ${body.length} bytes; at most ${this.maxRequestBytes} are sent`;
+  post(path: string, { pieces, bytes }: RequestBody, timeoutMs: number): Promise<Reply> {
+    if (bytes > this.maxRequestBytes) {
+      const words = `a request of ${bytes} bytes; at most ${this.maxRequestBytes} are sent`;
       return Promise.reject(new TransportFault("request-too-large", words));
     }
-    const headers = { ...this.headers, "content-type": "application/json" };
+    // undici sends any iterable, with the length that the header says; its types name only some kinds.
+    const body = (pieces.length === 1 ? pieces[0]! : pieces) as Buffer;
+    const headers = [...this.postHeaders, "content-length", `${bytes}`];
     return this.send(this.pool, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
 

@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { JsonObject } from "../../src/base/index.js";
+import { type JsonObject, sha256 } from "../../src/base/index.js";
 import {
   ask,
   backoffMs,
@@ -16,6 +17,7 @@ import {
   modelBaseName,
   parseBounded,
   probeServer,
+  type RequestBody,
   ServerClient,
   servesModel,
   Transport,
@@ -34,6 +36,8 @@ function clientOf(url: string): ServerClient {
 afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()));
 });
+
+const textOf = ({ pieces }: RequestBody): string => Buffer.concat(pieces).toString();
 
 describe("request bodies", () => {
   const picture = { base64: Buffer.from("iVBORw0KGgo=") };
@@ -61,7 +65,7 @@ describe("request bodies", () => {
   };
 
   it("are JSON with the picture inside as a data URI", () => {
-    const body = JSON.parse(encodeChat(request, DIALECTS.sglang).toString()) as JsonObject;
+    const body = JSON.parse(textOf(encodeChat(request, DIALECTS.sglang))) as JsonObject;
     expect(body.messages).toEqual([
       { role: "system", content: 'quotes " and é\n' },
       {
@@ -83,15 +87,26 @@ describe("request bodies", () => {
   });
 
   it("name thinking as the engine does, and leave out what is not set", () => {
-    const body = JSON.parse(encodeChat(request, DIALECTS.vllm).toString()) as { messages: JsonObject[] } & JsonObject;
+    const body = JSON.parse(textOf(encodeChat(request, DIALECTS.vllm))) as { messages: JsonObject[] } & JsonObject;
     expect(body.messages[2]).toMatchObject({ reasoning: "hm" });
     for (const key of ["tools", "chat_template_kwargs", "stop_token_ids", "input_ids"])
       expect(body).not.toHaveProperty(key);
   });
 
+  it("do not copy a large picture, and count the bytes of all pieces", () => {
+    const image = { base64: Buffer.alloc(200_000, "A") };
+    const parts = [
+      { type: "image" as const, image },
+      { type: "text" as const, text: "é" },
+    ];
+    const body = encodeChat({ ...request, messages: [{ role: "user", content: parts }] }, DIALECTS.sglang);
+    expect(body.pieces).toContain(image.base64);
+    expect(body.bytes).toBe(Buffer.concat(body.pieces).length);
+  });
+
   it("of /generate hold only sampling keys that SGLang knows", () => {
     const body = JSON.parse(
-      encodeGenerate({ inputIds: [1, 2], images: [picture], maxTokens: 9 }).toString(),
+      textOf(encodeGenerate({ inputIds: [1, 2], images: [picture], maxTokens: 9 })),
     ) as JsonObject;
     const message = recorded("err_generate_unknown_sampling_key").json.error as string;
     for (const key of Object.keys(body.sampling_params as JsonObject)) expect(message).toContain(`\`${key}\``);
@@ -99,7 +114,72 @@ describe("request bodies", () => {
   });
 });
 
+/** A server that does what it likes with connections. */
+async function rawServer(take: (socket: Socket) => void): Promise<Transport> {
+  const sockets = new Set<Socket>();
+  const server = createNetServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    take(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const transport = new Transport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { connections: 4 });
+  closers.push(async () => {
+    await transport.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return transport;
+}
+
 describe("transport", () => {
+  const large = { pieces: [Buffer.from("["), Buffer.alloc(64 << 20, "1"), Buffer.from("]")], bytes: (64 << 20) + 2 };
+
+  it("sends large pictures between small ones whole, in requests side by side", async () => {
+    const server = createServer((request, response) => {
+      const hash = createHash("sha256");
+      request.on("data", (chunk: Buffer) => hash.update(chunk));
+      request.on("end", () => response.end(`${request.headers["content-length"]} ${hash.digest("hex")}`));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const transport = new Transport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { connections: 3 });
+    const pictures = [20, 40_000, 300, 3_000_000, 70_000].map((size, k) => ({
+      type: "image" as const,
+      image: { base64: Buffer.alloc(size, 65 + k) },
+    }));
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, k) => {
+        const content = [...pictures.slice(k % 5), { type: "text" as const, text: `é ${k}` }];
+        const question = { model: "m", messages: [{ role: "user" as const, content }], maxTokens: 5 };
+        const body = encodeChat(question, DIALECTS.sglang);
+        const whole = Buffer.concat(body.pieces);
+        const { body: seen } = await transport.post("/", body, 20_000);
+        expect(seen.toString()).toBe(`${whole.length} ${sha256(whole)}`);
+      }),
+    );
+    await transport.close();
+    server.close();
+  });
+
+  it("takes an answer that comes before all of a large body is sent, and asks the next on another connection", async () => {
+    let connections = 0;
+    const transport = await rawServer((socket) => {
+      connections += 1;
+      socket.once("data", () => socket.write("HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"));
+    });
+    for (let k = 0; k < 3; k += 1) expect(await transport.post("/", large, 5000)).toMatchObject({ status: 413 });
+    expect(connections).toBe(3);
+  });
+
+  it("ends a large body at the time limit where the server does not read, and as reset where it goes away", async () => {
+    const deaf = await rawServer((socket) => socket.pause());
+    await expect(deaf.post("/", large, 200)).rejects.toMatchObject({ kind: "timeout" });
+    const rude = await rawServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    await expect(rude.post("/", large, 5000)).rejects.toMatchObject({ kind: "reset" });
+    const gone = await rawServer((socket) => socket.once("data", () => socket.destroy()));
+    await expect(gone.post("/", large, 5000)).rejects.toMatchObject({ kind: "reset" });
+  });
+
   it("bounds answers by their announced and by their real size", async () => {
     const server = createServer((request, response) => {
       if (request.url === "/announced") response.writeHead(200, { "content-length": 5000 });

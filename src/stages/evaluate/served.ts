@@ -2,7 +2,14 @@
 import pLimit from "p-limit";
 import { z } from "zod";
 import { DraftsmithError } from "../../base/index.js";
-import { describeServerError, encodeGenerate, GENERATE_PATH, Transport, TransportFault } from "../../sglang/index.js";
+import {
+  describeServerError,
+  encodeGenerate,
+  GENERATE_PATH,
+  type RequestBody,
+  Transport,
+  TransportFault,
+} from "../../sglang/index.js";
 import type { StageContext } from "../stage.js";
 import { poolAcceptance, type ServedAcceptance, type Speculation, speculationSchema } from "./accept-length.js";
 import type { EvaluateOptions } from "./options.js";
@@ -102,7 +109,7 @@ export async function evaluateServed(request: ServedRequest): Promise<ServedRepo
   };
 }
 
-async function ask(transport: Transport, body: Buffer, timeoutMs: number): Promise<z.infer<typeof replySchema>> {
+async function ask(transport: Transport, body: RequestBody, timeoutMs: number): Promise<z.infer<typeof replySchema>> {
   const reply = await transport.post(GENERATE_PATH, body, timeoutMs).catch((error: unknown) => {
     if (!(error instanceof TransportFault)) throw error;
     throw new DraftsmithError("SERVER_UNREACHABLE", error.message, { cause: error });

@@ -46,8 +46,7 @@ export class Tally {
   inFlight = 0;
   /** What the run's report is made from. */
   readonly statistics = new Statistics();
-  /** What is going on beside the questions proper, such as the re-check. */
-  phase = "";
+  private currentPhase = "";
   private done = 0;
   private answeredDialogues = 0;
   private turns = 0;
@@ -85,6 +84,17 @@ export class Tally {
   /** Since the first question could be asked. */
   get seconds(): number {
     return this.began === 0 ? 0 : (this.now() - this.began) / 1000;
+  }
+
+  /** What is going on beside the questions proper, such as the re-check; told at once. */
+  get phase(): string {
+    return this.currentPhase;
+  }
+
+  set phase(phase: string) {
+    if (phase === this.currentPhase) return;
+    this.currentPhase = phase;
+    this.emit();
   }
 
   /** A dialogue that an earlier run finished. */

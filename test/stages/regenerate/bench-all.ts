@@ -1,8 +1,10 @@
 /**
  * `tsx bench-all.ts [rates] [memory] [screens]` (all by default): every figure of this stage, in one run.
  *
- * rates: the stage, a bare undici loop and a plain asyncio client (aiohttp, with uvloop where it is there) one after the
- * other against the same stub, with short text and with bodies of 200 KB, 256 in flight; the best of three rounds each.
+ * rates: the stage, three undici loops (bare, kept, ceiling: bench-client.ts) and a plain asyncio client (aiohttp, with
+ * uvloop where it is there) one after the other against the same stub, with short text and with bodies of 200 KB, 256 in
+ * flight; of three rounds the best rate of each, and its least processor time per request, which other work on the
+ * machine disturbs less. Also the stub's own time per request: it bounds every rate from above.
  * memory: 20,000 dialogues with bodies of 200 KB. screens: 278,000 dialogues with a 1080p screenshot each (its base64 is
  * kept short, its 880 to 2,040 image pads are not), then the start of a continuation, then every id of the output.
  *
@@ -11,7 +13,7 @@
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { readJsonl } from "../../../src/artifacts/jsonl-reader.js";
@@ -22,26 +24,32 @@ import { temporaryDirectory } from "./harness.js";
 
 const run = promisify(execFile);
 const IN_FLIGHT = 256;
-const ROUNDS = 3;
+const ROUNDS = Number(process.env.DRAFTSMITH_BENCH_ROUNDS ?? 3);
+/** Linux counts processor time in these, whatever the kernel was built with. */
+const TICKS_PER_SECOND = 100;
+const MODES = ["ceiling", "kept", "bare", "stage", "asyncio"] as const;
 const SCREENS = Number(process.env.DRAFTSMITH_BENCH_SCREENS ?? 278_000);
 
 interface Measured {
   rate: number;
+  cpuMs: number;
   [other: string]: unknown;
 }
 
-async function withStub(mode: string, work: (url: string) => Promise<void>): Promise<void> {
+async function withStub(mode: string, work: (url: string, pid: number) => Promise<void>): Promise<void> {
   const script = join(import.meta.dirname, "bench-stub.ts");
   const stub = spawn(process.execPath, ["--import", "tsx", script, mode], { stdio: ["ignore", "pipe", "inherit"] });
   try {
     const [port] = (await once(stub.stdout, "data")) as [Buffer];
-    await work(`http://127.0.0.1:${port.toString().trim()}`);
+    await work(`http://127.0.0.1:${port.toString().trim()}`, stub.pid!);
   } finally {
     stub.kill();
   }
 }
 
-async function measure(mode: "stage" | "bare" | "asyncio", url: string, root: string, count: number, work: string) {
+type Mode = (typeof MODES)[number];
+
+async function measure(mode: Mode, url: string, root: string, count: number, work: string) {
   const python = process.env.DRAFTSMITH_BENCH_PYTHON ?? "python3";
   const { stdout } =
     mode === "asyncio"
@@ -56,28 +64,47 @@ async function measure(mode: "stage" | "bare" | "asyncio", url: string, root: st
   return JSON.parse(stdout) as Measured;
 }
 
+/** Processor seconds of another process so far; not known where there is no /proc. */
+async function cpuSeconds(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => undefined);
+  const [user, system] = (stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? []).slice(11, 13).map(Number);
+  return ((user ?? Number.NaN) + (system ?? Number.NaN)) / TICKS_PER_SECOND;
+}
+
 async function rates(): Promise<void> {
   for (const [bodyKb, count] of [
-    [0, 20_000],
-    [200, 6000],
+    [0, 60_000],
+    [200, 12_000],
   ] as const) {
     const root = await temporaryDirectory();
     await writeBenchData(root, count, bodyKb);
-    await withStub(bodyKb > 0 ? "image" : "text", async (url) => {
-      const best = { stage: 0, bare: 0, asyncio: 0 };
+    await withStub(bodyKb > 0 ? "image" : "text", async (url, pid) => {
+      const best: Partial<Record<Mode, number>> = {};
+      const cpuMs: Partial<Record<Mode | "stub", number>> = {};
       for (let round = 0; round < ROUNDS; round += 1) {
-        for (const mode of ["bare", "stage", "asyncio"] as const) {
+        for (const mode of MODES) {
           const work = await temporaryDirectory();
           // The asyncio client is slow enough with a part of them.
-          const asked = mode === "asyncio" ? count / 3 : count;
-          const { rate } = await measure(mode, url, root, Math.floor(asked), work);
-          best[mode] = Math.max(best[mode], Math.round(rate));
+          const asked = Math.floor(mode === "asyncio" ? count / 3 : count);
+          const before = await cpuSeconds(pid);
+          const measured = await measure(mode, url, root, asked, work);
+          const stub = (((await cpuSeconds(pid)) - before) * 1000) / asked;
+          best[mode] = Math.max(best[mode] ?? 0, Math.round(measured.rate));
+          cpuMs[mode] = Math.min(cpuMs[mode] ?? Infinity, measured.cpuMs);
+          cpuMs.stub = Math.min(cpuMs.stub ?? Infinity, Number(stub.toFixed(4)));
           await rm(work, { recursive: true });
         }
       }
-      const ratio = (other: number): number => Number((best.stage / other).toFixed(2));
-      const ratios = { toAsyncio: ratio(best.asyncio), toBare: ratio(best.bare) };
-      console.log(JSON.stringify({ bench: "rates", bodyKb, count, inFlight: IN_FLIGHT, ...best, ...ratios }));
+      const shares = (values: typeof cpuMs, of: (own: number, other: number) => number): object =>
+        Object.fromEntries(
+          MODES.map((mode) => [mode, Number(of(values.stage!, values[mode]!).toFixed(2))]).filter(
+            ([mode]) => mode !== "stage",
+          ),
+        );
+      console.log(JSON.stringify({ bench: "rates", bodyKb, count, inFlight: IN_FLIGHT, ...best }));
+      console.log(JSON.stringify({ stageTo: "rates of the others", ...shares(best, (own, other) => own / other) }));
+      console.log(JSON.stringify({ bench: "CPU ms per request", bodyKb, ...cpuMs }));
+      console.log(JSON.stringify({ stageTo: "their work per CPU ms", ...shares(cpuMs, (own, other) => other / own) }));
     });
     await rm(root, { recursive: true });
   }

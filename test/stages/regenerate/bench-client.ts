@@ -1,13 +1,18 @@
 /**
- * `tsx bench-client.ts stage|bare URL ROOT COUNT IN_FLIGHT WORK`: one client in a process of its own; prints a JSON line.
- * `bare` assembles the same bodies from the same stored pictures, sends them and throws the answers away.
+ * `tsx bench-client.ts MODE URL ROOT COUNT IN_FLIGHT WORK`: one client in a process of its own; prints a JSON line.
+ *
+ * stage: the stage itself. The others are undici loops that throw the answers away and write nothing:
+ * bare reads and encodes the picture of each request anew and joins each body;
+ * kept has all that ours has for sending: encoded pictures kept by the same store, bodies in pieces that are not copied;
+ * ceiling reads no dialogues and builds nothing: one ready-made body of the same size, again and again.
  */
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Pool } from "undici";
 import { readJsonl } from "../../../src/artifacts/jsonl-reader.js";
 import type { Dialogue } from "../../../src/dialogue/index.js";
-import { DIALECTS, encodeChat } from "../../../src/sglang/index.js";
+import { DIALECTS, encodeChat, type RequestBody } from "../../../src/sglang/index.js";
+import { ImageStore } from "../../../src/stages/regenerate/image-store.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
 import { MemoryWatch } from "./bench-memory.js";
 import { manifestOf } from "./harness.js";
@@ -22,31 +27,61 @@ const [mode, url, root, countText, inFlightText, work] = process.argv.slice(2) a
 ];
 const [count, inFlight] = [Number(countText), Number(inFlightText)];
 
-async function bare(): Promise<object> {
+/** The body of a dialogue's first question. */
+async function bodyOf(dialogue: Dialogue, base64Of: (hash: string) => Promise<Buffer>): Promise<RequestBody> {
+  const content = [];
+  for (const part of dialogue.messages[0]!.content) {
+    if (part.type === "text") content.push(part);
+    else if (part.type === "image")
+      content.push({ type: "image" as const, image: { base64: await base64Of(part.hash) } });
+  }
+  const question = { model: "stub", messages: [{ role: "user" as const, content }], maxTokens: 2048 };
+  return encodeChat(question, DIALECTS.sglang);
+}
+
+async function readPicture(hash: string): Promise<Buffer> {
+  const png = await readFile(join(root, "images", hash.slice(0, 2), `${hash}.png`));
+  return Buffer.from(png.toString("base64"), "latin1");
+}
+
+/** Sends what `next` gives, IN_FLIGHT at the same time. */
+async function loop(next: () => Promise<RequestBody>): Promise<object> {
   const pool = new Pool(url, { connections: inFlight, headersTimeout: 0, bodyTimeout: 0 });
-  const rows = readJsonl(join(root, "dialogues.jsonl"));
-  const began = performance.now();
   let left = count;
   const lane = async (): Promise<void> => {
     while (left-- > 0) {
-      const { value } = (await rows.next()).value as { value: unknown };
-      const content = [];
-      for (const part of (value as Dialogue).messages[0]!.content) {
-        if (part.type === "text") content.push(part);
-        else if (part.type === "image") {
-          const png = await readFile(join(root, "images", part.hash.slice(0, 2), `${part.hash}.png`));
-          content.push({ type: "image" as const, image: { base64: Buffer.from(png.toString("base64"), "latin1") } });
-        }
-      }
-      const question = { model: "stub", messages: [{ role: "user" as const, content }], maxTokens: 2048 };
-      const body = encodeChat(question, DIALECTS.sglang);
-      const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", body });
+      const { pieces, bytes } = await next();
+      const body = (pieces.length === 1 ? pieces[0]! : pieces) as Buffer;
+      const headers = { "content-type": "application/json", "content-length": `${bytes}` };
+      const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body });
       await answer.body.dump();
     }
   };
+  const began = performance.now();
+  const cpu = process.cpuUsage();
   await Promise.all(Array.from({ length: inFlight }, lane));
+  const measured = { rate: count / ((performance.now() - began) / 1000), cpuMs: cpuMsSince(cpu) };
   await pool.close();
-  return { rate: count / ((performance.now() - began) / 1000) };
+  return measured;
+}
+
+async function others(kind: string): Promise<object> {
+  const rows = readJsonl(join(root, "dialogues.jsonl"));
+  const nextRow = async (): Promise<Dialogue> => (await rows.next()).value!.value as unknown as Dialogue;
+  const joined = ({ pieces, bytes }: RequestBody): RequestBody => ({ pieces: [Buffer.concat(pieces)], bytes });
+  if (kind === "bare") return loop(async () => joined(await bodyOf(await nextRow(), readPicture)));
+  const images = new ImageStore(root);
+  const kept = async (): Promise<RequestBody> =>
+    bodyOf(await nextRow(), async (hash) => (await images.read(hash)).base64);
+  if (kind === "kept") return loop(kept);
+  const ready = joined(await kept());
+  return loop(() => Promise.resolve(ready));
+}
+
+/** Processor time of all threads, per request. */
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return Number(((user + system) / 1000 / count).toFixed(4));
 }
 
 async function ours(): Promise<object> {
@@ -56,6 +91,8 @@ async function ours(): Promise<object> {
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
   let asked: number | undefined;
+  let cpuMs: number | undefined;
+  const cpu = process.cpuUsage();
   const draft = await stage.run(
     stage.options.parse({ servers: [url], concurrency: inFlight }),
     { dialogues: { path: root, manifest: manifestOf(count) }, earlier: undefined },
@@ -65,7 +102,9 @@ async function ours(): Promise<object> {
         emit: (event) => {
           if (event.type !== "step-progress") return;
           memory.progress(event.done);
-          if (event.done === count) asked ??= seconds();
+          if (event.done !== count) return;
+          asked ??= seconds();
+          cpuMs ??= cpuMsSince(cpu);
         },
       },
       signal: new AbortController().signal,
@@ -78,6 +117,7 @@ async function ours(): Promise<object> {
   const sizeOf = async (path: string): Promise<number> => Number(((await stat(path)).size / 2 ** 20).toFixed(1));
   return {
     rate: count / asked,
+    cpuMs: cpuMs ?? cpuMsSince(cpu),
     /** Until every question has its answer, or, in a continuation, until it is known that none is left. */
     askedSeconds: Number(asked.toFixed(1)),
     seconds: Number(seconds().toFixed(1)),
@@ -89,4 +129,4 @@ async function ours(): Promise<object> {
   };
 }
 
-console.log(JSON.stringify(mode === "bare" ? await bare() : await ours()));
+console.log(JSON.stringify(mode === "stage" ? await ours() : await others(mode)));

@@ -1,11 +1,14 @@
 /**
- * `bench-stub.ts text|image|screens`: reads bodies and sends canned answers: as little work as a server can do. Prints
- * its port.
+ * `bench-stub.ts text|image|screens`: reads bodies and sends canned answers: as little work as a server can do, so plain
+ * sockets, for it takes its share of the two cores from whoever is measured. Prints its port.
  */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { CHAT_PATH } from "../../../src/sglang/index.js";
 import { IM_END, SPECIAL, tokenize } from "../../sglang-client/stub-model.js";
 import { screenAnswers } from "./bench-screens.js";
+
+/** The probe and look-ups are smaller. */
+const KEPT_BYTES = 100_000;
 
 const withImage = process.argv[2] !== "text";
 const prompt = tokenize(
@@ -56,24 +59,54 @@ const chats =
 let answered = 0;
 const probe = canned([65, IM_END]);
 
-const server = createServer((request, response) => {
-  response.setHeader("content-type", "application/json");
-  const isChat = request.url === "/v1/chat/completions";
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  request.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (!isChat || bytes < 100_000) chunks.push(chunk);
-  });
-  request.on("end", () => {
-    if (isChat) {
-      const isProbe = bytes < 100_000 && Buffer.concat(chunks).includes('"max_tokens":4,');
-      response.end(isProbe ? probe : chats[answered++ % chats.length]);
+const OK = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+const responseOf = (body: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`${OK}content-length: ${body.length}\r\n\r\n`), body]);
+const chatResponses = chats.map(responseOf);
+const probeResponse = responseOf(probe);
+const MISSING = Buffer.from("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+
+function respond(path: string, body: Buffer | undefined): Buffer {
+  if (path === CHAT_PATH) {
+    const isProbe = body?.includes('"max_tokens":4,') === true;
+    return isProbe ? probeResponse : chatResponses[answered++ % chatResponses.length]!;
+  }
+  const text = answer(path, body?.toString() ?? "");
+  return text === undefined ? MISSING : responseOf(Buffer.from(text));
+}
+
+/** One connection: requests one after the other, each with its length in the header. Large bodies are only counted. */
+function serve(socket: Socket): void {
+  let head: Buffer | undefined;
+  let path = "";
+  let left = 0;
+  let kept: Buffer[] | undefined;
+  const end = (): void => {
+    socket.write(respond(path, kept && (kept.length === 1 ? kept[0]! : Buffer.concat(kept))));
+    kept = undefined;
+  };
+  socket.setNoDelay(true);
+  socket.on("error", () => undefined);
+  socket.on("data", (chunk: Buffer) => {
+    if (left > 0) {
+      left -= chunk.length;
+      kept?.push(chunk);
+      if (left === 0) end();
       return;
     }
-    const text = answer(request.url ?? "", Buffer.concat(chunks).toString());
-    if (text === undefined) response.statusCode = 404;
-    response.end(text ?? "{}");
+    head = head === undefined ? chunk : Buffer.concat([head, chunk]);
+    const headEnd = head.indexOf("\r\n\r\n");
+    if (headEnd < 0) return;
+    const lines = head.toString("latin1", 0, headEnd);
+    const body = head.subarray(headEnd + 4);
+    head = undefined;
+    path = lines.slice(lines.indexOf(" ") + 1, lines.indexOf(" ", lines.indexOf(" ") + 1));
+    const length = Number(/\r\ncontent-length: *(\d+)/i.exec(lines)?.[1] ?? 0);
+    left = length - body.length;
+    kept = length < KEPT_BYTES ? [body] : undefined;
+    if (left === 0) end();
   });
-});
+}
+
+const server = createServer(serve);
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));

@@ -3,11 +3,17 @@
 import asyncio
 import base64
 import json
+import resource
 import sys
 import time
 from pathlib import Path
 
 import aiohttp
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def body_of(row: dict, root: Path) -> dict:
@@ -35,9 +41,10 @@ async def main(url: str, root: Path, total: int, lanes: int, target: Path) -> No
                         choice = (await answer.json())["choices"][0]
                     out.write(json.dumps({"id": row["id"], "choice": choice}) + "\n")
 
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), cpu_seconds()
             await asyncio.gather(*(lane() for _ in range(lanes)))
-            print(json.dumps({"rate": total / (time.perf_counter() - began)}))
+            rate = total / (time.perf_counter() - began)
+            print(json.dumps({"rate": rate, "cpuMs": round((cpu_seconds() - cpu) * 1000 / total, 4)}))
 
 
 if __name__ == "__main__":
