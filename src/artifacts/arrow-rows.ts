@@ -1,5 +1,5 @@
 /** Training rows in Arrow files: what tokenize writes, shard rearranges and the trainer maps into memory. */
-import { canonicalJson, type JsonObject } from "../base/index.js";
+import { Breath, canonicalJson, type JsonObject } from "../base/index.js";
 import type { Columns, RowOf } from "./arrow-columns.js";
 import { ArrowFile } from "./arrow-file.js";
 import { type ArrowWriter, type BatchLimits, openArrowWriter } from "./arrow-writer.js";
@@ -77,11 +77,15 @@ export function openRowsFile(path: string): Promise<ArrowFile<typeof ROW_COLUMNS
   return ArrowFile.open(path, ROW_COLUMNS, LATER_COLUMNS);
 }
 
-/** The rows of a file in order, one batch in memory at a time. */
+/** The rows of a file in order, one batch in memory at a time. Lets other work in between rows. */
 export async function* readRowsFile(path: string): AsyncGenerator<TokenRow> {
   const file = await openRowsFile(path);
+  const breath = new Breath();
   try {
-    for await (const row of file.readRows()) yield fromStored(row);
+    for await (const row of file.readRows()) {
+      if (breath.isDue) await breath.take();
+      yield fromStored(row);
+    }
   } finally {
     await file.close();
   }

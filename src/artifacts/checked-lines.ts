@@ -1,6 +1,6 @@
 /** Reads a JSONL file of an artifact, each line checked. */
 
-import { DraftsmithError } from "../base/index.js";
+import { Breath, DraftsmithError } from "../base/index.js";
 import { readJsonl } from "./jsonl-reader.js";
 
 export interface Checker<T> {
@@ -16,10 +16,13 @@ export async function* readChecked<T>(
   limit = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<T> {
   let count = 0;
+  const breath = new Breath();
   for await (const { line, value } of readJsonl(file)) {
     if (count >= limit) return;
     count += 1;
-    yield checked(value, schema, file, line);
+    const row = checked(value, schema, file, line);
+    if (breath.isDue) await breath.take();
+    yield row;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reading line-delimited JSON in large blocks, with line numbers, bounded lines and errors that name the place. */
 import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
-import { DraftsmithError, type JsonValue } from "../base/index.js";
+import { Breath, DraftsmithError, type JsonValue } from "../base/index.js";
 import { onDisk } from "./disk.js";
 
 export interface ReadLinesOptions {
@@ -82,19 +82,22 @@ export type JsonLine =
   | { line: number; offset: number; value: JsonValue }
   | { line: number; offset: number; problem: "line-too-long" | "not-utf8" | "json-invalid"; message: string };
 
-/** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. */
+/** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. Breathes, too. */
 export async function* readJsonLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonLine> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
+  const breath = new Breath();
   for await (const lines of readLineBlocks(path, options)) {
     for (const line of lines) {
       const parsed = parseLine(line, maxLineBytes);
+      if (breath.isDue) await breath.take();
       if (parsed !== undefined) yield parsed;
     }
   }
 }
 
 /**
- * The values of a JSONL file with their line numbers; blank lines are skipped.
+ * The values of a JSONL file with their line numbers; blank lines are skipped. Lets other work in between lines, however
+ * fast the lines and whatever is done with them come.
  * @throws DraftsmithError INPUT_INVALID with file and line at the first bad line
  */
 export async function* readJsonl(
@@ -102,9 +105,11 @@ export async function* readJsonl(
   options: ReadLinesOptions = {},
 ): AsyncGenerator<{ line: number; offset: number; value: JsonValue }> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
+  const breath = new Breath();
   for await (const lines of readLineBlocks(path, options)) {
     for (const line of lines) {
       const parsed = parseGoodLine(line, path, maxLineBytes);
+      if (breath.isDue) await breath.take();
       if (parsed !== undefined) yield parsed;
     }
   }

@@ -5,4 +5,5 @@ export * from "./errors.js";
 export * from "./hidden.js";
 export * from "./json.js";
 export * from "./ordered-pool.js";
+export * from "./pool-thread.js";
 export * from "./version.js";

@@ -1,4 +1,4 @@
-/** Worker threads that take pieces of work side by side; results come in the order of the pieces. */
+/** Worker threads that take pieces of work side by side; `pool-thread.ts` is their end of it. */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -30,7 +30,12 @@ export class OrderedPool<Piece, Result> {
     this.threads = Array.from({ length: size }, () => {
       const worker = threadOf(module, workerData);
       const waiting: Waiting<Result>[] = [];
-      worker.on("message", (answer: PoolAnswer<Result>) => settle(waiting.shift()!, answer));
+      // A thread without work must not keep the process alive.
+      worker.unref();
+      worker.on("message", (answer: PoolAnswer<Result>) => {
+        settle(waiting.shift()!, answer);
+        if (waiting.length === 0) worker.unref();
+      });
       worker.on("error", (error) => this.fail(error));
       worker.on("exit", (code) => this.fail(new Error(`a worker thread ended with code ${code}`)));
       return { worker, waiting };
@@ -41,7 +46,7 @@ export class OrderedPool<Piece, Result> {
   async *map(pieces: AsyncIterable<Piece>): AsyncGenerator<Result> {
     const underWay: Promise<Result>[] = [];
     for await (const piece of pieces) {
-      underWay.push(this.give(piece));
+      underWay.push(this.ask(piece));
       if (underWay.length >= this.threads.length * PIECES_AT_A_THREAD) yield await underWay.shift()!;
     }
     while (underWay.length > 0) yield await underWay.shift()!;
@@ -52,7 +57,8 @@ export class OrderedPool<Piece, Result> {
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
   }
 
-  private give(piece: Piece): Promise<Result> {
+  /** One piece, out of any order; it goes to the thread that has least to do. */
+  ask(piece: Piece): Promise<Result> {
     const least = this.threads.reduce((best, thread) => (thread.waiting.length < best.waiting.length ? thread : best));
     const answer = new Promise<Result>((resolve, reject) => {
       if (this.failure !== undefined) {
@@ -60,6 +66,7 @@ export class OrderedPool<Piece, Result> {
         return;
       }
       least.waiting.push({ resolve, reject });
+      least.worker.ref();
       least.worker.postMessage(piece);
     });
     // Looked at when its turn comes; until then a failure must not count as unhandled.
@@ -77,6 +84,11 @@ function settle<Result>(waiting: Waiting<Result>, answer: PoolAnswer<Result>): v
   if ("result" in answer) waiting.resolve(answer.result);
   else if ("bug" in answer) waiting.reject(new Error(answer.bug));
   else waiting.reject(new DraftsmithError(answer.error.code, answer.error.message, answer.error.details));
+}
+
+/** The compiled or the source form of a module beside `url`, whichever runs here; for the threads' module. */
+export function moduleBeside(url: string, name: string): URL {
+  return new URL(`./${name}${url.endsWith(".ts") ? ".ts" : ".js"}`, url);
 }
 
 /** What a thread says of an error, so that the main thread can throw it again. */

@@ -4,10 +4,22 @@
  */
 import { z } from "zod";
 
-export const runIdsSchema = z.array(
-  z.union([z.number().int().nonnegative(), z.tuple([z.number().int().nonnegative(), z.number().int().positive()])]),
-);
-export type RunIds = z.infer<typeof runIdsSchema>;
+export type RunIds = (number | [id: number, count: number])[];
+
+/** A loop instead of a schema an element: lists of a hundred thousand ids would hold the event loop for tens of ms. */
+export const runIdsSchema = z.custom<RunIds>(Array.isArray, "a list of ids").superRefine((items, context) => {
+  const at = items.findIndex((item) => !isRunItem(item));
+  if (at >= 0) context.addIssue({ code: "custom", path: [at], message: "neither an id nor an id with its count" });
+});
+
+function isRunItem(item: unknown): boolean {
+  if (!Array.isArray(item)) return isAtLeast(item, 0);
+  return item.length === 2 && isAtLeast(item[0], 0) && isAtLeast(item[1], 1);
+}
+
+function isAtLeast(value: unknown, least: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least;
+}
 
 /** Shorter runs cost more characters folded than spelled out. */
 const MIN_RUN = 4;

@@ -44,7 +44,7 @@ export function lossMask(length: number, spans: readonly number[]): Int8Array {
   return mask;
 }
 
-export function supervisedTokens(spans: readonly number[]): number {
+export function supervisedTokens(spans: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < spans.length; i += 2) sum += spans[i + 1]! - spans[i]!;
   return sum;

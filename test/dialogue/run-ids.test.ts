@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import {
   commonPrefix,
   foldIds,
@@ -33,6 +34,30 @@ describe("folded ids", () => {
     expect(foldIds([7, 7, 7, 9, 9, 9, 9, 7])).toEqual([7, 7, 7, [9, 4], 7]);
     expect(foldIds(new Int32Array([5, 5, 5, 5, 5]))).toEqual([[5, 5]]);
     expect(foldIds([])).toEqual([]);
+  });
+});
+
+describe("the schema of folded ids", () => {
+  /** What it says, a schema an element: exact, and too slow for long lists. */
+  const plain = z.array(
+    z.union([z.number().int().nonnegative(), z.tuple([z.number().int().nonnegative(), z.number().int().positive()])]),
+  );
+  const item = fc.oneof(
+    { weight: 8, arbitrary: fc.nat() },
+    { weight: 4, arbitrary: fc.tuple(fc.nat(9), fc.integer({ min: 1, max: 9 })) },
+    fc.constantFrom<unknown>(-1, 0.5, 2 ** 53, NaN, null, "7", [7], [7, 0], [-1, 2], [7, 2, 1], [7, "2"], {}, true),
+  );
+
+  it("takes and refuses what one schema an element would, and names the place", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.array(item, { maxLength: 6 }), fc.jsonValue()), (value) => {
+        const [ours, theirs] = [runIdsSchema.safeParse(value), plain.safeParse(value)];
+        expect(ours.success).toBe(theirs.success);
+        if (ours.success) expect(ours.data).toEqual(value);
+        else expect(ours.error.issues[0]!.path[0]).toBe(theirs.error!.issues[0]!.path[0]);
+      }),
+      { seed: 33, numRuns: 500 },
+    );
   });
 });
 

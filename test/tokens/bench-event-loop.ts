@@ -3,11 +3,10 @@
  *
  *   npx tsx test/tokens/bench-event-loop.ts [--bytes 1000000]
  */
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openModel } from "../../src/model/index.js";
 import { createRenderer } from "../../src/tokens/index.js";
+import { measured } from "../measured.js";
 import { TINY_GUI } from "./reference.js";
 
 const { values } = parseArgs({ options: { bytes: { type: "string", default: "1000000" } } });
@@ -29,16 +28,9 @@ const cases: [string, string[]][] = [
   ],
 ];
 
-console.log("| case | seconds | longest standstill, ms |\n|---|---|---|");
+console.log("| case | seconds | longest standstill, ms | of it computing |\n|---|---|---|---|");
 for (const [name, texts] of cases) {
   const { tokenizer } = createRenderer(await openModel(TINY_GUI));
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  await sleep(20);
-  delay.enable();
-  const start = performance.now();
-  await tokenizer.encodeBatch(texts);
-  const seconds = (performance.now() - start) / 1000;
-  await sleep(20);
-  delay.disable();
-  console.log(`| ${name} | ${seconds.toFixed(2)} | ${(delay.max / 1e6).toFixed(0)} |`);
+  const { seconds, pause, held } = await measured(() => tokenizer.encodeBatch(texts));
+  console.log(`| ${name} | ${seconds.toFixed(2)} | ${pause.toFixed(0)} | ${held.toFixed(0)} |`);
 }

@@ -85,10 +85,11 @@ function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelD
 
 /** Tokens that stand for images, and for frames of videos. */
 export function pictureTokens(row: TokenRow): { images: number; videos: number } {
+  const { mmTokenTypeIds: types } = row;
   const counts = { images: 0, videos: 0 };
-  for (const type of row.mmTokenTypeIds) {
-    if (type === TYPE_IMAGE) counts.images += 1;
-    else if (type === TYPE_VIDEO) counts.videos += 1;
+  for (let at = 0; at < types.length; at += 1) {
+    if (types[at] === TYPE_IMAGE) counts.images += 1;
+    else if (types[at] === TYPE_VIDEO) counts.videos += 1;
   }
   return counts;
 }

@@ -1,6 +1,6 @@
 /** From lines of the input to assembled dialogues: the part of the work that may run on other threads. */
 import { checked, type Line, parseGoodLine } from "../../artifacts/index.js";
-import type { JsonObject } from "../../base/index.js";
+import { Breath, type JsonObject } from "../../base/index.js";
 import { dialogueSchema, generationSchema } from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, spoofPattern } from "../../tokens/index.js";
@@ -18,6 +18,7 @@ export interface AssembledDialogue extends Assembled, Pick<Candidates, "id" | "r
 export class Assembler {
   private readonly renderer: PromptRenderer | undefined;
   private readonly spoof: RegExp | null;
+  private readonly breath = new Breath();
 
   /** @param file - names the input in errors */
   constructor(
@@ -34,31 +35,51 @@ export class Assembler {
   }
 
   /**
-   * The dialogues of these lines in order; blank lines give none.
+   * The dialogues of these lines in order; blank lines give none. Lets other work in, also between the steps that one
+   * large dialogue goes through.
    * @throws DraftsmithError INPUT_INVALID, ARTIFACT_INVALID with file and line
    */
-  async *assemble(lines: readonly Line[]): AsyncGenerator<AssembledDialogue> {
-    const { renderer, model, file } = this;
-    if (renderer === undefined) {
-      for (const { line, value } of this.values(lines)) {
-        yield this.rowsOf(turnsFromIds(checked(value, generationSchema, file, line), model, this.options, this.spoof));
-      }
-      return;
-    }
-    let batch: Promise<Candidates>[] = [];
-    for (const { line, value } of this.values(lines)) {
-      batch.push(turnsFromDialogue(checked(value, dialogueSchema, file, line), renderer, model, this.spoof));
-      if (batch.length < BATCH) continue;
-      for (const candidates of await Promise.all(batch)) yield this.rowsOf(candidates);
-      batch = [];
-    }
-    for (const candidates of await Promise.all(batch)) yield this.rowsOf(candidates);
+  assemble(lines: readonly Line[]): AsyncGenerator<AssembledDialogue> {
+    return this.renderer === undefined ? this.fromIds(lines) : this.fromDialogues(lines, this.renderer);
   }
 
-  private *values(lines: readonly Line[]) {
+  private async *fromIds(lines: readonly Line[]): AsyncGenerator<AssembledDialogue> {
+    const { breath, file, model, options, spoof } = this;
     for (const line of lines) {
-      const parsed = parseGoodLine(line, this.file);
-      if (parsed !== undefined) yield parsed;
+      const parsed = parseGoodLine(line, file);
+      if (parsed === undefined) continue;
+      if (breath.isDue) await breath.take();
+      const generation = checked(parsed.value, generationSchema, file, parsed.line);
+      if (breath.isDue) await breath.take();
+      const candidates = turnsFromIds(generation, model, options, spoof);
+      if (breath.isDue) await breath.take();
+      yield this.rowsOf(candidates);
+    }
+  }
+
+  private async *fromDialogues(lines: readonly Line[], renderer: PromptRenderer): AsyncGenerator<AssembledDialogue> {
+    const { breath, file, model, spoof } = this;
+    let batch: Promise<Candidates>[] = [];
+    for (const line of lines) {
+      const parsed = parseGoodLine(line, file);
+      if (parsed === undefined) continue;
+      if (breath.isDue) await breath.take();
+      const dialogue = checked(parsed.value, dialogueSchema, file, parsed.line);
+      const candidates = turnsFromDialogue(dialogue, renderer, model, spoof);
+      // Looked at with its batch; until then a failure must not count as unhandled.
+      candidates.catch(() => undefined);
+      batch.push(candidates);
+      if (batch.length < BATCH) continue;
+      yield* this.rowsOfAll(batch);
+      batch = [];
+    }
+    yield* this.rowsOfAll(batch);
+  }
+
+  private async *rowsOfAll(batch: readonly Promise<Candidates>[]): AsyncGenerator<AssembledDialogue> {
+    for (const candidates of await Promise.all(batch)) {
+      if (this.breath.isDue) await this.breath.take();
+      yield this.rowsOf(candidates);
     }
   }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { Breath, DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
-import { SystemPrompts } from "../../tokens/index.js";
+import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { pictureTokens } from "./assemble.js";
 import { assembledOf } from "./assembled.js";
@@ -54,7 +54,7 @@ export async function run(
         tally.kept += row.turns.length;
         tally.tokens += row.inputIds.length;
         tally.longestRow = Math.max(tally.longestRow, row.inputIds.length);
-        for (const set of row.lossMask) tally.supervisedTokens += set;
+        tally.supervisedTokens += supervisedTokens(row.responseSpans);
         const { images, videos } = pictureTokens(row);
         tally.imageTokens += images;
         tally.images += row.imageHashes.length;

@@ -46,7 +46,10 @@ export async function checkGenerations(
     batch = [];
   };
   for await (const generation of readGenerations(dir, limit)) {
-    batch.push({ generation, prompts: renderTurns(subject, generation) });
+    const prompts = renderTurns(subject, generation);
+    // Looked at with its batch; until then a failure must not count as unhandled.
+    prompts.catch(() => undefined);
+    batch.push({ generation, prompts });
     if (batch.length >= BATCH) await drain();
   }
   await drain();

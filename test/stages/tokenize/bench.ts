@@ -6,7 +6,6 @@
 import { spawnSync } from "node:child_process";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import sharp from "sharp";
 import type { JsonObject } from "../../../src/base/index.js";
 import type { Dialogue } from "../../../src/dialogue/index.js";
@@ -15,6 +14,7 @@ import { existingPython, trainerEnvironment } from "../../../src/python/index.js
 import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage as validate } from "../../../src/stages/validate/index.js";
 import { createRenderer } from "../../../src/tokens/index.js";
+import { measured, pausesOf } from "../../measured.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { picture, SYSTEM, text, Workbench } from "./workbench.js";
 
@@ -47,19 +47,12 @@ function dialogue(number: number): Dialogue {
 
 /** @returns rows per CPU second, and by the clock */
 async function measure(name: string, work: () => Promise<unknown>): Promise<{ cpu: number; clock: number }> {
-  const delay = monitorEventLoopDelay({ resolution: 2 });
-  delay.enable();
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  await work();
-  const seconds = (performance.now() - start) / 1000;
-  const used = process.cpuUsage(cpu);
-  const cpuSeconds = (used.user + used.system) / 1e6;
-  delay.disable();
+  const found = await measured(work);
+  const { seconds, cpuSeconds } = found;
   const rss = Math.round(process.memoryUsage().rss / 1e6);
   console.log(
     `${name.padEnd(22)} ${(count / cpuSeconds).toFixed(0).padStart(6)} rows per CPU second, ${(count / seconds).toFixed(0).padStart(6)} rows/s, ` +
-      `longest pause ${(delay.max / 1e6).toFixed(0)} ms, ${rss} MB`,
+      `${pausesOf(found)}, ${rss} MB`,
   );
   return { cpu: count / cpuSeconds, clock: count / seconds };
 }
