@@ -1,6 +1,6 @@
 /** What re-checked turns say together: how many came out equal, where others part, and when that is surely too few. */
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import type { CheckRecord } from "./ledger.js";
+import type { CheckRecord } from "./check-record.js";
 
 /** An early stop must not be noise, and it is looked for after every check: odds against it of a million to one. */
 const SURE = Math.log(1e6);
@@ -42,9 +42,8 @@ export function tooLittleAgreement({ turns, equal }: Sums, minAgreement: number,
 /** Agreement by who answered and who was asked again; addresses belong into events, not into the artifact. */
 export function byServers(checks: readonly CheckRecord[]): string[] {
   const pairs = new Map<string, Sums>();
-  for (const { servers, turns, equal } of checks) {
-    const first = servers[0] === "" ? "an earlier run" : servers[0];
-    const name = `answers of ${first} asked again on ${servers[1]}`;
+  for (const { first, again, turns, equal } of checks.flatMap((check) => check.pairs)) {
+    const name = `answers of ${first === "" ? "an earlier run" : first} asked again on ${again}`;
     const sums = pairs.get(name) ?? { turns: 0, equal: 0 };
     pairs.set(name, { turns: sums.turns + turns, equal: sums.equal + equal });
   }

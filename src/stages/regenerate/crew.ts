@@ -3,32 +3,15 @@ import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../dialogue/index.js";
 import { Asker } from "./asker.js";
+import { type Answerers, answerersOf } from "./check-record.js";
 import { type ConversationEnd, converse } from "./conversation.js";
-import { type Fleet, type Seat, Stopped } from "./fleet.js";
-import type { ImageStore } from "./image-store.js";
-import type { Ledger } from "./ledger.js";
+import type { CrewParts } from "./crew-parts.js";
+import { type Seat, Stopped } from "./fleet.js";
 import type { RegenerateOptions } from "./options.js";
-import type { PromptCheck } from "./prompt-check.js";
 import { RecheckDuring } from "./recheck-during.js";
 import { questionOf } from "./request.js";
 import { withTools } from "./script.js";
 import type { Chosen } from "./selection.js";
-import type { Tally } from "./tally.js";
-
-export interface CrewParts {
-  options: RegenerateOptions;
-  fleet: Fleet;
-  ledger: Ledger;
-  images: ImageStore;
-  tally: Tally;
-  note(level: "info" | "warn", message: string): void;
-  /** Undefined without a model directory. */
-  prompts: PromptCheck | undefined;
-  /** Of all dialogues, if it is known; the early stop on failures needs it. */
-  total: number | undefined;
-  /** Ctrl-C. */
-  signal: AbortSignal;
-}
 
 /** Beyond what the share allows: a handful of failures at the start of a long run is no verdict on all of it. */
 const FAILURES_BEFORE_STOP = 20;
@@ -107,33 +90,34 @@ export class Crew {
     const { ledger, options, images, tally, prompts } = this.parts;
     const dialogue = withTools(source, options.tools);
     let end: ConversationEnd;
-    let server: string | undefined;
+    let answerers: Answerers;
     const begun = tally.begun(dialogue);
-    let turn = 0;
     try {
       const earlier = await ledger.turnsOf(digest);
-      turn = earlier.length;
+      /** Who gave each answer: a conversation moves when its server fails. */
+      const servers = earlier.map(({ server }) => server ?? "");
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => {
           const question = await questionOf(messages, dialogue, options, images);
-          const outcome = await this.asker.ask(seat, question, { dialogue: dialogue.id, turn, isRecheck: false });
-          turn += 1;
+          const about = { dialogue: dialogue.id, turn: servers.length, isRecheck: false };
+          const outcome = await this.asker.ask(seat, question, about);
+          servers.push(seat.member?.name ?? "");
           tally.came(begun, outcome);
           const ids = outcome.answer?.promptIds;
           if (ids !== undefined) await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
           return outcome;
         },
-        keep: (index, record) => ledger.addTurn(digest, index, record),
+        keep: (index, record) => ledger.addTurn(digest, index, { ...record, server: servers[index] }),
       });
       // Durable before the seat is free: a crash then loses no more answers than there are seats.
-      server = seat.member?.name;
-      await ledger.addEnd(digest, end.status, end.row, server);
+      answerers = answerersOf(servers, "turns" in end.row ? end.row.turns.length : 0);
+      await ledger.addEnd(digest, end.status, end.row, answerers);
     } finally {
       this.parts.fleet.release(seat);
     }
     tally.ended(end, begun);
-    this.rechecks.note(digest, end, server);
+    this.rechecks.note(digest, end, answerers);
     if (end.status === "failed") this.countFailure();
   }
 

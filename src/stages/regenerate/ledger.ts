@@ -3,9 +3,10 @@
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
 import { type Journal, openJournal, type RecordPlace as Place } from "../../artifacts/journal.js";
-import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/index.js";
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
+import { type Answerers, type CheckRecord, readCheck } from "./check-record.js";
 import { LedgerIndex } from "./ledger-index.js";
 import { changedSettings, settingsConflict } from "./settings.js";
 
@@ -13,16 +14,8 @@ import { changedSettings, settingsConflict } from "./settings.js";
 export interface TurnRecord {
   message: Message;
   turn: GeneratedTurn;
-}
-
-/** How often a re-checked dialogue's turns came out equal. */
-export interface CheckRecord {
-  turns: number;
-  equal: number;
-  /** For each turn that differs: the index of the first other id. */
-  firstDifferences: number[];
-  /** Who answered first, and who was asked again. */
-  servers: [string, string];
+  /** Who gave it; older journals do not say. Stays in the journal, for the re-check. */
+  server?: string | undefined;
 }
 
 /** `["<crc32>",` before and `]` after each record: the journal's line form. */
@@ -89,21 +82,21 @@ export class Ledger {
       const record = (await this.read(place)) as unknown as TurnRecord & { index: number };
       // A damaged line costs the turns after it, too: their history would be another one.
       if (record.index !== turns.length) break;
-      turns.push({ message: record.message, turn: record.turn });
+      turns.push({ message: record.message, turn: record.turn, server: record.server });
     }
     return turns;
   }
 
   /** Resolves when the answer is durable. */
-  async addTurn(digest: string, index: number, record: TurnRecord): Promise<void> {
+  async addTurn(digest: string, index: number, { message, turn, server }: TurnRecord): Promise<void> {
     // Not entered: a conversation has its own turns, and asks for those of an earlier run only.
-    await this.append({ type: "turn", key: digest, index, message: record.message, turn: record.turn });
+    const more = server === undefined ? {} : { server };
+    await this.append({ type: "turn", key: digest, index, message, turn, ...more });
   }
 
-  /** @param server - who gave the last answer; stays in the journal, for the re-check */
-  async addEnd(digest: string, status: EndStatus, row: EndRow, server?: string): Promise<void> {
-    const more = server === undefined ? {} : { server };
-    const place = await this.append({ type: "end", key: digest, status, row, ...more });
+  /** @param answerers - stay in the journal, for the re-check */
+  async addEnd(digest: string, status: EndStatus, row: EndRow, answerers: Answerers = {}): Promise<void> {
+    const place = await this.append({ type: "end", key: digest, status, row, ...answerers });
     this.index.noteEnd(digest, status, place);
   }
 
@@ -117,24 +110,24 @@ export class Ledger {
   }
 
   /** How a dialogue ended; undefined if it has not. */
-  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; server: string | undefined } | undefined> {
+  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; answerers: Answerers } | undefined> {
     const end = this.index.endOf(digest);
     if (end === undefined) return undefined;
-    const record = (await this.read(end.place)) as { row: JsonValue; server?: string };
-    return { status: end.status, row: record.row as unknown as EndRow, server: record.server };
+    const { row, server, servers } = (await this.read(end.place)) as unknown as { row: EndRow } & Answerers;
+    return { status: end.status, row, answerers: { server, ...(servers === undefined ? {} : { servers }) } };
   }
 
   async checkOf(digest: string): Promise<CheckRecord | undefined> {
     const place = this.index.checkOf(digest);
     if (place === undefined) return undefined;
-    return ((await this.read(place)) as { check: JsonValue }).check as unknown as CheckRecord;
+    return readCheck((await this.read(place)).check as unknown as CheckRecord);
   }
 
   /** All re-checks of earlier runs. */
   async checks(): Promise<CheckRecord[]> {
     const found: CheckRecord[] = [];
     for (const place of this.index.allChecks()) {
-      found.push((await this.read(place)).check as unknown as CheckRecord);
+      found.push(readCheck((await this.read(place)).check as unknown as CheckRecord));
     }
     return found;
   }

@@ -5,8 +5,9 @@
 import type { Generation } from "../../dialogue/index.js";
 import { isSurelyBelow, type Sums, sumOf, tooLittleAgreement } from "./agreement.js";
 import type { Asker } from "./asker.js";
+import type { Answerers } from "./check-record.js";
 import type { ConversationEnd } from "./conversation.js";
-import type { CrewParts } from "./crew.js";
+import type { CrewParts } from "./crew-parts.js";
 import { checkOne, isChosen, isNeedlesslySame } from "./recheck.js";
 
 /** Rows that wait, at most: what comes beyond is asked at the end of the run, from the journal. */
@@ -17,7 +18,7 @@ const MAX_RUNNING = 4;
 interface Waiting {
   digest: string;
   row: Generation;
-  server: string | undefined;
+  answerers: Answerers;
   /** Ended dialogues by which the batches of the first answers are gone. */
   from: number;
 }
@@ -36,18 +37,23 @@ export class RecheckDuring {
 
   /** Takes in what earlier runs have checked. */
   async start(): Promise<void> {
-    if (this.parts.options.recheckShare > 0) this.sums = sumOf(await this.parts.ledger.checks());
+    const { ledger, options, tally } = this.parts;
+    if (options.recheckShare > 0) {
+      const earlier = await ledger.checks();
+      for (const check of earlier) tally.statistics.recheck.addEarlier(check);
+      this.sums = sumOf(earlier);
+    }
     this.judge();
   }
 
   /** For every dialogue that ends, in this order: it may be chosen, and others may be due. */
-  note(digest: string, { row }: ConversationEnd, server: string | undefined): void {
+  note(digest: string, { row }: ConversationEnd, answerers: Answerers): void {
     const { options, fleet } = this.parts;
     if (options.recheckShare === 0) return;
     this.ended += 1;
     const isRow = row.status === "done" || row.status === "partial";
     if (isRow && this.waiting.length < MAX_WAITING && isChosen(digest, options.recheckShare)) {
-      this.waiting.push({ digest, row, server, from: this.ended + fleet.capacity });
+      this.waiting.push({ digest, row, answerers, from: this.ended + fleet.capacity });
     }
     while (this.running.size < MAX_RUNNING && (this.waiting[0]?.from ?? Infinity) <= this.ended) {
       const task = this.check(this.waiting.shift()!).finally(() => this.running.delete(task));
@@ -62,16 +68,16 @@ export class RecheckDuring {
 
   private async check(waiting: Waiting): Promise<void> {
     const { fleet, ledger } = this.parts;
-    const { digest, row, server } = waiting;
+    const { digest, row, answerers } = waiting;
     try {
-      const seat = await fleet.acquire(server);
+      const seat = await fleet.acquire(answerers.server);
       try {
-        if (isNeedlesslySame(fleet, seat, server)) {
+        if (isNeedlesslySame(fleet, seat, answerers.server)) {
           // Another dialogue takes this seat; the next to be free may be elsewhere.
           this.waiting.push(waiting);
           return;
         }
-        const check = await checkOne(this.parts, this.asker, seat, row, server);
+        const check = await checkOne(this.parts, this.asker, seat, row, answerers);
         await ledger.addCheck(digest, check);
         this.sums = { turns: this.sums.turns + check.turns, equal: this.sums.equal + check.equal };
       } finally {

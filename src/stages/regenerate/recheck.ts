@@ -8,9 +8,9 @@ import { commonPrefix, type Generation, unfoldIds } from "../../dialogue/index.j
 import { isUsable } from "../../sglang/index.js";
 import { byServers, report } from "./agreement.js";
 import { Asker } from "./asker.js";
-import type { CrewParts } from "./crew.js";
+import { type Answerers, answererOf, type CheckRecord, emptyCheck, enterTurn } from "./check-record.js";
+import type { CrewParts } from "./crew-parts.js";
 import { type Seat, Stopped } from "./fleet.js";
-import type { CheckRecord } from "./ledger.js";
 import { questionOf } from "./request.js";
 import type { Chosen } from "./selection.js";
 
@@ -39,8 +39,8 @@ export async function recheck(parts: CrewParts, dialogues: AsyncIterable<Chosen>
       const end = await parts.ledger.endOf(digest);
       if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
       // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
-      const seat = await seatElsewhere(parts, end.server, running);
-      const task = checkOne(parts, asker, seat, end.row as Generation, end.server)
+      const seat = await seatElsewhere(parts, end.answerers.server, running);
+      const task = checkOne(parts, asker, seat, end.row as Generation, end.answerers)
         .then(async (check) => {
           await parts.ledger.addCheck(digest, check);
           checks.push(check);
@@ -95,9 +95,9 @@ export async function checkOne(
   asker: Asker,
   seat: Seat,
   { id, messages, turns, tools }: Generation,
-  first: string | undefined,
+  answerers: Answerers,
 ): Promise<CheckRecord> {
-  const check: CheckRecord = { turns: 0, equal: 0, firstDifferences: [], servers: [first ?? "", ""] };
+  const check = emptyCheck();
   for (const [at, turn] of turns.entries()) {
     const question = await questionOf(
       messages.slice(0, turn.message),
@@ -111,11 +111,9 @@ export async function checkOne(
     const before = unfoldIds(turn.response);
     const now = outcome.answer.responseIds;
     const same = commonPrefix(before, now);
-    check.turns += 1;
-    if (same === before.length && same === now.length) check.equal += 1;
-    else check.firstDifferences.push(same);
+    const isEqual = same === before.length && same === now.length;
+    enterTurn(check, answererOf(answerers, at), seat.member?.name ?? "", isEqual ? undefined : same);
   }
-  check.servers[1] = seat.member?.name ?? "";
   tally.statistics.recheck.add(check);
   return check;
 }

@@ -12,6 +12,8 @@ export interface RunFacts {
   seconds: number;
   /** Counts of the finished artifact; undefined where the run was stopped. */
   counts: JsonObject | undefined;
+  /** Tokens of the longest prompt that each server takes, where it says so. */
+  longestPrompts: ReadonlyMap<string, number | undefined>;
 }
 
 /** @throws DraftsmithError DISK_FULL, DISK_FAILED */
@@ -25,7 +27,7 @@ export async function writeRunReport(directory: string, statistics: Statistics, 
   }
 }
 
-function jsonOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts): JsonObject {
+function jsonOf(statistics: Statistics, { outcome, seconds, counts, longestPrompts }: RunFacts): JsonObject {
   const { servers, ends, reasons, retries, slowest, points, skipped } = statistics;
   return {
     outcome,
@@ -46,17 +48,20 @@ function jsonOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
       promptTokens: own.promptTokens,
       answerTokens: own.answerTokens,
       faults: own.faults,
+      longestPrompt: longestPrompts.get(name) ?? null,
     })),
     slowest: slowest.map((request) => ({ ...request })),
     points: points.map((point) => ({ ...point })),
   };
 }
 
-/** Of this run's checks; null where there were none. */
-function recheckOf({ recheck: { turns, equal, firstDifferences, pairs } }: Statistics): JsonObject | null {
+/** Of all checks, those of earlier runs of the same work included; null where there were none. */
+function recheckOf({
+  recheck: { turns, equal, earlierTurns, firstDifferences, pairs },
+}: Statistics): JsonObject | null {
   if (turns === 0) return null;
   const sortedPairs = [...pairs].sort(byName).map(([, pair]) => ({ ...pair }));
-  return { turns, equal, firstDifferences: summaryOf(firstDifferences), pairs: sortedPairs };
+  return { turns, equal, earlierTurns, firstDifferences: summaryOf(firstDifferences), pairs: sortedPairs };
 }
 
 function summaryOf(bins: LogBins): JsonObject {
@@ -71,17 +76,19 @@ function summaryOf(bins: LogBins): JsonObject {
   };
 }
 
-function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts): string {
+function pageOf(statistics: Statistics, { outcome, seconds, counts, longestPrompts }: RunFacts): string {
   const { ends, skipped, slowest } = statistics;
   const earlier =
     skipped === 0
       ? undefined
-      : html`<p class="warn">${formatNumber(skipped)} dialogues had been finished before this run; all but the account of the artifact covers this run only.</p>\n`;
+      : html`<p class="warn">${formatNumber(skipped)} dialogues had been finished before this run; all but the account of the artifact and the re-check covers this run only.</p>\n`;
   const answers = statistics.answerTokens.count;
+  const silence = statistics.seconds.count > 0 ? undefined : html`<p class="warn">${whyNoAnswer(statistics)}</p>\n`;
   return page(
     "regenerate",
     html`<h1>regenerate: <span class="${outcome === "done" ? "good" : "warn"}">${outcome}</span></h1>\n`,
     earlier,
+    silence,
     keyFigures([
       { label: "time of this run", value: formatSeconds(seconds) },
       { label: "answers", value: formatNumber(answers) },
@@ -99,7 +106,7 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
     statistics.recheck.turns === 0
       ? undefined
       : html`<p class="quiet">Servers, seconds and the curve cover the questions of the re-check as well.</p>\n`,
-    serversTable(statistics),
+    serversTable(statistics, longestPrompts),
     html`<h2>Answer tokens a second</h2>\n`,
     curve(ratesOf(statistics), "answer tokens/s"),
     chartOf("Tokens of an answer", statistics.answerTokens, "tokens"),
@@ -129,15 +136,22 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts }: RunFacts):
   );
 }
 
+function whyNoAnswer({ retries, ends }: Statistics): string {
+  const attempts = Object.values(retries).reduce((sum, times) => sum + times, 0);
+  if (attempts > 0) return `No question got an answer in this run: all ${formatNumber(attempts)} attempts failed.`;
+  const ended = Object.values(ends).reduce((sum, dialogues) => sum + dialogues, 0);
+  return ended > 0 ? "No dialogue of this run had a question to ask." : "No question was answered in this run.";
+}
+
 function recheckPart({ recheck }: Statistics): Html | undefined {
-  const { turns, equal, firstDifferences, pairs } = recheck;
+  const { turns, equal, earlierTurns, firstDifferences, pairs } = recheck;
   if (turns === 0) return undefined;
   const number = (name: string) => ({ name, isNumber: true });
   const rows = [...pairs].sort(byName).map(([, pair]) => {
     const first = pair.first === "" ? "an earlier run" : pair.first;
     return [first, pair.again, formatNumber(pair.turns), formatNumber(pair.equal), shareOf(pair)];
   });
-  return html`<h2>Asked again: ${shareOf({ turns, equal })} equal</h2>\n<p class="quiet">${formatNumber(equal)} of ${formatNumber(turns)} turns, of the checks of this run</p>\n${table([{ name: "answered by" }, { name: "asked again on" }, number("turns"), number("equal"), number("share")], rows)}${chartOf("Where the first difference lies", firstDifferences, "tokens before it")}`;
+  return html`<h2>Asked again: ${shareOf({ turns, equal })} equal</h2>\n<p class="quiet">${formatNumber(equal)} of ${formatNumber(turns)} turns${earlierTurns === 0 ? "" : `, ${formatNumber(earlierTurns)} of them checked before this run`}</p>\n${table([{ name: "answered by" }, { name: "asked again on" }, number("turns"), number("equal"), number("share")], rows)}${chartOf("Where the first difference lies", firstDifferences, "tokens before it")}`;
 }
 
 /** Never rounded up to all. */
@@ -145,9 +159,11 @@ function shareOf({ turns, equal }: { turns: number; equal: number }): string {
   return turns === 0 ? "none" : `${Math.floor((equal / turns) * 10_000) / 100} %`;
 }
 
-function serversTable({ servers }: Statistics): Html {
+function serversTable({ servers }: Statistics, longestPrompts: RunFacts["longestPrompts"]): Html {
   const number = (name: string) => ({ name, isNumber: true });
-  const columns = ["answers", "prompt tokens", "answer tokens", "p50 s", "p95 s", "p99 s"].map(number);
+  const columns = ["answers", "prompt tokens", "answer tokens", "p50 s", "p95 s", "p99 s", "longest prompt"].map(
+    number,
+  );
   return table(
     [{ name: "server" }, ...columns, { name: "faults" }],
     [...servers]
@@ -156,9 +172,14 @@ function serversTable({ servers }: Statistics): Html {
         name,
         ...[seconds.count, promptTokens, answerTokens].map(formatNumber),
         ...[0.5, 0.95, 0.99].map((share) => seconds.percentile(share).toFixed(3)),
+        formatLimit(longestPrompts.get(name)),
         sorted(faults).map(([reason, count]) => html`<div>${`${reason} ${formatNumber(count)}`}</div>`),
       ]),
   );
+}
+
+function formatLimit(tokens: number | undefined): string {
+  return tokens === undefined ? "" : formatNumber(tokens);
 }
 
 function reasonsTable(title: string, counts: ReasonCounts): Html | undefined {

@@ -4,9 +4,10 @@ import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
-import { GREEDY, identityFacts, type Probe } from "../../sglang/index.js";
+import { GREEDY, identityFacts, longestPrompt, type Probe } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { Crew, type CrewParts, tooManyFailures } from "./crew.js";
+import { Crew, tooManyFailures } from "./crew.js";
+import type { CrewParts } from "./crew-parts.js";
 import { openLedger, takeOver } from "./earlier.js";
 import { Fleet } from "./fleet.js";
 import { ImageStore } from "./image-store.js";
@@ -71,7 +72,7 @@ export async function run(
     } finally {
       tally.stop();
       await ledger.close();
-      await tellRun(context, tally, finished);
+      await tellRun(context, tally, fleet, finished);
     }
   } finally {
     await fleet.close();
@@ -82,12 +83,19 @@ export async function run(
 async function tellRun(
   { reportDir, events, step }: StageContext,
   { statistics, seconds }: Tally,
+  { members }: Fleet,
   counts: ManifestDraft["counts"] | undefined,
 ): Promise<void> {
-  if (reportDir === undefined || statistics.seconds.count === 0) return;
+  if (reportDir === undefined) return;
   const outcome = counts === undefined ? "stopped" : "done";
   const { writeRunReport } = await import("./run-report.js");
-  const told = writeRunReport(reportDir, statistics, { outcome, seconds, counts: counts as JsonObject | undefined });
+  const limits = members.map(({ name, identity }) => [name, identity && longestPrompt(identity)] as const);
+  const told = writeRunReport(reportDir, statistics, {
+    outcome,
+    seconds,
+    counts: counts as JsonObject | undefined,
+    longestPrompts: new Map(limits),
+  });
   await told.then(
     () => events.emit({ type: "log", level: "info", step, message: `the report of this run is in ${reportDir}` }),
     // What was asked for is the artifact.

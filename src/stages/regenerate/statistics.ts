@@ -1,7 +1,7 @@
 /** What a run's requests were like, in bounded memory; for the report, never for the artifact. */
 import type { EndStatus } from "../../dialogue/index.js";
 import type { ReasonCounts } from "../../events/index.js";
-import type { CheckRecord } from "./ledger.js";
+import type { CheckPair, CheckRecord } from "./check-record.js";
 import { LogBins } from "./log-bins.js";
 
 const SLOWEST = 20;
@@ -42,15 +42,24 @@ export class RecheckStatistics {
   /** Of turns that differ: the index of the first other id. */
   readonly firstDifferences = new LogBins(1, true);
   /** By who answered first, and who was asked again. */
-  readonly pairs = new Map<string, { first: string; again: string; turns: number; equal: number }>();
+  readonly pairs = new Map<string, CheckPair>();
+  /** Turns among them that earlier runs of the same work had checked. */
+  earlierTurns = 0;
 
-  add({ turns, equal, firstDifferences, servers: [first, again] }: CheckRecord): void {
+  addEarlier(check: CheckRecord): void {
+    this.earlierTurns += check.turns;
+    this.add(check);
+  }
+
+  add({ turns, equal, firstDifferences, pairs }: CheckRecord): void {
     this.turns += turns;
     this.equal += equal;
     for (const index of firstDifferences) this.firstDifferences.add(index);
-    const key = JSON.stringify([first, again]);
-    const before = this.pairs.get(key) ?? { turns: 0, equal: 0 };
-    this.pairs.set(key, { first, again, turns: before.turns + turns, equal: before.equal + equal });
+    for (const pair of pairs) {
+      const key = JSON.stringify([pair.first, pair.again]);
+      const before = this.pairs.get(key) ?? { turns: 0, equal: 0 };
+      this.pairs.set(key, { ...pair, turns: before.turns + pair.turns, equal: before.equal + pair.equal });
+    }
   }
 }
 

@@ -1,7 +1,12 @@
 /** The re-check during the run and at its end: the same dialogues whatever the order, each once, and no stop by noise. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { openJournal } from "../../../src/artifacts/journal.js";
 import { isSurelyBelow } from "../../../src/stages/regenerate/agreement.js";
+import { answererOf, answerersOf, type CheckPair } from "../../../src/stages/regenerate/check-record.js";
+import { Ledger } from "../../../src/stages/regenerate/ledger.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import type { StubOptions } from "../../sglang-client/stub-server.js";
@@ -120,4 +125,79 @@ describe("a re-check", () => {
     const undisturbed = await runStage({ input, options });
     expect(undisturbed.draft).toEqual(draft);
   }, 60_000);
+
+  it("names the servers of each turn where dialogues moved, also over an interruption", async () => {
+    const input = await inputOf(60);
+    // Two that answer differently: each agrees with itself and with nobody else, so a wrong label shows.
+    const flighty = (salt: number): StubOptions => {
+      const seen = new Set<string>();
+      return {
+        salt,
+        fault: (_n, body) => {
+          const key = JSON.stringify(body.messages);
+          const isLater = (body.messages as unknown[]).length >= 3;
+          const isFirst = !seen.has(key);
+          seen.add(key);
+          return isLater && isFirst && key.length % 2 === 0 ? "error-500" : undefined;
+        },
+      };
+    };
+    const servers = [await stubOf(flighty(1)), await stubOf(flighty(2))].map(({ url }) => url);
+    const [resumeDir, reportDir] = [await temporaryDirectory(), await temporaryDirectory()];
+    const options = { servers, concurrency: 3, recheckShare: 1, retryDelaySeconds: 0.001 };
+    const controller = new AbortController();
+    const watch = setInterval(() => {
+      if (stubs.reduce((sum, { requests }) => sum + requests.length, 0) > 120) controller.abort();
+    }, 1);
+    const first = runStage({ input, options, resumeDir, reportDir, signal: controller.signal });
+    await expect(first).rejects.toMatchObject({ code: "INTERRUPTED" });
+    clearInterval(watch);
+    const { draft } = await runStage({ input, options, resumeDir, reportDir });
+    const report = JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as {
+      recheck: { turns: number; earlierTurns: number; pairs: CheckPair[] };
+    };
+    const { pairs, turns, earlierTurns } = report.recheck;
+    expect(turns).toBe(draft.counts.turns);
+    expect(earlierTurns).toBeGreaterThan(0);
+    expect(pairs.reduce((sum, pair) => sum + pair.turns, 0)).toBe(turns);
+    expect(pairs.length).toBeGreaterThanOrEqual(3);
+    for (const pair of pairs) expect(pair.equal).toBe(pair.first === pair.again ? pair.turns : 0);
+    const journal = await readFile(join(resumeDir, "journal.jsonl"), "utf8");
+    expect(journal).toMatch(/"type":"end".*"servers":\["http/);
+    expect(JSON.stringify(draft)).not.toContain("127.0.0.1");
+  }, 60_000);
+
+  it("reads journals that knew one pair of servers for a dialogue", async () => {
+    const path = join(await temporaryDirectory(), "journal.jsonl");
+    const journal = await openJournal(path);
+    const key = "ab".repeat(32);
+    const row = { id: "d", dialogueDigest: key, status: "failed", reason: "timeout", message: "" };
+    await journal.append({ type: "settings", settings: {} });
+    await journal.append({ type: "end", key, status: "failed", row, server: "http://a:1" });
+    await journal.append({ type: "turn", key, index: 0, message: { role: "assistant", content: [] }, turn: {} });
+    const check = { turns: 3, equal: 2, firstDifferences: [4], servers: ["http://a:1", "http://b:1"] };
+    await journal.append({ type: "check", key, check });
+    await journal.close();
+    const ledger = await Ledger.open(path, {});
+    const pairs = [{ first: "http://a:1", again: "http://b:1", turns: 3, equal: 2 }];
+    expect(await ledger.checks()).toEqual([{ turns: 3, equal: 2, firstDifferences: [4], pairs }]);
+    expect(await ledger.checkOf(key)).toEqual((await ledger.checks())[0]);
+    expect((await ledger.endOf(key))!.answerers).toEqual({ server: "http://a:1" });
+    expect(await ledger.turnsOf(key)).toMatchObject([{ server: undefined }]);
+    await ledger.close();
+  });
+});
+
+describe("who answered", () => {
+  it("is told for each turn that was kept, and shortly where it was one server", () => {
+    const name = fc.constantFrom("", "a", "b");
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 6 }), fc.nat(6), (servers, kept) => {
+        const answerers = answerersOf(servers, kept);
+        const known = servers.slice(0, kept);
+        expect(known.map((_, at) => answererOf(answerers, at))).toEqual(known);
+        if (new Set(known).size < 2) expect(answerers.servers).toBeUndefined();
+      }),
+    );
+  });
 });

@@ -155,6 +155,29 @@ describe("the report of a run", () => {
     }
   });
 
+  it("says that no question got an answer, and names each server's limit where there are answers", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(4));
+    const stub = await stubOf({
+      serverInfo: { max_req_input_len: 4090 },
+      fault: (_n, body) => (body.max_tokens === 4 ? undefined : "error-500"),
+    });
+    const reportDir = join(await temporaryDirectory(), "report");
+    const resumeDir = await temporaryDirectory();
+    const options = { servers: [stub.url], retries: 1, retryDelaySeconds: 0 };
+    const page = (): Promise<string> => readFile(join(reportDir, "report.html"), "utf8");
+    await expect(runStage({ input, resumeDir, reportDir, options })).rejects.toMatchObject({
+      code: "TOO_MANY_FAILURES",
+    });
+    expect(await page()).toContain("No question got an answer in this run: all 8 attempts failed.");
+    expect(await page()).toContain("server-error");
+    stub.options.fault = undefined;
+    await runStage({ input, resumeDir, reportDir, options });
+    expect(await page()).not.toContain("No question got an answer");
+    expect(await page()).toContain(">4,089<");
+    const { servers } = JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as { servers: object[] };
+    expect(servers).toMatchObject([{ name: stub.url, longestPrompt: 4089 }]);
+  });
+
   it("is written for a run that was stopped, and says what covers that run only", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
     const stub = await stubOf({ delayMs: () => 15 });
