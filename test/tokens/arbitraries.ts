@@ -146,7 +146,8 @@ const videoPart = (): fc.Arbitrary<ContentPart> =>
       size: fc.constantFrom<[number, number]>([64, 64], [96, 160], [31, 17], [200, 40], [320, 192]),
       fps: fc.constantFrom(1, 2, 4, 8, 10, 20, 24, 25, 29.97, 30, 1000),
       first: fc.integer({ min: 0, max: 5000 }),
-      step: fc.constantFrom(1, 2, 3, 12, 15, 48),
+      // Fractions are timestamps in seconds, where fps is 1.
+      step: fc.constantFrom(1, 2, 3, 12, 15, 48, 0.1, 0.25, 0.35, 1 / 3),
     })
     .map(({ frames, size: [width, height], fps, first, step }) => ({
       type: "video",

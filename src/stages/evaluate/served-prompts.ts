@@ -25,7 +25,7 @@ export interface PromptSelection {
 
 export interface SelectedPrompts {
   prompts: ServedPrompt[];
-  /** Rows left out: no server takes the frames of a video with their times. */
+  /** Rows left out: servers choose or time the frames of videos by their own rules. */
   rowsWithVideos: number;
 }
 

@@ -9,7 +9,7 @@ export const SCRIPT_REASONS = {
   "special-token-text": "a message spells out a special token, which the server would take for a real one",
   "assistant-without-question": "an assistant message follows no user or tool message",
   "video-not-served":
-    "it holds a video: no server takes a list of frames with given times as it is (SGLang and vLLM choose or time frames themselves); tokenize it with source fixed",
+    "it holds a video, and servers choose or time the frames of videos by their own rules; tokenize it with source fixed",
   "nothing-to-answer": "it has no assistant message and does not end with a question",
 } as const;
 export type ScriptReason = keyof typeof SCRIPT_REASONS;

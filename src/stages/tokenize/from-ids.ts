@@ -35,7 +35,7 @@ export function turnsFromIds(
   const whole = dialogueProblem(messages, spoof, false, generation.tools);
   if (whole !== null) return { ...candidates, rejections: [whole] };
   if (videosOf(messages).length > 0) {
-    // No server takes frames with times as they are, so nobody can have generated this.
+    // Servers choose or time frames themselves, so these ids are not known to be of these frames.
     const message = "a generation holds a video, which regenerate never asks for";
     return { ...candidates, rejections: [{ turn: null, reason: "video-not-served", message }] };
   }

@@ -21,7 +21,7 @@ interface Asked {
 export interface Unasked {
   /** Their images are not among the inputs. */
   withoutImages: number;
-  /** No server takes a list of frames with given times. */
+  /** Servers choose or time the frames of videos by their own rules. Of those that were met on the way. */
   withVideos: number;
 }
 
@@ -46,9 +46,12 @@ export async function checkLivePrompts(
     const prompt = beforeLastAnswer(messages);
     // A placeholder that is spelled out would be taken for a real one; the dialogue has its warning.
     if (findSpoof(prompt, subject.spoof) !== null) continue;
+    if (videosOf(prompt).length > 0) {
+      unasked.withVideos += 1;
+      continue;
+    }
     asked += 1;
-    if (videosOf(prompt).length > 0) unasked.withVideos += 1;
-    else if (image === undefined && imagesOf(prompt).length > 0) unasked.withoutImages += 1;
+    if (image === undefined && imagesOf(prompt).length > 0) unasked.withoutImages += 1;
     else await server.checkPrompt(id, prompt, tools, image ?? noImage);
   }
   return unasked;

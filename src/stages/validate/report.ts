@@ -80,7 +80,8 @@ function textOf(subject: Subject, verdict: string, stoppedEarly: boolean): strin
   if (counts.livePromptsCompared > 0) {
     lines.push(`prompts equal to the live server's: ${shareText(counts.livePromptsEqual, counts.livePromptsCompared)}`);
   }
-  lines.push(`dialogues ${counts.dialogues}, turns ${counts.turns}, rows ${counts.rows}`, "");
+  const videos = counts.videos === 0 ? "" : `, videos ${counts.videos}`;
+  lines.push(`dialogues ${counts.dialogues}, turns ${counts.turns}, rows ${counts.rows}${videos}`, "");
   for (const check of Object.keys(CHECKS) as Check[]) {
     const errors = findings.counts.error[check] ?? 0;
     const warnings = findings.counts.warning[check] ?? 0;

@@ -109,7 +109,9 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
       );
     }
     if (withVideos > 0) {
-      warn(`${withVideos} dialogues with videos were not put to the server: none takes frames with given times`);
+      warn(
+        `${withVideos} dialogues with videos were not put to the server, which chooses or times frames by its own rules`,
+      );
     }
     await server.checkFiles();
   } finally {

@@ -291,6 +291,18 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
           ],
         },
         {
+          id: "clip",
+          messages: [
+            { role: "system", content: SYSTEM },
+            { role: "user", content: [{ type: "video", frames: ["shots/a.png", "shots/a.png"], fps: 2 }] },
+            { role: "assistant", content: "It stands still." },
+          ],
+        },
+        {
+          id: "clip of two sizes",
+          messages: [{ role: "user", content: [{ type: "video", frames: ["shots/a.png", "shots/c.webp"], fps: 2 }] }],
+        },
+        {
           id: "broken",
           messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "none.png" } }] }],
         },
@@ -310,13 +322,20 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
         expect.objectContaining({
           type: "step-finished",
           counts: expect.objectContaining({
-            dialogues: 3,
+            dialogues: 4,
             livePromptsCompared: 3,
             livePromptsEqual: 3,
             images: 4,
             imagesResampled: 4,
-            rejected: { "image-missing": 1 },
+            videos: 1,
+            rejected: { "image-missing": 1, "video-frame-sizes": 1 },
           }),
+        }),
+      );
+      expect(done.events).toContainEqual(
+        expect.objectContaining({
+          type: "log",
+          message: expect.stringMatching(/^1 dialogues with videos were not put to the server/),
         }),
       );
     });
