@@ -5,6 +5,7 @@ export * from "./bounded-json.js";
 export * from "./chat.js";
 export * from "./client.js";
 export * from "./dialect.js";
+export * from "./encoded-image.js";
 export * from "./generate.js";
 export * from "./identity.js";
 export * from "./judge.js";

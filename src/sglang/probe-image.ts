@@ -1,6 +1,7 @@
 /** A small picture of our own for probing servers: no file to ship, and its ids are the same everywhere. */
 import { crc32, deflateSync } from "node:zlib";
 import type { EncodedImage } from "./body.js";
+import { encodedImage } from "./encoded-image.js";
 
 /** Pixels; a multiple of every patch grid in use, and above the least size, so that nothing is resized. */
 export const PROBE_SIDE = 64;
@@ -28,7 +29,7 @@ export function probeImage(): EncodedImage {
     chunk("IDAT", deflateSync(rows)),
     chunk("IEND", Buffer.alloc(0)),
   ]);
-  return { base64: Buffer.from(png.toString("base64"), "latin1") };
+  return encodedImage(png);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openImagesFile, readRowsFile } from "../../artifacts/index.js";
-import type { EncodedImage } from "../../sglang/index.js";
+import { type EncodedImage, encodedImage } from "../../sglang/index.js";
 import { collapsePads } from "./collapse-pads.js";
 
 export interface ServedPrompt {
@@ -68,8 +68,7 @@ export async function readPictures(
     try {
       for await (const { hash, png } of file.readRows()) {
         if (!wanted.has(hash)) continue;
-        const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-        pictures.set(hash, { base64: Buffer.from(bytes.toString("base64"), "latin1") });
+        pictures.set(hash, encodedImage(png));
       }
     } finally {
       await file.close();

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DraftsmithError, fromErrno } from "../../base/index.js";
-import type { EncodedImage } from "../../sglang/index.js";
+import { type EncodedImage, encodedImage } from "../../sglang/index.js";
 
 const DEFAULT_CACHE_BYTES = 64 << 20;
 
@@ -10,6 +10,8 @@ export class ImageStore {
   /** Insertion order is age: a hit moves to the end. */
   private readonly cache = new Map<string, EncodedImage>();
   private cachedBytes = 0;
+  /** Under way: dialogues that want the same picture at the same time share it. */
+  private readonly reading = new Map<string, Promise<EncodedImage>>();
 
   /** @param root - the artifact's directory */
   constructor(
@@ -25,6 +27,15 @@ export class ImageStore {
       this.cache.set(hash, known);
       return known;
     }
+    let reading = this.reading.get(hash);
+    if (reading === undefined) {
+      reading = this.load(hash).finally(() => this.reading.delete(hash));
+      this.reading.set(hash, reading);
+    }
+    return reading;
+  }
+
+  private async load(hash: string): Promise<EncodedImage> {
     const path = join(this.root, "images", hash.slice(0, 2), `${hash}.png`);
     const png = await readFile(path).catch((error: unknown) => {
       const cause = fromErrno(error, path);
@@ -34,14 +45,12 @@ export class ImageStore {
         hint: "run the import again",
       });
     });
-    const image = { base64: Buffer.from(png.toString("base64"), "latin1") };
+    const image = encodedImage(png);
     this.keep(hash, image);
     return image;
   }
 
   private keep(hash: string, image: EncodedImage): void {
-    // Two dialogues may have read the same picture at the same time.
-    if (this.cache.has(hash)) return;
     this.cache.set(hash, image);
     this.cachedBytes += image.base64.length;
     for (const [oldest, { base64 }] of this.cache) {

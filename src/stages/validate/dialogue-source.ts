@@ -24,7 +24,7 @@ import {
   readReference,
   readStoredImage,
 } from "../../images/index.js";
-import type { EncodedImage } from "../../sglang/index.js";
+import { type EncodedImage, encodedImage } from "../../sglang/index.js";
 import type { InputArtifact } from "../stage.js";
 import type { ValidateOptions } from "./options.js";
 
@@ -91,7 +91,7 @@ function artifactSource({ path, manifest }: InputArtifact): DialogueSource {
 }
 
 function storedImage(store: string): ReadImage {
-  return async (hash) => encode(await readStoredImage(store, hash));
+  return async (hash) => encodedImage(await readStoredImage(store, hash));
 }
 
 function fileSource(path: string, roots: ImageRoots, format: ValidateOptions["format"]): DialogueSource {
@@ -177,13 +177,9 @@ async function readUserImage(reference: string, roots: ImageRoots): Promise<Enco
   const image = located.ok
     ? await canonicalise(located.bytes, { limits: DEFAULT_LIMITS, flattenColour: "#ffffff" })
     : located;
-  if (image.ok) return encode(image.png);
+  if (image.ok) return encodedImage(image.png);
   throw new DraftsmithError("INPUT_INVALID", `an image cannot be read: ${image.message}`, {
     location: { field: image.reason },
     hint: "import rejects such rows; correct or drop them",
   });
-}
-
-function encode(png: Buffer): EncodedImage {
-  return { base64: Buffer.from(png.toString("base64"), "latin1") };
 }

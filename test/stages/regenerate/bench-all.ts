@@ -5,8 +5,9 @@
  * uvloop where it is there) one after the other against the same stub, with short text and with bodies of 200 KB, 256 in
  * flight; of three rounds the best rate of each, and its least processor time per request, which other work on the
  * machine disturbs less. Also the stub's own time per request: it bounds every rate from above.
- * memory: 20,000 dialogues with bodies of 200 KB. screens: 278,000 dialogues with a 1080p screenshot each (its base64 is
- * kept short, its 880 to 2,040 image pads are not), then the start of a continuation, then every id of the output.
+ * memory: 20,000 dialogues with bodies of 200 KB, each picture read anew, as those of a real run are. screens: 278,000
+ * dialogues with a 1080p screenshot each (its base64 is kept short, its 880 to 2,040 image pads are not), then the start
+ * of a continuation, then every id of the output. Both show memory by tenths of the run.
  *
  * Each client and the stub are processes of their own; the stub shares the machine's cores with whoever is measured.
  * The asyncio client runs in DRAFTSMITH_BENCH_PYTHON (default: python3), which needs aiohttp.
@@ -112,7 +113,8 @@ async function rates(): Promise<void> {
 
 async function memory(): Promise<void> {
   const [root, work] = [await temporaryDirectory(), await temporaryDirectory()];
-  await writeBenchData(root, 20_000, 200);
+  // More than the cache holds: those of a real run do not come again either.
+  await writeBenchData(root, 20_000, 200, 1000);
   await withStub("image", async (url) => {
     const measured = await measure("stage", url, root, 20_000, work);
     console.log(JSON.stringify({ bench: "memory, 200 KB bodies", ...measured }));

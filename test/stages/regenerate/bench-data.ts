@@ -9,8 +9,8 @@ import { type Picture, writeArtifact } from "./harness.js";
 const PICTURES = 200;
 
 /** @param bodyKb - what a request weighs with its picture as base64; 0: no pictures */
-function picturesOf(bodyKb: number): Picture[] {
-  return Array.from({ length: bodyKb > 0 ? PICTURES : 0 }, (_, k) => {
+function picturesOf(bodyKb: number, count: number): Picture[] {
+  return Array.from({ length: bodyKb > 0 ? count : 0 }, (_, k) => {
     const png = Buffer.alloc(Math.round((bodyKb * 1024 * 3) / 4), k);
     png.writeUInt32BE(k, 0);
     return { hash: sha256(png), width: 1920, height: 1088, png };
@@ -18,7 +18,7 @@ function picturesOf(bodyKb: number): Picture[] {
 }
 
 function rowOf(k: number, pictures: readonly Picture[]): Dialogue {
-  const picture = pictures[k % PICTURES];
+  const picture = pictures[k % pictures.length];
   const image = picture && { type: "image" as const, hash: picture.hash, width: picture.width, height: picture.height };
   const question = { type: "text" as const, text: `Question ${k}: ${"what is to be done on this screen? ".repeat(4)}` };
   return {
@@ -31,8 +31,14 @@ function rowOf(k: number, pictures: readonly Picture[]): Dialogue {
   };
 }
 
-export async function writeBenchData(root: string, count: number, bodyKb: number): Promise<void> {
-  const pictures = picturesOf(bodyKb);
+/** @param pictureCount - dialogues have them by turns; when they exceed the stage's cache, each is read from its file */
+export async function writeBenchData(
+  root: string,
+  count: number,
+  bodyKb: number,
+  pictureCount = PICTURES,
+): Promise<void> {
+  const pictures = picturesOf(bodyKb, pictureCount);
   await writeArtifact(root, [], pictures);
   const file = createWriteStream(join(root, "dialogues.jsonl"));
   for (let k = 0; k < count; k += 1) {
