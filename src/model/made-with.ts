@@ -18,14 +18,19 @@ export interface MadeWith {
   ours: string;
 }
 
-/** @param facts - an artifact's facts, or the metadata of its Arrow files, which shards keep as `rows`; what they do not record is not compared */
+/** What differs among what is recorded. */
 export function madeWithOthers(facts: JsonObject, fingerprints: ModelFingerprints): MadeWith[] {
+  return madeWith(facts, fingerprints).filter(({ theirs, ours }) => theirs !== ours);
+}
+
+/** @param facts - an artifact's facts, or the metadata of its Arrow files, which shards keep as `rows`; what they do not record is left out */
+export function madeWith(facts: JsonObject, fingerprints: ModelFingerprints): MadeWith[] {
   const made = isJsonObject(facts.rows) ? facts.rows : facts;
   const recorded = isJsonObject(made.model) ? made.model : {};
   return (Object.keys(NAMES) as (keyof ModelFingerprints)[]).flatMap((key) => {
     const theirs = recorded[key] ?? (key === "template" ? made.templateSha256 : undefined);
     const ours = fingerprints[key];
-    if (typeof theirs !== "string" || theirs === ours) return [];
+    if (typeof theirs !== "string") return [];
     return [{ key, name: NAMES[key], theirs, ours: ours ?? "none" }];
   });
 }

@@ -17,6 +17,7 @@ export async function checkDialogues(
   let read = 0;
   for await (const item of source.items(limit)) {
     read += 1;
+    subject.findings.look("input");
     if (item.ok) await checkDialogue(subject, item.dialogue);
     else reject(subject, source.name, item);
     if (read % 64 === 0) progress(read);
@@ -48,6 +49,8 @@ async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue
   counts.dialogues += 1;
   await checkSystemPrompt(subject, id, messages);
   countImages(subject, messages);
+  findings.look("rendering");
+  findings.look("special-text");
   if (!isWellFormed(messages)) {
     findings.add({
       check: "rendering",

@@ -6,6 +6,7 @@ import type { Subject } from "./subject.js";
 export async function checkDraft(subject: Subject, dir: string): Promise<void> {
   const { model, findings } = subject;
   const draft = await readDraftConfig(dir);
+  findings.look("draft");
   for (const { field, message } of draftProblems(draft, model.config, model.tokenizer.idOf(MASK_TOKEN))) {
     findings.add({ check: "draft", severity: "error", message, place: { file: `${dir}/config.json`, field } });
   }

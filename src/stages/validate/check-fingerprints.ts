@@ -1,11 +1,22 @@
 /** What an artifact says it was made with, against the model directory and the declaration. */
 import { canonicalJson, isJsonObject, type JsonObject } from "../../base/index.js";
-import { madeWithOthers } from "../../model/index.js";
+import { madeWith } from "../../model/index.js";
 import type { Subject } from "./subject.js";
 
-/** @param facts - an artifact's facts, or the metadata of its Arrow files @param where - file or artifact, for people */
-export function checkFingerprints({ model, findings, kwargs }: Subject, facts: JsonObject, where: string): void {
-  for (const { key, name, theirs, ours } of madeWithOthers(facts, model.fingerprints)) {
+/**
+ * @param facts - an artifact's facts, or the metadata of its Arrow files
+ * @param artifact - name of the input
+ * @param where - file or artifact, for people
+ */
+export function checkFingerprints(
+  { model, findings, kwargs, kwargsFrom }: Subject,
+  facts: JsonObject,
+  artifact: string,
+  where = artifact,
+): void {
+  for (const { key, name, theirs, ours } of madeWith(facts, model.fingerprints)) {
+    findings.look("fingerprint");
+    if (theirs === ours) continue;
     findings.add({
       check: "fingerprint",
       // A config saved again by another version has other bytes and the same meaning; the rest decides over ids.
@@ -15,6 +26,8 @@ export function checkFingerprints({ model, findings, kwargs }: Subject, facts: J
     });
   }
   const made = kwargsOf(facts);
+  // An artifact whose arguments were taken for want of declared ones cannot but agree with itself.
+  if (made !== undefined && artifact !== kwargsFrom) findings.look("template-arguments");
   if (made !== undefined && canonicalJson(made) !== canonicalJson(kwargs)) {
     const [data, declared] = [made, kwargs].map(
       ({ enable_thinking: on }) => SWITCH[String(on)] ?? "left to the template",
@@ -37,15 +50,24 @@ function kwargsOf(facts: JsonObject): JsonObject | undefined {
   return isJsonObject(chatTemplateKwargs) ? chatTemplateKwargs : undefined;
 }
 
+export interface EffectiveKwargs {
+  kwargs: JsonObject;
+  /** Name of the input that they were taken from; undefined where they are declared, at least in part. */
+  from: string | undefined;
+}
+
 /** Template arguments in force: what is declared, else what the first input that says so was made with. */
 export function effectiveKwargs(
   declared: { thinking?: "on" | "off" | "default" | undefined; chatTemplateKwargs?: JsonObject | undefined },
-  inputs: readonly JsonObject[],
-): JsonObject {
-  const recorded = inputs.map(kwargsOf).find(isJsonObject) ?? {};
-  const base: JsonObject = { ...(declared.chatTemplateKwargs ?? recorded) };
-  if (declared.thinking === undefined) return base;
-  if (declared.thinking === "default") delete base.enable_thinking;
-  else base.enable_thinking = declared.thinking === "on";
-  return base;
+  inputs: readonly { name: string; facts: JsonObject }[],
+): EffectiveKwargs {
+  const first = inputs.find(({ facts }) => kwargsOf(facts) !== undefined);
+  const recorded = first === undefined ? {} : kwargsOf(first.facts)!;
+  const kwargs: JsonObject = { ...(declared.chatTemplateKwargs ?? recorded) };
+  if (declared.thinking === undefined) {
+    return { kwargs, from: declared.chatTemplateKwargs === undefined ? first?.name : undefined };
+  }
+  if (declared.thinking === "default") delete kwargs.enable_thinking;
+  else kwargs.enable_thinking = declared.thinking === "on";
+  return { kwargs, from: undefined };
 }

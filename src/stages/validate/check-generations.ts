@@ -67,16 +67,19 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
   await checkSystemPrompt(subject, generation.id, generation.messages);
   countImages(subject, generation.messages);
   const ids = turnIds(generation.turns);
+  findings.look("input");
   for (const [turn, stored] of generation.turns.entries()) {
     counts.turns += 1;
     const { prompt, response } = ids[turn]!;
     const place = { id: generation.id, turn };
     const local = prompts[turn]!;
+    findings.look("rendering");
     if (!local.ok) {
       findings.add({ check: "rendering", severity: "error", message: local.message, place });
       continue;
     }
     counts.promptsCompared += 1;
+    findings.look("prompt");
     const difference = compareIds(local.ids, prompt, spell, ["rendered here", "the server's"]);
     if (difference === null) counts.promptsEqual += 1;
     else {
@@ -91,6 +94,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
         window,
       });
     }
+    findings.look("images");
     const hashes = local.images.map((image) => image.hash);
     if (hashes.join() !== stored.imageHashes.join()) {
       findings.add({
@@ -107,6 +111,8 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
     if (run !== null) {
       findings.add({ check: "images", severity: "error", message: run.message, place: { ...place, index: run.at } });
     }
+    findings.look("ids");
+    if (stored.finish.type !== "length") findings.look("stop");
     const problem = turnProblem({ prompt, response }, stored.finish, model);
     if (problem !== null) {
       const check: Check = problem.reason === "stop-token" ? "stop" : "ids";

@@ -35,6 +35,7 @@ export async function checkImages(
       const key = image.hash.slice(0, KEY_DIGITS);
       if (seen.has(key)) continue;
       seen.add(key);
+      subject.findings.look("images");
       reading.push({ id, problem: problemOf(store, id, image) });
       if (reading.length === AT_ONCE) await finish();
       if (seen.size % 256 === 0) progress(seen.size);

@@ -18,8 +18,9 @@ export class Lineage {
   /** Call it in the order of the generations: both files are passed once, with one dialogue in memory. */
   async check(generation: Generation): Promise<void> {
     const dialogue = await this.find(generation.id);
-    if (dialogue === undefined) return;
     const { findings } = this.subject;
+    findings.look("lineage");
+    if (dialogue === undefined) return;
     const place = { id: generation.id };
     const swapped = imagesApart(generation, dialogue);
     if (swapped !== null) {

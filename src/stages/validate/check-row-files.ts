@@ -22,7 +22,7 @@ export async function checkRowFiles(
   const turns = generations === undefined ? null : new TurnFinder(readGenerations(generations.path, undefined));
   try {
     for (const name of names) {
-      await checkMetadata(subject, input, name);
+      await checkMetadata(subject, input, "rows", name);
       for await (const row of readRowsFile(join(input.path, name))) {
         subject.counts.rows += 1;
         checkRow(subject, row, name);
@@ -47,7 +47,7 @@ export async function checkShardFiles(
   const seen = { dialogues: new Set<string>(), images: new Set<string>() };
   for (const prefix of ["train-", "heldout-"]) {
     for (const name of filesOf(input, prefix)) {
-      await checkMetadata(subject, input, name);
+      await checkMetadata(subject, input, "shards", name);
       for await (const row of readRowsFile(join(input.path, name))) {
         subject.counts.shardRows += 1;
         checkRow(subject, row, name);
@@ -69,16 +69,22 @@ export function filesOf(input: InputArtifact, prefix: string): string[] {
     .filter((path) => path.startsWith(prefix) && path.endsWith(".arrow"));
 }
 
-async function checkMetadata(subject: Subject, input: InputArtifact, name: string): Promise<void> {
+async function checkMetadata(
+  subject: Subject,
+  input: InputArtifact,
+  artifact: "rows" | "shards",
+  name: string,
+): Promise<void> {
   const file = await openRowsFile(join(input.path, name));
   try {
-    checkFingerprints(subject, file.metadata, name);
+    checkFingerprints(subject, file.metadata, artifact, name);
   } finally {
     await file.close();
   }
 }
 
 async function checkOrigin(subject: Subject, row: TokenRow, file: string, turns: TurnFinder): Promise<void> {
+  subject.findings.look("lineage");
   const generation = await turns.find(row.dialogueId);
   if (generation !== undefined) return checkAgainstTurns(subject, row, generation);
   const message = `dialogue ${row.dialogueId} is in the rows, but not at its place in the generations beside them`;
@@ -92,6 +98,7 @@ function checkSplit(
   seen: { dialogues: ReadonlySet<string>; images: ReadonlySet<string> },
 ): void {
   const place = { id: row.dialogueId, file };
+  findings.look("split");
   if (seen.dialogues.has(row.dialogueId)) {
     findings.add({
       check: "split",
@@ -121,6 +128,7 @@ function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generati
     const stored = ids[turn];
     const end = row.responseSpans[2 * place + 1]!;
     if (stored === undefined) continue;
+    findings.look("row-ids");
     const whole = new Int32Array(stored.prompt.length + stored.response.length);
     whole.set(stored.prompt);
     whole.set(stored.response, stored.prompt.length);

@@ -24,6 +24,7 @@ export function checkRow(subject: Subject, row: TokenRow, file: string): void {
       place,
     });
   };
+  for (const check of ["input", "mask", "images", "ids"] as const) findings.look(check);
   const spanProblem = problemOfSpans(spans, ids.length);
   if (spanProblem !== null) say("mask", spanProblem);
   if (spans.length !== 2 * row.turns.length) say("mask", `${row.turns.length} turns, ${spans.length / 2} answer spans`);

@@ -73,6 +73,7 @@ export class LiveServer {
     image: ReadImage,
   ): Promise<void> {
     const { renderer, findings, counts, spell, kwargs } = this.subject;
+    findings.look("rendering");
     const local = await renderer.prompt({ messages, tools, generationPrompt: true });
     if (!local.ok) {
       findings.add({ check: "rendering", severity: "error", message: local.message, place: { id } });
@@ -91,6 +92,7 @@ export class LiveServer {
     }
     const ids = answer.promptIds;
     counts.livePromptsCompared += 1;
+    findings.look("prompt");
     const difference = compareIds(local.ids, ids, spell, ["rendered here", "the server's"]);
     if (difference === null) {
       counts.livePromptsEqual += 1;
@@ -177,6 +179,7 @@ export class LiveServer {
 
   private checkIdentity(identity: ServerIdentity): void {
     const { findings, model } = this.subject;
+    findings.look("server");
     // No address: warnings become part of the artifact, and ports change from run to run.
     const name = "the server";
     const dir = basename(model.dir);

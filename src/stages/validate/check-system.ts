@@ -11,7 +11,9 @@ export async function checkSystemPrompt(subject: Subject, id: string, messages: 
   const found = systemText(messages);
   counts.systemPrompts.add(found);
   const declared = options.systemPrompt;
-  if (declared === "keep" || found === declared) return;
+  if (declared === "keep") return;
+  findings.look("system-prompt");
+  if (found === declared) return;
   const difference = await firstDifference(subject, found, declared);
   findings.add({
     check: "system-prompt",

@@ -53,11 +53,17 @@ export class StopChecking extends Error {
 export class Findings {
   readonly shown: Finding[] = [];
   readonly counts: { error: ReasonCounts; warning: ReasonCounts } = { error: {}, warning: {} };
+  /** How many things each check has looked at: one that looked at nothing has not passed. */
+  readonly looked: ReasonCounts = {};
 
   constructor(
     private readonly keepGoing: boolean,
     private readonly maxShown: number,
   ) {}
+
+  look(check: Check, things = 1): void {
+    this.looked[check] = (this.looked[check] ?? 0) + things;
+  }
 
   add(finding: Finding): void {
     const counts = this.counts[finding.severity];

@@ -28,7 +28,7 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   },
   output: "validation",
   report: REPORT_TEXT,
-  codeVersion: 2,
+  codeVersion: 3,
   fileOptions: ["model", "draft", "dialogues", "imageRoots"],
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
   estimate,

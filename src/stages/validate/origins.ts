@@ -45,6 +45,7 @@ export class Origins {
   check({ findings }: Subject, row: TokenRow, file: string): void {
     const place = { id: row.dialogueId, file };
     const images = this.images.get(row.dialogueId);
+    if (this.hasImages || this.hasRows) findings.look("lineage");
     if (this.hasImages && images === undefined) {
       const message = `dialogue ${row.dialogueId} is in the shards, but not in the data beside them`;
       findings.add({ check: "lineage", severity: "error", message, place });

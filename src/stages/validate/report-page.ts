@@ -1,15 +1,16 @@
 /** The verdict as a page for people: what was checked, what disagrees, and the first differing tokens side by side. */
 import type { JsonObject, JsonValue } from "../../base/index.js";
 import { type Html, html, keyFigures, objectTable, page, table, tokenTable, visible } from "../../report/index.js";
-import { CHECKS, type Check, type Finding } from "./findings.js";
+import type { Finding } from "./findings.js";
 import { shareText } from "./share.js";
+import { type CheckState, statesText } from "./states.js";
 import type { Subject } from "./subject.js";
 
 /** @param json - the report as machines read it; all that the page shows is in it, or in the subject that it was made from */
 export function pageOf(
   subject: Subject,
   json: JsonObject,
-  { verdict, stoppedEarly }: { verdict: "good" | "bad"; stoppedEarly: boolean },
+  { verdict, stoppedEarly, checks }: { verdict: "good" | "bad"; stoppedEarly: boolean; checks: readonly CheckState[] },
 ): string {
   const { counts, findings } = subject;
   const early = stoppedEarly
@@ -17,7 +18,7 @@ export function pageOf(
     : undefined;
   return page(
     `validate: ${verdict}`,
-    html`<h1>validate: <span class="${verdict === "good" ? "good" : "bad"}">${verdict === "good" ? "everything agrees" : "there is disagreement"}</span></h1>\n`,
+    html`<h1>validate: <span class="${verdict === "good" ? "good" : "bad"}">${verdict === "good" ? "everything that was looked at agrees" : "there is disagreement"}</span></h1>\n`,
     html`<p class="quiet">looked at ${(json.inputs as string[]).join(", ") || "no data"}</p>\n`,
     early,
     keyFigures([
@@ -31,8 +32,8 @@ export function pageOf(
       { label: "turns", value: counts.turns },
       { label: "rows", value: counts.rows },
     ]),
-    html`<h2>Checks</h2>\n`,
-    checksTable(subject),
+    html`<h2>Checks</h2>\n<p>${statesText(checks)}</p>\n`,
+    checksTable(checks, stoppedEarly),
     findings.shown.length === 0 ? undefined : html`<h2>Findings</h2>\n${findings.shown.map(findingOf)}`,
     html`<h2>System prompts in the data</h2>\n`,
     promptsTable(json.systemPrompts as JsonObject),
@@ -47,19 +48,27 @@ export function pageOf(
   );
 }
 
-function checksTable({ findings }: Subject): Html {
-  const rows = (Object.keys(CHECKS) as Check[]).map((check) => {
-    const errors = findings.counts.error[check] ?? 0;
-    const warnings = findings.counts.warning[check] ?? 0;
-    const state =
-      errors > 0
-        ? html`<span class="bad">${errors} wrong</span>`
-        : warnings > 0
-          ? html`<span class="warn">${warnings} warnings</span>`
-          : html`<span class="good">ok</span>`;
-    return [check, state, CHECKS[check]];
+function checksTable(checks: readonly CheckState[], stoppedEarly: boolean): Html {
+  const rows = checks.map((state) => {
+    const { check, says, looked, reason } = state;
+    return [
+      check,
+      stateOf(state, stoppedEarly),
+      looked,
+      reason === undefined ? says : html`${says}<br><span class="quiet">${reason}</span>`,
+    ];
   });
-  return table([{ name: "check" }, { name: "state" }, { name: "what must hold" }], rows);
+  return table(
+    [{ name: "check" }, { name: "state" }, { name: "looked at", isNumber: true }, { name: "what must hold" }],
+    rows,
+  );
+}
+
+function stateOf({ state, errors, warnings }: CheckState, stoppedEarly: boolean): Html {
+  if (state === "wrong") return html`<span class="bad">${errors} wrong</span>`;
+  if (state === "warnings") return html`<span class="warn">${warnings} warnings</span>`;
+  if (state === "not-run") return html`<span class="quiet">not run</span>`;
+  return html`<span class="good">${stoppedEarly ? "ok so far" : "ok"}</span>`;
 }
 
 function findingOf({ check, severity, message, place, frame, window }: Finding): Html {

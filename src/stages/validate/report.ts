@@ -3,15 +3,17 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromErrno, type JsonObject } from "../../base/index.js";
 import { versionNotes } from "../../model/index.js";
-import { CHECKS, type Check, type Finding } from "./findings.js";
+import type { Finding } from "./findings.js";
 import { pageOf } from "./report-page.js";
 import { shareText } from "./share.js";
+import { type CheckState, checkStates, statesText } from "./states.js";
 import type { Subject } from "./subject.js";
 
 export interface Report {
   verdict: "good" | "bad";
   /** True where the checks ended at the first error and the counts cover only what came before it. */
   stoppedEarly: boolean;
+  checks: readonly CheckState[];
   json: JsonObject;
   text: string;
   html: string;
@@ -24,6 +26,7 @@ export const REPORT_HTML = "report.html";
 export function buildReport(subject: Subject, inputs: readonly string[], stoppedEarly: boolean): Report {
   const { findings, model, counts, kwargs, options } = subject;
   const verdict = findings.errors === 0 ? "good" : "bad";
+  const checks = checkStates(subject, stoppedEarly);
   const json: JsonObject = {
     verdict,
     stoppedEarly,
@@ -32,18 +35,13 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
     declared: { systemPrompt: options.systemPrompt, chatTemplateKwargs: kwargs },
     counts: countsOf(subject),
     systemPrompts: counts.systemPrompts.summary(10),
-    checks: (Object.keys(CHECKS) as Check[]).map((check) => ({
-      check,
-      says: CHECKS[check],
-      errors: findings.counts.error[check] ?? 0,
-      warnings: findings.counts.warning[check] ?? 0,
-    })),
+    checks: checks.map((state) => ({ ...state })),
     findings: findings.shown.map((finding) => ({ ...finding }) as unknown as JsonObject),
     notes: model.notes,
     rules: versionNotes(model.config.modelType, counts.videos > 0),
   };
-  const text = textOf(subject, verdict, stoppedEarly);
-  return { verdict, stoppedEarly, json, text, html: pageOf(subject, json, { verdict, stoppedEarly }) };
+  const text = textOf(subject, checks, verdict, stoppedEarly);
+  return { verdict, stoppedEarly, checks, json, text, html: pageOf(subject, json, { verdict, stoppedEarly, checks }) };
 }
 
 export function countsOf({ counts, findings }: Subject): JsonObject {
@@ -71,7 +69,7 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
   };
 }
 
-function textOf(subject: Subject, verdict: string, stoppedEarly: boolean): string {
+function textOf(subject: Subject, checks: readonly CheckState[], verdict: string, stoppedEarly: boolean): string {
   const { counts, findings } = subject;
   const lines = [`verdict: ${verdict}${stoppedEarly ? " (stopped at the first disagreement)" : ""}`, ""];
   lines.push(
@@ -82,14 +80,20 @@ function textOf(subject: Subject, verdict: string, stoppedEarly: boolean): strin
   }
   const videos = counts.videos === 0 ? "" : `, videos ${counts.videos}`;
   lines.push(`dialogues ${counts.dialogues}, turns ${counts.turns}, rows ${counts.rows}${videos}`, "");
-  for (const check of Object.keys(CHECKS) as Check[]) {
-    const errors = findings.counts.error[check] ?? 0;
-    const warnings = findings.counts.warning[check] ?? 0;
-    const state = errors > 0 ? `${errors} WRONG` : warnings > 0 ? `${warnings} warnings` : "ok";
-    lines.push(`${check.padEnd(20)} ${state.padEnd(14)} ${CHECKS[check]}`);
+  lines.push(`checks: ${statesText(checks)}`, "");
+  for (const state of checks) {
+    lines.push(`${state.check.padEnd(20)} ${wordOf(state, stoppedEarly).padEnd(14)} ${state.says}`);
+    if (state.reason !== undefined) lines.push(`${" ".repeat(36)}(${state.reason})`);
   }
   for (const finding of findings.shown) lines.push("", ...findingLines(finding));
   return `${lines.join("\n")}\n`;
+}
+
+function wordOf({ state, errors, warnings }: CheckState, stoppedEarly: boolean): string {
+  if (state === "wrong") return `${errors} WRONG`;
+  if (state === "warnings") return `${warnings} warnings`;
+  if (state === "not-run") return "not run";
+  return stoppedEarly ? "ok so far" : "ok";
 }
 
 function findingLines({ check, severity, message, place, frame }: Finding): string[] {

@@ -16,8 +16,9 @@ import { type Finding, Findings, StopChecking } from "./findings.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
 import { Origins } from "./origins.js";
-import { buildReport, countsOf, REPORT_HTML, REPORT_TEXT, writeReport } from "./report.js";
+import { buildReport, countsOf, REPORT_HTML, REPORT_TEXT, type Report, writeReport } from "./report.js";
 import { shareText } from "./share.js";
+import { statesText } from "./states.js";
 import { openSubject, type Subject } from "./subject.js";
 
 export type ValidateInputs = Record<"dialogues" | "generations" | "rows" | "shards", InputArtifact | undefined>;
@@ -50,7 +51,7 @@ export async function run(
       hint: "give a file of dialogues with --dialogues, or dialogues, generations, rows or shards, or name a server or a draft",
     });
   }
-  const facts = given.map((name) => all[name]!.manifest.facts);
+  const facts = given.map((name) => ({ name, facts: all[name]!.manifest.facts }));
   const declared = {
     thinking: options.thinking,
     chatTemplateKwargs: options.chatTemplateKwargs as JsonObject | undefined,
@@ -77,7 +78,7 @@ export async function run(
   }
   return {
     counts: countsOf(subject),
-    facts: { verdict: report.verdict, model: { ...subject.model.fingerprints }, summary: summaryOf(subject) },
+    facts: { verdict: report.verdict, model: { ...subject.model.fingerprints }, summary: summaryOf(subject, report) },
   };
 }
 
@@ -222,7 +223,7 @@ const HINTS: Record<Finding["check"], string> = {
   draft: "correct the draft's config.json",
 };
 
-function summaryOf({ counts }: Subject): JsonObject[] {
+function summaryOf({ counts }: Subject, { checks }: Report): JsonObject[] {
   const summary: JsonObject[] = [];
   const say = (label: string, value: string): void => {
     summary.push({ label, value });
@@ -240,5 +241,6 @@ function summaryOf({ counts }: Subject): JsonObject[] {
   if (counts.rows > 0) say("rows with correct masks and image runs", `${counts.rows} of ${counts.rows}`);
   if (counts.shardRows > 0)
     say("shard rows equal to what they were made from", `${counts.shardRows} of ${counts.shardRows}`);
+  say("checks", statesText(checks));
   return summary;
 }

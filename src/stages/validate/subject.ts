@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
+import type { EffectiveKwargs } from "./check-fingerprints.js";
 import type { Speller } from "./compare-ids.js";
 import type { Findings } from "./findings.js";
 import type { ValidateOptions } from "./options.js";
@@ -40,6 +41,8 @@ export interface Subject {
   model: ModelDirectory;
   /** Template arguments in force. */
   kwargs: JsonObject;
+  /** Name of the input that they were taken from; undefined where they are declared. */
+  kwargsFrom: string | undefined;
   renderer: PromptRenderer;
   spoof: RegExp | null;
   findings: Findings;
@@ -47,13 +50,18 @@ export interface Subject {
   spell: Speller;
 }
 
-export async function openSubject(options: ValidateOptions, kwargs: JsonObject, findings: Findings): Promise<Subject> {
+export async function openSubject(
+  options: ValidateOptions,
+  { kwargs, from }: EffectiveKwargs,
+  findings: Findings,
+): Promise<Subject> {
   const model = await openModel(options.model);
   const renderer = createRenderer(model, kwargs);
   return {
     options,
     model,
     kwargs,
+    kwargsFrom: from,
     renderer,
     spoof: spoofPattern(model.tokenizer.addedTokens),
     findings,

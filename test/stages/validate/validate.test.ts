@@ -78,7 +78,7 @@ describe("data that agrees", () => {
       ]),
     });
     expect(await readFile(join(result.path, "report.txt"), "utf8")).toMatch(/^verdict: good\n/);
-    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("everything agrees");
+    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("everything that was looked at agrees");
     expect(JSON.parse(await readFile(join(result.path, "report.json"), "utf8"))).toMatchObject({ verdict: "good" });
   });
 

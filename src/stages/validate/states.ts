@@ -1,0 +1,65 @@
+/** What became of each check: a gate that looked at nothing is not passed, and says why it did not look. */
+import { CHECKS, type Check } from "./findings.js";
+import type { Subject } from "./subject.js";
+
+export interface CheckState {
+  check: Check;
+  says: string;
+  state: "ok" | "warnings" | "wrong" | "not-run";
+  /** Rows, turns, files or whatever the check looks at. */
+  looked: number;
+  errors: number;
+  warnings: number;
+  /** Why it is not run. */
+  reason?: string;
+}
+
+/** What was missing where a check looked at nothing. */
+const MISSING: Record<Check, string> = {
+  input: "no rows were read",
+  "system-prompt": "no dialogues or generations were read",
+  "template-arguments":
+    "there was nothing to compare: declare template arguments, or give a second artifact that records them",
+  fingerprint: "no artifact was given that records what it was made with",
+  prompt: "there were no prompt ids of a server: give generations that have them, or a server",
+  rendering: "nothing was rendered: give dialogues or generations",
+  "special-text": "texts are searched where dialogues are given without generations",
+  ids: "no ids were read: give generations, rows or shards",
+  stop: "no answer was read that ended by a stop id: give generations",
+  images: "no image was read, and no ids: give generations, rows, shards, or a dialogues artifact with images",
+  lineage: "no two artifacts were given of which one is made from the other",
+  mask: "no rows were read: give rows or shards",
+  "row-ids": "no rows were held against generations: give both",
+  split: "no held-out rows were read: give shards that have some",
+  server: "no server was named",
+  draft: "no draft was named",
+};
+
+export function checkStates({ findings, options }: Subject, stoppedEarly: boolean): CheckState[] {
+  const missing = (check: Check): string => {
+    if (stoppedEarly) return "the checks ended before it looked at anything";
+    if (check === "system-prompt" && options.systemPrompt === "keep") return "no system prompt is declared";
+    return MISSING[check];
+  };
+  return (Object.keys(CHECKS) as Check[]).map((check) => {
+    const errors = findings.counts.error[check] ?? 0;
+    const warnings = findings.counts.warning[check] ?? 0;
+    const looked = findings.looked[check] ?? 0;
+    const state = errors > 0 ? "wrong" : warnings > 0 ? "warnings" : looked > 0 ? "ok" : "not-run";
+    const reason = state === "not-run" ? { reason: missing(check) } : {};
+    return { check, says: CHECKS[check], state, looked, errors, warnings, ...reason };
+  });
+}
+
+/** "11 ok, 1 wrong, 4 not run (draft, ...)": those that did not look stand apart from those that passed. */
+export function statesText(states: readonly CheckState[]): string {
+  const of = (wanted: CheckState["state"]): Check[] =>
+    states.filter(({ state }) => state === wanted).map(({ check }) => check);
+  const [wrong, warned, idle] = [of("wrong"), of("warnings"), of("not-run")];
+  return [
+    `${of("ok").length} ok`,
+    ...(warned.length === 0 ? [] : [`${warned.length} with warnings (${warned.join(", ")})`]),
+    ...(wrong.length === 0 ? [] : [`${wrong.length} wrong (${wrong.join(", ")})`]),
+    ...(idle.length === 0 ? [] : [`${idle.length} not run (${idle.join(", ")})`]),
+  ].join(", ");
+}
