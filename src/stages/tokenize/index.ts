@@ -23,7 +23,7 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
     },
   },
   output: "rows",
-  codeVersion: 1,
+  codeVersion: 2,
   fileOptions: ["model"],
   neutralOptions: ["threads"],
   estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
