@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openImagesFile, openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
-import { makeWorld, METADATA, readSplit, runStage, type World } from "./world.js";
+import { METADATA, makeWorld, readSplit, runStage, type World } from "./world.js";
 
 let world: World;
 beforeEach(async () => {
