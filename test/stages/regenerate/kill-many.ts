@@ -1,27 +1,27 @@
 /**
  * `tsx kill-many.ts [KILLS] [SEED]`: the real command, killed with its process group at random instants and started
- * again, run after run; each output must be, byte for byte, that of a run that nobody disturbed. Instants are drawn for
- * all phases: start, opening the journal, asking, putting in order, sealing, publishing. Prints one line; exits 1 when
- * an output differs. Needs `npm run build`.
+ * again, run after run; each output must be, byte for byte, that of a run that nobody disturbed. Instants are spread over
+ * start-up, asking, and putting the output in place (`kill-instants.ts`). Prints one line with the kills of each phase;
+ * exits 1 when an output differs. Needs `npm run build`.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { sealDirectory } from "../../../src/artifacts/index.js";
 import { packageRoot } from "../../../src/python/index.js";
 import { startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, manifestOf, temporaryDirectory, writeArtifact } from "./harness.js";
+import { Attempt, type Course, drawInstant, type Stretch } from "./kill-instants.js";
 
 const [wanted = 1000, seed = 20_261_125] = process.argv.slice(2).map(Number);
 const COUNT = 40;
+const QUESTIONS = dialogues(COUNT).reduce((sum, { messages }) => sum + messages.filter(isAnswer).length, 0);
 const FILES = ["generations.jsonl", "rejected.jsonl", "manifest.json"];
-/** What has to be there before the clock of a kill starts, and how long that clock runs at most, in ms. */
-const TRIGGERS = ["start", "work", "journal", "request", "merge", "seal", "publish"] as const;
-const SPREAD_MS = { start: 700, work: 60, journal: 60, request: 250, merge: 6, seal: 6, publish: 6 };
 const MAIN = join(packageRoot(), "dist", "cli", "main.js");
+
+function isAnswer({ role }: { role: string }): boolean {
+  return role === "assistant";
+}
 
 /** A generator of our own, so that a failing sequence can be drawn again. */
 function random(state: number): () => number {
@@ -31,54 +31,30 @@ function random(state: number): () => number {
   };
 }
 
-const draw = random(seed);
-const stub = await startStub({ delayMs: (n) => 3 + ((n * 13) % 17) });
+let current: Attempt | undefined;
+const stub = await startStub({
+  delayMs: (n) => {
+    current?.asked();
+    return 3 + ((n * 13) % 17);
+  },
+});
 const directory = await temporaryDirectory();
 const input = join(directory, "input");
 await writeArtifact(input, dialogues(COUNT));
 const producer = { stage: "import", version: "0", options: {} };
 await sealDirectory({ directory: input, kind: "dialogues", producer, inputs: {}, draft: manifestOf(COUNT) });
 
-const wordsOf = (out: string, concurrency: number): string[] => [
-  ...[MAIN, "regenerate", "--in", `dialogues=${input}`, "--out", out],
-  ...["--servers", stub.url, "--concurrency", `${concurrency}`],
-];
-const bytesOf = (out: string): Promise<string[]> => Promise.all(FILES.map((name) => readFile(join(out, name), "utf8")));
-const reference = join(directory, "reference");
-await promisify(execFile)(process.execPath, wordsOf(reference, 4));
-const expected = await bytesOf(reference);
-
-const phases: Record<string, number> = {};
-let [kills, runs, mismatches, finished] = [0, 0, 0, 0];
-
-/** How far it has come, by what lies on disk. */
-function phaseOf(out: string, before: number): string {
-  const work = `${out}.work`;
-  if (existsSync(join(out, "manifest.json"))) return "publish";
-  if (existsSync(join(work, "manifest.json"))) return "publish";
-  if (existsSync(join(work, "fingerprint.json"))) return "seal";
-  if (existsSync(join(work, "generations.jsonl"))) return "merge";
-  if (stub.requests.length > before + 2) return "request";
-  if (existsSync(`${out}.resume`) && stub.requests.length > before) return "journal";
-  return existsSync(`${out}.lock`) ? "work" : "start";
-}
-
-/** @returns whether the child was killed; false: it ended by itself before */
-async function killOnce(child: ChildProcess, out: string): Promise<boolean> {
-  const trigger = TRIGGERS[Math.floor(draw() * TRIGGERS.length)]!;
-  const delay = draw() * SPREAD_MS[trigger];
-  const before = stub.requests.length;
-  const rank = (phase: string): number => TRIGGERS.indexOf(phase as (typeof TRIGGERS)[number]);
-  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  while (!isOver() && rank(phaseOf(out, before)) < rank(trigger)) await sleep(1);
-  await sleep(delay);
-  if (isOver()) return false;
-  const phase = phaseOf(out, before);
-  process.kill(-child.pid!, "SIGKILL");
-  await ended(child);
-  if (child.signalCode !== "SIGKILL") return false;
-  phases[phase] = (phases[phase] ?? 0) + 1;
-  return true;
+function start(out: string, concurrency: number): { child: ChildProcess; attempt: Attempt; complaints: Buffer[] } {
+  const words = [
+    ...[MAIN, "regenerate", "--in", `dialogues=${input}`, "--out", out],
+    ...["--servers", stub.url, "--concurrency", `${concurrency}`],
+  ];
+  const child = spawn(process.execPath, words, { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  const complaints: Buffer[] = [];
+  child.stderr.on("data", (chunk: Buffer) => complaints.push(chunk));
+  const attempt = new Attempt(out, child);
+  current = attempt;
+  return { child, attempt, complaints };
 }
 
 function ended(child: ChildProcess): Promise<void> {
@@ -88,38 +64,67 @@ function ended(child: ChildProcess): Promise<void> {
   });
 }
 
-while (kills < wanted) {
+const bytesOf = (out: string): Promise<string[]> => Promise.all(FILES.map((name) => readFile(join(out, name), "utf8")));
+const reference = join(directory, "reference");
+const undisturbed = start(reference, 4);
+await ended(undisturbed.child);
+undisturbed.attempt.close();
+const expected = await bytesOf(reference);
+const course: Course = {
+  startUpMs: undisturbed.attempt.firstRequestMs!,
+  probes: undisturbed.attempt.requests - QUESTIONS,
+  questions: QUESTIONS,
+  changes: undisturbed.attempt.changes ?? 1,
+};
+
+const kills: Record<Stretch, number> = { "start-up": 0, asking: 0, merging: 0, sealing: 0, publishing: 0, after: 0 };
+let [killed, runs, mismatches, finished] = [0, 0, 0, 0];
+const began = performance.now();
+
+while (killed < wanted) {
   const out = join(directory, `run-${runs}`);
+  // Of its own: how an earlier run went does not change what is drawn for this one.
+  const draw = random(seed + runs * 7919);
   const target = 1 + Math.floor(draw() * 8);
+  let open = course.questions;
   for (let k = 0; k < target; k += 1) {
-    const child = spawn(process.execPath, wordsOf(out, 2 + Math.floor(draw() * 20)), {
-      detached: true,
-      stdio: "ignore",
-    });
-    if (await killOnce(child, out)) kills += 1;
-    else {
-      await ended(child);
-      finished += 1;
-    }
+    const instant = drawInstant(draw);
+    const { child, attempt } = start(out, 2 + Math.floor(draw() * 20));
+    await attempt.reach(instant, course, open);
+    const stretch = attempt.stretch(course);
+    if (!attempt.isOver) process.kill(-child.pid!, "SIGKILL");
+    await ended(child);
+    attempt.close();
+    open -= Math.max(0, attempt.requests - course.probes);
+    if (child.signalCode === "SIGKILL") {
+      kills[stretch] += 1;
+      killed += 1;
+    } else finished += 1;
+    // What is in its place is not made again.
+    if (attempt.isPublished) break;
   }
-  const last = spawn(process.execPath, wordsOf(out, 16), { stdio: ["ignore", "ignore", "pipe"] });
-  const complaints: Buffer[] = [];
-  last.stderr.on("data", (chunk: Buffer) => complaints.push(chunk));
-  await ended(last);
+  const last = start(out, 16);
+  await ended(last.child);
+  last.attempt.close();
   const found = await bytesOf(out).catch((error: unknown) => [String(error)]);
-  if (last.exitCode !== 0 || found.some((text, k) => text !== expected[k])) {
+  if (last.child.exitCode !== 0 || found.some((text, k) => text !== expected[k])) {
     mismatches += 1;
-    console.error(`run ${runs}: exit ${last.exitCode}, ${out} differs\n${Buffer.concat(complaints).toString()}`);
+    console.error(
+      `run ${runs}: exit ${last.child.exitCode}, ${out} differs\n${Buffer.concat(last.complaints).toString()}`,
+    );
   } else {
-    const left = ["", ".work", ".resume", ".old", ".lock"].map((suffix) =>
+    const left = ["", ".work", ".resume", ".old", ".lock", ".report"].map((suffix) =>
       rm(`${out}${suffix}`, { recursive: true, force: true }),
     );
     await Promise.all(left);
   }
   runs += 1;
-  if (runs % 20 === 0) console.error(`${kills} kills, ${runs} runs, ${mismatches} mismatches`);
+  if (runs % 20 === 0) console.error(`${killed} kills, ${runs} runs, ${mismatches} mismatches`);
 }
 await stub.close();
 if (mismatches === 0) await rm(directory, { recursive: true });
-console.log(JSON.stringify({ kills, runs, finishedBeforeTheKill: finished, mismatches, seed, phases }));
+const seconds = Math.round((performance.now() - began) / 1000);
+console.log(
+  JSON.stringify({ kills: killed, runs, finishedBeforeTheKill: finished, mismatches, seed, seconds, at: kills }),
+);
 process.exit(mismatches === 0 ? 0 : 1);
