@@ -26,6 +26,8 @@ export interface Account {
   /** Kept dialogues that end early, by reason. */
   partial: Record<string, number>;
   turns: number;
+  /** Turns whose ids are our own, held against the server's counts only. */
+  countedTurns: number;
   promptTokens: number;
   responseTokens: number;
 }
@@ -38,6 +40,7 @@ export function emptyAccount(): Account {
     byStatus: { done: 0, partial: 0, rejected: 0, failed: 0 },
     partial: {},
     turns: 0,
+    countedTurns: 0,
     promptTokens: 0,
     responseTokens: 0,
   };
@@ -59,7 +62,8 @@ export function enter(account: Account, row: EndRow): void {
   account.kept += 1;
   if (row.reason !== undefined) add(account.partial, row.reason);
   account.turns += row.turns.length;
-  for (const { prompt, response } of row.turns) {
+  for (const { prompt, response, counted } of row.turns) {
+    if (counted === true) account.countedTurns += 1;
     account.promptTokens += prompt.keep + runIdsLength(prompt.ids);
     account.responseTokens += runIdsLength(response);
   }
@@ -79,17 +83,20 @@ export interface AccountCounts {
 
 /** For the manifest: `read` is `kept` and the sum of `rejected`, in which failed dialogues stand by their reason. */
 export function accountCounts(account: Account): AccountCounts {
-  const { read, kept, rejected, byStatus, partial, turns, promptTokens, responseTokens } = account;
+  const { read, kept, rejected, byStatus, partial, turns, countedTurns, promptTokens, responseTokens } = account;
   const { done, failed } = byStatus;
-  return { read, kept, rejected, done, partial, failed, turns, promptTokens, responseTokens };
+  const counted = countedTurns === 0 ? {} : { countedTurns };
+  return { read, kept, rejected, done, partial, failed, turns, ...counted, promptTokens, responseTokens };
 }
 
 /** Rows of the closing table. */
 export function accountSummary(account: Account): { label: string; value: string }[] {
-  const { kept, read, turns, responseTokens, promptTokens } = account;
+  const { kept, read, turns, countedTurns, responseTokens, promptTokens } = account;
+  const counted = { label: "turns with ids by count alone", value: `${countedTurns} of ${turns}` };
   return [
     { label: "dialogues answered", value: `${kept} of ${read}` },
     { label: "turns", value: String(turns) },
+    ...(countedTurns === 0 ? [] : [counted]),
     { label: "prompt / answer tokens", value: `${promptTokens} / ${responseTokens}` },
   ];
 }

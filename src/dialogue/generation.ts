@@ -21,6 +21,8 @@ export const generatedTurnSchema = z.strictObject({
   }),
   /** Images of the prompt in order, by hash. */
   imageHashes: z.array(z.string()),
+  /** The server returned no ids: these are our own, and only their numbers agree with what it counted. */
+  counted: z.literal(true).optional(),
 });
 export type GeneratedTurn = z.infer<typeof generatedTurnSchema>;
 

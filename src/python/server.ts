@@ -18,6 +18,8 @@ export interface ServerRequest {
   port?: number | undefined;
   maxBatch?: number | undefined;
   threads?: number | undefined;
+  /** Takes the reasoning out of an answer's text, as SGLang's flag of this name. */
+  reasoningParser?: "qwen3" | undefined;
   /** File that receives what the server logs. */
   log?: string | undefined;
   python?: string | undefined;
@@ -82,6 +84,7 @@ function argumentsOf(request: ServerRequest): string[] {
     ["--port", request.port ?? 0],
     ["--max-batch", request.maxBatch],
     ["--threads", request.threads],
+    ["--reasoning-parser", request.reasoningParser],
   ];
   const given = flags.filter((flag): flag is [string, string | number] => flag[1] !== undefined);
   return ["-m", "draftsmith_trainer", "serve", ...given.flatMap(([name, value]) => [name, String(value)])];

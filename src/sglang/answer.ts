@@ -24,6 +24,14 @@ export interface Answer {
   weightVersion: string | undefined;
   /** Where the ids were found, for people: "choices[].response_token_ids". */
   idFields: { prompt: string | undefined; response: string | undefined };
+  /** The ids are our own, and only their numbers agree with the server's. */
+  counted?: true;
+}
+
+/** An answer whose ids are there and whose stop is known. */
+export interface GoodAnswer extends Answer {
+  promptIds: number[];
+  responseIds: number[];
 }
 
 /** Names seen for output ids on a choice: SGLang >= 0.5.18, and SGLang 0.5.17 and vLLM. */

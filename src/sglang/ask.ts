@@ -1,10 +1,11 @@
 /** One question, one verdict: sends a turn by the way that returns ids, and judges whatever comes back. */
 import type { JsonObject } from "../base/index.js";
-import { type Answer, MalformedAnswer } from "./answer.js";
+import { type Answer, type GoodAnswer, MalformedAnswer } from "./answer.js";
 import type { EncodedImage } from "./body.js";
 import { JsonFault } from "./bounded-json.js";
 import type { ChatMessage } from "./chat.js";
 import type { ServerClient } from "./client.js";
+import { type Counted, countIds, type OwnIds } from "./count.js";
 import {
   type AnswerRules,
   judgeAnswer,
@@ -17,8 +18,8 @@ import {
 import { parseTokenizeAnswer } from "./tokenize.js";
 import { type Reply, TransportFault } from "./transport.js";
 
-/** Where ids come from: the chat answer, or /tokenize followed by /generate (older servers). */
-export type IdSource = "chat" | "generate";
+/** Where ids come from: the chat answer, /tokenize followed by /generate (older servers), or the question's own. */
+export type IdSource = "chat" | "generate" | "count";
 
 export interface Question {
   messages: ChatMessage[];
@@ -26,12 +27,8 @@ export interface Question {
   templateKwargs?: JsonObject;
   maxTokens: number;
   stopTokenIds: number[];
-}
-
-/** An answer whose ids are there and whose stop is known. */
-export interface GoodAnswer extends Answer {
-  promptIds: number[];
-  responseIds: number[];
+  /** Needed where ids come by count. */
+  own?: OwnIds;
 }
 
 export type Outcome =
@@ -63,11 +60,16 @@ export async function ask(
     imageCount: images.length,
   };
   try {
-    const asked =
-      source === "chat"
-        ? await askChat(client, question, timeoutMs)
-        : await askGenerate(client, question, images, rules.special?.imagePad, timeoutMs);
-    if ("kind" in asked) return { verdict: asked };
+    const came =
+      source === "generate"
+        ? await askGenerate(client, question, images, rules.special?.imagePad, timeoutMs)
+        : await askChat(client, question, timeoutMs, source === "count");
+    if ("kind" in came) return { verdict: came };
+    const counted = source === "count" ? await counting(came, question, client) : undefined;
+    if (counted?.refusal !== undefined) {
+      return { verdict: counted.refusal, ...defined({ answer: counted.answer }) };
+    }
+    const asked = counted?.answer ?? came;
     const verdict = judgeAnswer(asked, answerRules);
     if (!hasIds(asked)) return { verdict: verdict as Refusal };
     const matched = matchedStop(asked, client.dialect, rules.special);
@@ -82,10 +84,20 @@ export async function ask(
   }
 }
 
-async function askChat(client: ServerClient, question: Question, timeoutMs: number): Promise<Answer | Refusal> {
+function counting(answer: Answer, { own, maxTokens, stopTokenIds }: Question, client: ServerClient): Promise<Counted> {
+  if (own === undefined) throw new Error("a question whose ids come by count brings its own");
+  return countIds(answer, own, { dialect: client.dialect, maxTokens, stopTokenIds });
+}
+
+async function askChat(
+  client: ServerClient,
+  question: Question,
+  timeoutMs: number,
+  wholeText: boolean,
+): Promise<Answer | Refusal> {
   const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
   const reply = await client.chat(
-    { messages, maxTokens, stopTokenIds, ...defined({ tools, templateKwargs }) },
+    { messages, maxTokens, stopTokenIds, wholeText, ...defined({ tools, templateKwargs }) },
     timeoutMs,
   );
   return reply.status === 200 ? client.parseChat(reply) : judgeStatus(reply);

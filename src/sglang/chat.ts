@@ -29,6 +29,8 @@ export interface ChatRequest {
   maxTokens: number;
   templateKwargs?: JsonObject;
   stopTokenIds?: number[];
+  /** Reasoning stays in the text, with every space around it (SGLang; others have no such switch and ignore it). */
+  wholeText?: boolean;
 }
 
 export const CHAT_PATH = "/v1/chat/completions";
@@ -51,6 +53,7 @@ export function encodeChat(request: ChatRequest, dialect: Dialect): RequestBody 
     rest.chat_template_kwargs = request.templateKwargs;
   }
   if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) rest.stop_token_ids = request.stopTokenIds;
+  if (request.wholeText === true) rest.separate_reasoning = false;
   return body.raw(`,${JSON.stringify(rest).slice(1)}`).build();
 }
 

@@ -4,6 +4,7 @@ export * from "./body.js";
 export * from "./bounded-json.js";
 export * from "./chat.js";
 export * from "./client.js";
+export * from "./count.js";
 export * from "./dialect.js";
 export * from "./encoded-image.js";
 export * from "./generate.js";

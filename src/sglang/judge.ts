@@ -39,6 +39,9 @@ export const REJECT_REASONS = {
   "finish-unknown": "it ended for a reason that is none of ours",
   "prompt-changed": "the server answered another prompt than it was sent",
   "prompt-truncated": "the prompt is as long as those that the server has cut in silence",
+  "prompt-count": "without ids: the prompt rendered here has another length than the server counts",
+  "answer-count": "without ids: the answer encoded here has another length than the server counts",
+  "answer-text": "without ids: the text is not surely the one that was generated",
   "image-count": "the prompt does not hold one run of image pads per picture",
   "special-tokens": "the answer holds role or vision tokens",
   "special-text": "the answer spells out a special token, which the next turn would turn into one",
@@ -61,7 +64,7 @@ export type Verdict =
 export type Refusal = Exclude<Verdict, { kind: "good" | "cut" }>;
 
 /** The longest tokens are runs of spaces, a few hundred characters; text beyond that is not the text of these ids. */
-const MAX_CHARACTERS_PER_ID = 1024;
+export const MAX_CHARACTERS_PER_ID = 1024;
 
 export interface AnswerRules {
   dialect: Dialect;
@@ -137,7 +140,8 @@ export function matchedStop(answer: Answer, dialect: Dialect, special: SpecialTo
   return special === undefined || special.ends.has(last) ? last : null;
 }
 
-function judgeFinishType(answer: Answer): Verdict | undefined {
+/** How the answer ended, where that alone makes it useless. */
+export function judgeFinishType(answer: Answer): Refusal | undefined {
   const { type, matched } = answer.finish;
   if (type === "abort" || type === "error") return transient("answer-aborted", `finish reason ${type}`);
   if (matched === "NaN happened") return reject("nan-logits", "the server reports NaN and replaced the token");

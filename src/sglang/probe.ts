@@ -1,9 +1,10 @@
 /** Asks a server one small question to see what it really returns: which way gives ids, and what it renders. */
 import type { JsonObject } from "../base/index.js";
 import { sha256 } from "../base/index.js";
-import { ask, type IdSource } from "./ask.js";
+import { ask, type IdSource, type Question } from "./ask.js";
 import type { ChatMessage } from "./chat.js";
 import type { ServerClient } from "./client.js";
+import type { OwnIds } from "./count.js";
 import type { Verdict } from "./judge.js";
 import { probeImage } from "./probe-image.js";
 import { learnSpecialTokens, type SpecialTokens } from "./special.js";
@@ -24,6 +25,8 @@ export interface ProbeOptions {
   timeoutMs: number;
   /** Whether the probe carries a picture; off for text-only targets. */
   withImage: boolean;
+  /** Of the probe's question, for idSource count. */
+  own?: OwnIds | undefined;
 }
 
 export type ProbeResult = { probe: Probe } | { problem: string; verdict: Verdict };
@@ -32,17 +35,27 @@ export type ProbeResult = { probe: Probe } | { problem: string; verdict: Verdict
 const PROBE_TOKENS = 4;
 export const PROBE_TEXT = "What is this?";
 
+/** Reasons for which another way of getting ids may still work: this one is not there. */
+const NOT_THIS_WAY: readonly string[] = ["ids-missing", "access-denied"];
+/** By count comes last: ids that the server sends are exact. */
+const WAYS: Record<ProbeOptions["idSource"], readonly IdSource[]> = {
+  auto: ["chat", "generate"],
+  chat: ["chat"],
+  generate: ["generate"],
+  count: ["chat", "generate", "count"],
+};
+
 export async function probeServer(client: ServerClient, options: ProbeOptions): Promise<ProbeResult> {
   const special = await learnSpecialTokens((text) => client.tokenizeText(text));
   const known = special.structure.size > 0 ? special : undefined;
-  const sources: IdSource[] = options.idSource === "auto" ? ["chat", "generate"] : [options.idSource];
   let failure: ProbeResult | undefined;
-  for (const source of sources) {
-    const question = {
+  for (const source of WAYS[options.idSource]) {
+    const question: Question = {
       messages: probeMessages(options.withImage),
       templateKwargs: options.templateKwargs,
       maxTokens: PROBE_TOKENS,
       stopTokenIds: [],
+      ...(options.own === undefined ? {} : { own: options.own }),
     };
     const { verdict, answer } = await ask(
       client,
@@ -57,8 +70,9 @@ export async function probeServer(client: ServerClient, options: ProbeOptions): 
       const { promptIds, idFields } = answer;
       return { probe: { idSource: source, idFields, promptIds, rendering, special: known } };
     }
-    failure ??= { problem: describe(source, verdict), verdict };
-    if (verdict.kind === "transient" && verdict.reason !== "ids-missing") break;
+    // That the others do not work is why ids are counted; what matters then is why that fails, too.
+    if (failure === undefined || source === "count") failure = { problem: describe(source, verdict), verdict };
+    if (verdict.kind === "transient" && !NOT_THIS_WAY.includes(verdict.reason)) break;
   }
   return failure!;
 }
@@ -75,7 +89,7 @@ function probeMessages(withImage: boolean): ChatMessage[] {
 }
 
 function describe(source: IdSource, verdict: Verdict): string {
-  const way = source === "chat" ? "a chat request" : "/tokenize and /generate";
+  const way = { chat: "a chat request", generate: "/tokenize and /generate", count: "counting" }[source];
   const what = "message" in verdict ? verdict.message : verdict.kind;
   return `${way}: ${what}`;
 }

@@ -75,6 +75,7 @@ class Conversation {
       text,
       finish: { type: answer.finish.type as GeneratedTurn["finish"]["type"], matched: answer.finish.matched },
       imageHashes: imageHashes(this.messages),
+      ...(answer.counted === undefined ? {} : { counted: true }),
     };
     this.turns.push(turn);
     this.messages.push(message);

@@ -87,7 +87,7 @@ export class Crew {
   }
 
   private async handle(source: Dialogue, digest: string, seat: Seat): Promise<void> {
-    const { ledger, options, images, tally, prompts } = this.parts;
+    const { ledger, options, tally, prompts } = this.parts;
     const dialogue = withTools(source, options.tools);
     let end: ConversationEnd;
     let answerers: Answerers;
@@ -99,13 +99,15 @@ export class Crew {
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => {
-          const question = await questionOf(messages, dialogue, options, images);
+          const question = await questionOf(messages, dialogue, this.parts);
           const about = { dialogue: dialogue.id, turn: servers.length, isRecheck: false };
           const outcome = await this.asker.ask(seat, question, about);
           servers.push(seat.member?.name ?? "");
           tally.came(begun, outcome);
-          const ids = outcome.answer?.promptIds;
-          if (ids !== undefined) await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
+          const { promptIds: ids, counted } = outcome.answer ?? {};
+          // Counted ones are our own rendering already.
+          if (ids !== undefined && counted !== true)
+            await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
           return outcome;
         },
         keep: (index, record) => ledger.addTurn(digest, index, { ...record, server: servers[index] }),

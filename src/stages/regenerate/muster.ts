@@ -5,6 +5,7 @@ import {
   identityDifferences,
   longestPrompt,
   NotAServer,
+  type OwnIds,
   type Probe,
   probeServer,
   type ServerClient,
@@ -35,6 +36,8 @@ export interface Terms {
   options: RegenerateOptions;
   /** Undefined without a model directory. */
   check: ProbeCheck | undefined;
+  /** What the probe renders to here; undefined without a model directory. */
+  own: ((withImage: boolean) => OwnIds) | undefined;
 }
 
 /** What all servers of a run have in common, taken from the first one that is fit. */
@@ -71,20 +74,24 @@ export async function inspect(client: ServerClient, terms: Terms): Promise<Inspe
 }
 
 async function probe(client: ServerClient, identity: ServerIdentity, terms: Terms): Promise<Inspection> {
-  const { options, check } = terms;
+  const { options, check, own } = terms;
   const result = await probeServer(client, {
     idSource: options.idSource,
     templateKwargs: templateKwargs(options) as JsonObject,
     timeoutMs: PROBE_TIMEOUT_MS,
     withImage: identity.understandsImages,
+    own: own?.(identity.understandsImages),
   });
   if ("problem" in result) {
     const { verdict, problem } = result;
     if (verdict.kind === "transient" && verdict.reason !== "ids-missing") return { state: "away", trouble: problem };
+    const counts = options.idSource === "count";
     return {
       state: "unfit",
-      trouble: `it does not return exact ids: ${problem}`,
-      hint: "use SGLang 0.5.17 or newer, or vLLM, without a proxy that drops fields",
+      trouble: counts ? `its ids cannot be counted: ${problem}` : `it does not return exact ids: ${problem}`,
+      hint: counts
+        ? "serve the checkpoint of `model`, with its chat template and processor settings, and a `usage` in every answer"
+        : "use SGLang 0.5.17 or newer, or vLLM, without a proxy that drops fields; or allow idSource: count",
     };
   }
   const objection = await check?.(result.probe, identity.understandsImages);
@@ -131,7 +138,7 @@ export function compared(inspection: Inspection, reference: Reference): Inspecti
     ({ field, one, other }) => `${field} is ${JSON.stringify(other)}, not ${JSON.stringify(one)}`,
   );
   if (reference.probe.idSource !== probe.idSource) {
-    differences.push(`exact ids come by ${probe.idSource}, not by ${reference.probe.idSource}`);
+    differences.push(`ids come by ${probe.idSource}, not by ${reference.probe.idSource}`);
   }
   if (differences.length > 0) {
     return {

@@ -97,9 +97,11 @@ const fields = z.strictObject({
     .describe("an answer cut by maxNewTokens: keep it, marked, or drop it; the dialogue ends there"),
   stopTokenIds: z.array(z.number().int().nonnegative()).default([]).describe("stop ids beside the model's own"),
   idSource: z
-    .enum(["auto", "chat", "generate"])
+    .enum(["auto", "chat", "generate", "count"])
     .default("auto")
-    .describe("where exact ids come from: chat answers, or /tokenize with /generate for older servers"),
+    .describe(
+      "where ids come from: chat answers, or /tokenize with /generate for older servers (auto: the first that works); count: as auto, and from servers that return none, our own ids where they are as many as the server counts, marked on every turn (needs `model`)",
+    ),
   loops: loopsSchema
     .default({
       policy: "reject",
@@ -153,6 +155,10 @@ export const regenerateOptions = fields
   .refine(({ servers, serversFile }) => servers.length === 0 || serversFile === undefined, {
     path: ["serversFile"],
     error: "give either servers or serversFile",
+  })
+  .refine(({ idSource, model }) => idSource !== "count" || model !== undefined, {
+    path: ["model"],
+    error: "idSource: count renders prompts and encodes answers here, so it needs the target's model directory",
   });
 export type RegenerateOptions = z.infer<typeof regenerateOptions>;
 

@@ -4,11 +4,9 @@
  */
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { commonPrefix, type Message } from "../../dialogue/index.js";
-import { openModel } from "../../model/index.js";
 import type { Probe } from "../../sglang/index.js";
-import { PROBE_SIDE, PROBE_TEXT } from "../../sglang/index.js";
-import { createRenderer, type PromptRenderer } from "../../tokens/index.js";
 import type { Objection } from "./muster.js";
+import { type OwnModel, probeDialogue } from "./own-ids.js";
 
 /** Turns compared at the beginning of a run; `validate` compares all of them later. */
 const COMPARED_TURNS = 200;
@@ -20,27 +18,14 @@ const HINT =
 export class PromptCheck {
   private left = COMPARED_TURNS;
 
-  private constructor(
-    private readonly renderer: PromptRenderer,
-    private readonly directory: string,
+  constructor(
+    private readonly own: OwnModel,
     private readonly note: (level: "info" | "warn", message: string) => void,
   ) {}
 
-  /** @throws DraftsmithError MODEL_INVALID, INPUT_MISSING */
-  static async open(
-    directory: string,
-    templateKwargs: JsonObject,
-    note: (level: "info" | "warn", message: string) => void,
-  ): Promise<PromptCheck> {
-    return new PromptCheck(createRenderer(await openModel(directory), templateKwargs), directory, note);
-  }
-
   /** @returns what to hold against a server that renders another prompt than this model directory */
   async checkProbe(probe: Probe, withImage: boolean): Promise<Objection | undefined> {
-    const image = { type: "image" as const, hash: "0".repeat(64), width: PROBE_SIDE, height: PROBE_SIDE };
-    const text = { type: "text" as const, text: PROBE_TEXT };
-    const messages: Message[] = [{ role: "user", content: withImage ? [image, text] : [text] }];
-    const difference = await this.compare(messages, undefined, probe.promptIds);
+    const difference = await this.compare(probeDialogue(withImage), undefined, probe.promptIds);
     return difference && { ...difference, trouble: `it renders a probe ${difference.trouble}` };
   }
 
@@ -64,19 +49,20 @@ export class PromptCheck {
     tools: JsonObject[] | undefined,
     theirs: readonly number[],
   ): Promise<Required<Objection> | undefined> {
-    const own = await this.renderer.prompt({ messages, tools, generationPrompt: true });
+    const { directory } = this.own;
+    const own = await this.own.prompt(messages, tools);
     if (!own.ok) {
-      this.note("warn", `prompts cannot be compared with ${this.directory}: ${own.message}`);
+      this.note("warn", `prompts cannot be compared with ${directory}: ${own.message}`);
       this.left = 0;
       return undefined;
     }
     const at = commonPrefix(own.ids, theirs);
     if (at === own.ids.length && at === theirs.length) return undefined;
     const show = (ids: ArrayLike<number>): Promise<string> =>
-      this.renderer.tokenizer.decode(Array.from(ids).slice(Math.max(0, at - AROUND), at + AROUND));
+      this.own.decode(Array.from(ids).slice(Math.max(0, at - AROUND), at + AROUND));
     const [ours, server] = await Promise.all([show(own.ids), show(theirs)]);
     return {
-      trouble: `otherwise than ${this.directory}: ${theirs.length} ids against ${own.ids.length}, the first difference at ${at}`,
+      trouble: `otherwise than ${directory}: ${theirs.length} ids against ${own.ids.length}, the first difference at ${at}`,
       hint: HINT,
       frame: `here:   ${JSON.stringify(ours)}\nserver: ${JSON.stringify(server)}`,
     };

@@ -91,7 +91,7 @@ export function isChosen(digest: string, share: number): boolean {
 }
 
 export async function checkOne(
-  { options, images, tally }: CrewParts,
+  parts: CrewParts,
   asker: Asker,
   seat: Seat,
   { id, messages, turns, tools }: Generation,
@@ -99,12 +99,7 @@ export async function checkOne(
 ): Promise<CheckRecord> {
   const check = emptyCheck();
   for (const [at, turn] of turns.entries()) {
-    const question = await questionOf(
-      messages.slice(0, turn.message),
-      tools === undefined ? {} : { tools },
-      options,
-      images,
-    );
+    const question = await questionOf(messages.slice(0, turn.message), tools === undefined ? {} : { tools }, parts);
     const outcome = await asker.ask(seat, question, { dialogue: id, turn: at, isRecheck: true });
     // A question that finds no answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;
@@ -114,6 +109,6 @@ export async function checkOne(
     const isEqual = same === before.length && same === now.length;
     enterTurn(check, answererOf(answerers, at), seat.member?.name ?? "", isEqual ? undefined : same);
   }
-  tally.statistics.recheck.add(check);
+  parts.tally.statistics.recheck.add(check);
   return check;
 }

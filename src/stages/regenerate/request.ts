@@ -4,13 +4,20 @@ import { type Dialogue, type Message, requestMessage } from "../../dialogue/inde
 import type { Question } from "../../sglang/index.js";
 import type { ImageStore } from "./image-store.js";
 import { type RegenerateOptions, templateKwargs } from "./options.js";
+import type { OwnModel } from "./own-ids.js";
+
+export interface QuestionParts {
+  options: RegenerateOptions;
+  images: ImageStore;
+  /** Undefined without a model directory. */
+  own: OwnModel | undefined;
+}
 
 /** The question that these messages end with. */
 export async function questionOf(
   messages: readonly Message[],
   dialogue: Pick<Dialogue, "tools">,
-  options: RegenerateOptions,
-  images: ImageStore,
+  { options, images, own }: QuestionParts,
 ): Promise<Question> {
   const question: Question = {
     messages: await Promise.all(messages.map((message) => requestMessage(message, (hash) => images.read(hash)))),
@@ -19,6 +26,7 @@ export async function questionOf(
     stopTokenIds: options.stopTokenIds,
   };
   if (dialogue.tools !== undefined) question.tools = dialogue.tools;
+  if (own !== undefined) question.own = own.idsFor(messages, dialogue.tools);
   return question;
 }
 

@@ -37,6 +37,7 @@ function jsonOf(statistics: Statistics, { outcome, seconds, counts, longestPromp
     ends,
     reasons,
     retries,
+    countedAnswers: statistics.counted,
     promptTokens: summaryOf(statistics.promptTokens),
     answerTokens: summaryOf(statistics.answerTokens),
     turnsPerDialogue: summaryOf(statistics.turnsPerDialogue),
@@ -92,6 +93,9 @@ function pageOf(statistics: Statistics, { outcome, seconds, counts, longestPromp
     keyFigures([
       { label: "time of this run", value: formatSeconds(seconds) },
       { label: "answers", value: formatNumber(answers) },
+      ...(statistics.counted === 0
+        ? []
+        : [{ label: "answers with ids by count alone", value: formatNumber(statistics.counted) }]),
       { label: "answers/s", value: formatNumber(answers / Math.max(seconds, 0.001)) },
       { label: "dialogues done", value: formatNumber(ends.done) },
       { label: "ended early", value: formatNumber(ends.partial) },

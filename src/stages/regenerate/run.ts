@@ -4,7 +4,7 @@ import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
-import { GREEDY, identityFacts, longestPrompt, type Probe } from "../../sglang/index.js";
+import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { Crew, tooManyFailures } from "./crew.js";
 import type { CrewParts } from "./crew-parts.js";
@@ -12,8 +12,9 @@ import { openLedger, takeOver } from "./earlier.js";
 import { Fleet } from "./fleet.js";
 import { ImageStore } from "./image-store.js";
 import { merge } from "./merge.js";
+import type { Terms } from "./muster.js";
 import { type RegenerateOptions, templateKwargs } from "./options.js";
-import type { PromptCheck } from "./prompt-check.js";
+import type { OwnModel } from "./own-ids.js";
 import { recheck } from "./recheck.js";
 import { type Chosen, type NotChosen, Selection } from "./selection.js";
 import { settingsOf } from "./settings.js";
@@ -33,13 +34,13 @@ export async function run(
   if (!selection.takesAll) await selection.survey(all(), signal);
   const dialogues = (): AsyncGenerator<Chosen> => choose(all(), selection);
   const total = selection.chosen ?? totalOf(input, context.limit);
-  const prompts = await promptCheck(options, note);
-  const check = prompts && ((probe: Probe, withImage: boolean) => prompts.checkProbe(probe, withImage));
-  const fleet = await Fleet.open({ options, check }, { note });
+  const { own, prompts, terms } = await ownModel(options, note);
+  const fleet = await Fleet.open({ options, ...terms }, { note });
   const tally = new Tally(step, events, total, () => fleet.members);
   let finished: ManifestDraft["counts"] | undefined;
   try {
-    const facts = factsOf(options, fleet);
+    const facts = factsOf(options, fleet, own);
+    if (fleet.reference.probe.idSource === "count") note("warn", COUNTED_NOTE);
     const { resumeDir, otherResumeDirs = [] } = context;
     const settings = facts.settings as JsonObject;
     const earlierParts = { resumeDir, otherResumeDirs, settings, options, note, signal };
@@ -49,7 +50,7 @@ export async function run(
         note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
       if (inputs.earlier !== undefined) await takeOver(ledger, inputs.earlier, earlierParts);
       const images = new ImageStore(input.path);
-      const parts = { options, fleet, ledger, images, tally, prompts, total, signal, note };
+      const parts = { options, fleet, ledger, images, tally, own, prompts, total, signal, note };
       tally.start();
       await new Crew(parts).run(dialogues());
       ledger.refresh();
@@ -103,11 +104,29 @@ async function tellRun(
   );
 }
 
+const COUNTED_NOTE =
+  "the servers return no ids: prompts are rendered and answers encoded here, held against the servers' counts, and every turn is marked `counted`; tokenize refuses such turns unless countedIds: keep";
+
+interface Own extends Pick<CrewParts, "own" | "prompts"> {
+  terms: Pick<Terms, "check" | "own">;
+}
+
 /** Loaded only when asked for: the tokenizer is a large native library. */
-async function promptCheck(options: RegenerateOptions, note: CrewParts["note"]): Promise<PromptCheck | undefined> {
-  if (options.model === undefined) return undefined;
-  const { PromptCheck } = await import("./prompt-check.js");
-  return PromptCheck.open(options.model, templateKwargs(options) as JsonObject, note);
+async function ownModel(options: RegenerateOptions, note: CrewParts["note"]): Promise<Own> {
+  if (options.model === undefined) {
+    return { own: undefined, prompts: undefined, terms: { check: undefined, own: undefined } };
+  }
+  const [{ PromptCheck }, { OwnModel, probeDialogue }] = await Promise.all([
+    import("./prompt-check.js"),
+    import("./own-ids.js"),
+  ]);
+  const own = await OwnModel.open(options.model, templateKwargs(options) as JsonObject);
+  const prompts = new PromptCheck(own, note);
+  const terms: Own["terms"] = {
+    check: (probe, withImage) => prompts.checkProbe(probe, withImage),
+    own: (withImage) => own.idsFor(probeDialogue(withImage), undefined),
+  };
+  return { own, prompts, terms };
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
@@ -147,10 +166,12 @@ async function* digestsOf(chosen: AsyncIterable<Chosen>, signal: AbortSignal): A
 }
 
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */
-function factsOf(options: RegenerateOptions, fleet: Fleet): JsonObject {
+function factsOf(options: RegenerateOptions, fleet: Fleet, own: OwnModel | undefined): JsonObject {
   const { identity, probe } = fleet.reference;
   const text = options.systemPrompt.text ?? null;
   const model = identityFacts(identity);
+  // They decide the ids then; otherwise the server's are kept whatever lies in the directory.
+  const counting = probe.idSource === "count" && own !== undefined ? { countedWith: own.fingerprints } : {};
   return {
     systemPrompt: { policy: options.systemPrompt.policy, text, sha256: text === null ? null : sha256(text) },
     chatTemplateKwargs: templateKwargs(options) as JsonObject,
@@ -159,10 +180,11 @@ function factsOf(options: RegenerateOptions, fleet: Fleet): JsonObject {
     model,
     engine: identity.dialect,
     idSource: probe.idSource,
+    ...counting,
     /** sha256 of the prompt ids of a fixed probe: two runs with another one had another template or processor. */
     probeRendering: probe.rendering,
     /** All of it together: a later run takes these answers over only when it has the same. */
-    settings: settingsOf(options, { model, probeRendering: probe.rendering }),
+    settings: settingsOf(options, { model, probeRendering: probe.rendering, ...counting }),
   };
 }
 

@@ -3,10 +3,13 @@ import { DraftsmithError, type JsonObject, type JsonValue } from "../../base/ind
 import { CHOOSING_OPTIONS } from "./control-options.js";
 import { NEUTRAL_OPTIONS, type RegenerateOptions } from "./options.js";
 
-/** A model directory may move; what it holds shows in the probe's rendering. What must be served shows in `model`. */
+/**
+ * A model directory may move; what it holds shows in the probe's rendering, and in its fingerprints where ids are
+ * counted with it. What must be served shows in `model`.
+ */
 const LEFT_OUT: ReadonlySet<string> = new Set([...NEUTRAL_OPTIONS, ...CHOOSING_OPTIONS, "model", "expectModel"]);
 
-/** @param served - the model and the probe's rendering, as the servers agree on them */
+/** @param served - the model and the probe's rendering, as the servers agree on them; what ids are counted with */
 export function settingsOf(options: RegenerateOptions, served: JsonObject): JsonObject {
   const own = Object.entries(options).filter(([name, value]) => !LEFT_OUT.has(name) && value !== undefined);
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(own), ...served })) as JsonObject;

@@ -78,6 +78,8 @@ export class Statistics {
   points: Point[] = [];
   /** Dialogues that an earlier run had finished: nothing else here knows of them. */
   skipped = 0;
+  /** Answers to questions proper whose ids are our own, by count alone. */
+  counted = 0;
   private tokens = 0;
   private every = 1;
   private sinceLast = 0;

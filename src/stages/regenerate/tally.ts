@@ -120,6 +120,7 @@ export class Tally {
     const tokens = answer?.responseIds.length ?? 0;
     const promptTokens = answer?.promptIds.length ?? 0;
     this.statistics.answered({ ...about, server, seconds, promptTokens, answerTokens: tokens });
+    if (answer?.counted === true && !about.isRecheck) this.statistics.counted += 1;
     this.turns += 1;
     this.promptTokens += promptTokens;
     this.outputTokens += tokens;

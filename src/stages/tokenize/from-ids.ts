@@ -19,13 +19,13 @@ import type { TokenizeOptions } from "./options.js";
 export function turnsFromIds(
   generation: Generation,
   model: ModelDirectory,
-  options: Pick<TokenizeOptions, "cutAnswers">,
+  options: Pick<TokenizeOptions, "cutAnswers" | "countedIds">,
   spoof: RegExp | null,
 ): Candidates {
   const { messages } = generation;
   const candidates: Candidates = {
     id: generation.id,
-    tags: generation.tags ?? {},
+    tags: tagsOf(generation),
     read: generation.turns.length,
     turns: [],
     grids: gridsOf(messages, model),
@@ -47,6 +47,10 @@ export function turnsFromIds(
     };
     if (stored.finish.type === "length" && options.cutAnswers === "drop") {
       reject("cut-answer", "the server cut the answer at its token limit");
+      continue;
+    }
+    if (stored.counted === true && options.countedIds === "refuse") {
+      reject("counted-ids", "its ids are as many as the server counted, but the server never sent them");
       continue;
     }
     const hashes = imagesOf(messages.slice(0, stored.message)).map((image) => image.hash);
@@ -81,6 +85,11 @@ export function turnsFromIds(
     candidates.turns.push({ turn, prompt, response, imageHashes: hashes, videos: [] });
   }
   return candidates;
+}
+
+/** A run's turns are counted all or none, and so are a row's. */
+function tagsOf({ tags = {}, turns }: Generation): Candidates["tags"] {
+  return turns.some(({ counted }) => counted === true) ? { ...tags, "counted-ids": "true" } : tags;
 }
 
 /** What makes a dialogue unusable before any turn is looked at. Answers are the target's own and not searched. */

@@ -34,6 +34,12 @@ export const tokenizeOptions = z.strictObject({
     .enum(["keep", "drop"])
     .default("keep")
     .describe("answers that the server cut at its token limit, without a stop token"),
+  countedIds: z
+    .enum(["refuse", "keep"])
+    .default("refuse")
+    .describe(
+      "source ids: turns whose ids are our own, held against the server's counts only (regenerate's idSource: count); kept rows have the tag counted-ids",
+    ),
   duplicates: z
     .enum(["keep", "drop"])
     .default("keep")

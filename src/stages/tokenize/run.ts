@@ -84,6 +84,11 @@ export async function run(
     throw new DraftsmithError(
       "DATA_EMPTY",
       `no row is left of ${tally.read} turns: ${reasons.join(", ") || "there were none"}`,
+      tally.rejected["counted-ids"] === undefined
+        ? {}
+        : {
+            hint: "ids that the server never sent are taken with countedIds: keep; it may have encoded answers otherwise",
+          },
     );
   }
   return {

@@ -78,17 +78,22 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
       findings.add({ check: "rendering", severity: "error", message: local.message, place });
       continue;
     }
-    counts.promptsCompared += 1;
-    findings.look("prompt");
-    const difference = compareIds(local.ids, prompt, spell, ["rendered here", "the server's"]);
-    if (difference === null) counts.promptsEqual += 1;
+    const isCounted = stored.counted === true;
+    if (isCounted) counts.promptsCounted += 1;
+    else {
+      counts.promptsCompared += 1;
+      findings.look("prompt");
+    }
+    const theirs = isCounted ? "regenerate's own" : "the server's";
+    const difference = compareIds(local.ids, prompt, spell, ["rendered here", theirs]);
+    if (difference === null) counts.promptsEqual += isCounted ? 0 : 1;
     else {
       const { index, frame, window } = difference;
       const cause = await likelyCause(subject, { ours: local.ids, theirs: prompt, images: local.images });
       findings.add({
         check: "prompt",
         severity: "error",
-        message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from the server's (${prompt.length} ids) at id ${index}: ${cause}`,
+        message: `dialogue ${generation.id}, turn ${turn}: the prompt rendered here (${local.ids.length} ids) differs from ${theirs} (${prompt.length} ids) at id ${index}: ${cause}`,
         place: { ...place, index },
         frame,
         window,

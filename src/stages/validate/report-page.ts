@@ -23,6 +23,9 @@ export function pageOf(
     early,
     keyFigures([
       { label: "prompts equal, here and by the server", value: shareText(counts.promptsEqual, counts.promptsCompared) },
+      ...(counts.promptsCounted === 0
+        ? []
+        : [{ label: "prompts by count alone, not compared", value: counts.promptsCounted }]),
       {
         label: "prompts equal to the live server's",
         value: shareText(counts.livePromptsEqual, counts.livePromptsCompared),

@@ -50,6 +50,7 @@ export function countsOf({ counts, findings }: Subject): JsonObject {
     turns: counts.turns,
     promptsCompared: counts.promptsCompared,
     promptsEqual: counts.promptsEqual,
+    promptsCounted: counts.promptsCounted,
     livePromptsCompared: counts.livePromptsCompared,
     livePromptsEqual: counts.livePromptsEqual,
     liveCountsCompared: counts.liveCountsCompared,
@@ -75,6 +76,9 @@ function textOf(subject: Subject, checks: readonly CheckState[], verdict: string
   lines.push(
     `prompts equal, rendered here and by the server: ${shareText(counts.promptsEqual, counts.promptsCompared)}`,
   );
+  if (counts.promptsCounted > 0) {
+    lines.push(`prompts with ids by count alone, not compared with any server's: ${counts.promptsCounted}`);
+  }
   if (counts.livePromptsCompared > 0) {
     lines.push(`prompts equal to the live server's: ${shareText(counts.livePromptsEqual, counts.livePromptsCompared)}`);
   }

@@ -231,6 +231,7 @@ function summaryOf({ counts }: Subject, { checks }: Report): JsonObject[] {
   if (counts.promptsCompared > 0) {
     say("prompts equal between local rendering and server", shareText(counts.promptsEqual, counts.promptsCompared));
   }
+  if (counts.promptsCounted > 0) say("prompts by count alone, not compared", String(counts.promptsCounted));
   if (counts.livePromptsCompared > 0) {
     say("prompts equal to the live server's", shareText(counts.livePromptsEqual, counts.livePromptsCompared));
   }

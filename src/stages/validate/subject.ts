@@ -14,6 +14,8 @@ export class ValidationCounts {
   /** Prompts with ids from a server that were rendered here and compared. */
   promptsCompared = 0;
   promptsEqual = 0;
+  /** Prompts that regenerate rendered itself: being equal to ours says nothing of a server. */
+  promptsCounted = 0;
   livePromptsCompared = 0;
   livePromptsEqual = 0;
   /** Prompts of a server that sends no ids: only their lengths were compared. */

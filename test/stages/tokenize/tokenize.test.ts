@@ -161,6 +161,7 @@ describe("source ids", () => {
       (g) => eachTurn(g, (turn) => Object.assign(turn, { finish: { type: "length", matched: null } })),
       { cutAnswers: "drop" },
     ],
+    ["counted-ids", (g) => eachTurn(g, (turn) => Object.assign(turn, { counted: true }))],
     ["over-length", () => undefined, { maxLength: 30 }],
     ["few-supervised-tokens", () => undefined, { minSupervisedTokens: 500 }],
   ];
@@ -182,6 +183,21 @@ describe("source ids", () => {
       expect(await rejectedOf(artifact)).toMatchObject([{ id: "bad1", reason }]);
     },
   );
+
+  it("turns whose ids were only counted stay where that is said, in rows that tell", async () => {
+    const own = await bench.generation(dialogue("own1", 1));
+    eachTurn(own, (turn) => Object.assign(turn, { counted: true }));
+    own.tags = { kind: "a" };
+    const exact = await bench.generation(dialogue("exact2", 1));
+    const artifact = await tokenizeIds([own, exact], { countedIds: "keep" });
+    expect(artifact.manifest.counts).toMatchObject({ read: 2, kept: 2, rejected: {} });
+    const tags = (await rowsOf(artifact)).map((row) => ({ ...row.tags }));
+    expect(tags).toEqual([{ kind: "a", "counted-ids": "true" }, {}]);
+    await expect(tokenizeIds([own])).rejects.toMatchObject({
+      code: "DATA_EMPTY",
+      hint: expect.stringContaining("countedIds: keep"),
+    });
+  });
 
   it("a limit anywhere in a later turn, its image run included, keeps the turns before it whole", async () => {
     const generation = await bench.generation(dialogue("d1", 3));

@@ -2,19 +2,42 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface Proxy {
+export interface IdlessProxy {
   url: string;
   /** Added to every prompt count. */
   miscount: number;
+  /** No /generate either, as gateways have it. */
+  chatOnly: boolean;
+  /** Ids stay where they are. */
+  keepIds: boolean;
+  /** Sent along with every chat request. */
+  extra: Record<string, unknown> | undefined;
+  /** Changes an answer further. */
+  tamper: ((answer: ChatBody, request: ChatRequest) => void) | undefined;
   close(): Promise<void>;
 }
 
-export async function startIdlessProxy(target: string): Promise<Proxy> {
-  const proxy: Proxy = { url: "", miscount: 0, close: () => Promise.resolve() };
+export async function startIdlessProxy(target: string): Promise<IdlessProxy> {
+  const proxy: IdlessProxy = {
+    url: "",
+    miscount: 0,
+    chatOnly: false,
+    keepIds: false,
+    extra: undefined,
+    tamper: undefined,
+    close: () => Promise.resolve(),
+  };
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = chunks.length === 0 ? null : Buffer.concat(chunks);
+    if (proxy.chatOnly && request.url === "/generate") {
+      response.writeHead(404).end("{}");
+      return;
+    }
+    let body = chunks.length === 0 ? null : Buffer.concat(chunks);
+    if (body !== null && proxy.extra !== undefined && request.url === "/v1/chat/completions") {
+      body = Buffer.from(JSON.stringify({ ...JSON.parse(String(body)), ...proxy.extra }));
+    }
     const answer = await fetch(target + request.url, {
       method: request.method ?? "GET",
       headers: { "content-type": "application/json" },
@@ -22,7 +45,8 @@ export async function startIdlessProxy(target: string): Promise<Proxy> {
     });
     const text = await answer.text();
     response.writeHead(answer.status, { "content-type": "application/json" });
-    response.end(request.url === "/v1/chat/completions" ? withoutIds(text, proxy.miscount) : text);
+    const isChat = request.url === "/v1/chat/completions" && answer.ok;
+    response.end(isChat ? changed(text, String(body), proxy) : text);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -34,17 +58,24 @@ export async function startIdlessProxy(target: string): Promise<Proxy> {
   return proxy;
 }
 
-interface ChatBody {
-  choices: Record<string, unknown>[];
-  usage: { prompt_tokens: number };
+export interface ChatRequest {
+  max_tokens: number;
+  separate_reasoning?: boolean;
+}
+
+export interface ChatBody {
+  choices: (Record<string, unknown> & { message: Record<string, unknown> })[];
+  usage: { prompt_tokens: number; completion_tokens: number };
   sglext?: unknown;
 }
 
-function withoutIds(text: string, miscount: number): string {
+function changed(text: string, request: string, { miscount, keepIds, tamper }: IdlessProxy): string {
+  if (keepIds) return text;
   const body = JSON.parse(text) as ChatBody;
   for (const choice of body.choices)
     for (const key of Object.keys(choice)) if (key.endsWith("token_ids")) delete choice[key];
   delete body.sglext;
   body.usage.prompt_tokens += miscount;
+  tamper?.(body, JSON.parse(request) as ChatRequest);
   return JSON.stringify(body);
 }

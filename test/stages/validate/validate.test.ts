@@ -82,6 +82,21 @@ describe("data that agrees", () => {
     expect(JSON.parse(await readFile(join(result.path, "report.json"), "utf8"))).toMatchObject({ verdict: "good" });
   });
 
+  it("with ids by count alone says that no server was compared", async () => {
+    for (const turn of generations[1]!.turns) turn.counted = true;
+    const input = await bench.artifact("generations", generations, facts);
+    const result = await validate({}, { generations: input });
+    expect(result.manifest.counts).toMatchObject({ turns: 6, promptsCompared: 5, promptsEqual: 5, promptsCounted: 1 });
+    expect(result.manifest.facts.summary).toEqual(
+      expect.arrayContaining([
+        { label: "prompts equal between local rendering and server", value: "100 % (5 of 5)" },
+        { label: "prompts by count alone, not compared", value: "1" },
+      ]),
+    );
+    expect(await readFile(join(result.path, "report.txt"), "utf8")).toContain("not compared with any server's: 1\n");
+    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("prompts by count alone, not compared");
+  });
+
   it("dialogues alone can be validated before any regeneration", async () => {
     const dialogues = await bench.artifact("dialogues", [dialogue("d1", 2), dialogue("d2", 1)]);
     const result = await validate({}, { dialogues });
@@ -114,6 +129,17 @@ describe("each disagreement stops with its own message", () => {
     const { place, window } = json.findings[0]!;
     expect(window.names).toEqual(["declared", "in the data"]);
     expect(window.rows.find((row) => row.differs)!.ours!.at).toBe(place.index);
+  });
+
+  it("ids by count that another model directory made", async () => {
+    const own = await bench.generation(dialogue("d1", 1));
+    own.turns[0]!.counted = true;
+    const prompt = turnIds(own.turns)[0]!.prompt;
+    own.turns[0]!.prompt = { keep: 0, ids: foldIds(prompt.with(-1, 7)) };
+    const input = await bench.artifact("generations", [own], facts);
+    const error = await refusal(validate({}, { generations: input }));
+    expect(error.message).toContain("differs from regenerate's own");
+    expect(error.frame).toContain("regenerate's own");
   });
 
   it("characters cut between tokens: told by their bytes, not by one sign for all", async () => {
