@@ -206,6 +206,7 @@ import json, sys
 import pyarrow as pa
 schema = pa.schema([("input_ids", pa.list_(pa.int32())), ("loss_mask", pa.list_(pa.int8())),
     ("mm_token_type_ids", pa.list_(pa.int8())), ("image_hashes", pa.list_(pa.utf8())), ("image_grid_thw", pa.list_(pa.int32())),
+    ("video_frames", pa.list_(pa.utf8())), ("video_frame_counts", pa.list_(pa.int32())), ("video_grid_thw", pa.list_(pa.int32())),
     ("dialogue_id", pa.utf8()), ("row", pa.int32()), ("turns", pa.list_(pa.int32())), ("response_spans", pa.list_(pa.int32())),
     ("tags", pa.utf8())])
 out = []
@@ -227,6 +228,9 @@ print(json.dumps(out))`;
         mm_token_type_ids: [...row.mmTokenTypeIds],
         image_hashes: row.imageHashes,
         image_grid_thw: [...row.imageGridThw],
+        video_frames: row.videoFrames,
+        video_frame_counts: [...row.videoFrameCounts],
+        video_grid_thw: [...row.videoGridThw],
         dialogue_id: row.dialogueId,
         row: row.row,
         turns: [...row.turns],
