@@ -10,7 +10,8 @@ export class JsonFault extends Error {
 
 /** @throws JsonFault - not JSON, cut off, or nested too deeply. */
 export function parseBounded(body: Buffer): JsonValue {
-  if (depthOf(body) > MAX_DEPTH) throw new JsonFault(`the answer nests deeper than ${MAX_DEPTH} levels`);
+  if (!hasFewBrackets(body) && depthOf(body) > MAX_DEPTH)
+    throw new JsonFault(`the answer nests deeper than ${MAX_DEPTH} levels`);
   try {
     return JSON.parse(body.toString("utf8")) as JsonValue;
   } catch (error) {
@@ -34,6 +35,20 @@ export function excerpt(body: Buffer, length = 200): string {
     .trim();
   if (text === "") return "(empty)";
   return text.length > length ? `${text.slice(0, length)}...` : text;
+}
+
+const OPENING = [0x5b, 0x7b];
+
+/** Too few brackets to nest too deeply, wherever they stand: so in almost all honest answers, and quick to see. */
+function hasFewBrackets(body: Buffer): boolean {
+  let count = 0;
+  for (const bracket of OPENING) {
+    for (let at = body.indexOf(bracket); at >= 0; at = body.indexOf(bracket, at + 1)) {
+      count += 1;
+      if (count > MAX_DEPTH) return false;
+    }
+  }
+  return true;
 }
 
 const QUOTE = 0x22;

@@ -29,7 +29,8 @@ export interface SpecialTokens {
  * @param withImages - since 0.5.20 SGLang also takes a plain `<image>` for a placeholder when a request has pictures
  */
 export function specialLiteral(text: string, withImages: boolean): string | undefined {
-  const found = LITERAL.exec(text)?.[0];
+  // All of them begin so; most texts hold nothing of the kind.
+  const found = text.includes("<|") ? LITERAL.exec(text)?.[0] : undefined;
   if (found !== undefined) return found;
   return withImages && text.includes("<image>") ? "<image>" : undefined;
 }
