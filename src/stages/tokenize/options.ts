@@ -69,7 +69,7 @@ export const tokenizeOptions = z.strictObject({
     .union([z.literal("auto"), z.number().int().min(0).max(64)], { error: "a whole number from 0 to 64, or auto" })
     .default("auto")
     .describe(
-      "worker threads beside the one that writes; 0: none; auto: one for each further core from four cores on, if there is much to do",
+      "worker threads beside the one that writes; 0: none; auto: one for each further core from four cores on, four at most, if there is much to do",
     ),
   rowsPerFile: z.number().int().min(1).default(50_000).describe("rows in one Arrow file at most"),
 });
