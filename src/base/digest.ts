@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { canonicalJson } from "./json.js";
 
 /** sha256 of bytes or of a string's UTF-8 form, as 64 lower-case hex digits. */
 export function sha256(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex");
+  return hash("sha256", data, "hex");
 }
 
 /** sha256 of the canonical JSON of a value. */
@@ -14,12 +14,12 @@ export function digestOf(value: unknown): string {
 
 /** sha256 and size of a file, read in blocks. */
 export async function sha256File(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash("sha256");
+  const digest = createHash("sha256");
   let bytes = 0;
   for await (const block of createReadStream(path, { highWaterMark: 1 << 20 })) {
     const chunk = block as Buffer;
-    hash.update(chunk);
+    digest.update(chunk);
     bytes += chunk.length;
   }
-  return { sha256: hash.digest("hex"), bytes };
+  return { sha256: digest.digest("hex"), bytes };
 }

@@ -67,13 +67,15 @@ export async function ask(
     if ("kind" in came) return { verdict: came };
     const counted = source === "count" ? await counting(came, question, client) : undefined;
     if (counted?.refusal !== undefined) {
-      return { verdict: counted.refusal, ...defined({ answer: counted.answer }) };
+      const { refusal: verdict, answer } = counted;
+      return answer === undefined ? { verdict } : { verdict, answer };
     }
     const asked = counted?.answer ?? came;
     const verdict = judgeAnswer(asked, answerRules);
     if (!hasIds(asked)) return { verdict: verdict as Refusal };
     const matched = matchedStop(asked, client.dialect, rules.special);
-    const answer = { ...asked, finish: { ...asked.finish, matched: matched ?? asked.finish.matched } };
+    const isNews = matched !== null && matched !== asked.finish.matched;
+    const answer = isNews ? { ...asked, finish: { ...asked.finish, matched } } : asked;
     return verdict.kind === "transient" ? { verdict } : ({ verdict, answer } as Outcome);
   } catch (error) {
     if (error instanceof TransportFault) return { verdict: judgeFault(error) };
@@ -95,9 +97,9 @@ async function askChat(
   timeoutMs: number,
   wholeText: boolean,
 ): Promise<Answer | Refusal> {
-  const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
+  const { maxTokens, messages, stopTokenIds } = question;
   const reply = await client.chat(
-    { messages, maxTokens, stopTokenIds, wholeText, ...defined({ tools, templateKwargs }) },
+    { messages, maxTokens, stopTokenIds, wholeText, ...templateParts(question) },
     timeoutMs,
   );
   return reply.status === 200 ? client.parseChat(reply) : judgeStatus(reply);
@@ -111,8 +113,8 @@ async function askGenerate(
   imagePad: number | undefined,
   timeoutMs: number,
 ): Promise<Answer | Refusal> {
-  const { maxTokens, messages, tools, templateKwargs, stopTokenIds } = question;
-  const rendered: Reply = await client.tokenizeMessages({ messages, ...defined({ tools, templateKwargs }) }, timeoutMs);
+  const { maxTokens, messages, stopTokenIds } = question;
+  const rendered: Reply = await client.tokenizeMessages({ messages, ...templateParts(question) }, timeoutMs);
   if (rendered.status !== 200) return judgeStatus(rendered);
   const inputIds = parseTokenizeAnswer(rendered.body);
   if (inputIds === undefined) throw new MalformedAnswer("/tokenize returned no ids");
@@ -135,8 +137,7 @@ async function askGenerate(
 
 /** Servers whose /generate does not return the prompt may do so in chat; the counts of both must agree afterwards. */
 async function chatPrompt(client: ServerClient, question: Question, timeoutMs: number): Promise<Answer["promptIds"]> {
-  const { messages, tools, templateKwargs } = question;
-  const request = { messages, maxTokens: 1, stopTokenIds: [], ...defined({ tools, templateKwargs }) };
+  const request = { messages: question.messages, maxTokens: 1, stopTokenIds: [], ...templateParts(question) };
   const reply = await client.chat(request, timeoutMs);
   return reply.status === 200 ? client.parseChat(reply).promptIds : undefined;
 }
@@ -165,9 +166,7 @@ function imagesOf(messages: ChatMessage[]): EncodedImage[] {
   return images;
 }
 
-/** Leaves out undefined members, which exact optional types do not take. */
-function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+/** What the template gets beside the messages, without undefined members, which exact optional types do not take. */
+function templateParts({ tools, templateKwargs }: Question): Pick<Question, "tools" | "templateKwargs"> {
+  return { ...(tools === undefined ? {} : { tools }), ...(templateKwargs === undefined ? {} : { templateKwargs }) };
 }

@@ -42,8 +42,8 @@ export const PARTIAL_REASONS = {
 class Conversation {
   readonly messages: Message[] = [];
   readonly turns: GeneratedTurn[] = [];
-  /** Prompt and response ids of the last turn. */
-  private lastIds: ArrayLike<number> = [];
+  /** Prompt and response ids of the last turn; joined only where a further turn is compared with them. */
+  private last: { prompt: ArrayLike<number>; response: ArrayLike<number> } = { prompt: [], response: [] };
 
   constructor(
     readonly dialogue: Dialogue,
@@ -54,23 +54,23 @@ class Conversation {
   restore({ message, turn }: TurnRecord): void {
     this.turns.push(turn);
     this.messages.push(message);
-    const { prompt, response } = turnIds(this.turns).at(-1)!;
-    this.lastIds = [...prompt, ...response];
+    this.last = turnIds(this.turns).at(-1)!;
   }
 
   /** Tokens that the next prompt has at least; 0 where nothing is certain. */
   get leastPrompt(): number {
     const last = this.turns.at(-1);
-    return last === undefined || this.messages[last.message]?.reasoning !== undefined ? 0 : this.lastIds.length;
+    if (last === undefined || this.messages[last.message]?.reasoning !== undefined) return 0;
+    return this.last.prompt.length + this.last.response.length;
   }
 
   take(message: Message, answer: GoodAnswer): TurnRecord {
     const { promptIds, responseIds } = answer;
-    const keep = commonPrefix(this.lastIds, promptIds);
+    const keep = this.kept(promptIds);
     const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
     const turn: GeneratedTurn = {
       message: this.messages.length,
-      prompt: { keep, ids: foldIds(promptIds.slice(keep)) },
+      prompt: { keep, ids: foldIds(keep === 0 ? promptIds : promptIds.slice(keep)) },
       response: foldIds(responseIds),
       text,
       finish: { type: answer.finish.type as GeneratedTurn["finish"]["type"], matched: answer.finish.matched },
@@ -79,8 +79,15 @@ class Conversation {
     };
     this.turns.push(turn);
     this.messages.push(message);
-    this.lastIds = promptIds.concat(responseIds);
+    this.last = { prompt: promptIds, response: responseIds };
     return { message, turn };
+  }
+
+  /** How many ids the prompt has in common with the last turn's prompt and response. */
+  private kept(promptIds: readonly number[]): number {
+    const { prompt, response } = this.last;
+    const keep = commonPrefix(prompt, promptIds);
+    return keep < prompt.length ? keep : keep + commonPrefix(response, promptIds.slice(keep));
   }
 
   /** `partial` where there are answers to keep, `rejected` where there are none. */
