@@ -1,7 +1,7 @@
 /** What an artifact says it was made with, against the model directory and the declaration. */
 import { canonicalJson, isJsonObject, type JsonObject } from "../../base/index.js";
 import { madeWith } from "../../model/index.js";
-import type { Subject } from "./subject.js";
+import type { EffectiveKwargs, Subject } from "./subject.js";
 
 /**
  * @param facts - an artifact's facts, or the metadata of its Arrow files
@@ -48,12 +48,6 @@ const SWITCH: Record<string, string> = { true: "on", false: "off" };
 function kwargsOf(facts: JsonObject): JsonObject | undefined {
   const { chatTemplateKwargs } = isJsonObject(facts.rows) ? facts.rows : facts;
   return isJsonObject(chatTemplateKwargs) ? chatTemplateKwargs : undefined;
-}
-
-export interface EffectiveKwargs {
-  kwargs: JsonObject;
-  /** Name of the input that they were taken from; undefined where they are declared, at least in part. */
-  from: string | undefined;
 }
 
 /** Template arguments in force: what is declared, else what the first input that says so was made with. */

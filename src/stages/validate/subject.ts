@@ -3,10 +3,15 @@ import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
-import type { EffectiveKwargs } from "./check-fingerprints.js";
 import type { Speller } from "./compare-ids.js";
 import type { Findings } from "./findings.js";
 import type { ValidateOptions } from "./options.js";
+
+export interface EffectiveKwargs {
+  kwargs: JsonObject;
+  /** Name of the input that they were taken from; undefined where they are declared, at least in part. */
+  from: string | undefined;
+}
 
 export class ValidationCounts {
   dialogues = 0;

@@ -4,46 +4,19 @@
  * With a Python that has transformers it also measures what others do for a row, on the same dialogues in the same run.
  */
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import type { JsonObject } from "../../../src/base/index.js";
-import type { Dialogue } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
 import { existingPython, trainerEnvironment } from "../../../src/python/index.js";
 import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage as validate } from "../../../src/stages/validate/index.js";
 import { createRenderer } from "../../../src/tokens/index.js";
 import { measured, pausesOf } from "../../measured.js";
-import { TINY_GUI } from "../../tokens/reference.js";
-import { picture, SYSTEM, text, Workbench } from "./workbench.js";
+import { largeModel, screenDialogue } from "./bench-rows.js";
+import { SYSTEM, Workbench } from "./workbench.js";
 
 const count = Number(process.argv[2] ?? "4000");
 const bench = await Workbench.open();
-
-/** The embedded target with Qwen3-VL's pixel limits: a 1080p screenshot becomes 2,040 tokens. */
-async function largeModel(): Promise<string> {
-  const dir = join(bench.root, "model");
-  await mkdir(dir);
-  await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
-  const file = join(dir, "preprocessor_config.json");
-  const json = JSON.parse(await readFile(file, "utf8")) as JsonObject;
-  await writeFile(file, JSON.stringify({ ...json, size: { shortest_edge: 65_536, longest_edge: 16_777_216 } }));
-  return dir;
-}
-
-function dialogue(number: number): Dialogue {
-  const words = `The window shows ${number} entries; "Save as" lies beside the field at ${number % 997}. `.repeat(6);
-  return {
-    id: `d${number}`,
-    source: { file: "x", line: 1 },
-    messages: [
-      { role: "system", content: [text(SYSTEM)] },
-      { role: "user", content: [picture(number, 1920, 1080), text(words)] },
-      { role: "assistant", content: [text(`${words.slice(0, 300)} {"action": "click", "at": [${number % 1000}, 5]}`)] },
-    ],
-  };
-}
 
 /** @returns rows per CPU second, and by the clock */
 async function measure(name: string, work: () => Promise<unknown>): Promise<{ cpu: number; clock: number }> {
@@ -73,9 +46,9 @@ async function others(model: string, dialogues: string): Promise<Record<string, 
   return JSON.parse(stdout) as Record<string, number>;
 }
 
-const model = await largeModel();
+const model = await largeModel(bench);
 const renderer = createRenderer(await openModel(model));
-const sources = Array.from({ length: count }, (_, number) => dialogue(number));
+const sources = Array.from({ length: count }, (_, number) => screenDialogue(number));
 const generations: unknown[] = [];
 for (const source of sources) generations.push(await bench.generation(source, renderer));
 const dialogues = await bench.artifact("dialogues", sources);
