@@ -3,6 +3,7 @@ import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Manifest, sealDirectory } from "../../../src/artifacts/index.js";
+import type { Generation } from "../../../src/dialogue/index.js";
 import { runStage } from "../../../src/pipeline/index.js";
 import { stage as merge } from "../../../src/stages/merge/index.js";
 import { stage as regenerate } from "../../../src/stages/regenerate/index.js";
@@ -84,6 +85,18 @@ describe("merge", () => {
     expect(await bytes(out, "generations.jsonl")).toBe(await bytes(join(root, "sample"), "generations.jsonl"));
     expect(manifest.counts).toMatchObject({ read: 17, notChosen: { selection: COUNT - 17 } });
     expect(manifest.digest).toBe(one.digest);
+  });
+
+  it("keeps the mark of turns whose ids were counted, and counts them", async () => {
+    const mark = (line: string): string => {
+      const row = JSON.parse(line) as Generation;
+      return JSON.stringify({ ...row, turns: row.turns.map((turn) => ({ ...turn, counted: true })) });
+    };
+    const parts = await Promise.all(all().map((from, k) => spoiled(`counted-${k}`, from, (rows) => rows.map(mark))));
+    const { out, manifest } = await together(parts);
+    const rows = (await bytes(join(root, "whole"), "generations.jsonl")).split("\n").slice(0, -1);
+    expect(await bytes(out, "generations.jsonl")).toBe(rows.map((line) => `${mark(line)}\n`).join(""));
+    expect(manifest.counts).toEqual({ ...whole.counts, countedTurns: whole.counts.turns });
   });
 
   it("names a part that is missing, doubled, of another division, or none", async () => {
