@@ -2,7 +2,7 @@
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { excerpt, parseBounded } from "./bounded-json.js";
 
-export interface ServerError {
+interface ServerError {
   message: string;
   /** The engine's own word for the kind, such as BadRequestError. */
   type: string | undefined;
@@ -16,7 +16,7 @@ const TYPE = /^[\w .-]{1,60}$/;
  * `{"error": {"message"}}` (newer vLLM with a type) or `{"error": "text"}`; the web framework as `{"detail": ...}`;
  * proxies as text.
  */
-export function readServerError(body: Buffer): ServerError {
+function readServerError(body: Buffer): ServerError {
   try {
     const value = parseBounded(body);
     if (isJsonObject(value)) {

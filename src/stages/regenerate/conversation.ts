@@ -42,7 +42,7 @@ export const PARTIAL_REASONS = {
 class Conversation {
   readonly messages: Message[] = [];
   readonly turns: GeneratedTurn[] = [];
-  /** Prompt and response ids of the last turn; joined only where a further turn is compared with them. */
+  /** Prompt and response ids of the last turn; apart, since joining them would copy thousands of ids a turn. */
   private last: { prompt: ArrayLike<number>; response: ArrayLike<number> } = { prompt: [], response: [] };
 
   constructor(

@@ -36,7 +36,7 @@ export interface Terms {
   options: RegenerateOptions;
   /** Undefined without a model directory. */
   check: ProbeCheck | undefined;
-  /** What the probe renders to here; undefined without a model directory. */
+  /** What the probe renders to here; undefined unless ids may come by count. */
   own: ((withImage: boolean) => OwnIds) | undefined;
 }
 

@@ -9,7 +9,7 @@ import type { OwnModel } from "./own-ids.js";
 export interface QuestionParts {
   options: RegenerateOptions;
   images: ImageStore;
-  /** Undefined without a model directory. */
+  /** Undefined unless ids may come by count: no question then carries more than it needs. */
   own: OwnModel | undefined;
 }
 

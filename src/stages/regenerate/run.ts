@@ -122,11 +122,9 @@ async function ownModel(options: RegenerateOptions, note: CrewParts["note"]): Pr
   ]);
   const own = await OwnModel.open(options.model, templateKwargs(options) as JsonObject);
   const prompts = new PromptCheck(own, note);
-  const terms: Own["terms"] = {
-    check: (probe, withImage) => prompts.checkProbe(probe, withImage),
-    own: (withImage) => own.idsFor(probeDialogue(withImage), undefined),
-  };
-  return { own, prompts, terms };
+  const check: Terms["check"] = (probe, withImage) => prompts.checkProbe(probe, withImage);
+  if (options.idSource !== "count") return { own: undefined, prompts, terms: { check, own: undefined } };
+  return { own, prompts, terms: { check, own: (withImage) => own.idsFor(probeDialogue(withImage), undefined) } };
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
