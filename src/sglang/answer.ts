@@ -34,9 +34,6 @@ export interface GoodAnswer extends Answer {
   responseIds: number[];
 }
 
-/** Names seen for output ids on a choice: SGLang >= 0.5.18, and SGLang 0.5.17 and vLLM. */
-const RESPONSE_ID_FIELDS = ["response_token_ids", "token_ids", "output_token_ids"];
-
 /** @throws JsonFault - cut off, not JSON, or without a choice. */
 export function parseChatAnswer(body: Buffer, dialect: Dialect): Answer {
   const root = parseBoundedObject(body);
@@ -45,17 +42,19 @@ export function parseChatAnswer(body: Buffer, dialect: Dialect): Answer {
   if (!isJsonObject(choice) || message === undefined) throw new MalformedAnswer("the answer has no choice");
   const meta = objectAt(choice, "meta_info");
   const usage = objectAt(root, "usage");
-  const prompt = firstIds([
-    [choice, "prompt_token_ids", "choices[].prompt_token_ids"],
-    [root, "prompt_token_ids", "prompt_token_ids"],
-    [objectAt(root, "sglext"), "input_ids", "sglext.input_ids"],
-  ]);
   const sglext = objectAt(root, "sglext");
-  const response = firstIds([
-    ...RESPONSE_ID_FIELDS.map((name) => [choice, name, `choices[].${name}`] as const),
-    // One list for each choice, and there is one choice.
-    [sglext && { output_ids: arrayAt(sglext, "output_ids")?.[0] ?? null }, "output_ids", "sglext.output_ids"],
-  ]);
+  const prompt =
+    foundAt(choice, "prompt_token_ids", "choices[].prompt_token_ids") ??
+    foundAt(root, "prompt_token_ids", "prompt_token_ids") ??
+    foundAt(sglext, "input_ids", "sglext.input_ids") ??
+    NOWHERE;
+  const response =
+    // SGLang >= 0.5.18, and SGLang 0.5.17 and vLLM.
+    foundAt(choice, "response_token_ids", "choices[].response_token_ids") ??
+    foundAt(choice, "token_ids", "choices[].token_ids") ??
+    foundAt(choice, "output_token_ids", "choices[].output_token_ids") ??
+    foundAt(firstOfEach(sglext), "output_ids", "sglext.output_ids") ??
+    NOWHERE;
   const reasoning = stringAt(message, "reasoning_content") ?? stringAt(message, "reasoning");
   return {
     promptIds: prompt.ids,
@@ -79,11 +78,11 @@ export function parseGenerateAnswer(body: Buffer): Answer {
   const root = parseBoundedObject(body);
   const meta = objectAt(root, "meta_info");
   if (meta === undefined) throw new MalformedAnswer("the answer has no meta_info");
-  const prompt = firstIds([
-    [root, "prompt_token_ids", "prompt_token_ids"],
-    [meta, "prompt_token_ids", "meta_info.prompt_token_ids"],
-  ]);
-  const response = firstIds([[root, "output_ids", "output_ids"]]);
+  const prompt =
+    foundAt(root, "prompt_token_ids", "prompt_token_ids") ??
+    foundAt(meta, "prompt_token_ids", "meta_info.prompt_token_ids") ??
+    NOWHERE;
+  const response = foundAt(root, "output_ids", "output_ids") ?? NOWHERE;
   const finish = objectAt(meta, "finish_reason");
   return {
     promptIds: prompt.ids,
@@ -104,14 +103,22 @@ export class MalformedAnswer extends Error {
   override readonly name = "MalformedAnswer";
 }
 
-type Place = readonly [object: JsonObject | undefined, key: string, name: string];
+interface Found {
+  ids: number[] | undefined | null;
+  /** For people. */
+  field: string | undefined;
+}
 
-function firstIds(places: readonly Place[]): { ids: number[] | undefined | null; field: string | undefined } {
-  for (const [object, key, name] of places) {
-    const ids = object === undefined ? undefined : idsAt(object, key);
-    if (ids !== undefined) return { ids, field: name };
-  }
-  return { ids: undefined, field: undefined };
+const NOWHERE: Found = { ids: undefined, field: undefined };
+
+function foundAt(object: JsonObject | undefined, key: string, field: string): Found | undefined {
+  const ids = object === undefined ? undefined : idsAt(object, key);
+  return ids === undefined ? undefined : { ids, field };
+}
+
+/** One list for each choice, and there is one choice. */
+function firstOfEach(sglext: JsonObject | undefined): JsonObject | undefined {
+  return sglext && { output_ids: arrayAt(sglext, "output_ids")?.[0] ?? null };
 }
 
 function stopOf(object: JsonObject, key: string): number | string | null {

@@ -21,13 +21,13 @@ export interface ChatMessage {
   toolCallId?: string;
 }
 
+/** Members that are undefined count as left out. */
 export interface ChatRequest {
-  model: string;
   messages: ChatMessage[];
-  tools?: JsonObject[];
+  tools?: JsonObject[] | undefined;
   /** Tokens of the answer at most, stop token included. */
   maxTokens: number;
-  templateKwargs?: JsonObject;
+  templateKwargs?: JsonObject | undefined;
   stopTokenIds?: number[];
   /** Reasoning stays in the text, with every space around it (SGLang; others have no such switch and ignore it). */
   wholeText?: boolean;
@@ -35,26 +35,29 @@ export interface ChatRequest {
 
 export const CHAT_PATH = "/v1/chat/completions";
 
-export function encodeChat(request: ChatRequest, dialect: Dialect): RequestBody {
-  const body = new BodyBuilder().raw('{"model":').value(request.model).raw(',"messages":[');
+/** What all requests say, after the limit on tokens: written once, not for each of them. */
+const ALWAYS = JSON.stringify({
+  ...GREEDY,
+  n: 1,
+  stream: false,
+  return_prompt_token_ids: true,
+  return_token_ids: true,
+  return_meta_info: true,
+}).slice(1, -1);
+
+export function encodeChat(model: string, request: ChatRequest, dialect: Dialect): RequestBody {
+  const body = new BodyBuilder().raw('{"model":').value(model).raw(',"messages":[');
   writeMessages(body, request.messages, dialect);
-  body.raw("]");
-  const rest: Record<string, unknown> = {
-    ...GREEDY,
-    max_tokens: request.maxTokens,
-    n: 1,
-    stream: false,
-    return_prompt_token_ids: true,
-    return_token_ids: true,
-    return_meta_info: true,
-  };
-  if (request.tools !== undefined && request.tools.length > 0) rest.tools = request.tools;
+  body.raw(`],"max_tokens":${request.maxTokens},${ALWAYS}`);
+  if (request.tools !== undefined && request.tools.length > 0) body.raw(',"tools":').value(request.tools);
   if (request.templateKwargs !== undefined && Object.keys(request.templateKwargs).length > 0) {
-    rest.chat_template_kwargs = request.templateKwargs;
+    body.raw(',"chat_template_kwargs":').value(request.templateKwargs);
   }
-  if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) rest.stop_token_ids = request.stopTokenIds;
-  if (request.wholeText === true) rest.separate_reasoning = false;
-  return body.raw(`,${JSON.stringify(rest).slice(1)}`).build();
+  if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) {
+    body.raw(',"stop_token_ids":').value(request.stopTokenIds);
+  }
+  if (request.wholeText === true) body.raw(',"separate_reasoning":false');
+  return body.raw("}").build();
 }
 
 /** The inside of a JSON array of messages in OpenAI's form. */

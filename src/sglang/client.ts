@@ -123,8 +123,8 @@ export class ServerClient {
     return this.transport.post(TOKENIZE_PATH, body, timeoutMs);
   }
 
-  chat(request: Omit<ChatRequest, "model">, timeoutMs: number): Promise<Reply> {
-    const body = encodeChat({ model: this.model, ...request }, this.currentDialect);
+  chat(request: ChatRequest, timeoutMs: number): Promise<Reply> {
+    const body = encodeChat(this.model, request, this.currentDialect);
     return this.transport.post(CHAT_PATH, body, timeoutMs);
   }
 

@@ -4,6 +4,7 @@
  */
 import { type Dispatcher, Pool } from "undici";
 import type { RequestBody } from "./body.js";
+import { wholeRequests } from "./connector.js";
 import { Secrets } from "./secrets.js";
 
 /** Why no HTTP answer came back. Statuses are answers, not faults. */
@@ -85,7 +86,7 @@ export class Transport {
       bodyTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      connect: { timeout: options.connectTimeoutMs ?? 10_000 },
+      connect: wholeRequests(options.connectTimeoutMs ?? 10_000),
     };
     this.pool = new Pool(parsed.origin, { ...settings, connections: options.connections });
     this.sidePool = new Pool(parsed.origin, { ...settings, connections: 1 });

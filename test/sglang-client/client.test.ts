@@ -42,7 +42,6 @@ const textOf = ({ pieces }: RequestBody): string => Buffer.concat(pieces).toStri
 describe("request bodies", () => {
   const picture = { base64: Buffer.from("iVBORw0KGgo=") };
   const request: ChatRequest = {
-    model: "m",
     messages: [
       { role: "system", content: 'quotes " and é\n' },
       {
@@ -65,7 +64,7 @@ describe("request bodies", () => {
   };
 
   it("are JSON with the picture inside as a data URI", () => {
-    const body = JSON.parse(textOf(encodeChat(request, DIALECTS.sglang))) as JsonObject;
+    const body = JSON.parse(textOf(encodeChat("m", request, DIALECTS.sglang))) as JsonObject;
     expect(body.messages).toEqual([
       { role: "system", content: 'quotes " and é\n' },
       {
@@ -87,7 +86,7 @@ describe("request bodies", () => {
   });
 
   it("name thinking as the engine does, and leave out what is not set", () => {
-    const body = JSON.parse(textOf(encodeChat(request, DIALECTS.vllm))) as { messages: JsonObject[] } & JsonObject;
+    const body = JSON.parse(textOf(encodeChat("m", request, DIALECTS.vllm))) as { messages: JsonObject[] } & JsonObject;
     expect(body.messages[2]).toMatchObject({ reasoning: "hm" });
     for (const key of ["tools", "chat_template_kwargs", "stop_token_ids", "input_ids"])
       expect(body).not.toHaveProperty(key);
@@ -99,7 +98,7 @@ describe("request bodies", () => {
       { type: "image" as const, image },
       { type: "text" as const, text: "é" },
     ];
-    const body = encodeChat({ ...request, messages: [{ role: "user", content: parts }] }, DIALECTS.sglang);
+    const body = encodeChat("m", { ...request, messages: [{ role: "user", content: parts }] }, DIALECTS.sglang);
     expect(body.pieces).toContain(image.base64);
     expect(body.bytes).toBe(Buffer.concat(body.pieces).length);
   });
@@ -150,8 +149,7 @@ describe("transport", () => {
     await Promise.all(
       Array.from({ length: 20 }, async (_, k) => {
         const content = [...pictures.slice(k % 5), { type: "text" as const, text: `é ${k}` }];
-        const question = { model: "m", messages: [{ role: "user" as const, content }], maxTokens: 5 };
-        const body = encodeChat(question, DIALECTS.sglang);
+        const body = encodeChat("m", { messages: [{ role: "user", content }], maxTokens: 5 }, DIALECTS.sglang);
         const whole = Buffer.concat(body.pieces);
         const { body: seen } = await transport.post("/", body, 20_000);
         expect(seen.toString()).toBe(`${whole.length} ${sha256(whole)}`);

@@ -19,8 +19,12 @@ export class ImageStore {
     private readonly cacheBytes = DEFAULT_CACHE_BYTES,
   ) {}
 
-  /** @throws DraftsmithError ARTIFACT_INVALID - the artifact lacks a picture that a dialogue names. */
-  async read(hash: string): Promise<EncodedImage> {
+  /**
+   * The picture itself where it is kept: most questions then wait for nothing.
+   *
+   * @throws DraftsmithError ARTIFACT_INVALID - the artifact lacks a picture that a dialogue names.
+   */
+  read(hash: string): EncodedImage | Promise<EncodedImage> {
     const known = this.cache.get(hash);
     if (known !== undefined) {
       this.cache.delete(hash);

@@ -64,6 +64,11 @@ export class Member {
     return this.seats / this.limit.seats;
   }
 
+  /** Whether no connection has been opened since it was last seen to be itself. */
+  get isVouchedFor(): boolean {
+    return this.vouchedFor >= this.client.connectionsOpened;
+  }
+
   setConcurrency(concurrency: Concurrency): void {
     if (concurrency === this.concurrency) return;
     this.concurrency = concurrency;

@@ -1,6 +1,6 @@
 /** From canonical messages to what a server is asked: texts as strings, pictures as bytes. */
 import type { JsonObject } from "../../base/index.js";
-import { type Dialogue, type Message, requestMessage } from "../../dialogue/index.js";
+import { type Dialogue, type Message, requestMessages } from "../../dialogue/index.js";
 import type { Question } from "../../sglang/index.js";
 import type { ImageStore } from "./image-store.js";
 import { type RegenerateOptions, templateKwargs } from "./options.js";
@@ -20,7 +20,7 @@ export async function questionOf(
   { options, images, own }: QuestionParts,
 ): Promise<Question> {
   const question: Question = {
-    messages: await Promise.all(messages.map((message) => requestMessage(message, (hash) => images.read(hash)))),
+    messages: await requestMessages(messages, (hash) => images.read(hash)),
     templateKwargs: templateKwargs(options) as JsonObject,
     maxTokens: options.maxNewTokens,
     stopTokenIds: options.stopTokenIds,

@@ -119,8 +119,9 @@ export class Tally {
   answered({ answer }: Outcome, server: string, about: About, seconds: number): void {
     const tokens = answer?.responseIds.length ?? 0;
     const promptTokens = answer?.promptIds.length ?? 0;
-    this.statistics.answered({ ...about, server, seconds, promptTokens, answerTokens: tokens });
-    if (answer?.counted === true && !about.isRecheck) this.statistics.counted += 1;
+    const { dialogue, turn, isRecheck } = about;
+    this.statistics.answered({ dialogue, turn, isRecheck, server, seconds, promptTokens, answerTokens: tokens });
+    if (answer?.counted === true && !isRecheck) this.statistics.counted += 1;
     this.turns += 1;
     this.promptTokens += promptTokens;
     this.outputTokens += tokens;

@@ -1,7 +1,7 @@
 /** A live server: is it this model, do its settings leave prompts alone, does it tokenize and render as we do. */
 import { basename } from "node:path";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import { type Message, requestMessage } from "../../dialogue/index.js";
+import { type Message, requestMessages } from "../../dialogue/index.js";
 import {
   ask,
   backoffMs,
@@ -80,7 +80,7 @@ export class LiveServer {
       return;
     }
     const answer = await this.promptOf({
-      messages: await Promise.all(messages.map((message) => requestMessage(message, image))),
+      messages: await requestMessages(messages, image),
       ...(tools === undefined ? {} : { tools }),
       templateKwargs: kwargs,
       maxTokens: 1,

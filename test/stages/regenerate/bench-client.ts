@@ -35,8 +35,7 @@ async function bodyOf(dialogue: Dialogue, base64Of: (hash: string) => Promise<Bu
     else if (part.type === "image")
       content.push({ type: "image" as const, image: { base64: await base64Of(part.hash) } });
   }
-  const question = { model: "stub", messages: [{ role: "user" as const, content }], maxTokens: 2048 };
-  return encodeChat(question, DIALECTS.sglang);
+  return encodeChat("stub", { messages: [{ role: "user", content }], maxTokens: 2048 }, DIALECTS.sglang);
 }
 
 async function readPicture(hash: string): Promise<Buffer> {

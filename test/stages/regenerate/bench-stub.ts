@@ -2,7 +2,7 @@
  * `bench-stub.ts text|image|screens`: reads bodies and sends canned answers: as little work as a server can do, so plain
  * sockets, for it takes its share of the two cores from whoever is measured. Prints its port.
  */
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, Socket, type SocketConstructorOpts } from "node:net";
 import { CHAT_PATH } from "../../../src/sglang/index.js";
 import { IM_END, SPECIAL, tokenize } from "../../sglang-client/stub-model.js";
 import { screenAnswers } from "./bench-screens.js";
@@ -75,8 +75,14 @@ function respond(path: string, body: Buffer | undefined): Buffer {
   return text === undefined ? MISSING : responseOf(Buffer.from(text));
 }
 
+/**
+ * Where all sockets read to: a fresh buffer for each 64 KB would take this process more time than the reading. Large
+ * enough for a whole request.
+ */
+const landing = Buffer.allocUnsafeSlow(1 << 20);
+
 /** One connection: requests one after the other, each with its length in the header. Large bodies are only counted. */
-function serve(socket: Socket): void {
+function serve(accepted: Socket): void {
   let head: Buffer | undefined;
   let path = "";
   let left = 0;
@@ -85,28 +91,38 @@ function serve(socket: Socket): void {
     socket.write(respond(path, kept && (kept.length === 1 ? kept[0]! : Buffer.concat(kept))));
     kept = undefined;
   };
-  socket.setNoDelay(true);
-  socket.on("error", () => undefined);
-  socket.on("data", (chunk: Buffer) => {
+  const take = (chunk: Buffer): void => {
     if (left > 0) {
       left -= chunk.length;
-      kept?.push(chunk);
+      kept?.push(Buffer.from(chunk));
       if (left === 0) end();
       return;
     }
     head = head === undefined ? chunk : Buffer.concat([head, chunk]);
     const headEnd = head.indexOf("\r\n\r\n");
-    if (headEnd < 0) return;
+    if (headEnd < 0) {
+      head = Buffer.from(head);
+      return;
+    }
     const lines = head.toString("latin1", 0, headEnd);
     const body = head.subarray(headEnd + 4);
     head = undefined;
     path = lines.slice(lines.indexOf(" ") + 1, lines.indexOf(" ", lines.indexOf(" ") + 1));
     const length = Number(/\r\ncontent-length: *(\d+)/i.exec(lines)?.[1] ?? 0);
     left = length - body.length;
-    kept = length < KEPT_BYTES ? [body] : undefined;
+    kept = length < KEPT_BYTES ? [left === 0 ? body : Buffer.from(body)] : undefined;
     if (left === 0) end();
-  });
+  };
+  const callback = (bytes: number): boolean => {
+    take(landing.subarray(0, bytes));
+    return true;
+  };
+  const { _handle: handle } = accepted as unknown as { _handle: object };
+  const socket = new Socket({ handle, onread: { buffer: landing, callback } } as SocketConstructorOpts);
+  socket.setNoDelay(true);
+  socket.on("error", () => undefined);
+  socket.resume();
 }
 
-const server = createServer(serve);
+const server = createServer({ pauseOnConnect: true }, serve);
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));

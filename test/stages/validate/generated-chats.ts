@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import sharp from "sharp";
 import type { JsonObject } from "../../../src/base/index.js";
-import { imagesOf, type Message, requestMessage } from "../../../src/dialogue/index.js";
+import { imagesOf, type Message, requestMessages } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
 import { ask, backoffMs, type EncodedImage, pause, type Question, ServerClient } from "../../../src/sglang/index.js";
 import { createRenderer, type PromptRenderer } from "../../../src/tokens/index.js";
@@ -145,7 +145,7 @@ async function questionOf({ messages, tools, thinking }: Chat, pictures: Picture
   const sizes = new Map(imagesOf(messages).map(({ hash, width, height }) => [hash, [width, height] as const]));
   const image = (hash: string): Promise<EncodedImage> => pictures.of(...sizes.get(hash)!);
   return {
-    messages: await Promise.all(messages.map((message) => requestMessage(message, image))),
+    messages: await requestMessages(messages, image),
     templateKwargs: thinking ? { enable_thinking: true } : {},
     maxTokens: 1,
     stopTokenIds: [],
