@@ -56,11 +56,11 @@ export function turnIds(turns: readonly GeneratedTurn[]): { prompt: Int32Array; 
   });
 }
 
-/** Length of the common prefix of two id sequences. */
-export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const limit = Math.min(a.length, b.length);
+/** Length of the common prefix of two id sequences. @param from - where the second one begins in `b` */
+export function commonPrefix(a: ArrayLike<number>, b: ArrayLike<number>, from = 0): number {
+  const limit = Math.min(a.length, b.length - from);
   let at = 0;
-  while (at < limit && a[at] === b[at]) at += 1;
+  while (at < limit && a[at] === b[from + at]) at += 1;
   return at;
 }
 

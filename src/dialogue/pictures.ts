@@ -3,11 +3,15 @@ import type { ContentPart, ImagePart, Message, Picture, VideoPart } from "./dial
 import type { RawMessage, RawPart } from "./raw-dialogue.js";
 
 export function imagesOf(messages: readonly Message[]): ImagePart[] {
-  return messages.flatMap(({ content }) => content.filter((part) => part.type === "image"));
+  const images: ImagePart[] = [];
+  for (const { content } of messages) for (const part of content) if (part.type === "image") images.push(part);
+  return images;
 }
 
 export function videosOf(messages: readonly Message[]): VideoPart[] {
-  return messages.flatMap(({ content }) => content.filter((part) => part.type === "video"));
+  const videos: VideoPart[] = [];
+  for (const { content } of messages) for (const part of content) if (part.type === "video") videos.push(part);
+  return videos;
 }
 
 /** Every picture that a store must hold for these messages. */

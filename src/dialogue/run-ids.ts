@@ -24,9 +24,10 @@ function isAtLeast(value: unknown, least: number): boolean {
 /** Shorter runs cost more characters folded than spelled out. */
 const MIN_RUN = 4;
 
-export function foldIds(ids: ArrayLike<number>): RunIds {
+/** @param from - the ids before this one are left out */
+export function foldIds(ids: ArrayLike<number>, from = 0): RunIds {
   const folded: RunIds = [];
-  let start = 0;
+  let start = from;
   while (start < ids.length) {
     const id = ids[start]!;
     let end = start + 1;

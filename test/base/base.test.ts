@@ -31,6 +31,25 @@ describe("canonicalJson", () => {
     );
   });
 
+  it("puts few and many keys into the order of UTF-16 code units, those of Object.prototype too", () => {
+    const keys = fc.oneof(
+      fc.string({ unit: "grapheme", maxLength: 3 }),
+      fc.constantFrom("toString", "constructor", "__proto__"),
+    );
+    fc.assert(
+      fc.property(fc.uniqueArray(keys, { maxLength: 40 }), (names) => {
+        const text = `{${names.map((name, k) => `${JSON.stringify(name)}:${k}`).join(",")}}`;
+        // Names of whole numbers come first in any object of JavaScript.
+        const isIndex = (name: string): boolean => /^(0|[1-9]\d*)$/.test(name);
+        const others = names.filter((name) => !isIndex(name)).sort();
+        const wanted = [...names.filter(isIndex).sort((a, b) => Number(a) - Number(b)), ...others];
+        const spelled = wanted.map((name) => `${JSON.stringify(name)}:${names.indexOf(name)}`);
+        expect(canonicalJson(JSON.parse(text))).toBe(`{${spelled.join(",")}}`);
+      }),
+      { seed: 12, numRuns: 500 },
+    );
+  });
+
   it("keeps a key named __proto__, which untrusted input may hold", () => {
     expect(canonicalJson(JSON.parse('{"b":1,"__proto__":{"a":2}}'))).toBe('{"__proto__":{"a":2},"b":1}');
   });

@@ -70,7 +70,7 @@ class Conversation {
     const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
     const turn: GeneratedTurn = {
       message: this.messages.length,
-      prompt: { keep, ids: foldIds(keep === 0 ? promptIds : promptIds.slice(keep)) },
+      prompt: { keep, ids: foldIds(promptIds, keep) },
       response: foldIds(responseIds),
       text,
       finish: { type: answer.finish.type as GeneratedTurn["finish"]["type"], matched: answer.finish.matched },
@@ -87,7 +87,7 @@ class Conversation {
   private kept(promptIds: readonly number[]): number {
     const { prompt, response } = this.last;
     const keep = commonPrefix(prompt, promptIds);
-    return keep < prompt.length ? keep : keep + commonPrefix(response, promptIds.slice(keep));
+    return keep < prompt.length ? keep : keep + commonPrefix(response, promptIds, keep);
   }
 
   /** `partial` where there are answers to keep, `rejected` where there are none. */

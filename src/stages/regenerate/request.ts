@@ -1,6 +1,6 @@
 /** From canonical messages to what a server is asked: texts as strings, pictures as bytes. */
 import type { JsonObject } from "../../base/index.js";
-import { type Dialogue, type Message, requestMessages } from "../../dialogue/index.js";
+import { type Dialogue, imagesOf, type Message, requestMessages } from "../../dialogue/index.js";
 import type { Question } from "../../sglang/index.js";
 import type { ImageStore } from "./image-store.js";
 import { type RegenerateOptions, templateKwargs } from "./options.js";
@@ -32,5 +32,5 @@ export async function questionOf(
 
 /** Hashes of all pictures in the order in which the prompt holds them. */
 export function imageHashes(messages: readonly Message[]): string[] {
-  return messages.flatMap(({ content }) => content.flatMap((part) => (part.type === "image" ? [part.hash] : [])));
+  return imagesOf(messages).map(({ hash }) => hash);
 }
