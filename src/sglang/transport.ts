@@ -2,9 +2,10 @@
  * One server's HTTP connections: bodies go out as prepared bytes, answers come back whole and bounded.
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
-import { type Dispatcher, Pool } from "undici";
+import type { Dispatcher, Pool } from "undici";
 import type { RequestBody } from "./body.js";
 import { wholeRequests } from "./connector.js";
+import { Lanes } from "./lanes.js";
 import { Secrets } from "./secrets.js";
 
 /** Why no HTTP answer came back. Statuses are answers, not faults. */
@@ -54,10 +55,9 @@ export function serverName(url: string): string {
 export class Transport {
   /** Origin and path prefix, without credentials: safe to print. */
   readonly name: string;
-  private readonly pool: Pool;
+  private readonly lanes: Lanes;
   /** Look-ups have sockets of their own, so that they can vouch for those that carry the work. */
-  private readonly sidePool: Pool;
-  private opened = 0;
+  private readonly sideLanes: Lanes;
   private readonly prefix: string;
   private readonly headers: Record<string, string>;
   /** Of posts, in the form that undici takes without looking for keys. */
@@ -80,7 +80,7 @@ export class Transport {
     this.maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
     const passwords = [parsed.password, decodeURIComponent(parsed.password)];
     this.secrets = new Secrets([...Object.values(this.headers), ...passwords]);
-    const settings: Pool.Options = {
+    const settings: Omit<Pool.Options, "connections"> = {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -88,11 +88,8 @@ export class Transport {
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       connect: wholeRequests(options.connectTimeoutMs ?? 10_000),
     };
-    this.pool = new Pool(parsed.origin, { ...settings, connections: options.connections });
-    this.sidePool = new Pool(parsed.origin, { ...settings, connections: 1 });
-    this.pool.on("connect", () => {
-      this.opened += 1;
-    });
+    this.lanes = new Lanes(parsed.origin, settings, options.connections);
+    this.sideLanes = new Lanes(parsed.origin, settings, 1);
   }
 
   /**
@@ -100,11 +97,11 @@ export class Transport {
    * once it has grown, another process may have taken the address.
    */
   get connectionsOpened(): number {
-    return this.opened;
+    return this.lanes.connectionsOpened;
   }
 
   get(path: string, timeoutMs: number): Promise<Reply> {
-    return this.send(this.sidePool, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
+    return this.send(this.sideLanes, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
   }
 
   post(path: string, { pieces, bytes }: RequestBody, timeoutMs: number): Promise<Reply> {
@@ -115,23 +112,39 @@ export class Transport {
     // undici sends any iterable, with the length that the header says; its types name only some kinds.
     const body = (pieces.length === 1 ? pieces[0]! : pieces) as Buffer;
     const headers = [...this.postHeaders, "content-length", `${bytes}`];
-    return this.send(this.pool, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
+    return this.send(this.lanes, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
 
   /** Ends at once; requests under way fail with "closed". */
   async close(): Promise<void> {
-    const reason = new TransportFault("closed", `${this.name}: closed by the client`);
-    await Promise.all([this.pool.destroy(reason), this.sidePool.destroy(reason)]);
+    const reason = this.closedFault();
+    await Promise.all([this.lanes.close(reason), this.sideLanes.close(reason)]);
   }
 
-  private send(pool: Pool, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
+  private closedFault(): TransportFault {
+    return new TransportFault("closed", `${this.name}: closed by the client`);
+  }
+
+  private send(lanes: Lanes, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
+    const lane = lanes.free();
+    if (lane === undefined) return Promise.reject(this.closedFault());
     return new Promise((resolve, reject) => {
       // Before anybody can quote it. Redirects are answers like others: nobody follows them with our key.
       const settle = (reply: Reply): void => resolve({ ...reply, body: this.secrets.hideIn(reply.body) });
-      const collector = new Collector(this.name, timeoutMs, this.maxResponseBytes, settle, reject);
-      pool.dispatch(request, collector);
+      const left = (): void => {
+        lane.inFlight -= 1;
+      };
+      lane.inFlight += 1;
+      lane.pool.dispatch(request, new Collector(this.name, timeoutMs, this.maxResponseBytes, { settle, reject, left }));
     });
   }
+}
+
+interface Ends {
+  settle(reply: Reply): void;
+  reject(fault: TransportFault): void;
+  /** Once for each request, when it no longer takes a connection. */
+  left(): void;
 }
 
 /** Gathers one answer; whichever comes first of answer, fault and time limit settles the promise, once. */
@@ -148,8 +161,7 @@ class Collector implements Dispatcher.DispatchHandler {
     private readonly server: string,
     timeoutMs: number,
     private readonly maxBytes: number,
-    private readonly resolve: (reply: Reply) => void,
-    private readonly reject: (fault: TransportFault) => void,
+    private readonly ends: Ends,
   ) {
     this.timer = setTimeout(
       () => this.fail(new TransportFault("timeout", `${server}: no complete answer within ${timeoutMs / 1000} s`)),
@@ -178,13 +190,15 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.ends.left();
     clearTimeout(this.timer);
     if (this.fault !== undefined) return;
     const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.bytes);
-    this.resolve({ status: this.status, body, retryAfterMs: this.retryAfterMs });
+    this.ends.settle({ status: this.status, body, retryAfterMs: this.retryAfterMs });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.ends.left();
     this.fail(asFault(this.server, error));
   }
 
@@ -197,7 +211,7 @@ class Collector implements Dispatcher.DispatchHandler {
     if (this.fault !== undefined) return;
     this.fault = fault;
     this.chunks.length = 0;
-    this.reject(fault);
+    this.ends.reject(fault);
     this.controller?.abort(fault);
   }
 }

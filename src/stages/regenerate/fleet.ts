@@ -102,7 +102,7 @@ export class Fleet {
   }
 
   /** The seat's own server while it is up. One that went down meanwhile may be another model when it comes back. */
-  async fitMember(seat: Seat): Promise<Member> {
+  fitMember(seat: Seat): Member | Promise<Member> {
     return seat.member?.works === true ? seat.member : this.move(seat);
   }
 

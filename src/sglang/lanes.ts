@@ -1,0 +1,55 @@
+/**
+ * One server's connections in several pools: undici looks through a pool's connections for each request, which with
+ * hundreds of them takes longer than building it.
+ */
+import { Pool } from "undici";
+
+/** Requests under way in one pool, at most. */
+const LANE_REQUESTS = 32;
+
+export interface Lane {
+  readonly pool: Pool;
+  /** Requests that have begun and not ended; whoever dispatches keeps it. */
+  inFlight: number;
+}
+
+export class Lanes {
+  private readonly lanes: Lane[] = [];
+  private closed: Error | undefined;
+  private opened = 0;
+
+  /** @param connections - at most; requests beyond wait. Null: as many as there are requests. */
+  constructor(
+    private readonly origin: string,
+    private readonly settings: Omit<Pool.Options, "connections">,
+    private readonly connections: number | null,
+  ) {}
+
+  /** Connections opened so far. */
+  get connectionsOpened(): number {
+    return this.opened;
+  }
+
+  /** @returns undefined once they are closed. */
+  free(): Lane | undefined {
+    const most = this.connections === null ? LANE_REQUESTS : Infinity;
+    for (const lane of this.lanes) if (lane.inFlight < most) return lane;
+    return this.closed === undefined ? this.add() : undefined;
+  }
+
+  /** Ends at once. @param reason - what requests under way fail with */
+  async close(reason: Error): Promise<void> {
+    this.closed ??= reason;
+    await Promise.all(this.lanes.map(({ pool }) => pool.destroy(reason)));
+  }
+
+  private add(): Lane {
+    const pool = new Pool(this.origin, { ...this.settings, connections: this.connections });
+    pool.on("connect", () => {
+      this.opened += 1;
+    });
+    const lane = { pool, inFlight: 0 };
+    this.lanes.push(lane);
+    return lane;
+  }
+}
