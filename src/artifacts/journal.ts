@@ -32,18 +32,26 @@ export interface Journal {
 }
 
 const PREFIX = '["00000000",'.length;
+const CHECKSUM_AT = '["'.length;
+const SUFFIX = "]\n".length;
 const MAX_RECORD_BYTES = 512 << 20;
 
-function encode(value: JsonValue): string {
-  const text = JSON.stringify(value);
-  return `["${crc32(text).toString(16).padStart(8, "0")}",${text}]\n`;
+/** The line as bytes, made in one go: the checksum is filled in where it is to stand. */
+function encode(value: JsonValue): Buffer {
+  const line = Buffer.from(`["00000000",${JSON.stringify(value)}]\n`);
+  line.write(checksum(line.subarray(PREFIX, line.length - SUFFIX)), CHECKSUM_AT, "latin1");
+  return line;
+}
+
+function checksum(text: Buffer): string {
+  return crc32(text).toString(16).padStart(8, "0");
 }
 
 /** The JSON text in a line, or undefined when the line is damaged: the checksum is that of what was written. */
 function textIn(content: Buffer): Buffer | undefined {
   if (content.length < PREFIX + 2 || content[content.length - 1] !== 0x5d) return undefined;
   const body = content.subarray(PREFIX, content.length - 1);
-  const expected = `["${crc32(body).toString(16).padStart(8, "0")}",`;
+  const expected = `["${checksum(body)}",`;
   return content.toString("latin1", 0, PREFIX) === expected ? body : undefined;
 }
 
@@ -104,7 +112,7 @@ async function scan(path: string, visit: RecordVisitor | undefined) {
 }
 
 interface Waiting {
-  text: string;
+  line: Buffer;
   resolve: (place: RecordPlace) => void;
   reject: (error: unknown) => void;
 }
@@ -139,9 +147,9 @@ class FileJournal implements Journal {
   append(value: JsonValue): Promise<RecordPlace> {
     if (this.#closed) throw new Error(`append to the closed journal ${this.#path}`);
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
-    const text = encode(value);
+    const line = encode(value);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ text, resolve, reject });
+      this.#waiting.push({ line, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
@@ -162,13 +170,13 @@ class FileJournal implements Journal {
       this.#waiting = [];
       try {
         if (this.#failure !== undefined) throw this.#failure.error;
-        const bytes = Buffer.from(group.map((entry) => entry.text).join(""));
+        const bytes = Buffer.concat(group.map((entry) => entry.line));
         await onDisk(this.#path, async () => {
           await writeFully(this.#handle, bytes);
           await this.#handle.datasync();
         });
-        for (const { text, resolve } of group) {
-          const place = { offset: this.#durableBytes, bytes: Buffer.byteLength(text) };
+        for (const { line, resolve } of group) {
+          const place = { offset: this.#durableBytes, bytes: line.length };
           this.#durableBytes += place.bytes;
           resolve(place);
         }
