@@ -1,7 +1,7 @@
 /** One question, one verdict: sends a turn by the way that returns ids, and judges whatever comes back. */
 import type { JsonObject } from "../base/index.js";
 import { type Answer, type GoodAnswer, MalformedAnswer } from "./answer.js";
-import type { EncodedImage } from "./body.js";
+import type { RequestImage } from "./body.js";
 import { JsonFault } from "./bounded-json.js";
 import type { ChatMessage } from "./chat.js";
 import type { ServerClient } from "./client.js";
@@ -110,7 +110,7 @@ async function askChat(
 async function askGenerate(
   client: ServerClient,
   question: Question,
-  images: EncodedImage[],
+  images: RequestImage[],
   imagePad: number | undefined,
   timeoutMs: number,
 ): Promise<Answer | Refusal> {
@@ -158,8 +158,8 @@ function hasIds(answer: Answer): answer is GoodAnswer {
   return Array.isArray(answer.promptIds) && Array.isArray(answer.responseIds);
 }
 
-function imagesOf(messages: ChatMessage[]): EncodedImage[] {
-  const images: EncodedImage[] = [];
+function imagesOf(messages: ChatMessage[]): RequestImage[] {
+  const images: RequestImage[] = [];
   for (const { content } of messages) {
     if (typeof content === "string") continue;
     for (const part of content) if (part.type === "image") images.push(part.image);

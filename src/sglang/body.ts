@@ -8,9 +8,19 @@ export interface EncodedImage {
   base64: Buffer;
 }
 
+/** A picture that is read while it is sent, anew for each attempt: its request is under way for minutes, and is one of many. */
+export interface StreamedImage {
+  /** Of its base64 text. */
+  bytes: number;
+  /** The base64 text in parts. */
+  read(): AsyncIterable<Buffer>;
+}
+
+export type RequestImage = EncodedImage | StreamedImage;
+
 /** A request's body in pieces, to be sent one after the other. */
 export interface RequestBody {
-  pieces: readonly Buffer[];
+  pieces: readonly (Buffer | StreamedImage)[];
   /** Of all pieces together. */
   bytes: number;
 }
@@ -22,7 +32,7 @@ const LEAST_PIECE_BYTES = 32 << 10;
 
 /** Pieces of text and bytes in order; text is written as UTF-8, bytes as they are. */
 export class BodyBuilder {
-  private readonly pieces: Buffer[] = [];
+  private readonly pieces: (Buffer | StreamedImage)[] = [];
   private text = "";
 
   /** Appends text that is already JSON. */
@@ -38,19 +48,34 @@ export class BodyBuilder {
   }
 
   /** Appends a JSON string that holds the picture as a data URI. */
-  image({ base64 }: EncodedImage): this {
+  image(image: RequestImage): this {
     this.text += `"${PNG_DATA_URI}`;
-    if (base64.length < LEAST_PIECE_BYTES) this.text += base64.toString("latin1");
-    else {
-      this.pieces.push(Buffer.from(this.text, "utf8"), base64);
-      this.text = "";
-    }
+    if ("read" in image) this.piece(image);
+    else if (image.base64.length >= LEAST_PIECE_BYTES) this.piece(image.base64);
+    else this.text += image.base64.toString("latin1");
     this.text += '"';
     return this;
   }
 
   build(): RequestBody {
     const pieces = [...this.pieces, Buffer.from(this.text, "utf8")];
-    return { pieces, bytes: pieces.reduce((sum, piece) => sum + piece.length, 0) };
+    return { pieces, bytes: pieces.reduce((sum, piece) => sum + bytesOf(piece), 0) };
   }
+
+  private piece(piece: Buffer | StreamedImage): void {
+    this.pieces.push(Buffer.from(this.text, "utf8"), piece);
+    this.text = "";
+  }
+}
+
+/** The pieces' bytes in order; what is streamed is read when it is its turn. */
+export async function* bytesInOrder(pieces: RequestBody["pieces"]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) {
+    if ("read" in piece) yield* piece.read();
+    else yield piece;
+  }
+}
+
+function bytesOf(piece: Buffer | StreamedImage): number {
+  return "read" in piece ? piece.bytes : piece.length;
 }

@@ -1,10 +1,10 @@
 /** Requests to /v1/chat/completions: never streamed, greedy, asking for the ids. */
 import type { JsonObject } from "../base/index.js";
-import { BodyBuilder, type EncodedImage, type RequestBody } from "./body.js";
+import { BodyBuilder, type RequestBody, type RequestImage } from "./body.js";
 import type { Dialect } from "./dialect.js";
 import { GREEDY } from "./sampling.js";
 
-export type ChatPart = { type: "text"; text: string } | { type: "image"; image: EncodedImage };
+export type ChatPart = { type: "text"; text: string } | { type: "image"; image: RequestImage };
 
 export interface ChatToolCall {
   id: string;

@@ -6,10 +6,10 @@ import type { Socket } from "node:net";
 import { buildConnector } from "undici";
 
 /**
- * Bytes that a socket takes before the writer is told to wait. It bounds no memory: pieces lie in the request anyway.
- * More than most bodies have, since whoever waits sends the rest by a call of its own.
+ * Bytes that a socket takes before the writer is told to wait. Pieces that wait lie in the request anyway, or (pictures
+ * that are streamed) nowhere else; whoever waits sends the rest by a call of its own.
  */
-const HIGH_WATER_BYTES = 4 << 20;
+const HIGH_WATER_BYTES = 256 << 10;
 
 /** @param timeoutMs - until a connection must stand */
 export function wholeRequests(timeoutMs: number): buildConnector.connector {

@@ -7,10 +7,15 @@ import type { EncodedImage } from "./body.js";
  */
 const SLICE_BYTES = 24 << 10;
 
+/** Length of the base64 text of so many bytes. */
+export function base64Bytes(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
+}
+
 /** A PNG file's bytes as requests carry them. */
 export function encodedImage(png: Uint8Array): EncodedImage {
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-  const base64 = Buffer.allocUnsafe(Math.ceil(bytes.length / 3) * 4);
+  const base64 = Buffer.allocUnsafe(base64Bytes(bytes.length));
   let at = 0;
   for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
     at += base64.write(bytes.toString("base64", from, from + SLICE_BYTES), at, "latin1");

@@ -1,11 +1,11 @@
 /** Requests to /generate with ids of our own: the way to exact ids on servers whose chat does not return them. */
-import { BodyBuilder, type EncodedImage, type RequestBody } from "./body.js";
+import { BodyBuilder, type RequestBody, type RequestImage } from "./body.js";
 import { GREEDY } from "./sampling.js";
 
 export interface GenerateRequest {
   /** One un-expanded image pad per picture. Never an id outside the vocabulary: it can kill the server. */
   inputIds: readonly number[];
-  images: EncodedImage[];
+  images: RequestImage[];
   /** /generate's own default is 128, so it is always sent. */
   maxTokens: number;
   stopTokenIds?: number[];

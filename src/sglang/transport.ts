@@ -3,7 +3,8 @@
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
 import type { Dispatcher, Pool } from "undici";
-import type { RequestBody } from "./body.js";
+import { DraftsmithError } from "../base/index.js";
+import { bytesInOrder, type RequestBody } from "./body.js";
 import { wholeRequests } from "./connector.js";
 import { Lanes } from "./lanes.js";
 import { Secrets } from "./secrets.js";
@@ -110,7 +111,8 @@ export class Transport {
       return Promise.reject(new TransportFault("request-too-large", words));
     }
     // undici sends any iterable, with the length that the header says; its types name only some kinds.
-    const body = (pieces.length === 1 ? pieces[0]! : pieces) as Buffer;
+    const isWhole = pieces.every((piece) => Buffer.isBuffer(piece));
+    const body = (pieces.length === 1 && isWhole ? pieces[0]! : isWhole ? pieces : bytesInOrder(pieces)) as Buffer;
     const headers = [...this.postHeaders, "content-length", `${bytes}`];
     return this.send(this.lanes, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
@@ -142,7 +144,7 @@ export class Transport {
 
 interface Ends {
   settle(reply: Reply): void;
-  reject(fault: TransportFault): void;
+  reject(fault: Error): void;
   /** Once for each request, when it no longer takes a connection. */
   left(): void;
 }
@@ -154,7 +156,7 @@ class Collector implements Dispatcher.DispatchHandler {
   private status = 0;
   private retryAfterMs: number | undefined;
   private controller: Dispatcher.DispatchController | undefined;
-  private fault: TransportFault | undefined;
+  private fault: Error | undefined;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -206,7 +208,7 @@ class Collector implements Dispatcher.DispatchHandler {
     return new TransportFault("too-large", `${this.server}: the answer is larger than ${this.maxBytes} bytes`);
   }
 
-  private fail(fault: TransportFault): void {
+  private fail(fault: Error): void {
     clearTimeout(this.timer);
     if (this.fault !== undefined) return;
     this.fault = fault;
@@ -228,8 +230,9 @@ const UNREACHABLE = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-function asFault(server: string, error: Error): TransportFault {
-  if (error instanceof TransportFault) return error;
+function asFault(server: string, error: Error): Error {
+  // A picture that could not be read while it was sent is no fault of the server.
+  if (error instanceof TransportFault || error instanceof DraftsmithError) return error;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   const kind: TransportFaultKind = UNREACHABLE.has(code)
     ? "unreachable"

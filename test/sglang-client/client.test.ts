@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { type JsonObject, sha256 } from "../../src/base/index.js";
+import { DraftsmithError, type JsonObject, sha256 } from "../../src/base/index.js";
 import {
   ask,
   backoffMs,
@@ -19,9 +20,11 @@ import {
   probeServer,
   type RequestBody,
   ServerClient,
+  type StreamedImage,
   servesModel,
   Transport,
 } from "../../src/sglang/index.js";
+import { bodyBytes } from "./body-bytes.js";
 import { closingStubs } from "./closing-stubs.js";
 import { recorded } from "./recorded.js";
 import { startStub } from "./stub-server.js";
@@ -37,7 +40,8 @@ afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()));
 });
 
-const textOf = ({ pieces }: RequestBody): string => Buffer.concat(pieces).toString();
+const jsonOf = async ({ pieces }: RequestBody): Promise<JsonObject> =>
+  JSON.parse((await bodyBytes(pieces)).toString()) as JsonObject;
 
 describe("request bodies", () => {
   const picture = { base64: Buffer.from("iVBORw0KGgo=") };
@@ -63,8 +67,8 @@ describe("request bodies", () => {
     maxTokens: 5,
   };
 
-  it("are JSON with the picture inside as a data URI", () => {
-    const body = JSON.parse(textOf(encodeChat("m", request, DIALECTS.sglang))) as JsonObject;
+  it("are JSON with the picture inside as a data URI", async () => {
+    const body = await jsonOf(encodeChat("m", request, DIALECTS.sglang));
     expect(body.messages).toEqual([
       { role: "system", content: 'quotes " and é\n' },
       {
@@ -85,14 +89,14 @@ describe("request bodies", () => {
     ]);
   });
 
-  it("name thinking as the engine does, and leave out what is not set", () => {
-    const body = JSON.parse(textOf(encodeChat("m", request, DIALECTS.vllm))) as { messages: JsonObject[] } & JsonObject;
-    expect(body.messages[2]).toMatchObject({ reasoning: "hm" });
+  it("name thinking as the engine does, and leave out what is not set", async () => {
+    const body = await jsonOf(encodeChat("m", request, DIALECTS.vllm));
+    expect((body.messages as JsonObject[])[2]).toMatchObject({ reasoning: "hm" });
     for (const key of ["tools", "chat_template_kwargs", "stop_token_ids", "input_ids"])
       expect(body).not.toHaveProperty(key);
   });
 
-  it("do not copy a large picture, and count the bytes of all pieces", () => {
+  it("do not copy a large picture, and count the bytes of all pieces", async () => {
     const image = { base64: Buffer.alloc(200_000, "A") };
     const parts = [
       { type: "image" as const, image },
@@ -100,13 +104,11 @@ describe("request bodies", () => {
     ];
     const body = encodeChat("m", { ...request, messages: [{ role: "user", content: parts }] }, DIALECTS.sglang);
     expect(body.pieces).toContain(image.base64);
-    expect(body.bytes).toBe(Buffer.concat(body.pieces).length);
+    expect(body.bytes).toBe((await bodyBytes(body.pieces)).length);
   });
 
-  it("of /generate hold only sampling keys that SGLang knows", () => {
-    const body = JSON.parse(
-      textOf(encodeGenerate({ inputIds: [1, 2], images: [picture], maxTokens: 9 })),
-    ) as JsonObject;
+  it("of /generate hold only sampling keys that SGLang knows", async () => {
+    const body = await jsonOf(encodeGenerate({ inputIds: [1, 2], images: [picture], maxTokens: 9 }));
     const message = recorded("err_generate_unknown_sampling_key").json.error as string;
     for (const key of Object.keys(body.sampling_params as JsonObject)) expect(message).toContain(`\`${key}\``);
     expect(body).toMatchObject({ input_ids: [1, 2], image_data: ["data:image/png;base64,iVBORw0KGgo="] });
@@ -131,6 +133,18 @@ async function rawServer(take: (socket: Socket) => void): Promise<Transport> {
   return transport;
 }
 
+/** In parts, with a pause before each. */
+function streamed(bytes: number, fill: number, fault?: Error): StreamedImage {
+  async function* read(): AsyncGenerator<Buffer> {
+    for (let left = bytes; left > 0; left -= 190_000) {
+      await setImmediate();
+      if (fault !== undefined && left < bytes) throw fault;
+      yield Buffer.alloc(Math.min(left, 190_000), fill);
+    }
+  }
+  return { bytes, read };
+}
+
 describe("transport", () => {
   const large = { pieces: [Buffer.from("["), Buffer.alloc(64 << 20, "1"), Buffer.from("]")], bytes: (64 << 20) + 2 };
 
@@ -142,20 +156,47 @@ describe("transport", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const transport = new Transport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { connections: 3 });
-    const pictures = [20, 40_000, 300, 3_000_000, 70_000].map((size, k) => ({
-      type: "image" as const,
-      image: { base64: Buffer.alloc(size, 65 + k) },
-    }));
+    const pictures = [20, 40_000, 300, 3_000_000, 70_000].flatMap((size, k) => [
+      { type: "image" as const, image: { base64: Buffer.alloc(size, 65 + k) } },
+      { type: "image" as const, image: streamed(size, 97 + k) },
+    ]);
     await Promise.all(
       Array.from({ length: 20 }, async (_, k) => {
-        const content = [...pictures.slice(k % 5), { type: "text" as const, text: `é ${k}` }];
+        const content = [...pictures.slice(k % 10), { type: "text" as const, text: `é ${k}` }];
         const body = encodeChat("m", { messages: [{ role: "user", content }], maxTokens: 5 }, DIALECTS.sglang);
-        const whole = Buffer.concat(body.pieces);
+        const whole = await bodyBytes(body.pieces);
         const { body: seen } = await transport.post("/", body, 20_000);
         expect(seen.toString()).toBe(`${whole.length} ${sha256(whole)}`);
       }),
     );
     await transport.close();
+    server.close();
+  });
+
+  it("fails with the very error of a picture that cannot be read, and sends the next request", async () => {
+    const server = createServer((request, response) => {
+      request.resume();
+      request.on("end", () => response.end("{}"));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const transport = new Transport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { connections: 1 });
+    const ask = (image: StreamedImage) =>
+      transport.post(
+        "/",
+        encodeChat(
+          "m",
+          { messages: [{ role: "user", content: [{ type: "image", image }] }], maxTokens: 5 },
+          DIALECTS.sglang,
+        ),
+        20_000,
+      );
+    const fault = new DraftsmithError("ARTIFACT_INVALID", "the picture is gone");
+    for (let time = 0; time < 3; time += 1) {
+      await expect(ask(streamed(500_000, 65, fault))).rejects.toBe(fault);
+      expect((await ask(streamed(500_000, 65))).status).toBe(200);
+    }
+    await transport.close();
+    server.closeAllConnections();
     server.close();
   });
 

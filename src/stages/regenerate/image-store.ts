@@ -1,8 +1,8 @@
 /** Reads the pictures of a dialogues artifact as base64, keeping the last ones: each turn sends its history again. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DraftsmithError, fromErrno } from "../../base/index.js";
-import { type EncodedImage, encodedImage } from "../../sglang/index.js";
+import type { EncodedImage, RequestImage } from "../../sglang/index.js";
+import { openPicture } from "./picture-file.js";
 
 const DEFAULT_CACHE_BYTES = 64 << 20;
 
@@ -11,7 +11,7 @@ export class ImageStore {
   private readonly cache = new Map<string, EncodedImage>();
   private cachedBytes = 0;
   /** Under way: dialogues that want the same picture at the same time share it. */
-  private readonly reading = new Map<string, Promise<EncodedImage>>();
+  private readonly reading = new Map<string, Promise<RequestImage>>();
 
   /** @param root - the artifact's directory */
   constructor(
@@ -24,7 +24,7 @@ export class ImageStore {
    *
    * @throws DraftsmithError ARTIFACT_INVALID - the artifact lacks a picture that a dialogue names.
    */
-  read(hash: string): EncodedImage | Promise<EncodedImage> {
+  read(hash: string): EncodedImage | Promise<RequestImage> {
     const known = this.cache.get(hash);
     if (known !== undefined) {
       this.cache.delete(hash);
@@ -39,19 +39,16 @@ export class ImageStore {
     return reading;
   }
 
-  private async load(hash: string): Promise<EncodedImage> {
+  private async load(hash: string): Promise<RequestImage> {
     const path = join(this.root, "images", hash.slice(0, 2), `${hash}.png`);
-    const png = await readFile(path).catch((error: unknown) => {
-      const cause = fromErrno(error, path);
-      if (cause instanceof DraftsmithError && cause.code !== "INPUT_MISSING") throw cause;
-      throw new DraftsmithError("ARTIFACT_INVALID", `the dialogues name a picture that is missing: ${path}`, {
-        cause,
-        hint: "run the import again",
-      });
+    const image = await openPicture(path).catch((error: unknown) => {
+      throw unreadable(error, path);
     });
-    const image = encodedImage(png);
-    this.keep(hash, image);
-    return image;
+    if (!("read" in image)) {
+      this.keep(hash, image);
+      return image;
+    }
+    return { bytes: image.bytes, read: () => named(image.read(), path) };
   }
 
   private keep(hash: string, image: EncodedImage): void {
@@ -63,4 +60,22 @@ export class ImageStore {
       this.cachedBytes -= base64.length;
     }
   }
+}
+
+/** The parts, with errors that users can act upon. */
+async function* named(parts: AsyncIterable<Buffer>, path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* parts;
+  } catch (error) {
+    throw unreadable(error, path);
+  }
+}
+
+function unreadable(error: unknown, path: string): DraftsmithError {
+  const cause = fromErrno(error, path);
+  if (cause instanceof DraftsmithError && cause.code !== "INPUT_MISSING") return cause;
+  return new DraftsmithError("ARTIFACT_INVALID", `the dialogues name a picture that is missing: ${path}`, {
+    cause,
+    hint: "run the import again",
+  });
 }

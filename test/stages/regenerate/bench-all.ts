@@ -5,7 +5,8 @@
  * uvloop where it is there) one after the other against the same stub, with short text and with bodies of 200 KB, 256 in
  * flight; of three rounds the best rate of each, and its least processor time per request, which other work on the
  * machine disturbs less. Also the stub's own time per request: it bounds every rate from above.
- * memory: 20,000 dialogues with bodies of 200 KB, each picture read anew, as those of a real run are. screens: 278,000
+ * memory: 20,000 dialogues with bodies of 200 KB, each picture read anew, as those of a real run are, and the asyncio
+ * client's rate with them; then 3,000 with bodies of 2 MB, as 4K screenshots have. screens: 278,000
  * dialogues with a 1080p screenshot each (its base64 is kept short, its 880 to 2,040 image pads are not), then the start
  * of a continuation, then every id of the output. Both show memory by tenths of the run.
  *
@@ -126,14 +127,21 @@ async function rates(): Promise<void> {
 }
 
 async function memory(): Promise<void> {
-  const [root, work] = [await temporaryDirectory(), await temporaryDirectory()];
-  // More than the cache holds: those of a real run do not come again either.
-  await writeBenchData(root, 20_000, 200, 1000);
-  await withStub("image", async (url) => {
-    const measured = await measure("stage", url, root, 20_000, work);
-    console.log(JSON.stringify({ bench: "memory, 200 KB bodies", ...measured }));
-  });
-  await Promise.all([root, work].map((path) => rm(path, { recursive: true })));
+  for (const [bodyKb, count, pictures, clients] of [
+    // More than the cache holds: those of a real run do not come again either.
+    [200, 20_000, 1000, ["stage", "asyncio"]],
+    [2048, 3000, 100, ["stage"]],
+  ] as const) {
+    const [root, work] = [await temporaryDirectory(), await temporaryDirectory()];
+    await writeBenchData(root, count, bodyKb, pictures);
+    await withStub("image", async (url) => {
+      for (const client of clients) {
+        const measured = await measure(client, url, root, client === "asyncio" ? count / 5 : count, work);
+        console.log(JSON.stringify({ bench: `memory, ${bodyKb} KB bodies`, client, ...measured }));
+      }
+    });
+    await Promise.all([root, work].map((path) => rm(path, { recursive: true })));
+  }
 }
 
 async function screens(): Promise<void> {

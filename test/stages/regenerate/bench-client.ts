@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Pool } from "undici";
 import { readJsonl } from "../../../src/artifacts/jsonl-reader.js";
 import type { Dialogue } from "../../../src/dialogue/index.js";
-import { DIALECTS, encodeChat, type RequestBody } from "../../../src/sglang/index.js";
+import { DIALECTS, encodeChat, type RequestBody, type RequestImage } from "../../../src/sglang/index.js";
 import { ImageStore } from "../../../src/stages/regenerate/image-store.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
 import { MemoryWatch } from "./bench-memory.js";
@@ -28,19 +28,18 @@ const [mode, url, root, countText, inFlightText, work] = process.argv.slice(2) a
 const [count, inFlight] = [Number(countText), Number(inFlightText)];
 
 /** The body of a dialogue's first question. */
-async function bodyOf(dialogue: Dialogue, base64Of: (hash: string) => Promise<Buffer>): Promise<RequestBody> {
+async function bodyOf(dialogue: Dialogue, read: (hash: string) => Promise<RequestImage>): Promise<RequestBody> {
   const content = [];
   for (const part of dialogue.messages[0]!.content) {
     if (part.type === "text") content.push(part);
-    else if (part.type === "image")
-      content.push({ type: "image" as const, image: { base64: await base64Of(part.hash) } });
+    else if (part.type === "image") content.push({ type: "image" as const, image: await read(part.hash) });
   }
   return encodeChat("stub", { messages: [{ role: "user", content }], maxTokens: 2048 }, DIALECTS.sglang);
 }
 
-async function readPicture(hash: string): Promise<Buffer> {
+async function readPicture(hash: string): Promise<RequestImage> {
   const png = await readFile(join(root, "images", hash.slice(0, 2), `${hash}.png`));
-  return Buffer.from(png.toString("base64"), "latin1");
+  return { base64: Buffer.from(png.toString("base64"), "latin1") };
 }
 
 /** Sends what `next` gives, IN_FLIGHT at the same time. */
@@ -67,11 +66,13 @@ async function loop(next: () => Promise<RequestBody>): Promise<object> {
 async function others(kind: string): Promise<object> {
   const rows = readJsonl(join(root, "dialogues.jsonl"));
   const nextRow = async (): Promise<Dialogue> => (await rows.next()).value!.value as unknown as Dialogue;
-  const joined = ({ pieces, bytes }: RequestBody): RequestBody => ({ pieces: [Buffer.concat(pieces)], bytes });
+  const joined = ({ pieces, bytes }: RequestBody): RequestBody => ({
+    pieces: [Buffer.concat(pieces as Buffer[])],
+    bytes,
+  });
   if (kind === "bare") return loop(async () => joined(await bodyOf(await nextRow(), readPicture)));
   const images = new ImageStore(root);
-  const kept = async (): Promise<RequestBody> =>
-    bodyOf(await nextRow(), async (hash) => (await images.read(hash)).base64);
+  const kept = async (): Promise<RequestBody> => bodyOf(await nextRow(), async (hash) => images.read(hash));
   if (kind === "kept") return loop(kept);
   const ready = joined(await kept());
   return loop(() => Promise.resolve(ready));

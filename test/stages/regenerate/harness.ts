@@ -24,6 +24,13 @@ export function fakePicture(seed: number): Picture {
   return { hash: sha256(png), width: 64, height: 64, png };
 }
 
+/** Bytes of every kind, the same each time. */
+export function largePicture(bytes: number): Picture {
+  const png = Buffer.alloc(bytes);
+  for (let k = 0; k < bytes; k += 1) png[k] = (k * k) >> 3;
+  return { hash: sha256(png), width: 64, height: 64, png };
+}
+
 /** Dialogue `k`: 1 to 3 turns, with a picture in the turns that its number chooses, some with a system prompt. */
 export function dialogue(k: number, pictures: readonly Picture[]): Dialogue {
   const messages: Message[] = [];

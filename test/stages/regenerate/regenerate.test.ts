@@ -2,15 +2,26 @@ import { describe, expect, it } from "vitest";
 import { turnIds } from "../../../src/dialogue/index.js";
 import { closingStubs } from "../../sglang-client/closing-stubs.js";
 import { answerTo, render } from "../../sglang-client/stub-model.js";
-import { dialogues, fakePicture, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
+import { dialogues, fakePicture, largePicture, runStage, temporaryDirectory, writeArtifact } from "./harness.js";
 
 const { stubOf } = closingStubs();
 
+const SMALL = [fakePicture(1), fakePicture(2)];
+/** Beside a small one: larger than what is held in memory, and no multiple of the parts that it is read in. */
+const LARGE = [largePicture(700_001), fakePicture(2)];
+
 describe("regenerate", () => {
-  it("answers every turn with the target's own history and exact ids, in input order", async () => {
+  it.each([
+    ["pictures held in memory", SMALL],
+    ["a picture read while it is sent", LARGE],
+  ])("answers every turn with the target's own history and exact ids, in input order: %s", async (_, pictures) => {
+    const url = (hash: string): string => {
+      const picture = pictures.find((one) => one.hash === hash)!;
+      return `data:image/png;base64,${picture.png.toString("base64")}`;
+    };
     const stub = await stubOf({ delayMs: (n) => (n * 7) % 13 });
-    const rows = dialogues(30);
-    const input = await writeArtifact(await temporaryDirectory(), rows);
+    const rows = dialogues(30, pictures);
+    const input = await writeArtifact(await temporaryDirectory(), rows, pictures);
     const result = await runStage({ input, options: { servers: [stub.url], concurrency: 7 } });
     expect(result.rows.map(({ id }) => id)).toEqual(rows.map(({ id }) => id));
     expect(result.draft.counts).toMatchObject({ read: 30, kept: 30, rejected: {}, done: 30 });
@@ -64,8 +75,3 @@ describe("regenerate", () => {
     });
   });
 });
-
-function url(hash: string): string {
-  const picture = [fakePicture(1), fakePicture(2)].find((one) => one.hash === hash)!;
-  return `data:image/png;base64,${picture.png.toString("base64")}`;
-}
