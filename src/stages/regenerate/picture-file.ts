@@ -15,7 +15,7 @@ export async function openPicture(path: string): Promise<EncodedImage | Streamed
   const handle = await open(path, "r");
   try {
     const { size } = await handle.stat();
-    if (base64Bytes(size) <= MOST_HELD_BYTES) return encodedImage(await readPart(handle, size));
+    if (base64Bytes(size) <= MOST_HELD_BYTES) return encodedImage(await readInto(handle, Buffer.allocUnsafe(size)));
     return { bytes: base64Bytes(size), read: () => streamed(path) };
   } finally {
     await handle.close();
@@ -24,9 +24,10 @@ export async function openPicture(path: string): Promise<EncodedImage | Streamed
 
 async function* streamed(path: string): AsyncGenerator<Buffer> {
   const handle = await open(path, "r");
+  const buffer = Buffer.allocUnsafe(PART_BYTES);
   try {
     for (;;) {
-      const part = await readPart(handle, PART_BYTES);
+      const part = await readInto(handle, buffer);
       if (part.length > 0) yield encodedImage(part).base64;
       if (part.length < PART_BYTES) return;
     }
@@ -35,14 +36,13 @@ async function* streamed(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** @returns fewer bytes only at the end of the file */
-async function readPart(handle: FileHandle, most: number): Promise<Buffer> {
-  const part = Buffer.allocUnsafe(most);
+/** @returns the buffer, or its beginning where the file ends before it is full */
+async function readInto(handle: FileHandle, buffer: Buffer): Promise<Buffer> {
   let filled = 0;
-  while (filled < most) {
-    const { bytesRead } = await handle.read(part, filled, most - filled, null);
+  while (filled < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, null);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
-  return part.subarray(0, filled);
+  return buffer.subarray(0, filled);
 }
