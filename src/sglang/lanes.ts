@@ -44,7 +44,9 @@ export class Lanes {
   }
 
   private add(): Lane {
-    const pool = new Pool(this.origin, { ...this.settings, connections: this.connections });
+    // A bound even where none is asked for: a connection is free only a moment after its answer has come, and without
+    // one the pool would open another for whoever asks in that moment, in the end twice as many.
+    const pool = new Pool(this.origin, { ...this.settings, connections: this.connections ?? LANE_REQUESTS });
     pool.on("connect", () => {
       this.opened += 1;
     });

@@ -173,6 +173,40 @@ describe("transport", () => {
     server.close();
   });
 
+  it("has as many connections as requests under way, uses them again, and none once it is closed", async () => {
+    const MANY = 100;
+    const held: (() => void)[] = [];
+    let connections = 0;
+    const server = createServer((request, response) => {
+      request.resume();
+      held.push(() => response.end("{}"));
+      // Nobody gets an answer before all have asked.
+      if (held.length === MANY) for (const answer of held.splice(0)) answer();
+    });
+    server.on("connection", () => {
+      connections += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const transport = new Transport(url, { connections: null });
+    const body = encodeChat("m", { messages: [], maxTokens: 5 }, DIALECTS.sglang);
+    for (let round = 0; round < 3; round += 1) {
+      const replies = await Promise.all(Array.from({ length: MANY }, () => transport.post("/", body, 20_000)));
+      expect(replies.every(({ status }) => status === 200)).toBe(true);
+      // In groups of 32, and no others for those who ask as soon as they have an answer.
+      expect(transport.connectionsOpened).toBeGreaterThanOrEqual(MANY);
+      expect(transport.connectionsOpened).toBeLessThanOrEqual(128);
+    }
+    await transport.close();
+    await expect(transport.post("/", body, 20_000)).rejects.toMatchObject({ kind: "closed" });
+    const never = new Transport(url, { connections: null });
+    await never.close();
+    await expect(never.post("/", body, 20_000)).rejects.toMatchObject({ kind: "closed" });
+    expect(connections).toBe(transport.connectionsOpened);
+    server.closeAllConnections();
+    server.close();
+  });
+
   it("fails with the very error of a picture that cannot be read, and sends the next request", async () => {
     const server = createServer((request, response) => {
       request.resume();
