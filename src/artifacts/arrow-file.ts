@@ -18,7 +18,7 @@ import {
   METADATA_KEY,
   type RowOf,
 } from "./arrow-columns.js";
-import { onDisk } from "./disk.js";
+import { onDisk, readFully } from "./disk.js";
 
 /** Where a column's buffers of one batch lie in the file. */
 type Regions = Partial<Record<BufferRole, { position: number; bytes: number }>>;
@@ -168,12 +168,8 @@ function damaged(path: string, why: string): DraftsmithError {
 
 async function readExactly(path: string, handle: FileHandle, position: number, bytes: number): Promise<Uint8Array> {
   const target = new Uint8Array(bytes);
-  let at = 0;
-  while (at < bytes) {
-    const { bytesRead } = await onDisk(path, () => handle.read(target, at, bytes - at, position + at));
-    if (bytesRead === 0) throw damaged(path, "it is cut short");
-    at += bytesRead;
-  }
+  const filled = await onDisk(path, () => readFully(handle, target, position));
+  if (filled < bytes) throw damaged(path, "it is cut short");
   return target;
 }
 

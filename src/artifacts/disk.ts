@@ -1,4 +1,4 @@
-/** Small helpers that the writers of this room share: complete writes, durable directories, errno to user errors. */
+/** Small helpers that this room shares: complete reads and writes, durable directories, errno to user errors. */
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fromErrno } from "../base/index.js";
@@ -22,6 +22,23 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise
     const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
     at += bytesWritten;
   }
+}
+
+/**
+ * Fills the buffer: one `read` call may give less.
+ *
+ * @param position - null: the handle's own, which moves on
+ * @returns the bytes read; fewer than the buffer has only where the file ends
+ */
+export async function readFully(handle: FileHandle, buffer: Uint8Array, position: number | null): Promise<number> {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const from = position === null ? null : position + filled;
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
 }
 
 /** Makes the names in a directory durable: a rename is only safe on disk once its directory is. */

@@ -31,15 +31,16 @@ export interface Journal {
   readonly found: { records: number; cutBytes: number; damaged: number };
 }
 
-const PREFIX = '["00000000",'.length;
+const OPENING = '["00000000",';
+const PREFIX = OPENING.length;
 const CHECKSUM_AT = '["'.length;
-const SUFFIX = "]\n".length;
+const CLOSING = "]\n";
 const MAX_RECORD_BYTES = 512 << 20;
 
 /** The line as bytes, made in one go: the checksum is filled in where it is to stand. */
 function encode(value: JsonValue): Buffer {
-  const line = Buffer.from(`["00000000",${JSON.stringify(value)}]\n`);
-  line.write(checksum(line.subarray(PREFIX, line.length - SUFFIX)), CHECKSUM_AT, "latin1");
+  const line = Buffer.from(`${OPENING}${JSON.stringify(value)}${CLOSING}`);
+  line.write(checksum(line.subarray(PREFIX, line.length - CLOSING.length)), CHECKSUM_AT, "latin1");
   return line;
 }
 

@@ -114,8 +114,8 @@ async function askGenerate(
   imagePad: number | undefined,
   timeoutMs: number,
 ): Promise<Answer | Refusal> {
-  const { maxTokens, messages, stopTokenIds } = question;
-  const rendered: Reply = await client.tokenizeMessages({ messages, ...templateParts(question) }, timeoutMs);
+  const { maxTokens, messages, stopTokenIds, tools, templateKwargs } = question;
+  const rendered: Reply = await client.tokenizeMessages({ messages, tools, templateKwargs }, timeoutMs);
   if (rendered.status !== 200) return judgeStatus(rendered);
   const inputIds = parseTokenizeAnswer(rendered.body);
   if (inputIds === undefined) throw new MalformedAnswer("/tokenize returned no ids");
@@ -138,7 +138,8 @@ async function askGenerate(
 
 /** Servers whose /generate does not return the prompt may do so in chat; the counts of both must agree afterwards. */
 async function chatPrompt(client: ServerClient, question: Question, timeoutMs: number): Promise<Answer["promptIds"]> {
-  const request = { messages: question.messages, maxTokens: 1, stopTokenIds: [], ...templateParts(question) };
+  const { messages, tools, templateKwargs } = question;
+  const request = { messages, maxTokens: 1, stopTokenIds: [], tools, templateKwargs };
   const reply = await client.chat(request, timeoutMs);
   return reply.status === 200 ? client.parseChat(reply).promptIds : undefined;
 }
@@ -165,9 +166,4 @@ function imagesOf(messages: ChatMessage[]): RequestImage[] {
     for (const part of content) if (part.type === "image") images.push(part.image);
   }
   return images;
-}
-
-/** What the template gets beside the messages, without undefined members, which exact optional types do not take. */
-function templateParts({ tools, templateKwargs }: Question): Pick<Question, "tools" | "templateKwargs"> {
-  return { ...(tools === undefined ? {} : { tools }), ...(templateKwargs === undefined ? {} : { templateKwargs }) };
 }

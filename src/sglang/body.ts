@@ -18,9 +18,11 @@ export interface StreamedImage {
 
 export type RequestImage = EncodedImage | StreamedImage;
 
+export type BodyPiece = Buffer | StreamedImage;
+
 /** A request's body in pieces, to be sent one after the other. */
 export interface RequestBody {
-  pieces: readonly (Buffer | StreamedImage)[];
+  pieces: readonly BodyPiece[];
   /** Of all pieces together. */
   bytes: number;
 }
@@ -32,7 +34,7 @@ const LEAST_PIECE_BYTES = 32 << 10;
 
 /** Pieces of text and bytes in order; text is written as UTF-8, bytes as they are. */
 export class BodyBuilder {
-  private readonly pieces: (Buffer | StreamedImage)[] = [];
+  private readonly pieces: BodyPiece[] = [];
   private text = "";
 
   /** Appends text that is already JSON. */
@@ -62,20 +64,20 @@ export class BodyBuilder {
     return { pieces, bytes: pieces.reduce((sum, piece) => sum + bytesOf(piece), 0) };
   }
 
-  private piece(piece: Buffer | StreamedImage): void {
+  private piece(piece: BodyPiece): void {
     this.pieces.push(Buffer.from(this.text, "utf8"), piece);
     this.text = "";
   }
 }
 
 /** The pieces' bytes in order; what is streamed is read when it is its turn. */
-export async function* bytesInOrder(pieces: RequestBody["pieces"]): AsyncGenerator<Buffer> {
+export async function* bytesInOrder(pieces: readonly BodyPiece[]): AsyncGenerator<Buffer> {
   for (const piece of pieces) {
     if ("read" in piece) yield* piece.read();
     else yield piece;
   }
 }
 
-function bytesOf(piece: Buffer | StreamedImage): number {
+function bytesOf(piece: BodyPiece): number {
   return "read" in piece ? piece.bytes : piece.length;
 }

@@ -21,13 +21,16 @@ export interface ChatMessage {
   toolCallId?: string;
 }
 
-/** Members that are undefined count as left out. */
-export interface ChatRequest {
+/** What the template gets; members that are undefined count as left out. */
+export interface TemplateInput {
   messages: ChatMessage[];
   tools?: JsonObject[] | undefined;
+  templateKwargs?: JsonObject | undefined;
+}
+
+export interface ChatRequest extends TemplateInput {
   /** Tokens of the answer at most, stop token included. */
   maxTokens: number;
-  templateKwargs?: JsonObject | undefined;
   stopTokenIds?: number[];
   /** Reasoning stays in the text, with every space around it (SGLang; others have no such switch and ignore it). */
   wholeText?: boolean;
@@ -46,13 +49,9 @@ const ALWAYS = JSON.stringify({
 }).slice(1, -1);
 
 export function encodeChat(model: string, request: ChatRequest, dialect: Dialect): RequestBody {
-  const body = new BodyBuilder().raw('{"model":').value(model).raw(',"messages":[');
-  writeMessages(body, request.messages, dialect);
-  body.raw(`],"max_tokens":${request.maxTokens},${ALWAYS}`);
-  if (request.tools !== undefined && request.tools.length > 0) body.raw(',"tools":').value(request.tools);
-  if (request.templateKwargs !== undefined && Object.keys(request.templateKwargs).length > 0) {
-    body.raw(',"chat_template_kwargs":').value(request.templateKwargs);
-  }
+  const body = new BodyBuilder();
+  writeTemplateInput(body, model, request, dialect);
+  body.raw(`,"max_tokens":${request.maxTokens},${ALWAYS}`);
   if (request.stopTokenIds !== undefined && request.stopTokenIds.length > 0) {
     body.raw(',"stop_token_ids":').value(request.stopTokenIds);
   }
@@ -60,8 +59,19 @@ export function encodeChat(model: string, request: ChatRequest, dialect: Dialect
   return body.raw("}").build();
 }
 
+/** The beginning of a JSON object with the model and what its template gets. */
+export function writeTemplateInput(body: BodyBuilder, model: string, input: TemplateInput, dialect: Dialect): void {
+  body.raw('{"model":').value(model).raw(',"messages":[');
+  writeMessages(body, input.messages, dialect);
+  body.raw("]");
+  if (input.tools !== undefined && input.tools.length > 0) body.raw(',"tools":').value(input.tools);
+  if (input.templateKwargs !== undefined && Object.keys(input.templateKwargs).length > 0) {
+    body.raw(',"chat_template_kwargs":').value(input.templateKwargs);
+  }
+}
+
 /** The inside of a JSON array of messages in OpenAI's form. */
-export function writeMessages(body: BodyBuilder, messages: ChatMessage[], dialect: Dialect): void {
+function writeMessages(body: BodyBuilder, messages: ChatMessage[], dialect: Dialect): void {
   messages.forEach((message, index) => {
     body
       .raw(index === 0 ? "" : ",")

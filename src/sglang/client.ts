@@ -3,7 +3,7 @@ import type { JsonObject } from "../base/index.js";
 import { isJsonObject } from "../base/index.js";
 import { type Answer, parseChatAnswer, parseGenerateAnswer } from "./answer.js";
 import { JsonFault, parseBoundedObject } from "./bounded-json.js";
-import { CHAT_PATH, type ChatMessage, type ChatRequest, encodeChat } from "./chat.js";
+import { CHAT_PATH, type ChatRequest, encodeChat, type TemplateInput } from "./chat.js";
 import { DIALECTS, type Dialect } from "./dialect.js";
 import { arrayAt, numberAt, stringAt } from "./fields.js";
 import { encodeGenerate, GENERATE_PATH, type GenerateRequest } from "./generate.js";
@@ -115,11 +115,8 @@ export class ServerClient {
   }
 
   /** Posts the dialogue for rendering; image placeholders come back un-expanded. */
-  tokenizeMessages(
-    request: { messages: ChatMessage[]; tools?: JsonObject[]; templateKwargs?: JsonObject },
-    timeoutMs: number,
-  ): Promise<Reply> {
-    const body = encodeTokenizeMessages({ model: this.model, ...request }, this.currentDialect);
+  tokenizeMessages(input: TemplateInput, timeoutMs: number): Promise<Reply> {
+    const body = encodeTokenizeMessages(this.model, input, this.currentDialect);
     return this.transport.post(TOKENIZE_PATH, body, timeoutMs);
   }
 

@@ -15,7 +15,7 @@ export interface Lane {
 
 export class Lanes {
   private readonly lanes: Lane[] = [];
-  private closed: Error | undefined;
+  private isClosed = false;
   private opened = 0;
 
   /** @param connections - at most; requests beyond wait. Null: as many as there are requests. */
@@ -34,12 +34,12 @@ export class Lanes {
   free(): Lane | undefined {
     const most = this.connections === null ? LANE_REQUESTS : Infinity;
     for (const lane of this.lanes) if (lane.inFlight < most) return lane;
-    return this.closed === undefined ? this.add() : undefined;
+    return this.isClosed ? undefined : this.add();
   }
 
   /** Ends at once. @param reason - what requests under way fail with */
   async close(reason: Error): Promise<void> {
-    this.closed ??= reason;
+    this.isClosed = true;
     await Promise.all(this.lanes.map(({ pool }) => pool.destroy(reason)));
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Dispatcher, Pool } from "undici";
 import { DraftsmithError } from "../base/index.js";
-import { bytesInOrder, type RequestBody } from "./body.js";
+import { type BodyPiece, bytesInOrder, type RequestBody } from "./body.js";
 import { wholeRequests } from "./connector.js";
 import { Lanes } from "./lanes.js";
 import { Secrets } from "./secrets.js";
@@ -111,8 +111,7 @@ export class Transport {
       return Promise.reject(new TransportFault("request-too-large", words));
     }
     // undici sends any iterable, with the length that the header says; its types name only some kinds.
-    const isWhole = pieces.every((piece) => Buffer.isBuffer(piece));
-    const body = (pieces.length === 1 && isWhole ? pieces[0]! : isWhole ? pieces : bytesInOrder(pieces)) as Buffer;
+    const body = sendable(pieces) as Buffer;
     const headers = [...this.postHeaders, "content-length", `${bytes}`];
     return this.send(this.lanes, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
@@ -140,6 +139,12 @@ export class Transport {
       lane.pool.dispatch(request, new Collector(this.name, timeoutMs, this.maxResponseBytes, { settle, reject, left }));
     });
   }
+}
+
+/** Bytes that are there are handed over without a turn of the queue for each piece. */
+function sendable(pieces: readonly BodyPiece[]): Buffer | Iterable<BodyPiece> | AsyncIterable<Buffer> {
+  if (!pieces.every((piece) => Buffer.isBuffer(piece))) return bytesInOrder(pieces);
+  return pieces.length === 1 ? pieces[0]! : pieces;
 }
 
 interface Ends {

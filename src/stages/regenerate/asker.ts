@@ -80,10 +80,7 @@ export class Asker {
       const timeoutMs = this.options.requestTimeoutSeconds * 1000;
       const outcome = await ask(member.client, question, member.idSource, rules, timeoutMs);
       tokens = outcome.answer?.responseIds.length;
-      if (outcome.verdict.kind === "transient") return outcome;
-      const vouches = this.fleet.vouches(member);
-      // Almost always known; waiting would be a turn of the queue for each answer.
-      if (vouches === true || (await vouches)) return outcome;
+      if (outcome.verdict.kind === "transient" || (await this.fleet.vouches(member))) return outcome;
       return { verdict: { kind: "transient", reason: "reset", message: `${member.name} is no longer what it was` } };
     } finally {
       member.ended(began, tokens);

@@ -1,5 +1,6 @@
 /** Random reads that are nearly in order: whole blocks, the last few kept. */
 import { type FileHandle, open } from "node:fs/promises";
+import { readFully } from "../../artifacts/disk.js";
 import { fromErrno } from "../../base/index.js";
 
 const BLOCK_BYTES = 1 << 20;
@@ -61,14 +62,7 @@ export class BlockReader {
       this.handle ??= open(this.path, "r");
       const handle = await this.handle;
       const block = Buffer.allocUnsafe(BLOCK_BYTES);
-      let filled = 0;
-      while (filled < BLOCK_BYTES) {
-        const at = index * BLOCK_BYTES + filled;
-        const { bytesRead } = await handle.read(block, filled, BLOCK_BYTES - filled, at);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return block.subarray(0, filled);
+      return block.subarray(0, await readFully(handle, block, index * BLOCK_BYTES));
     } catch (error) {
       throw fromErrno(error, this.path);
     }

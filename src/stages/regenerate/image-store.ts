@@ -1,6 +1,5 @@
 /** Reads the pictures of a dialogues artifact as base64, keeping the last ones: each turn sends its history again. */
 import { join } from "node:path";
-import { DraftsmithError, fromErrno } from "../../base/index.js";
 import type { EncodedImage, RequestImage } from "../../sglang/index.js";
 import { openPicture } from "./picture-file.js";
 
@@ -41,14 +40,9 @@ export class ImageStore {
 
   private async load(hash: string): Promise<RequestImage> {
     const path = join(this.root, "images", hash.slice(0, 2), `${hash}.png`);
-    const image = await openPicture(path).catch((error: unknown) => {
-      throw unreadable(error, path);
-    });
-    if (!("read" in image)) {
-      this.keep(hash, image);
-      return image;
-    }
-    return { bytes: image.bytes, read: () => named(image.read(), path) };
+    const image = await openPicture(path);
+    if ("base64" in image) this.keep(hash, image);
+    return image;
   }
 
   private keep(hash: string, image: EncodedImage): void {
@@ -60,22 +54,4 @@ export class ImageStore {
       this.cachedBytes -= base64.length;
     }
   }
-}
-
-/** The parts, with errors that users can act upon. */
-async function* named(parts: AsyncIterable<Buffer>, path: string): AsyncGenerator<Buffer> {
-  try {
-    yield* parts;
-  } catch (error) {
-    throw unreadable(error, path);
-  }
-}
-
-function unreadable(error: unknown, path: string): DraftsmithError {
-  const cause = fromErrno(error, path);
-  if (cause instanceof DraftsmithError && cause.code !== "INPUT_MISSING") return cause;
-  return new DraftsmithError("ARTIFACT_INVALID", `the dialogues name a picture that is missing: ${path}`, {
-    cause,
-    hint: "run the import again",
-  });
 }

@@ -1,6 +1,8 @@
 /** A stored picture as requests carry it: whole where it is small, read while it is sent where it is large. */
 import { type FileHandle, open } from "node:fs/promises";
-import { base64Bytes, type EncodedImage, encodedImage, type StreamedImage } from "../../sglang/index.js";
+import { readFully } from "../../artifacts/disk.js";
+import { DraftsmithError, fromErrno } from "../../base/index.js";
+import { base64Bytes, encodedImage, type RequestImage } from "../../sglang/index.js";
 
 /**
  * Base64 of a picture that is held for as long as its request is under way, at most: with hundreds of requests, 2 MB of
@@ -10,39 +12,50 @@ const MOST_HELD_BYTES = 256 << 10;
 /** A multiple of 3, so that the texts of the parts fit together. */
 const PART_BYTES = 144 << 10;
 
-/** @throws NodeJS.ErrnoException */
-export async function openPicture(path: string): Promise<EncodedImage | StreamedImage> {
-  const handle = await open(path, "r");
+/** @throws DraftsmithError ARTIFACT_INVALID - it is missing; when a large one is read, too. */
+export async function openPicture(path: string): Promise<RequestImage> {
   try {
-    const { size } = await handle.stat();
-    if (base64Bytes(size) <= MOST_HELD_BYTES) return encodedImage(await readInto(handle, Buffer.allocUnsafe(size)));
-    return { bytes: base64Bytes(size), read: () => streamed(path) };
-  } finally {
-    await handle.close();
+    const handle = await open(path, "r");
+    try {
+      const { size } = await handle.stat();
+      if (base64Bytes(size) <= MOST_HELD_BYTES) return encodedImage(await readPart(handle, Buffer.allocUnsafe(size)));
+      return { bytes: base64Bytes(size), read: () => streamed(path) };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw unreadable(error, path);
   }
 }
 
 async function* streamed(path: string): AsyncGenerator<Buffer> {
-  const handle = await open(path, "r");
-  const buffer = Buffer.allocUnsafe(PART_BYTES);
   try {
-    for (;;) {
-      const part = await readInto(handle, buffer);
-      if (part.length > 0) yield encodedImage(part).base64;
-      if (part.length < PART_BYTES) return;
+    const handle = await open(path, "r");
+    const buffer = Buffer.allocUnsafe(PART_BYTES);
+    try {
+      for (;;) {
+        const part = await readPart(handle, buffer);
+        if (part.length > 0) yield encodedImage(part).base64;
+        if (part.length < PART_BYTES) return;
+      }
+    } finally {
+      await handle.close();
     }
-  } finally {
-    await handle.close();
+  } catch (error) {
+    throw unreadable(error, path);
   }
 }
 
 /** @returns the buffer, or its beginning where the file ends before it is full */
-async function readInto(handle: FileHandle, buffer: Buffer): Promise<Buffer> {
-  let filled = 0;
-  while (filled < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, null);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
+async function readPart(handle: FileHandle, buffer: Buffer): Promise<Buffer> {
+  return buffer.subarray(0, await readFully(handle, buffer, null));
+}
+
+function unreadable(error: unknown, path: string): DraftsmithError {
+  const cause = fromErrno(error, path);
+  if (cause instanceof DraftsmithError && cause.code !== "INPUT_MISSING") return cause;
+  return new DraftsmithError("ARTIFACT_INVALID", `the dialogues name a picture that is missing: ${path}`, {
+    cause,
+    hint: "run the import again",
+  });
 }

@@ -78,7 +78,8 @@ async function measure(mode: Mode, url: string, root: string, count: number, wor
           ...[url, root, `${count}`, `${IN_FLIGHT}`, join(work, "asyncio.jsonl")],
         ])
       : await run(process.execPath, [
-          ...[join(BUILT_HERE, "bench-client.js"), mode, url, root, `${count}`, `${IN_FLIGHT}`, work],
+          join(BUILT_HERE, "bench-client.js"),
+          ...[mode, url, root, `${count}`, `${IN_FLIGHT}`, work],
         ]);
   return JSON.parse(stdout) as Measured;
 }
