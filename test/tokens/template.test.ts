@@ -22,6 +22,22 @@ function render(template: string, variables: Record<string, unknown>): string {
   }
 }
 
+describe("None is a value, not absence", () => {
+  const variables = { m: { r: null, s: "x" }, list: [null, 1, null], nothing: null };
+  it.each([
+    ["{{ m.r }}|{{ m['r'] }}|{{ m.get('r') }}|{{ m.get('r', '') }}", "None|None|None|None"],
+    ["{{ m.r is defined }}|{{ m['r'] is none }}|{{ m.q is defined }}|{{ m.get('q', '') }}", "True|True|False|"],
+    ["{{ list[0] }}|{{ list | first }}|{{ list | last }}|{{ list[-1] is none }}", "None|None|None|True"],
+    ["{{ m.r | default('d') }}|{{ m.r | default('d', true) }}|{{ m.q | default(none) }}", "None|d|None"],
+    ["{% for x in list %}{{ x }}/{{ loop.previtem }}/{{ loop.nextitem }};{% endfor %}", "None//1;1/None/None;None/1/;"],
+    ["{% macro f(a, b=none, c='c') %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ f(nothing, c=none) }}", "NoneNoneNone"],
+    ["{% set ns = namespace(v=none) %}{{ ns.v }}{{ ns.v is defined }}", "NoneTrue"],
+    ["{{ m }}{{ m | tojson }}{{ 'a' ~ m.r }}", "{'r': None, 's': 'x'}{\"r\": null, \"s\": \"x\"}aNone"],
+  ])("%s", (template, text) => {
+    expect(compileTemplate(template).render(variables)).toBe(text);
+  });
+});
+
 describe("what the engine does not do exactly", () => {
   it.each(REFUSED)("%s is refused", (template) => {
     expect(() => compileTemplate(template).render(VARIABLES)).toThrow(TemplateUnsupported);

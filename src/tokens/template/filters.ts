@@ -32,7 +32,9 @@ function length(value: Value): number {
 const defaultFilter: Filter = (value, args) => {
   args.expect("default_value", "boolean");
   const absent = value instanceof Undefined || (args.flag(1, "boolean") && !truthy(value));
-  return absent ? (args.get(0, "default_value") ?? "") : value;
+  if (!absent) return value;
+  const fallback = args.get(0, "default_value");
+  return fallback === undefined ? "" : fallback;
 };
 
 const FILTERS: Record<string, Filter> = {
@@ -44,8 +46,14 @@ const FILTERS: Record<string, Filter> = {
   length: bare((value) => length(value)),
   count: bare((value) => length(value)),
   list: bare((value) => [...iterate(value)]),
-  first: bare((value) => iterate(value)[0] ?? new Undefined("No first item, sequence was empty.")),
-  last: bare((value) => iterate(value).at(-1) ?? new Undefined("No last item, sequence was empty.")),
+  first: bare((value) => {
+    const items = iterate(value);
+    return items.length === 0 ? new Undefined("No first item, sequence was empty.") : items[0]!;
+  }),
+  last: bare((value) => {
+    const items = iterate(value);
+    return items.length === 0 ? new Undefined("No last item, sequence was empty.") : items.at(-1)!;
+  }),
   reverse: (value, args) => {
     args.expect();
     const items = iterate(value).slice().reverse();

@@ -85,7 +85,8 @@ const DICT_METHODS: Record<string, Method<Map<string, Value>>> = {
   values: bare((dict) => PyView.from(dict.values())),
   get: (dict, args) => {
     const key = args.expect("key", "default").get(0, "key");
-    return (typeof key === "string" ? dict.get(key) : undefined) ?? args.get(1, "default") ?? null;
+    const member = typeof key === "string" ? dict.get(key) : undefined;
+    return member === undefined ? (args.get(1, "default") ?? null) : member;
   },
 };
 
@@ -181,7 +182,8 @@ function itemOf(value: Value, key: Value): Value | undefined {
 export function getAttribute(value: Value, name: string): Value {
   const attribute = attributeOf(value, name);
   if (attribute !== undefined) return attribute;
-  return itemOf(value, name) ?? new Undefined(`'${typeName(value)}' has no attribute '${name}'`);
+  const item = itemOf(value, name);
+  return item === undefined ? new Undefined(`'${typeName(value)}' has no attribute '${name}'`) : item;
 }
 
 /** `value[key]` */
@@ -190,8 +192,6 @@ export function getItem(value: Value, key: Value): Value {
   if (item !== undefined) return item;
   if (key instanceof Undefined) return new Undefined(`item of '${typeName(value)}'`);
   const attribute = typeof key === "string" ? attributeOf(value, key) : undefined;
-  return (
-    attribute ??
-    new Undefined(`'${typeName(value)}' has no item ${typeof key === "string" ? `'${key}'` : "at that place"}`)
-  );
+  if (attribute !== undefined) return attribute;
+  return new Undefined(`'${typeName(value)}' has no item ${typeof key === "string" ? `'${key}'` : "at that place"}`);
 }

@@ -158,9 +158,10 @@ function compileMacro(node: ast.Macro): Block {
       const inner = new Scope(scope);
       const rest = new Map(keywords);
       for (const [index, { name: parameter, fallback }] of parameters.entries()) {
-        const given = index < positional.length ? positional[index] : rest.get(parameter);
+        let value = index < positional.length ? positional[index] : rest.get(parameter);
         if (index >= positional.length) rest.delete(parameter);
-        inner.set(parameter, given ?? (given === null ? null : (fallback?.(inner) ?? new Undefined(parameter))));
+        if (value === undefined) value = fallback === null ? new Undefined(parameter) : fallback(inner);
+        inner.set(parameter, value);
       }
       for (const key of rest.keys()) throw new TemplateFailure(`macro '${name}' takes no keyword argument '${key}'`);
       const output: Output = { text: "" };
