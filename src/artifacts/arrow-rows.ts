@@ -1,5 +1,5 @@
 /** Training rows in Arrow files: what tokenize writes, shard rearranges and the trainer maps into memory. */
-import { Breath, canonicalJson, type JsonObject } from "../base/index.js";
+import { canonicalJson, type JsonObject, TimeSlice } from "../base/index.js";
 import type { Columns, RowOf } from "./arrow-columns.js";
 import { ArrowFile } from "./arrow-file.js";
 import { type ArrowWriter, type BatchLimits, openArrowWriter } from "./arrow-writer.js";
@@ -80,10 +80,10 @@ export function openRowsFile(path: string): Promise<ArrowFile<typeof ROW_COLUMNS
 /** The rows of a file in order, one batch in memory at a time. Lets other work in between rows. */
 export async function* readRowsFile(path: string): AsyncGenerator<TokenRow> {
   const file = await openRowsFile(path);
-  const breath = new Breath();
+  const slice = new TimeSlice();
   try {
     for await (const row of file.readRows()) {
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       yield fromStored(row);
     }
   } finally {

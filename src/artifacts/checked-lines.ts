@@ -1,6 +1,6 @@
 /** Reads a JSONL file of an artifact, each line checked. */
 
-import { Breath, DraftsmithError } from "../base/index.js";
+import { DraftsmithError, TimeSlice } from "../base/index.js";
 import { readJsonl } from "./jsonl-reader.js";
 
 export interface Checker<T> {
@@ -16,12 +16,12 @@ export async function* readChecked<T>(
   limit = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<T> {
   let count = 0;
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for await (const { line, value } of readJsonl(file)) {
     if (count >= limit) return;
     count += 1;
     const row = checked(value, schema, file, line);
-    if (breath.isDue) await breath.take();
+    if (slice.isOver) await slice.yieldToEventLoop();
     yield row;
   }
 }

@@ -1,7 +1,7 @@
 /** Reading line-delimited JSON in large blocks, with line numbers, bounded lines and errors that name the place. */
 import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
-import { Breath, DraftsmithError, type JsonValue } from "../base/index.js";
+import { DraftsmithError, type JsonValue, TimeSlice } from "../base/index.js";
 import { onDisk } from "./disk.js";
 
 export interface ReadLinesOptions {
@@ -85,11 +85,11 @@ export type JsonLine =
 /** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. Breathes, too. */
 export async function* readJsonLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonLine> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for await (const lines of readLineBlocks(path, options)) {
     for (const line of lines) {
       const parsed = parseLine(line, maxLineBytes);
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       if (parsed !== undefined) yield parsed;
     }
   }
@@ -105,11 +105,11 @@ export async function* readJsonl(
   options: ReadLinesOptions = {},
 ): AsyncGenerator<{ line: number; offset: number; value: JsonValue }> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for await (const lines of readLineBlocks(path, options)) {
     for (const line of lines) {
       const parsed = parseGoodLine(line, path, maxLineBytes);
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       if (parsed !== undefined) yield parsed;
     }
   }

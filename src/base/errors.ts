@@ -2,7 +2,7 @@
  * The one error class for everything a user can get wrong, and the table of its codes.
  * Anything that is thrown and is not a DraftsmithError is a bug and prints its stack.
  */
-import { hideSecrets } from "./hidden.js";
+import { hideSecrets } from "./hide-secrets.js";
 
 /** Stable exit codes: scripts rely on them, so an entry is never renumbered. */
 export const ERROR_CODES = {

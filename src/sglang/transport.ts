@@ -5,8 +5,8 @@
 import type { Dispatcher, Pool } from "undici";
 import { DraftsmithError } from "../base/index.js";
 import { type BodyPiece, bytesInOrder, type RequestBody } from "./body.js";
+import { ConnectionPools } from "./connection-pools.js";
 import { wholeRequests } from "./connector.js";
-import { Lanes } from "./lanes.js";
 import { Secrets } from "./secrets.js";
 
 /** Why no HTTP answer came back. Statuses are answers, not faults. */
@@ -56,9 +56,9 @@ export function serverName(url: string): string {
 export class Transport {
   /** Origin and path prefix, without credentials: safe to print. */
   readonly name: string;
-  private readonly lanes: Lanes;
+  private readonly pools: ConnectionPools;
   /** Look-ups have sockets of their own, so that they can vouch for those that carry the work. */
-  private readonly sideLanes: Lanes;
+  private readonly infoPools: ConnectionPools;
   private readonly prefix: string;
   private readonly headers: Record<string, string>;
   /** Of posts, in the form that undici takes without looking for keys. */
@@ -89,8 +89,8 @@ export class Transport {
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       connect: wholeRequests(options.connectTimeoutMs ?? 10_000),
     };
-    this.lanes = new Lanes(parsed.origin, settings, options.connections);
-    this.sideLanes = new Lanes(parsed.origin, settings, 1);
+    this.pools = new ConnectionPools(parsed.origin, settings, options.connections);
+    this.infoPools = new ConnectionPools(parsed.origin, settings, 1);
   }
 
   /**
@@ -98,11 +98,11 @@ export class Transport {
    * once it has grown, another process may have taken the address.
    */
   get connectionsOpened(): number {
-    return this.lanes.connectionsOpened;
+    return this.pools.connectionsOpened;
   }
 
   get(path: string, timeoutMs: number): Promise<Reply> {
-    return this.send(this.sideLanes, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
+    return this.send(this.infoPools, { method: "GET", path: this.prefix + path, headers: this.headers }, timeoutMs);
   }
 
   post(path: string, { pieces, bytes }: RequestBody, timeoutMs: number): Promise<Reply> {
@@ -113,30 +113,33 @@ export class Transport {
     // undici sends any iterable, with the length that the header says; its types name only some kinds.
     const body = sendable(pieces) as Buffer;
     const headers = [...this.postHeaders, "content-length", `${bytes}`];
-    return this.send(this.lanes, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
+    return this.send(this.pools, { method: "POST", path: this.prefix + path, headers, body }, timeoutMs);
   }
 
   /** Ends at once; requests under way fail with "closed". */
   async close(): Promise<void> {
     const reason = this.closedFault();
-    await Promise.all([this.lanes.close(reason), this.sideLanes.close(reason)]);
+    await Promise.all([this.pools.close(reason), this.infoPools.close(reason)]);
   }
 
   private closedFault(): TransportFault {
     return new TransportFault("closed", `${this.name}: closed by the client`);
   }
 
-  private send(lanes: Lanes, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
-    const lane = lanes.free();
-    if (lane === undefined) return Promise.reject(this.closedFault());
+  private send(pools: ConnectionPools, request: Dispatcher.DispatchOptions, timeoutMs: number): Promise<Reply> {
+    const shared = pools.free();
+    if (shared === undefined) return Promise.reject(this.closedFault());
     return new Promise((resolve, reject) => {
       // Before anybody can quote it. Redirects are answers like others: nobody follows them with our key.
       const settle = (reply: Reply): void => resolve({ ...reply, body: this.secrets.hideIn(reply.body) });
       const left = (): void => {
-        lane.inFlight -= 1;
+        shared.inFlight -= 1;
       };
-      lane.inFlight += 1;
-      lane.pool.dispatch(request, new Collector(this.name, timeoutMs, this.maxResponseBytes, { settle, reject, left }));
+      shared.inFlight += 1;
+      shared.pool.dispatch(
+        request,
+        new Collector(this.name, timeoutMs, this.maxResponseBytes, { settle, reject, left }),
+      );
     });
   }
 }

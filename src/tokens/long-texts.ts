@@ -3,7 +3,7 @@
  * and cutting a million characters at added tokens and copying their ids would hold the event loop for up to 0.4 s. So they
  * are encoded whole on a thread with a tokenizer of its own, which starts with the first such text and ends after the last.
  */
-import { moduleBeside, OrderedPool } from "../base/index.js";
+import { moduleBeside, WorkerPool } from "../base/index.js";
 
 /** Of one text in UTF-8. Chats hardly ever reach it. */
 export const LONG_BYTES = 1 << 16;
@@ -12,12 +12,12 @@ const IDLE_MS = 10_000;
 
 /** @param json - contents of a tokenizer.json */
 export function longTextEncoder(json: string): (text: string) => Promise<Int32Array> {
-  let thread: OrderedPool<string, Int32Array> | undefined;
+  let thread: WorkerPool<string, Int32Array> | undefined;
   let waiting = 0;
   let idle: NodeJS.Timeout | undefined;
   return async (text) => {
     clearTimeout(idle);
-    thread ??= new OrderedPool(moduleBeside(import.meta.url, "long-texts-thread"), json, 1);
+    thread ??= new WorkerPool(moduleBeside(import.meta.url, "long-texts-thread"), json, 1);
     waiting += 1;
     try {
       return await thread.ask(text);

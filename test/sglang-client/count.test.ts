@@ -4,10 +4,10 @@ import { describe, expect, it } from "vitest";
 import type { Message } from "../../src/dialogue/index.js";
 import { openModel } from "../../src/model/index.js";
 import { type Answer, type CountRules, countIds, DIALECTS, type OwnIds } from "../../src/sglang/index.js";
-import { OwnModel } from "../../src/stages/regenerate/own-ids.js";
+import { LocalModel } from "../../src/stages/regenerate/prompts/local-model.js";
 import { TINY_GUI } from "../tokens/reference.js";
 
-const model = await OwnModel.open(TINY_GUI, {});
+const model = await LocalModel.open(TINY_GUI, {});
 const { imEnd: END, imagePad, stop } = (await openModel(TINY_GUI)).specialIds;
 const ENDOFTEXT = Math.min(...stop, END - 1);
 const messages: Message[] = [

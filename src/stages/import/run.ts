@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { Breath, DraftsmithError, fromErrno, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, fromErrno, type JsonObject, TimeSlice } from "../../base/index.js";
 import {
   type Dialogue,
   type Picture,
@@ -112,9 +112,9 @@ async function writeRows(
   };
   const judge = await specialTextRule(options);
   const rows = readSourceRows(options, context.limit);
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for await (const outcome of mapOrdered(rows, ROWS_AHEAD, (row) => finishRow(row, intake, judge))) {
-    if (breath.isDue) await breath.take();
+    if (slice.isOver) await slice.yieldToEventLoop();
     if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
     if (outcome.ok) {
       tally.keep(outcome.form, outcome.escaped);

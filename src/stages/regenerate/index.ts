@@ -1,5 +1,5 @@
 import { defineStage } from "../stage.js";
-import { estimate } from "./estimate.js";
+import { estimate } from "./estimate/estimate.js";
 import { NEUTRAL_OPTIONS, regenerateOptions } from "./options.js";
 import { run } from "./run.js";
 

@@ -1,8 +1,8 @@
 /** Options of `regenerate`. */
 import { z } from "zod";
 import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
-import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./control-options.js";
-import { NEUTRAL_SERVER_OPTIONS, serverOptions } from "./server-options.js";
+import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./selection/options.js";
+import { NEUTRAL_SERVER_OPTIONS, serverOptions } from "./servers/options.js";
 
 const share = z.number().min(0).max(1);
 

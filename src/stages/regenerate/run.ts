@@ -1,4 +1,4 @@
-/** The stage: servers, journal, crew, merge. */
+/** The stage: opens servers and ledger, answers the dialogues, writes the artifact in input order. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
@@ -6,19 +6,19 @@ import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
-import { Crew, tooManyFailures } from "./crew.js";
-import type { CrewParts } from "./crew-parts.js";
-import { openLedger, takeOver } from "./earlier.js";
-import { Fleet } from "./fleet.js";
-import { ImageStore } from "./image-store.js";
-import { merge } from "./merge.js";
-import type { Terms } from "./muster.js";
+import { RequestImages } from "./asking/request-images.js";
+import type { RunParts } from "./asking/run-parts.js";
+import { DialogueWorkers, tooManyFailures } from "./dialogues/dialogue-workers.js";
+import { assemble } from "./ledger/assemble.js";
+import { openLedger, takeOver } from "./ledger/earlier-answers.js";
+import { settingsOf } from "./ledger/settings.js";
 import { type RegenerateOptions, templateKwargs } from "./options.js";
-import type { OwnModel } from "./own-ids.js";
-import { recheck } from "./recheck.js";
-import { type Chosen, type NotChosen, Selection } from "./selection.js";
-import { settingsOf } from "./settings.js";
-import { Tally } from "./tally.js";
+import type { LocalModel } from "./prompts/local-model.js";
+import { recheck } from "./recheck/recheck.js";
+import { Progress } from "./report/progress.js";
+import { type Chosen, type NotChosen, Selection } from "./selection/selection.js";
+import type { Terms } from "./servers/inspect.js";
+import { ServerPool } from "./servers/server-pool.js";
 
 export async function run(
   options: RegenerateOptions,
@@ -35,12 +35,12 @@ export async function run(
   const dialogues = (): AsyncGenerator<Chosen> => choose(all(), selection);
   const total = selection.chosen ?? totalOf(input, context.limit);
   const { own, prompts, terms } = await ownModel(options, note);
-  const fleet = await Fleet.open({ options, ...terms }, { note });
-  const tally = new Tally(step, events, total, () => fleet.members);
+  const pool = await ServerPool.open({ options, ...terms }, { note });
+  const progress = new Progress(step, events, total, () => pool.servers);
   let finished: ManifestDraft["counts"] | undefined;
   try {
-    const facts = factsOf(options, fleet, own);
-    if (fleet.reference.probe.idSource === "count") note("warn", COUNTED_NOTE);
+    const facts = factsOf(options, pool, own);
+    if (pool.reference.probe.idSource === "count") note("warn", COUNTED_NOTE);
     const { resumeDir, otherResumeDirs = [] } = context;
     const settings = facts.settings as JsonObject;
     const earlierParts = { resumeDir, otherResumeDirs, settings, options, note, signal };
@@ -49,16 +49,16 @@ export async function run(
       if (ledger.damagedLines > 0)
         note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
       if (inputs.earlier !== undefined) await takeOver(ledger, inputs.earlier, earlierParts);
-      const images = new ImageStore(input.path);
-      const parts = { options, fleet, ledger, images, tally, own, prompts, total, signal, note };
-      tally.start();
-      await new Crew(parts).run(dialogues());
+      const images = new RequestImages(input.path);
+      const parts = { options, pool, ledger, images, progress, own, prompts, total, signal, note };
+      progress.start();
+      await new DialogueWorkers(parts).run(dialogues());
       ledger.refresh();
       const checked = await recheck(parts, dialogues());
-      tally.phase = "putting answers in order";
+      progress.phase = "putting answers in order";
       const notChosen: Partial<Record<NotChosen, number>> = {};
-      const account = await merge(ledger, digestsOf(choose(all(), selection, notChosen), signal), context.workDir);
-      tally.phase = "";
+      const account = await assemble(ledger, digestsOf(choose(all(), selection, notChosen), signal), context.workDir);
+      progress.phase = "";
       checkShares(account, options);
       const counts = {
         ...accountCounts(account),
@@ -71,26 +71,26 @@ export async function run(
         facts: { ...facts, ...selection.facts(context.limit), summary: accountSummary(account) },
       };
     } finally {
-      tally.stop();
+      progress.stop();
       await ledger.close();
-      await tellRun(context, tally, fleet, finished);
+      await tellRun(context, progress, pool, finished);
     }
   } finally {
-    await fleet.close();
+    await pool.close();
   }
 }
 
 /** Of a run that was stopped, too: why it was slow is then the question. */
 async function tellRun(
   { reportDir, events, step }: StageContext,
-  { statistics, seconds }: Tally,
-  { members }: Fleet,
+  { statistics, seconds }: Progress,
+  { servers }: ServerPool,
   counts: ManifestDraft["counts"] | undefined,
 ): Promise<void> {
   if (reportDir === undefined) return;
   const outcome = counts === undefined ? "stopped" : "done";
-  const { writeRunReport } = await import("./run-report.js");
-  const limits = members.map(({ name, identity }) => [name, identity && longestPrompt(identity)] as const);
+  const { writeRunReport } = await import("./report/run-report.js");
+  const limits = servers.map(({ name, identity }) => [name, identity && longestPrompt(identity)] as const);
   const told = writeRunReport(reportDir, statistics, {
     outcome,
     seconds,
@@ -107,20 +107,20 @@ async function tellRun(
 const COUNTED_NOTE =
   "the servers return no ids: prompts are rendered and answers encoded here, held against the servers' counts, and every turn is marked `counted`; tokenize refuses such turns unless countedIds: keep";
 
-interface Own extends Pick<CrewParts, "own" | "prompts"> {
+interface Own extends Pick<RunParts, "own" | "prompts"> {
   terms: Pick<Terms, "check" | "own">;
 }
 
 /** Loaded only when asked for: the tokenizer is a large native library. */
-async function ownModel(options: RegenerateOptions, note: CrewParts["note"]): Promise<Own> {
+async function ownModel(options: RegenerateOptions, note: RunParts["note"]): Promise<Own> {
   if (options.model === undefined) {
     return { own: undefined, prompts: undefined, terms: { check: undefined, own: undefined } };
   }
-  const [{ PromptCheck }, { OwnModel, probeDialogue }] = await Promise.all([
-    import("./prompt-check.js"),
-    import("./own-ids.js"),
+  const [{ PromptCheck }, { LocalModel, probeDialogue }] = await Promise.all([
+    import("./prompts/prompt-check.js"),
+    import("./prompts/local-model.js"),
   ]);
-  const own = await OwnModel.open(options.model, templateKwargs(options) as JsonObject);
+  const own = await LocalModel.open(options.model, templateKwargs(options) as JsonObject);
   const prompts = new PromptCheck(own, note);
   const check: Terms["check"] = (probe, withImage) => prompts.checkProbe(probe, withImage);
   if (options.idSource !== "count") return { own: undefined, prompts, terms: { check, own: undefined } };
@@ -132,7 +132,7 @@ function totalOf(input: InputArtifact, limit: number | undefined): number | unde
   return kept === undefined ? undefined : Math.min(kept, limit ?? Infinity);
 }
 
-/** The crew checks the shape of those that it asks: a continuation passes over the others as fast as it can. */
+/** Unchecked: the workers check the shape of what they ask, so that a continuation skips the rest quickly. */
 async function* readDialogues(root: string, limit: number | undefined): AsyncGenerator<Dialogue> {
   let count = 0;
   for await (const { value } of readJsonl(join(root, "dialogues.jsonl"))) {
@@ -164,8 +164,8 @@ async function* digestsOf(chosen: AsyncIterable<Chosen>, signal: AbortSignal): A
 }
 
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */
-function factsOf(options: RegenerateOptions, fleet: Fleet, own: OwnModel | undefined): JsonObject {
-  const { identity, probe } = fleet.reference;
+function factsOf(options: RegenerateOptions, pool: ServerPool, own: LocalModel | undefined): JsonObject {
+  const { identity, probe } = pool.reference;
   const text = options.systemPrompt.text ?? null;
   const model = identityFacts(identity);
   // They decide the ids then; otherwise the server's are kept whatever lies in the directory.

@@ -1,5 +1,5 @@
 /** Work on every row that lets the event loop run in between. */
-import { Breath } from "../../base/index.js";
+import { TimeSlice } from "../../base/index.js";
 
 /** Items between two looks at the clock. */
 const ITEMS_PER_LOOK = 256;
@@ -8,10 +8,10 @@ const RUN = 4096;
 
 /** Calls `visit` for 0 .. length - 1. */
 export async function forEachIndex(length: number, visit: (at: number) => void): Promise<void> {
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for (let at = 0; at < length; at += 1) {
     visit(at);
-    if (at % ITEMS_PER_LOOK === 0 && breath.isDue) await breath.take();
+    if (at % ITEMS_PER_LOOK === 0 && slice.isOver) await slice.yieldToEventLoop();
   }
 }
 
@@ -22,10 +22,10 @@ export async function forEachIndex(length: number, visit: (at: number) => void):
  */
 export async function sortedIndices(length: number, compare: (a: number, b: number) => number): Promise<Uint32Array> {
   let sorted = Uint32Array.from({ length }, (_, at) => at);
-  const breath = new Breath();
+  const slice = new TimeSlice();
   for (let start = 0; start < length; start += RUN) {
     sorted.subarray(start, start + RUN).sort(compare);
-    if (breath.isDue) await breath.take();
+    if (slice.isOver) await slice.yieldToEventLoop();
   }
   let merged = new Uint32Array(length);
   for (let width = RUN; width < length; width *= 2) {

@@ -14,7 +14,7 @@ export interface ShardSources {
   images: string;
 }
 
-/** Rows between two breaths of the event loop: reading them blocks. */
+/** Rows read between two turns of the event loop: reading blocks. */
 const ROWS_PER_TURN = 32;
 const IMAGES_SCHEMA = { schemaVersion: 1 };
 

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Line, readLineBlocks } from "../../artifacts/index.js";
-import { moduleBeside, OrderedPool } from "../../base/index.js";
+import { moduleBeside, WorkerPool } from "../../base/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import type { InputArtifact } from "../stage.js";
 import { type AssembledDialogue, Assembler } from "./assembler.js";
@@ -37,7 +37,7 @@ export async function* assembledOf(
     return;
   }
   const data: ThreadData = { options, file };
-  const pool = new OrderedPool<Line[], Packed>(moduleBeside(import.meta.url, "thread"), data, threads);
+  const pool = new WorkerPool<Line[], Packed>(moduleBeside(import.meta.url, "thread"), data, threads);
   try {
     for await (const packed of pool.map(blocks)) yield* unpack(packed);
   } finally {

@@ -1,6 +1,6 @@
 /** From lines of the input to assembled dialogues: the part of the work that may run on other threads. */
 import { checked, type Line, parseGoodLine } from "../../artifacts/index.js";
-import { Breath, type JsonObject } from "../../base/index.js";
+import { type JsonObject, TimeSlice } from "../../base/index.js";
 import { dialogueSchema, generationSchema } from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, spoofPattern } from "../../tokens/index.js";
@@ -18,7 +18,7 @@ export interface AssembledDialogue extends Assembled, Pick<Candidates, "id" | "r
 export class Assembler {
   private readonly renderer: PromptRenderer | undefined;
   private readonly spoof: RegExp | null;
-  private readonly breath = new Breath();
+  private readonly slice = new TimeSlice();
 
   /** @param file - names the input in errors */
   constructor(
@@ -44,26 +44,26 @@ export class Assembler {
   }
 
   private async *fromIds(lines: readonly Line[]): AsyncGenerator<AssembledDialogue> {
-    const { breath, file, model, options, spoof } = this;
+    const { slice, file, model, options, spoof } = this;
     for (const line of lines) {
       const parsed = parseGoodLine(line, file);
       if (parsed === undefined) continue;
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       const generation = checked(parsed.value, generationSchema, file, parsed.line);
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       const candidates = turnsFromIds(generation, model, options, spoof);
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       yield this.rowsOf(candidates);
     }
   }
 
   private async *fromDialogues(lines: readonly Line[], renderer: PromptRenderer): AsyncGenerator<AssembledDialogue> {
-    const { breath, file, model, spoof } = this;
+    const { slice, file, model, spoof } = this;
     let batch: Promise<Candidates>[] = [];
     for (const line of lines) {
       const parsed = parseGoodLine(line, file);
       if (parsed === undefined) continue;
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       const dialogue = checked(parsed.value, dialogueSchema, file, parsed.line);
       const candidates = turnsFromDialogue(dialogue, renderer, model, spoof);
       // Looked at with its batch; until then a failure must not count as unhandled.
@@ -78,7 +78,7 @@ export class Assembler {
 
   private async *rowsOfAll(batch: readonly Promise<Candidates>[]): AsyncGenerator<AssembledDialogue> {
     for (const candidates of await Promise.all(batch)) {
-      if (this.breath.isDue) await this.breath.take();
+      if (this.slice.isOver) await this.slice.yieldToEventLoop();
       yield this.rowsOf(candidates);
     }
   }

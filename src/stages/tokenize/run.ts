@@ -1,7 +1,7 @@
 /** The stage: read, turn into rows, write, count. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { Breath, DraftsmithError, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, type JsonObject, TimeSlice } from "../../base/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
@@ -35,11 +35,11 @@ export async function run(
   const tally = new Tally();
   const prompts = new SystemPrompts();
   const repeats = new Repeats(options.duplicates === "drop", alike);
-  const breath = new Breath();
+  const slice = new TimeSlice();
   try {
     for await (const dialogue of ahead(assembledOf(options, input, model, context.limit), alike)) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
-      if (breath.isDue) await breath.take();
+      if (slice.isOver) await slice.yieldToEventLoop();
       prompts.add(dialogue.systemPrompt);
       const { rows, rejections, cut } = await repeats.remove(dialogue);
       tally.dialogues += 1;

@@ -1,7 +1,7 @@
 /** A worker thread of tokenize: lines in, packed rows out. Loaded by `assembled.ts` only. */
 import { workerData } from "node:worker_threads";
 import type { Line } from "../../artifacts/index.js";
-import { answerPieces } from "../../base/index.js";
+import { serveWorkerPool } from "../../base/index.js";
 import { type AssembledDialogue, Assembler } from "./assembler.js";
 import type { TokenizeOptions } from "./options.js";
 import { type Packed, pack } from "./packed.js";
@@ -16,7 +16,7 @@ const opening = Assembler.open(options, file);
 // Told with the first answer.
 opening.catch(() => undefined);
 
-answerPieces<Line[], Packed>(async (lines) => {
+serveWorkerPool<Line[], Packed>(async (lines) => {
   const assembler = await opening;
   const dialogues: AssembledDialogue[] = [];
   for await (const dialogue of assembler.assemble(lines.map(asBuffer))) dialogues.push(dialogue);

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { turnIds } from "../../../src/dialogue/index.js";
 import { existingPython, packageRoot, type RunningServer, startServer } from "../../../src/python/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
+import { writeScreens } from "./bench/screens.js";
 import { runStage, temporaryDirectory } from "./harness.js";
-import { writeScreens } from "./screens.js";
 
 const python = await existingPython();
 const model = join(packageRoot(), "fixtures", "tiny-gui");

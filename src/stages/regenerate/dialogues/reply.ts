@@ -1,0 +1,67 @@
+/** From an answer to the message that enters the history, in a form that does not depend on the server's parsers. */
+import { canonicalJson, isJsonObject, type JsonObject } from "../../../base/index.js";
+import type { Message, ToolCall } from "../../../dialogue/index.js";
+import type { Answer } from "../../../sglang/index.js";
+
+/** The generated assistant message. Ids of tool calls are random on the server, so they are left out. */
+export function messageOf(answer: Answer): Message {
+  const { reasoning, text } = splitReasoning(answer);
+  const calls = answer.toolCalls.map(({ name, arguments: json }) => ({ name, arguments: objectIn(json) }));
+  const message: Message = { role: "assistant", content: text === "" ? [] : [{ type: "text", text }] };
+  if (reasoning !== "") message.reasoning = reasoning;
+  const whole = calls.filter((call): call is ToolCall => call.arguments !== undefined);
+  if (whole.length > 0) message.toolCalls = whole;
+  return message;
+}
+
+/** Whether the server announced a call whose arguments are no JSON object: nothing can come after it. */
+export function hasBrokenCall(answer: Answer): boolean {
+  return answer.toolCalls.some((call) => objectIn(call.arguments) === undefined);
+}
+
+/** A server without a reasoning parser leaves the thinking in the text; the opening tag may stand in the prompt. */
+export function splitReasoning(answer: Pick<Answer, "text" | "reasoning">): { reasoning: string; text: string } {
+  if (answer.reasoning !== undefined) return { reasoning: answer.reasoning.trim(), text: dropNewlines(answer.text) };
+  const end = answer.text.indexOf("</think>");
+  if (end < 0) return { reasoning: "", text: answer.text };
+  const before = answer.text.slice(0, end);
+  const start = before.lastIndexOf("<think>");
+  const reasoning = (start < 0 ? before : before.slice(start + "<think>".length)).trim();
+  return { reasoning, text: dropNewlines(answer.text.slice(end + "</think>".length)) };
+}
+
+function dropNewlines(text: string): string {
+  return text.replace(/^\n+/, "");
+}
+
+/** Calls of a message: parsed by the server, or written in the text as Qwen models do. */
+export function callsOf(message: Message): ToolCall[] {
+  if (message.toolCalls !== undefined) return message.toolCalls;
+  const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const calls: ToolCall[] = [];
+  if (!text.includes("<tool_call>")) return calls;
+  for (const [, json] of text.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>/g)) {
+    const call = objectIn(json ?? "");
+    if (call !== undefined && typeof call.name === "string" && isJsonObject(call.arguments)) {
+      calls.push({ name: call.name, arguments: call.arguments });
+    }
+  }
+  return calls;
+}
+
+/** Whether two messages make the same calls in the same order: only then do the recorded results fit. */
+export function sameCalls(one: readonly ToolCall[], other: readonly ToolCall[]): boolean {
+  if (one.length === 0 && other.length === 0) return true;
+  const form = (calls: readonly ToolCall[]): string =>
+    canonicalJson(calls.map((call) => ({ name: call.name, arguments: call.arguments })));
+  return form(one) === form(other);
+}
+
+function objectIn(json: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * What the ledger knows of each dialogue, in typed arrays: 50 to 100 bytes a dialogue, none of it for the garbage
+ * collector to walk through. Dialogues have numbers, in the order in which they were first noted.
+ */
+import type { RecordPlace as Place } from "../../../artifacts/journal.js";
+import { DigestIndex, DraftsmithError } from "../../../base/index.js";
+import type { EndStatus } from "../../../dialogue/index.js";
+
+const FIRST = 1 << 10;
+/** 128 bits of the digest tell dialogues apart. */
+const KEY_BYTES = 16;
+const STATUSES: readonly EndStatus[] = ["done", "partial", "rejected", "failed"];
+/** Beside the status, which is its place in STATUSES plus one; 0: no end is known. */
+const CLAIMED = 1 << 7;
+
+export class LedgerIndex {
+  private readonly numbers = new DigestIndex();
+  private states = new Uint8Array(FIRST);
+  private readonly ends = new Places();
+  private readonly checks = new Places();
+  /** Answers of dialogues that have not ended, or have failed: few at a time. */
+  private readonly turns = new Map<number, Place[]>();
+  private readonly key = Buffer.alloc(KEY_BYTES);
+
+  get size(): number {
+    return this.numbers.size;
+  }
+
+  /** Marks a dialogue as taken in this run and says what is known of it. */
+  claim(digest: string): EndStatus | "open" | "duplicate" {
+    const number = this.enter(digest);
+    const state = this.states[number]!;
+    if ((state & CLAIMED) !== 0) return "duplicate";
+    this.states[number] = state | CLAIMED;
+    return statusIn(state) ?? "open";
+  }
+
+  noteTurn(digest: string, place: Place): void {
+    const number = this.enter(digest);
+    const before = this.turns.get(number);
+    if (before === undefined) this.turns.set(number, [place]);
+    else before.push(place);
+  }
+
+  noteEnd(digest: string, status: EndStatus, place: Place): void {
+    const number = this.enter(digest);
+    this.states[number] = (this.states[number]! & CLAIMED) | (STATUSES.indexOf(status) + 1);
+    this.ends.set(number, place);
+    // A failed dialogue goes on from its last good answer when it is asked again.
+    if (status !== "failed") this.turns.delete(number);
+  }
+
+  noteCheck(digest: string, place: Place): void {
+    this.checks.set(this.enter(digest), place);
+  }
+
+  /** Where the answers lie that an earlier run left of a dialogue, in order; they are forgotten here. */
+  takeTurns(digest: string): Place[] {
+    const number = this.find(digest);
+    const places = number === undefined ? undefined : this.turns.get(number);
+    if (number !== undefined) this.turns.delete(number);
+    return places ?? [];
+  }
+
+  endOf(digest: string): { status: EndStatus; place: Place } | undefined {
+    const number = this.find(digest);
+    if (number === undefined) return undefined;
+    const status = statusIn(this.states[number]!);
+    return status && { status, place: this.ends.get(number)! };
+  }
+
+  checkOf(digest: string): Place | undefined {
+    const number = this.find(digest);
+    return number === undefined ? undefined : this.checks.get(number);
+  }
+
+  /** Where all re-checks lie, in the order of the dialogues' numbers. */
+  *allChecks(): Generator<Place> {
+    for (let number = 0; number < this.size; number += 1) {
+      const place = this.checks.get(number);
+      if (place !== undefined) yield place;
+    }
+  }
+
+  private find(digest: string): number | undefined {
+    return this.numbers.find(this.keyOf(digest));
+  }
+
+  private enter(digest: string): number {
+    const number = this.numbers.add(this.keyOf(digest));
+    this.states = grown(this.states, number);
+    return number;
+  }
+
+  private keyOf(digest: string): Buffer {
+    // Less of one would leave a part of the digest before.
+    if (this.key.write(digest, 0, KEY_BYTES, "hex") < KEY_BYTES) throw notADigest(digest);
+    return this.key;
+  }
+}
+
+/** Places by the number of their dialogue; lines are never empty, so 0 bytes say that there is none. */
+class Places {
+  private offsets = new Float64Array(0);
+  private lengths = new Uint32Array(0);
+
+  set(number: number, { offset, bytes }: Place): void {
+    this.offsets = grown(this.offsets, number);
+    this.lengths = grown(this.lengths, number);
+    this.offsets[number] = offset;
+    this.lengths[number] = bytes;
+  }
+
+  get(number: number): Place | undefined {
+    const bytes = this.lengths[number] ?? 0;
+    return bytes === 0 ? undefined : { offset: this.offsets[number]!, bytes };
+  }
+}
+
+/** Journals and artifacts are checked by sums, so this was written by hand. */
+function notADigest(text: string): DraftsmithError {
+  return new DraftsmithError("ARTIFACT_INVALID", `${JSON.stringify(text)} is not a dialogue's digest`, {
+    hint: "a digest has 64 hex digits",
+  });
+}
+
+function statusIn(state: number): EndStatus | undefined {
+  return STATUSES[(state & ~CLAIMED) - 1];
+}
+
+/** The same array if it has a place for this index, else a longer one with its content. */
+function grown<T extends Float64Array | Uint32Array | Uint8Array>(values: T, index: number): T {
+  if (index < values.length) return values;
+  let length = Math.max(FIRST, values.length);
+  while (length <= index) length *= 2;
+  const longer = new (values.constructor as new (length: number) => T)(length);
+  longer.set(values);
+  return longer;
+}

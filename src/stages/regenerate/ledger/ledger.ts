@@ -1,0 +1,170 @@
+/**
+ * What is finished, on disk. One journal line for every answer that is followed by another question, one for the end
+ * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
+ */
+import { type Journal, openJournal, type RecordPlace as Place } from "../../../artifacts/journal.js";
+import { DraftsmithError, type JsonObject } from "../../../base/index.js";
+import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../../dialogue/index.js";
+import { BlockReader } from "./block-reader.js";
+import { type Answerers, type CheckRecord, readCheck } from "./check-record.js";
+import { LedgerIndex } from "./ledger-index.js";
+import { changedSettings, settingsConflict } from "./settings.js";
+
+/** An answer that the history of the next question needs. */
+export interface TurnRecord {
+  message: Message;
+  turn: GeneratedTurn;
+  /** Who gave it; older journals do not say. Stays in the journal, for the re-check. */
+  server?: string | undefined;
+}
+
+/** `["<crc32>",` before and `]` after each record: the journal's line form. */
+const LINE_PREFIX = '["00000000",'.length;
+/** Enough of a record for the fields in front. */
+const HEAD_BYTES = 160;
+const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:,"status":"([a-z]+)")?)?/;
+
+export class Ledger {
+  private readonly index = new LedgerIndex();
+  private readonly reader: BlockReader;
+  private opened: Journal | undefined;
+  private settings: JsonObject | undefined;
+
+  private constructor(readonly path: string) {
+    this.reader = new BlockReader(path);
+  }
+
+  private get journal(): Journal {
+    return this.opened!;
+  }
+
+  /**
+   * Opens the journal, cuts a torn end, and finds what is there.
+   *
+   * @throws DraftsmithError RESUME_CONFLICT - it was written with other settings
+   */
+  static async open(path: string, settings: JsonObject): Promise<Ledger> {
+    const ledger = new Ledger(path);
+    ledger.opened = await openJournal(path, (text, place) => ledger.note(text, place));
+    try {
+      const earlier = ledger.settings;
+      if (earlier !== undefined) {
+        if (changedSettings(earlier, settings).length > 0)
+          throw settingsConflict("unfinished answers", path, earlier, settings);
+      } else if (ledger.index.size === 0) await ledger.journal.append({ type: "settings", settings });
+      else throw lostSettings(path);
+      return ledger;
+    } catch (error) {
+      await ledger.close();
+      throw error;
+    }
+  }
+
+  /** Lines that opening found damaged, and that count as never written. */
+  get damagedLines(): number {
+    return this.journal.found.damaged;
+  }
+
+  /** Marks a dialogue as taken in this run and says what is known of it. */
+  claim(digest: string): EndStatus | "open" | "duplicate" {
+    return this.index.claim(digest);
+  }
+
+  /** Whether a dialogue's end is known. */
+  has(digest: string): boolean {
+    return this.index.endOf(digest) !== undefined;
+  }
+
+  /** The answers that an earlier run left of a dialogue, in order; once: after that they are the caller's. */
+  async turnsOf(digest: string): Promise<TurnRecord[]> {
+    const turns: TurnRecord[] = [];
+    for (const place of this.index.takeTurns(digest)) {
+      const record = (await this.read(place)) as unknown as TurnRecord & { index: number };
+      // A damaged line costs the turns after it, too: their history would be another one.
+      if (record.index !== turns.length) break;
+      turns.push({ message: record.message, turn: record.turn, server: record.server });
+    }
+    return turns;
+  }
+
+  /** Resolves when the answer is durable. */
+  async addTurn(digest: string, index: number, { message, turn, server }: TurnRecord): Promise<void> {
+    // Not entered: a conversation has its own turns, and asks for those of an earlier run only.
+    const more = server === undefined ? {} : { server };
+    await this.append({ type: "turn", key: digest, index, message, turn, ...more });
+  }
+
+  /** @param answerers - stay in the journal, for the re-check */
+  async addEnd(digest: string, status: EndStatus, row: EndRow, answerers: Answerers = {}): Promise<void> {
+    const place = await this.append({ type: "end", key: digest, status, row, ...answerers });
+    this.index.noteEnd(digest, status, place);
+  }
+
+  async addCheck(digest: string, check: CheckRecord): Promise<void> {
+    this.index.noteCheck(digest, await this.append({ type: "check", key: digest, check }));
+  }
+
+  /** Before ends that this run wrote are read: what was read so far may lack them. */
+  refresh(): void {
+    this.reader.forget();
+  }
+
+  /** How a dialogue ended; undefined if it has not. */
+  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; answerers: Answerers } | undefined> {
+    const end = this.index.endOf(digest);
+    if (end === undefined) return undefined;
+    const { row, server, servers } = (await this.read(end.place)) as unknown as { row: EndRow } & Answerers;
+    return { status: end.status, row, answerers: { server, ...(servers === undefined ? {} : { servers }) } };
+  }
+
+  async checkOf(digest: string): Promise<CheckRecord | undefined> {
+    const place = this.index.checkOf(digest);
+    if (place === undefined) return undefined;
+    return readCheck((await this.read(place)).check as unknown as CheckRecord);
+  }
+
+  /** All re-checks of earlier runs. */
+  async checks(): Promise<CheckRecord[]> {
+    const found: CheckRecord[] = [];
+    for (const place of this.index.allChecks()) {
+      found.push(readCheck((await this.read(place)).check as unknown as CheckRecord));
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.journal.close();
+    } finally {
+      await this.reader.close();
+    }
+  }
+
+  private append(record: object): Promise<Place> {
+    return this.journal.append(record as JsonObject);
+  }
+
+  /** Of a record that was found, only the fields in front are looked at. */
+  private note(text: Buffer, place: Place): void {
+    const head = HEAD.exec(text.toString("latin1", 0, HEAD_BYTES));
+    if (head === null) return;
+    const [, type, digest, status] = head;
+    if (type === "settings") this.settings ??= JSON.parse(text.toString("utf8")).settings as JsonObject;
+    else if (digest === undefined) return;
+    else if (type === "turn") this.index.noteTurn(digest, place);
+    else if (type === "check") this.index.noteCheck(digest, place);
+    else this.index.noteEnd(digest, status as EndStatus, place);
+  }
+
+  private async read({ offset, bytes }: Place): Promise<JsonObject> {
+    const line = await this.reader.read(offset, bytes);
+    return JSON.parse(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
+  }
+}
+
+function lostSettings(path: string): DraftsmithError {
+  return new DraftsmithError("RESUME_CONFLICT", "the line that says how the unfinished answers were made is damaged", {
+    location: { file: path },
+    hint: "start anew without them: onConflict: restart",
+  });
+}

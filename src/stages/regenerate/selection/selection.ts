@@ -1,0 +1,143 @@
+/**
+ * Which dialogues are asked. In this order: the first `limit`, those of `onlyIds`, of these a sample, of the sample one
+ * part; so the parts of a sample put together are the sample of an undivided run.
+ */
+import { readFile } from "node:fs/promises";
+import { DraftsmithError, fromErrno, type JsonObject, sha256 } from "../../../base/index.js";
+import { type Dialogue, dialogueDigest, type Partition, partitionOf } from "../../../dialogue/index.js";
+import type { RegenerateOptions } from "../options.js";
+
+/** Why a dialogue is not asked. */
+export type NotChosen = "only-ids" | "sample" | "partition";
+
+/** A dialogue that is asked, and the digest of its content. */
+export interface Chosen {
+  dialogue: Dialogue;
+  digest: string;
+}
+
+/** 52 bits of a hash, exact in a double. */
+const KEY_DIGITS = 13;
+const KEY_RANGE = 16 ** KEY_DIGITS;
+const NAMED_IDS = 5;
+
+export class Selection {
+  /** Chosen dialogues before they are divided, and those of this part; known after `survey`. */
+  whole: number | undefined;
+  chosen: number | undefined;
+  readonly partition: Partition | undefined;
+  /** Sample keys up to this one are chosen. */
+  private highestKey: number;
+
+  private constructor(
+    private readonly options: Pick<RegenerateOptions, "sample" | "sampleSeed" | "partition">,
+    private readonly ids: ReadonlySet<string> | undefined,
+  ) {
+    const { sample, partition } = options;
+    const [index = 0, count = 1] = (partition ?? "0/1").split("/").map(Number);
+    this.partition = partition === undefined ? undefined : { index, count };
+    this.highestKey = sample === undefined || sample >= 1 ? Infinity : sample * KEY_RANGE;
+  }
+
+  /** @throws DraftsmithError INPUT_MISSING, INPUT_INVALID - the file of ids */
+  static async of(options: RegenerateOptions): Promise<Selection> {
+    const { onlyIds, onlyIdsFile } = options;
+    const listed = onlyIdsFile === undefined ? [] : await readIds(onlyIdsFile);
+    const ids = onlyIdsFile === undefined && onlyIds.length === 0 ? undefined : new Set([...onlyIds, ...listed]);
+    return new Selection(options, ids);
+  }
+
+  /** Whether every dialogue is asked. */
+  get takesAll(): boolean {
+    return this.takesWhole && this.partition === undefined;
+  }
+
+  private get takesWhole(): boolean {
+    return this.ids === undefined && this.options.sample === undefined;
+  }
+
+  /**
+   * One pass over all dialogues: counts the chosen ones, and finds which belong to a sample of a fixed size.
+   *
+   * @throws DraftsmithError INPUT_INVALID - an id of `onlyIds` that no dialogue has. @throws DraftsmithError DATA_EMPTY
+   */
+  async survey(dialogues: AsyncIterable<Dialogue>, signal: AbortSignal): Promise<void> {
+    const { sample, sampleSeed } = this.options;
+    const keys: number[] = [];
+    const digests: string[] = [];
+    const missing = new Set(this.ids);
+    for await (const dialogue of dialogues) {
+      if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while dialogues were chosen");
+      missing.delete(dialogue.id);
+      if (this.ids?.has(dialogue.id) === false) continue;
+      const digest = dialogueDigest(dialogue);
+      digests.push(digest.slice(0, KEY_DIGITS));
+      if (sample !== undefined) keys.push(sampleKey(digest, sampleSeed));
+    }
+    if (missing.size > 0) throw unknownIds([...missing]);
+    if (sample !== undefined && sample >= 1 && sample < keys.length) {
+      this.highestKey = Float64Array.from(keys).sort()[sample - 1]!;
+    }
+    const inSample = digests.filter((_, k) => sample === undefined || keys[k]! <= this.highestKey);
+    this.whole = inSample.length;
+    this.chosen = inSample.filter((digest) => this.isOfPart(digest)).length;
+    if (this.chosen === 0) {
+      throw new DraftsmithError("DATA_EMPTY", `no dialogue of ${digests.length} is chosen`, {
+        hint: "choose more with sample, or fewer partitions",
+      });
+    }
+  }
+
+  /** undefined: it is asked. */
+  judge(dialogue: Dialogue, digest: string): NotChosen | undefined {
+    const { sample, sampleSeed } = this.options;
+    if (this.ids?.has(dialogue.id) === false) return "only-ids";
+    if (sample !== undefined && sampleKey(digest, sampleSeed) > this.highestKey) return "sample";
+    return this.isOfPart(digest) ? undefined : "partition";
+  }
+
+  /** For the manifest: what a merge of parts must know to tell a dialogue that was not chosen from one that is missing. */
+  facts(limit: number | undefined): JsonObject {
+    const { sample, sampleSeed } = this.options;
+    const choice: JsonObject = {};
+    if (limit !== undefined) choice.limit = limit;
+    if (this.ids !== undefined) choice.onlyIds = sha256([...this.ids].sort().join("\n"));
+    if (sample !== undefined) Object.assign(choice, { sample, sampleSeed });
+    if (!this.takesWhole) choice.chosen = this.whole!;
+    return {
+      ...(Object.keys(choice).length === 0 ? {} : { selection: choice }),
+      ...(this.partition === undefined ? {} : { partition: { ...this.partition } }),
+    };
+  }
+
+  private isOfPart(digest: string): boolean {
+    const { partition } = this;
+    return partition === undefined || partitionOf(digest, partition.count) === partition.index;
+  }
+}
+
+/** Hashed once more with the seed: independent of partitions and of the re-check. */
+function sampleKey(digest: string, seed: number): number {
+  return Number.parseInt(sha256(`${seed}:${digest}`).slice(0, KEY_DIGITS), 16);
+}
+
+async function readIds(file: string): Promise<string[]> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw fromErrno(error, file);
+  }
+  const ids = text.split(/\r?\n/).filter((line) => line !== "");
+  if (ids.length > 0) return ids;
+  throw new DraftsmithError("INPUT_INVALID", "the file lists no ids; one a line was expected", { location: { file } });
+}
+
+function unknownIds(missing: string[]): DraftsmithError {
+  const shown = missing.slice(0, NAMED_IDS).join(", ");
+  const more = missing.length > NAMED_IDS ? ` and ${missing.length - NAMED_IDS} more` : "";
+  return new DraftsmithError("INPUT_INVALID", `no dialogue has the id ${shown}${more}`, {
+    location: { field: "onlyIds" },
+    hint: "ids are the `id` fields of dialogues.jsonl; with --limit only its first rows are looked at",
+  });
+}
