@@ -1,10 +1,21 @@
 /** transformers itself, in a child process, for tests that compare with it. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { existingPython, packageRoot, trainerEnvironment } from "../../src/python/index.js";
 
 export const TINY_GUI = join(packageRoot(), "fixtures", "tiny-gui");
+
+/** For `python -m parity`: the trainer's environment, with the test tools of test/trainer on the path. */
+export function parityEnvironment(): NodeJS.ProcessEnv {
+  const environment = trainerEnvironment();
+  const tools = join(packageRoot(), "test", "trainer");
+  return {
+    ...environment,
+    PYTHONPATH: `${environment.PYTHONPATH}${delimiter}${tools}`,
+    OMP_NUM_THREADS: "1",
+  };
+}
 
 /** Why there is no reference here, or null with the interpreter that has it. */
 export async function findReference(): Promise<{ executable: string } | { missing: string }> {
@@ -34,13 +45,8 @@ export class Reference {
   private complaints = "";
 
   constructor(executable: string, model = TINY_GUI) {
-    this.child = spawn(executable, ["-m", "draftsmith_trainer.parity", model], {
-      env: {
-        ...trainerEnvironment(),
-        OMP_WAIT_POLICY: "PASSIVE",
-        OMP_NUM_THREADS: "1",
-        TOKENIZERS_PARALLELISM: "false",
-      },
+    this.child = spawn(executable, ["-m", "parity", model], {
+      env: { ...parityEnvironment(), OMP_WAIT_POLICY: "PASSIVE" },
     });
     createInterface({ input: this.child.stdout }).on("line", (line) => this.waiting.shift()?.resolve(line));
     this.child.stderr.on("data", (data: Buffer) => {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from draftsmith_trainer.__main__ import JOBS, PROGRAMS, main
-from draftsmith_trainer.errors import UserError
-from draftsmith_trainer.events import Events
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.base.events import Events
 from job_runner import environment
 
 
@@ -62,7 +62,7 @@ def test_quiet_ranks_report_errors_only():
     "error", [OSError(28, "No space left on device"), RuntimeError("IoError: No space left on device")]
 )
 def test_full_disk_is_said(monkeypatch, capsys, error):
-    import draftsmith_trainer.train as job
+    import draftsmith_trainer.jobs.train as job
 
     def full(_path, _events):
         raise error
@@ -73,7 +73,7 @@ def test_full_disk_is_said(monkeypatch, capsys, error):
 
 
 def test_bugs_are_not_hidden(monkeypatch):
-    import draftsmith_trainer.train as job
+    import draftsmith_trainer.jobs.train as job
 
     monkeypatch.setattr(job, "run", lambda _path, _events: 1 // 0)
     with pytest.raises(ZeroDivisionError):
@@ -94,4 +94,4 @@ def test_every_job_has_a_run(name):
     from importlib import import_module
 
     assert callable(import_module(JOBS[name][0]).run)
-    assert Path(import_module(JOBS[name][0]).__file__).name == "__init__.py"
+    assert Path(import_module(JOBS[name][0]).__file__).parent.name == "jobs"

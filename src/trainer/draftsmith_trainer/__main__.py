@@ -10,21 +10,21 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from .errors import Interrupted, UserError
-from .events import Events
-from .parent import watch
+from .base.errors import Interrupted, UserError
+from .base.events import Events
+from .base.parent import watch
 
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
 JOBS = {
-    "train": ("draftsmith_trainer.train", "train a draft from shards"),
-    "evaluate": ("draftsmith_trainer.evaluate", "measure drafts on held-out rows"),
-    "export": ("draftsmith_trainer.export", "write the directory that an engine serves"),
+    "train": ("draftsmith_trainer.jobs.train", "train a draft from shards"),
+    "evaluate": ("draftsmith_trainer.jobs.evaluate", "measure drafts on held-out rows"),
+    "export": ("draftsmith_trainer.jobs.export", "write the directory that an engine serves"),
 }
 
 #: Programs with flags of their own: name -> module whose ``main(argv)`` does the work.
 PROGRAMS = {
-    "serve": ("draftsmith_trainer.serve", "serve a target (and a draft) with SGLang's HTTP contract"),
-    "demo-data": ("draftsmith_trainer.tiny_gui.raw", "write raw dialogues of the embedded target's task"),
+    "serve": ("reference_server.serve", "serve a target (and a draft) with SGLang's HTTP contract"),
+    "demo-data": ("tiny_gui.raw", "write raw dialogues of the embedded target's task"),
 }
 
 

@@ -7,11 +7,12 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import sharp from "sharp";
 import { openModel } from "../../../src/model/index.js";
-import { existingPython, trainerEnvironment } from "../../../src/python/index.js";
+import { existingPython } from "../../../src/python/index.js";
 import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage as validate } from "../../../src/stages/validate/index.js";
 import { createRenderer } from "../../../src/tokens/index.js";
 import { measured, pausesOf } from "../../measured.js";
+import { parityEnvironment } from "../../tokens/reference.js";
 import { largeModel, screenDialogue } from "./bench-rows.js";
 import { SYSTEM, Workbench } from "./workbench.js";
 
@@ -39,8 +40,8 @@ async function others(model: string, dialogues: string): Promise<Record<string, 
   await sharp({ create: { width: 1920, height: 1080, channels: 3, background: "#fff", noise } })
     .png()
     .toFile(png);
-  const args = ["-m", "draftsmith_trainer.parity.rates", model, dialogues, png, "200"];
-  const env = { ...trainerEnvironment(), OMP_NUM_THREADS: "1", TOKENIZERS_PARALLELISM: "false" };
+  const args = ["-m", "parity.rates", model, dialogues, png, "200"];
+  const env = parityEnvironment();
   const { status, stdout, stderr } = spawnSync(python.executable, args, { env, encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Record<string, number>;

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.shards import ImageShards, RowShards
-from draftsmith_trainer.errors import UserError
 from sample import video_row, write_shards
 from shard_maker import write_images, write_rows
 from target_maker import MODEL_TYPES

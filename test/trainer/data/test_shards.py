@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.data.shards import ImageShards, RowShards
-from draftsmith_trainer.errors import UserError
 from sample import sample_row, video_row, write_shards
 from shard_maker import png_of, write_images, write_rows
 

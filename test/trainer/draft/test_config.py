@@ -4,8 +4,8 @@ import json
 
 import pytest
 from draft_maker import small_config
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.draft.config import DraftConfig
-from draftsmith_trainer.errors import UserError
 
 FORMS = [
     small_config(),

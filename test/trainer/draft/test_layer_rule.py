@@ -1,8 +1,8 @@
 """The layer rule, against the table of known targets."""
 
 import pytest
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.draft.layer_rule import target_layer_ids
-from draftsmith_trainer.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -6,24 +6,24 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.shards import ImageShards, RowShards
 from draftsmith_trainer.draft.store import save_draft
-from draftsmith_trainer.errors import UserError
-from draftsmith_trainer.evaluate import run
 from draftsmith_trainer.evaluate.compare import Comparison, LoopOutcome
-from draftsmith_trainer.evaluate.loop import images_before
-from draftsmith_trainer.evaluate.measure import ResponseWalk
-from draftsmith_trainer.events import Events
+from draftsmith_trainer.jobs.evaluate import run
+from draftsmith_trainer.measure.measurer import ResponseWalk
 from job_runner import write_job
+from reference_server.decode.response_loop import images_before
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
 
 
 def write_greedy_shards(directory, target_dir, rows=4):
     """Rows of two turns whose responses are what the target says, up to 14 tokens each."""
-    from draftsmith_trainer.decode import greedy
-    from draftsmith_trainer.decode.target import Target
+    from reference_server.decode import greedy
+    from reference_server.decode.target import Target
 
     target, made, pngs = Target.load(target_dir), [], []
     for seed in range(rows):

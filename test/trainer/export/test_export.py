@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.draft.store import load_draft, save_draft
-from draftsmith_trainer.errors import UserError
-from draftsmith_trainer.events import Events
-from draftsmith_trainer.export.run import run
+from draftsmith_trainer.jobs.export import run
 from safetensors.torch import load_file, save_file
 
 

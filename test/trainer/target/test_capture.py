@@ -5,12 +5,12 @@ import io
 import numpy as np
 import pytest
 import torch
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.shards import ImageShards, RowShards
-from draftsmith_trainer.data.states import StateSource
-from draftsmith_trainer.errors import UserError
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.load import freeze
+from draftsmith_trainer.target.states import StateSource
 from PIL import Image
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from draftsmith_trainer.errors import UserError
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.target.spec import mask_token_id, read_spec
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from draftsmith_trainer.tiny_gui.draws import Draws
-from draftsmith_trainer.tiny_gui.fast import FastModel
-from draftsmith_trainer.tiny_gui.inputs import Batch, Encoder, draw_batch, patches, positions
-from draftsmith_trainer.tiny_gui.measure import eval_dialogues, measure, shuffled
-from draftsmith_trainer.tiny_gui.screens import SIZES
-from draftsmith_trainer.tiny_gui.task import draw_dialogue
 from PIL import Image
 from safetensors import safe_open
+from tiny_gui.draws import Draws
+from tiny_gui.fast import FastModel
+from tiny_gui.inputs import Batch, Encoder, draw_batch, patches, positions
+from tiny_gui.measure import eval_dialogues, measure, shuffled
+from tiny_gui.screens import SIZES
+from tiny_gui.task import draw_dialogue
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"
 WEIGHTS = FIXTURE / "model.safetensors"

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from draftsmith_trainer.tiny_gui import wording
-from draftsmith_trainer.tiny_gui.draws import Draws
-from draftsmith_trainer.tiny_gui.font import GLYPHS, text_mask
-from draftsmith_trainer.tiny_gui.inputs import Encoder
-from draftsmith_trainer.tiny_gui.raw import write
-from draftsmith_trainer.tiny_gui.score import Action, is_right, parse_action
-from draftsmith_trainer.tiny_gui.screens import CELL, LABELS, draw_screen
-from draftsmith_trainer.tiny_gui.task import draw_dialogue
 from PIL import Image
+from tiny_gui import wording
+from tiny_gui.draws import Draws
+from tiny_gui.font import GLYPHS, text_mask
+from tiny_gui.inputs import Encoder
+from tiny_gui.raw import write
+from tiny_gui.score import Action, is_right, parse_action
+from tiny_gui.screens import CELL, LABELS, draw_screen
+from tiny_gui.task import draw_dialogue
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"
 
@@ -101,7 +101,7 @@ def test_raw_writer(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "draftsmith_trainer.tiny_gui.raw",
+        "tiny_gui.raw",
         "--dialogues",
         "30",
         "--seed",

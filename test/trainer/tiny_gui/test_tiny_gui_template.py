@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"
-SOURCE = Path(__file__).parents[3] / "src/trainer/draftsmith_trainer/tiny_gui/chat_template.jinja"
+SOURCE = Path(__file__).parents[3] / "src/trainer/tiny_gui/chat_template.jinja"
 
 IMAGE = {"type": "image"}
 TOOL = {"type": "function", "function": {"name": "click", "parameters": {"type": "object"}}}

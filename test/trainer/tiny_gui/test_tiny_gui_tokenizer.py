@@ -7,9 +7,9 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from draftsmith_trainer.tiny_gui.tokenizer import EMBEDDING_ROWS, SPECIAL_TOKENS, train
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
+from tiny_gui.tokenizer import EMBEDDING_ROWS, SPECIAL_TOKENS, train
 from tokenizers import Tokenizer
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "tiny-gui"

@@ -1,9 +1,9 @@
 """Rows that cannot be trained on are counted, never lost; what is wrong with the data is said."""
 
 import pytest
-from draftsmith_trainer.errors import UserError
-from draftsmith_trainer.jobs import TrainOptions
-from draftsmith_trainer.train.run import open_corpus
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.jobs.train import open_corpus
+from draftsmith_trainer.train.options import TrainOptions
 from sample import sample_row
 from shard_maker import SampleRow, write_rows
 

@@ -39,8 +39,8 @@ def test_flex_equals_sdpa(window):
 def test_bf16_job(tmp_path, target_dirs, attention):
     import io
 
-    from draftsmith_trainer.events import Events
-    from draftsmith_trainer.train import run
+    from draftsmith_trainer.base.events import Events
+    from draftsmith_trainer.jobs.train import run
 
     shards = write_shards(tmp_path / "shards", train=8, heldout=2)
     (tmp_path / "work").mkdir()

@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.base.events import Events
+from draftsmith_trainer.base.lock import hold
 from draftsmith_trainer.draft.store import load_draft, save_draft
-from draftsmith_trainer.errors import UserError
-from draftsmith_trainer.events import Events
-from draftsmith_trainer.train import run
-from draftsmith_trainer.train.lock import hold
+from draftsmith_trainer.jobs.train import run
 from job_runner import write_job
 from sample import write_shards
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import UserError
+from ..base.errors import UserError
 from .shards import ImageShards, Ints, Row
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..errors import UserError
+from ..base.errors import UserError
 
 Ints = npt.NDArray[Any]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import UserError
+from ..base.errors import UserError
 
 RotaryMode = Literal["plain", "partial", "mrope"]
 LayerType = Literal["full_attention", "sliding_attention"]

@@ -5,7 +5,7 @@ The same rule is written in TypeScript (src/model); golden tests hold the two to
 
 from __future__ import annotations
 
-from ..errors import UserError
+from ..base.errors import UserError
 
 #: Qwen3-VL adds deepstack features after layers 0..2, and engines disagree whether a capture there is before or after
 #: that addition: start at 3. Qwen3.5 has no deepstack.

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import UserError
+from ..base.errors import UserError
 from .config import DraftConfig, read_config
 from .model import DFlashDraft
 

@@ -1,5 +1,1 @@
-"""Measuring drafts: the exact offline walk, and the real draft-and-verify loop that it must agree with."""
-
-from .run import run
-
-__all__ = ["run"]
+"""Measuring drafts: the offline walk of every draft, held against a real draft-and-verify loop."""

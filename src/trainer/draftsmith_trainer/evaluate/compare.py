@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..data.images import PixelReader
 from ..data.shards import Row
-from .measure import ResponseWalk
+from ..draft.model import DFlashDraft
+from ..measure.measurer import ResponseWalk
+from ..target import Target
 
 #: How many differing responses are listed in full.
 _LISTED = 20
@@ -27,6 +30,9 @@ class LoopOutcome:
 
 #: Decodes the response [start, end) of a row speculatively from the tokens and images before ``start``.
 Loop = Callable[[Row, int, int], LoopOutcome]
+
+#: Makes the loop of a draft. The ``evaluate`` job hands in the reference server's, which this package must not import.
+MakeLoop = Callable[[Target, DFlashDraft, PixelReader], Loop]
 
 
 @dataclass

@@ -1,5 +1,1 @@
-"""Export: from a checkpoint to a directory that SGLang and vLLM load, checked against what they accept in silence."""
-
-from .run import run
-
-__all__ = ["run"]
+"""What an exported draft must satisfy: the checks behind what SGLang and vLLM accept in silence."""

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from ..base.errors import UserError
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
 from ..draft.store import weights_problem
-from ..errors import UserError
 from ..target.spec import MASK_TOKEN, TargetSpec, tokenizer_ids
 
 Check = Callable[[DraftConfig, TargetSpec], str | None]

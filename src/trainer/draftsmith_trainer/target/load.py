@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..base.errors import UserError
 from .spec import TargetSpec
 
 

@@ -1,5 +1,1 @@
-"""Training: from shards and a frozen target to draft checkpoints."""
-
-from .run import run
-
-__all__ = ["run"]
+"""The training loop: from batches of rows to draft checkpoints."""

@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 
+from ..base.errors import Interrupted
+from ..base.events import Events
+from ..base.signals import StopRequest
 from ..data.order import epoch_batches, rank_part
-from ..data.shards import Ints, Row, RowShards
-from ..data.states import StateSource
+from ..data.shards import Ints, Row
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule
-from ..errors import Interrupted
-from ..evaluate.measure import Measurer
-from ..evaluate.tally import Tally
-from ..events import Events
-from ..jobs import TrainJob
+from ..measure.measurer import Measurer
+from ..measure.tally import Tally
+from ..parallel.device import Compute
+from ..parallel.ranks import Ranks
 from ..target import Target
+from ..target.states import StateSource
+from ..train.options import TrainJob
 from .checkpoints import Checkpoints
-from .device import Compute
+from .corpus import Corpus
 from .metrics import MetricsFile
-from .ranks import Ranks
 from .schedule import learning_rate
-from .signals import StopRequest
 from .state import Progress, StateStore
 from .step import Stepper
 
 #: Every how many steps numbers are written to metrics.jsonl.
 LOG_EVERY = 10
 _GO_ON, _BUDGET, _ASKED = 0, 1, 1000
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The rows of a run: which training rows are used, which held-out rows are measured, and what was set aside."""
-
-    train: RowShards
-    heldout: RowShards
-    usable: Ints
-    measured: Ints
-    counts: dict[str, Any]
 
 
 class Trainer:

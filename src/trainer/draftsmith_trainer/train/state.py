@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..base.files import write_directory
 from ..draft.model import DFlashDraft
-from .files import write_directory
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

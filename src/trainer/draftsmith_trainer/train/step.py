@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..base.errors import UserError
 from ..data.blocks import draw_anchors, make_blocks
 from ..data.shards import Row
-from ..data.states import StateSource
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule, run_blocks
-from ..errors import UserError
-from ..jobs import TrainOptions
-from ..loss import BlockLoss, LossRule, frozen_head_loss
+from ..losses import BlockLoss, LossRule, frozen_head_loss
+from ..parallel.device import Compute
+from ..parallel.ranks import Ranks
 from ..target import Target
-from .device import Compute
-from .ranks import Ranks
+from ..target.states import StateSource
+from ..train.options import TrainOptions
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,44 @@
+"""One trainer at a time per resume directory."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import UserError
+from .events import Events
+
+
+@contextmanager
+def hold(directory: Path, events: Events, patience: float = 60.0) -> Iterator[None]:
+    """Holds ``directory`` while the block runs.
+
+    A trainer whose toolkit was killed notices, saves its state and ends; the one that the next toolkit starts waits for
+    that. The operating system releases the lock when a process dies, however it dies.
+
+    Args:
+        patience: seconds to wait for another trainer to end.
+
+    Raises:
+        UserError: ``trainer-busy``.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as file:
+        deadline = time.monotonic() + patience
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"another trainer is at work in {directory}"
+                    raise UserError("trainer-busy", message, "wait for it to end, or stop it") from None
+                if not told:
+                    events.log("waiting for another trainer of this run to end")
+                    told = True
+                time.sleep(0.1)
+        yield

@@ -1,0 +1,41 @@
+"""The ``evaluate`` job's file, with defaults.
+
+The JSON keys are camelCase, the fields here snake_case; the TypeScript schemas mirror these classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..base.typed_json import at_least
+from ..parallel.options import Attention, Device, Dtype
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How to measure drafts on held-out rows."""
+
+    split: Literal["heldout", "train"] = "heldout"
+    rows: int | None = at_least(1, None)
+    max_length: int = at_least(2, 4096)
+    batch_blocks: int = at_least(1, 1024)
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    attention: Attention = "auto"
+    threads: int | None = at_least(1, None)
+    compare_rows: int | None = at_least(0, 32)
+    compare_drafts: list[str] = field(default_factory=lambda: ["trained"])
+    break_even: float = at_least(1, 2.5)
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """``evaluate``: drafts, shards and a target in, evaluation.json out."""
+
+    target: Path
+    shards: Path
+    drafts: dict[str, Path]
+    work_dir: Path
+    options: EvaluateOptions = field(default_factory=EvaluateOptions)

@@ -1,0 +1,32 @@
+"""The ``export`` job's file, with defaults.
+
+The JSON keys are camelCase, the fields here snake_case; the TypeScript schemas mirror these classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..base.typed_json import at_least
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to hand to an engine."""
+
+    checkpoint: str = "best"
+    dtype: Literal["bf16", "fp32"] = "bf16"
+    allow_rotary: list[Literal["partial", "mrope"]] = field(default_factory=list)
+    max_position_embeddings: int | None = at_least(1, None)
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """``export``: a checkpoint in, a directory that SGLang and vLLM load out."""
+
+    target: Path
+    checkpoints: Path
+    work_dir: Path
+    options: ExportOptions = field(default_factory=ExportOptions)

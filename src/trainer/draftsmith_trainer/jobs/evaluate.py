@@ -1,0 +1,50 @@
+"""The ``evaluate`` job: brings target, drafts and rows together, and the loop that the walk is held against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..base.events import Events
+from ..base.files import write_json
+from ..base.typed_json import read_job
+from ..data.images import PixelReader
+from ..data.shards import ImageShards
+from ..draft.model import DFlashDraft
+from ..draft.store import load_draft
+from ..evaluate.compare import Loop
+from ..evaluate.evaluation import Evaluation, check_drafts, evaluation_facts, open_rows
+from ..evaluate.options import EvaluateJob
+from ..parallel.device import choose_compute
+from ..target import Target, load_target, read_spec
+
+
+def run(path: Path, events: Events) -> None:
+    """Evaluates as the job file at ``path`` says, writes evaluation.json and steps.jsonl, prints a result event.
+
+    Raises:
+        UserError: for anything wrong with options, target, drafts or shards.
+    """
+    job = read_job(EvaluateJob, path)
+    options = job.options
+    compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
+    spec = read_spec(job.target)
+    drafts = {name: load_draft(directory).to(compute.device) for name, directory in sorted(job.drafts.items())}
+    check_drafts(drafts, job, spec)
+    rows, counts = open_rows(job.shards, options)
+    ids = sorted({k for draft in drafts.values() for k in draft.config.target_layer_ids})
+    target = load_target(spec, tuple(ids), compute.dtype, compute.device, whole=bool(options.compare_rows != 0))
+    pixels = PixelReader(job.target, ImageShards(job.shards))
+    job.work_dir.mkdir(parents=True, exist_ok=True)
+    evaluation = Evaluation(target, drafts, pixels, options, compute, events, _loop)
+    with (job.work_dir / "steps.jsonl").open("w", encoding="utf-8") as steps:
+        report = evaluation.measure(rows, steps.write)
+    report = {"schemaVersion": 1, "split": options.split, "rows": counts, "breakEven": options.break_even, **report}
+    write_json(job.work_dir / "evaluation.json", report)
+    events.result(counts, evaluation_facts(report))
+
+
+def _loop(target: Target, draft: DFlashDraft, pixels: PixelReader) -> Loop:
+    """The reference server's draft-and-verify loop, imported only when rows are compared."""
+    from reference_server.decode.response_loop import speculative_loop
+
+    return speculative_loop(target, draft, pixels)

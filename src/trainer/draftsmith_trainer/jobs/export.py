@@ -1,0 +1,68 @@
+"""The ``export`` job: finds the checkpoint, checks it, writes the directory, and reads it back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..base.errors import UserError
+from ..base.events import Events
+from ..base.typed_json import read_job
+from ..draft.config import read_config
+from ..draft.model import DFlashDraft
+from ..draft.store import load_draft, load_weights, read_weights, save_draft
+from ..export.checks import check_export
+from ..export.options import ExportJob
+from ..target.spec import read_spec
+
+_DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def run(path: Path, events: Events) -> None:
+    """Exports as the job file at ``path`` says: config.json and model.safetensors in the work directory.
+
+    Raises:
+        UserError: ``export-*`` when the draft would not be served well, ``draft-*`` when it cannot be read.
+    """
+    job = read_job(ExportJob, path)
+    spec = read_spec(job.target)
+    source = find_checkpoint(job.checkpoints, job.options.checkpoint)
+    # Engines compare this with the context they serve; it does not change what the draft computes.
+    longest = job.options.max_position_embeddings or spec.max_position_embeddings
+    config = replace(read_config(source), max_position_embeddings=longest)
+    tensors = read_weights(source)
+    checks = check_export(config, tensors, spec, list(job.options.allow_rotary))
+    draft = DFlashDraft(config)
+    load_weights(draft, tensors, str(source))
+    save_draft(draft, job.work_dir, _DTYPES[job.options.dtype])
+    written = load_draft(job.work_dir)  # reads every byte back: a full disk shows here, not at the server
+    sizes = [parameter.numel() for parameter in written.parameters()]
+    counts = {
+        "tensors": len(sizes),
+        "parameters": sum(sizes),
+        "bytes": (job.work_dir / "model.safetensors").stat().st_size,
+    }
+    events.result(counts, {"checkpoint": source.name, "config": written.config.to_json(), "checks": checks})
+
+
+def find_checkpoint(checkpoints: Path, name: str) -> Path:
+    """The directory of checkpoint ``name``: best, last, untrained or step-00000123.
+
+    Raises:
+        UserError: ``checkpoint-missing``.
+    """
+    if name in ("best", "last"):
+        path = checkpoints / "best.json"
+        if not path.exists():
+            raise UserError("checkpoint-missing", f"{checkpoints} has no best.json", "is this a checkpoints artifact?")
+        best = json.loads(path.read_text("utf-8"))
+        found = checkpoints / (best if name == "best" else best["last"])["path"]
+    else:
+        found = checkpoints / name if name == "untrained" else checkpoints / "checkpoints" / name
+    if not found.is_dir():
+        kept = sorted(one.name for one in (checkpoints / "checkpoints").glob("step-*"))
+        raise UserError("checkpoint-missing", f"no checkpoint {name} in {checkpoints}", f"kept: {', '.join(kept)}")
+    return found

@@ -1,0 +1,82 @@
+"""The ``train`` job: reads its file, brings target, data and draft together, and hands them to the loop."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import UserError
+from ..base.events import Events
+from ..base.lock import hold
+from ..base.typed_json import read_job, to_json
+from ..data.images import PixelReader
+from ..data.shards import ImageShards
+from ..draft.config import DraftConfig
+from ..draft.geometry import draft_config
+from ..draft.model import DFlashDraft, new_draft
+from ..draft.store import load_draft
+from ..parallel.device import choose_compute
+from ..parallel.ranks import join_ranks
+from ..target import load_target, read_spec
+from ..target.states import StateSource
+from ..train.corpus import Corpus, open_corpus
+from ..train.loop import Trainer
+from ..train.options import TrainJob, TrainOptions
+
+
+def run(path: Path, events: Events) -> None:
+    """Trains as the job file at ``path`` says and prints a result event.
+
+    Raises:
+        UserError: for anything wrong with options, target or shards.
+        Interrupted: after SIGINT or SIGTERM, with the state saved.
+    """
+    job = read_job(TrainJob, path)
+    options = job.options
+    compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
+    spec = read_spec(job.target)
+    config = draft_config(options.draft, spec)
+    corpus = open_corpus(job.shards, options, config.mask_token_id)
+    ranks = join_ranks(compute.device)
+    try:
+        device = f"cuda:{ranks.local}" if compute.device == "cuda" else "cpu"
+        target = load_target(spec, config.target_layer_ids, compute.dtype, device)
+        draft = _start(options, config).to(device)
+        pixels = PixelReader(job.target, ImageShards(job.shards))
+        # A second thread decodes the next batch's pictures while a GPU works; on a CPU it would only take its time.
+        source = StateSource(target, pixels, options.state_cache_mb, ahead=2 if compute.device == "cuda" else 0)
+        fingerprint = _fingerprint(job, config, corpus, ranks.world)
+        with hold(job.resume_dir, events) if ranks.first else nullcontext():
+            facts = Trainer(job, corpus, target, draft, source, compute, ranks, events, fingerprint).run()
+        if ranks.first:
+            events.result(corpus.counts, facts)
+    finally:
+        ranks.close()
+
+
+def _start(options: TrainOptions, config: DraftConfig) -> DFlashDraft:
+    if options.init_from is None:
+        return new_draft(config, options.seed)
+    draft = load_draft(options.init_from).train()
+    if draft.config.with_dtype(config.torch_dtype) != config:
+        differing = _difference(to_json(draft.config), to_json(config))
+        raise UserError("init-from", f"the draft in {options.init_from} has another geometry: {differing}")
+    draft.config = config
+    return draft
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    keys = [key for key in new if old.get(key) != new[key] and key != "torchDtype"]
+    return ", ".join(f"{key} {old.get(key)} instead of {new[key]}" for key in keys)
+
+
+def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int) -> dict[str, Any]:
+    """What a saved state belongs to. Options that only say how fast or how often to look are left out."""
+    options = to_json(job.options)
+    for name in ("threads", "stateCacheMb", "checkpointEvery", "maxMinutes", "device", "attention"):
+        options.pop(name)
+    lengths = hashlib.sha256(corpus.train.lengths.tobytes() + corpus.heldout.lengths.tobytes()).hexdigest()
+    weights = {path.name: path.stat().st_size for path in job.target.glob("*.safetensors")}
+    return {"options": options, "draft": config.to_json(), "rows": lengths, "weights": weights, "ranks": world}

@@ -1,0 +1,48 @@
+"""From "auto" to a device, a number type and an attention implementation that work here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+
+from ..base.errors import UserError
+from ..draft.attend import AttentionKind
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how tensors are computed."""
+
+    device: str
+    dtype: torch.dtype
+    attention: AttentionKind
+
+    @property
+    def autocast(self) -> bool:
+        """Whether draft weights (fp32 masters) are cast for matrix products."""
+        return self.dtype != torch.float32
+
+
+def choose_compute(device: str, dtype: str, attention: str, threads: int | None) -> Compute:
+    """Resolves the options ``device``, ``dtype``, ``attention`` and ``threads``.
+
+    On a CPU the split form of attention is the fastest; on CUDA sdpa needs no compiler, flex no mask.
+
+    Raises:
+        UserError: ``no-cuda``, ``flex-needs-cuda``.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no-cuda", "device is cuda, but torch sees no CUDA device", "use device: cpu or auto")
+    if attention == "flex" and device == "cpu":
+        raise UserError("flex-needs-cuda", "flex attention cannot train on a CPU", "use attention: auto")
+    if attention == "auto":
+        attention = "split" if device == "cpu" else "sdpa"
+    if dtype == "auto":
+        dtype = "fp32" if device == "cpu" else "bf16"
+    return Compute(device, torch.float32 if dtype == "fp32" else torch.bfloat16, cast(AttentionKind, attention))

@@ -1,0 +1,64 @@
+"""The ``train`` job's file, with defaults.
+
+The JSON keys are camelCase, the fields here snake_case; the TypeScript schemas mirror these classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..base.typed_json import at_least
+from ..draft.options import DraftOptions
+from ..parallel.options import Attention, Device, Dtype
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train; see the documentation's table for every meaning."""
+
+    draft: DraftOptions = field(default_factory=DraftOptions)
+    epochs: float = at_least(0, 5.0, above=True)
+    max_steps: int | None = at_least(1, None)
+    max_minutes: float | None = at_least(0, None, above=True)
+    batch_size: int = at_least(1, 2)
+    max_length: int = at_least(2, 4096)
+    max_train_rows: int | None = at_least(1, None)
+    anchors: int = at_least(1, 512)
+    gamma: float | None = at_least(0, None, above=True)
+    dpace_alpha: float | None = at_least(0, None, high=1)
+    lr: float = at_least(0, 6e-4, above=True)
+    min_lr_ratio: float = at_least(0, 0.0, high=1)
+    warmup: float = at_least(0, 0.04, high=1)
+    clip: float | None = at_least(0, 1.0, above=True)
+    weight_decay: float = at_least(0, 0.01)
+    beta2: float = at_least(0, 0.95, high=0.9999)
+    seed: int = at_least(0, 0, high=2**63 - 1)
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    attention: Attention = "auto"
+    threads: int | None = at_least(1, None)
+    eval_every: int | None = at_least(1, None)
+    eval_rows: int | None = at_least(1, 256)
+    checkpoint_every: int = at_least(1, 200)
+    early_stop_patience: int | None = at_least(1, None)
+    state_cache_mb: int = at_least(0, 2048)
+    init_from: Path | None = None
+
+    @property
+    def decay(self) -> float:
+        """gamma of the position decay; the default grows with the block (4 for 8, 5 for 10, 7 for 16)."""
+        if self.gamma is not None:
+            return self.gamma
+        return 4.0 if self.draft.block_size <= 8 else 5.0 if self.draft.block_size <= 10 else 7.0
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """``train``: shards and a target in, checkpoints out."""
+
+    target: Path
+    shards: Path
+    work_dir: Path
+    resume_dir: Path
+    options: TrainOptions = field(default_factory=TrainOptions)

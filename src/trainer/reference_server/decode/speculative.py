@@ -1,0 +1,111 @@
+"""Speculative greedy decoding with a DFlash draft: the same ids as plain greedy decoding, in fewer target forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .drafting import Drafter, Drafting
+from .greedy import as_target
+from .job import Job
+from .prompt import Prompt
+from .scheduler import Scheduler
+from .target import Target
+
+
+@dataclass(frozen=True)
+class SpeculativeResult:
+    """A continuation and how it came about.
+
+    Attributes:
+        ids: new tokens, the stop token included; equal to plain greedy decoding's.
+        finish: ``stop`` or ``length``.
+        accepted_per_step: drafted tokens used in each step. The first token comes from the prompt's own forward; a step
+            adds its accepted tokens and one more, unless the answer ended with an accepted one. These are the steps
+            of the offline walk p -> p + accepted + 1 that starts at the first token and stops at the last.
+        matched_per_step: the same without the cut at the end of the answer, as SGLang counts.
+        proposed: tokens drafted in all.
+    """
+
+    ids: list[int]
+    finish: str
+    accepted_per_step: list[int]
+    matched_per_step: list[int]
+    proposed: int
+
+    @property
+    def steps(self) -> int:
+        """Verification forwards."""
+        return len(self.accepted_per_step)
+
+
+def drafting_for(target: Any, draft: Any) -> Drafting:
+    """How to draft with a loaded DFlash model (``draft.load_draft``) for a target: one drafter per sequence."""
+    from draftsmith_trainer.draft.infer import BlockDrafter
+
+    target = as_target(target)
+    embed, head = target.text.embed_tokens.weight, target.model.lm_head.weight
+    config = draft.config
+    return Drafting(
+        new_drafter=lambda: BlockDrafter(draft, embed, head),
+        capture=tuple(config.target_layer_ids),
+        positions_3d=config.rotary == "mrope",
+    )
+
+
+def generate(
+    target: Any,
+    drafter: Any,
+    input_ids: Tensor,
+    pixel_values: Tensor | None = None,
+    image_grid_thw: Tensor | None = None,
+    mm_token_type_ids: Tensor | None = None,  # noqa: ARG001 - see greedy.generate
+    max_new_tokens: int = 128,
+    stop_ids: Collection[int] = (),
+    capture: Sequence[int] | None = None,
+) -> SpeculativeResult:
+    """Continues one prompt; arguments as in ``greedy.generate``.
+
+    Args:
+        drafter: a ``Drafting``, or a fresh ``BlockDrafter`` (anything with extend and draft), used for this sequence.
+        capture: target layers that the drafter reads; needed when it has no ``model.config`` that says so.
+    """
+    target = as_target(target)
+    drafting = drafter if isinstance(drafter, Drafting) else _single(drafter, capture)
+    prompt = target.prompt_from_tensors(input_ids, pixel_values, image_grid_thw)
+    return generate_batch(target, drafting, [prompt], max_new_tokens, stop_ids, max_rows=1)[0]
+
+
+def generate_batch(
+    target: Target,
+    drafting: Drafting,
+    prompts: Sequence[Prompt],
+    max_new_tokens: int,
+    stop_ids: Collection[int] = (),
+    max_rows: int = 16,
+) -> list[SpeculativeResult]:
+    """Continues many prompts, up to ``max_rows`` at a time, verifying all their blocks in one forward."""
+    scheduler = Scheduler(target, max_rows, drafting)
+    jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
+    for job in jobs:
+        scheduler.submit(job)
+    scheduler.run()
+    return [result_of(job) for job in jobs]
+
+
+def result_of(job: Job) -> SpeculativeResult:
+    """The result of a finished job that was decoded with a draft."""
+    assert job.finish is not None and job.drafts is not None
+    return SpeculativeResult(job.ids, job.finish.type, job.drafts.accepted, job.drafts.matched, job.drafts.proposed)
+
+
+def _single(drafter: Any, capture: Sequence[int] | None) -> Drafting:
+    config: Any = getattr(getattr(drafter, "model", None), "config", None)
+    layers = tuple(capture if capture is not None else config.target_layer_ids)
+    if hasattr(drafter, "reset"):
+        drafter.reset()
+    fresh: Drafter = drafter
+    return Drafting(lambda: fresh, layers, positions_3d=getattr(config, "rotary", "plain") == "mrope")

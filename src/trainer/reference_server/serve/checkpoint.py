@@ -1,0 +1,105 @@
+"""A model directory as the server needs it: target, tokenizer, template, image processor, stop tokens, limits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from draftsmith_trainer.base.errors import UserError
+from transformers import AutoImageProcessor, AutoTokenizer
+
+from ..decode.drafting import Drafting
+from ..decode.rows import EXACT_SHAPES, bits_hold
+from ..decode.speculative import drafting_for
+from ..decode.target import Target
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that is loaded once.
+
+    Attributes:
+        target: the model.
+        tokenizer: transformers' tokenizer of the directory.
+        image_processor: the directory's own.
+        stop_ids: end-of-sequence ids of the configuration, the generation configuration and the tokenizer.
+        context: most tokens of prompt and answer together.
+        drafting: with a draft.
+        block_size: of the draft.
+        batch_invariant: whether a token's numbers are the same bits whatever it is batched with (see ``decode.rows``).
+    """
+
+    target: Target
+    tokenizer: Any
+    image_processor: Any
+    stop_ids: frozenset[int]
+    context: int
+    drafting: Drafting | None
+    block_size: int | None
+    batch_invariant: bool
+
+
+def load(settings: Settings) -> Checkpoint:
+    """Loads what the settings name.
+
+    Raises:
+        UserError: when a directory or a needed file is missing, or does not fit.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(settings.torch_threads)
+    dtype = getattr(torch, settings.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        raise UserError("bad-dtype", f"no torch type is called {settings.dtype!r}", "Use float32, bfloat16 or float16.")
+    for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
+        if not (settings.model / name).is_file():
+            raise UserError("target-missing", f"{settings.model} has no {name}.", "Give a checkpoint's directory.")
+    target = Target.load(settings.model, dtype, settings.device)
+    tokenizer = AutoTokenizer.from_pretrained(settings.model)
+    if tokenizer.chat_template is None:
+        raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
+    drafting, block_size = None, None
+    if settings.draft is not None:
+        from draftsmith_trainer.draft.store import load_draft
+
+        draft = load_draft(settings.draft, dtype).to(settings.device)
+        if draft.config.hidden_size != target.text_config.hidden_size:
+            raise UserError(
+                "draft-mismatch",
+                f"{settings.draft} was made for hidden size {draft.config.hidden_size}, the target has "
+                f"{target.text_config.hidden_size}.",
+            )
+        drafting, block_size = drafting_for(target, draft), draft.config.block_size
+    return Checkpoint(
+        target=target,
+        tokenizer=tokenizer,
+        image_processor=AutoImageProcessor.from_pretrained(settings.model),
+        stop_ids=_stop_ids(settings, target, tokenizer),
+        context=settings.context_length or target.text_config.max_position_embeddings,
+        drafting=drafting,
+        block_size=block_size,
+        batch_invariant=_batch_invariant(target),
+    )
+
+
+def _batch_invariant(target: Target) -> bool:
+    experts = getattr(target.text_config, "num_experts", None)
+    return target.rules != EXACT_SHAPES and not experts and bits_hold(torch.get_num_threads())
+
+
+def _stop_ids(settings: Settings, target: Target, tokenizer: Any) -> frozenset[int]:
+    ids: set[int] = set()
+    path = settings.model / "generation_config.json"
+    generation = json.loads(path.read_text()) if path.is_file() else {}
+    for value in (
+        generation.get("eos_token_id"),
+        getattr(target.config, "eos_token_id", None),
+        getattr(target.text_config, "eos_token_id", None),
+        tokenizer.eos_token_id,
+    ):
+        ids.update(value if isinstance(value, list) else [] if value is None else [value])
+    return frozenset(ids)
