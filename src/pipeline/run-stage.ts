@@ -1,4 +1,5 @@
 /** One stage on its own, with the guarantees of a pipeline's step: sealed output, resume, cache by fingerprint. */
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -56,6 +57,9 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
     });
   }
   const temporary = await mkdtemp(join(tmpdir(), `draftsmith-${stage.name}-`));
+  const discard = (): void => rmSync(temporary, { recursive: true, force: true });
+  // A second Ctrl-C exits at once.
+  process.once("exit", discard);
   let failedWithReport = false;
   try {
     return await runInto(request, join(temporary, stage.name));
@@ -63,8 +67,9 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
     failedWithReport = await hasReport(temporary, stage.report);
     throw error;
   } finally {
-    // A failure's message names the report, so that one stays.
-    if (!failedWithReport) await rm(temporary, { recursive: true, force: true });
+    process.off("exit", discard);
+    // The error message names the report, so a failed run keeps it.
+    if (!failedWithReport) discard();
   }
 }
 

@@ -1,14 +1,24 @@
 // Runs every test of the tree, TypeScript and Python, and closes with one line that sums them.
 // Arguments are handed to nobody: for a part, call `npx vitest run test/<room>` or pytest directly.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/python/index.js");
-const reports = mkdtempSync(join(tmpdir(), "draftsmith-test-"));
+// Everything that this run writes outside the tree lies here; several runs at once do not see each other's.
+const own = mkdtempSync(join(tmpdir(), "draftsmith-test-"));
+process.once("exit", () => rmSync(own, { recursive: true, force: true, maxRetries: 3 }));
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+])
+  process.once(signal, () => process.exit(128 + number));
+const reports = join(own, "reports");
+const temporary = join(own, "tmp");
+for (const directory of [reports, temporary]) mkdirSync(directory);
 
 function run(command, args, env) {
   return new Promise((resolve) => {
@@ -54,7 +64,7 @@ function counted(read, file, code) {
 
 const events = { emit: (event) => event.type === "log" && console.error(`setup: ${event.message}`) };
 const { executable } = await ensurePython({ events });
-const env = { ...trainerEnvironment(), DRAFTSMITH_PYTHON: executable };
+const env = { ...trainerEnvironment(), DRAFTSMITH_PYTHON: executable, TMPDIR: temporary };
 
 const vitestReport = join(reports, "vitest.json");
 const vitestCode = await run(
@@ -92,11 +102,14 @@ const parts = [
   ["typescript", counted(vitestCounts, vitestReport, vitestCode)],
   ["python", counted(pytestCounts, pytestReport, pytestCode)],
 ];
-rmSync(reports, { recursive: true, force: true });
+// Each runner checks its own temporary directory (test/scratch/run.ts, test/trainer/conftest.py) and removes it.
+const left = readdirSync(temporary);
+const leftovers = left.length === 0 ? [] : [`error: the tests left ${left.join(", ")} in TMPDIR`];
 const sum = (key) => parts.reduce((total, [, counts]) => total + counts[key], 0);
 console.log("");
 for (const [name, { passed, failed, skipped }] of parts) {
   console.log(`${name.padEnd(11)} ${passed} passed, ${failed} failed, ${skipped} skipped`);
 }
+for (const line of leftovers) console.log(line);
 console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
-process.exitCode = sum("failed") === 0 ? 0 : 1;
+process.exitCode = sum("failed") === 0 && leftovers.length === 0 ? 0 : 1;

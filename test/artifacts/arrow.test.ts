@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { RecordBatchReader } from "apache-arrow";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   ArrowFile,
   fromStored,
@@ -21,12 +20,12 @@ import {
   toStored,
 } from "../../src/artifacts/index.js";
 import { sha256 } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-arrow-"));
+  directory = scratchDirectory("arrow");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const rowArbitrary: fc.Arbitrary<TokenRow> = fc
   .record({

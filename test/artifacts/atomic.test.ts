@@ -1,14 +1,13 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { linkOrCopy, writeFileAtomic } from "../../src/artifacts/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-atomic-"));
+  directory = scratchDirectory("atomic");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 it("replaces a file as a whole and leaves nothing beside it", async () => {
   const path = join(directory, "a.txt");

@@ -1,14 +1,4 @@
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -20,11 +10,12 @@ import {
   sealDirectory,
 } from "../../src/artifacts/index.js";
 import { sha256 } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let root: string;
 let work: string;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "draftsmith-directory-"));
+  root = scratchDirectory("directory");
   work = join(root, "work");
   mkdirSync(join(work, "images/ab"), { recursive: true });
   writeFileSync(join(work, "rows.jsonl"), "{}\n");

@@ -1,18 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { openJournal } from "../../src/artifacts/index.js";
 import type { JsonValue } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-journal-"));
+  directory = scratchDirectory("journal");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function recordsOf(path: string): Promise<JsonValue[]> {
   const journal = await openJournal(path);

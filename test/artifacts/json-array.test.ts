@@ -1,15 +1,14 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { isJsonArrayFile, type JsonLine, readJsonArray, readJsonRows } from "../../src/artifacts/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-array-"));
+  directory = scratchDirectory("array");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function read(text: string, options = {}): Promise<JsonLine[]> {
   const path = join(directory, "array.json");

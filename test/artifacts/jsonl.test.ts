@@ -1,16 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { openJsonlWriter, readJsonLines, readJsonl, readLines } from "../../src/artifacts/index.js";
 import type { JsonValue } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-jsonl-"));
+  directory = scratchDirectory("jsonl");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];

@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   canonicalJson,
   DraftsmithError,
@@ -15,9 +14,9 @@ import {
   sha256File,
   VERSION,
 } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
-const scratch = mkdtempSync(join(tmpdir(), "draftsmith-base-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const root = scratchDirectory("base");
 
 describe("canonicalJson", () => {
   it("is the same for any order of keys and still parses to the same value", () => {
@@ -72,7 +71,7 @@ function reversed(value: unknown): unknown {
 describe("sha256File", () => {
   it("hashes a file larger than its blocks as one", async () => {
     const bytes = Buffer.alloc((1 << 20) + 17, "screenshot");
-    const path = join(scratch, "large");
+    const path = join(root, "large");
     writeFileSync(path, bytes);
     expect(await sha256File(path)).toEqual({ sha256: sha256(bytes), bytes: bytes.length });
   });
@@ -98,7 +97,7 @@ describe("errors", () => {
   });
 
   it("come from errno exceptions of real files", () => {
-    const missing = attempt(() => readFileSync(join(scratch, "missing")));
+    const missing = attempt(() => readFileSync(join(root, "missing")));
     expect(fromErrno(missing, "missing")).toMatchObject({ code: "INPUT_MISSING" });
     // The kernel's own full disk.
     const full = attempt(() => writeFileSync("/dev/full", "x"));

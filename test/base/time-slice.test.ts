@@ -1,8 +1,7 @@
 /** Readers let other work in, however long their caller computes over each row. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import {
   openRowsWriter,
@@ -12,19 +11,19 @@ import {
   readRowsFile,
   type TokenRow,
 } from "../../src/artifacts/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 const ROWS = 100;
 const ROW_MS = 2;
 
 let root: string;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "draftsmith-breath-"));
+  root = scratchDirectory("breath");
   await writeFile(join(root, "rows.jsonl"), Array.from({ length: ROWS }, (_, k) => `{"k":${k}}\n`).join(""));
   const writer = await openRowsWriter(join(root, "rows.arrow"), {});
   for (let row = 0; row < ROWS; row += 1) await writer.append(tokenRow(row));
   await writer.close();
 });
-afterAll(() => rm(root, { recursive: true }));
 
 function tokenRow(row: number): TokenRow {
   return {

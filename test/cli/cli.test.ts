@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ERROR_CODES, VERSION } from "../../src/base/index.js";
 import { formatDoctorReport } from "../../src/cli/doctor-text.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { draftsmith, draftsmithProcess } from "./command.js";
 
 const ROWS = [
@@ -26,14 +26,13 @@ const ROWS = [
 
 let root: string;
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "draftsmith-cli-"));
+  root = scratchDirectory("cli");
   writeFileSync(join(root, "rows.jsonl"), ROWS.map((row) => `${JSON.stringify(row)}\n`).join(""));
   writeFileSync(
     join(root, "p.yaml"),
     'name: small\nvariables: {rows: rows.jsonl}\nsteps:\n  import:\n    uses: import\n    with: {source: ["${vars.rows}"], maxRejectedShare: 1}\n',
   );
 });
-afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("draftsmith", () => {
   it("lists every command and stage", async () => {

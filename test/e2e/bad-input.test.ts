@@ -1,16 +1,16 @@
 /** What a user gets wrong, through the real command line: one clear error each, and a stable exit code. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { type Finished, ROOT, run } from "./cli.js";
 
-const scratch = mkdtempSync(join(tmpdir(), "draftsmith-bad-"));
-const images = join(scratch, "images");
-const good = join(scratch, "dialogues");
+const root = scratchDirectory("bad");
+const images = join(root, "images");
+const good = join(root, "dialogues");
 let otherModel: Server;
 
 /** A dialogue whose user turn shows one picture. */
@@ -29,19 +29,19 @@ function withPicture(id: string, url: string): object {
 }
 
 function jsonl(name: string, rows: object[]): string {
-  const path = join(scratch, name);
+  const path = join(root, name);
   writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   return path;
 }
 
 function importOf(source: string, out: string): Promise<Finished> {
-  return run(["import", "--source", source, "--image-roots", images, "--out", join(scratch, out)]);
+  return run(["import", "--source", source, "--image-roots", images, "--out", join(root, out)]);
 }
 
 function pipeline(name: string, text: string): Promise<Finished> {
-  const path = join(scratch, name);
+  const path = join(root, name);
   writeFileSync(path, text);
-  return run(["run", path, "--workspace", join(scratch, `${name}-workspace`)]);
+  return run(["run", path, "--workspace", join(root, `${name}-workspace`)]);
 }
 
 beforeAll(async () => {
@@ -51,7 +51,7 @@ beforeAll(async () => {
     .toBuffer();
   writeFileSync(join(images, "whole.png"), png);
   writeFileSync(join(images, "cut.png"), png.subarray(0, png.length - 20));
-  writeFileSync(join(scratch, "outside.png"), png);
+  writeFileSync(join(root, "outside.png"), png);
   const imported = await importOf(jsonl("good.jsonl", [withPicture("d1", "whole.png")]), "dialogues");
   expect(imported.code, imported.stderr).toBe(0);
   // A server that is well and serves something else: the network's edge is the only thing replaced here.
@@ -67,7 +67,6 @@ beforeAll(async () => {
 
 afterAll(() => {
   otherModel.close();
-  rmSync(scratch, { recursive: true, force: true });
 });
 
 describe("a pipeline file", () => {
@@ -116,7 +115,7 @@ describe("a dialogue", () => {
 describe("a server", () => {
   function regenerate(url: string, out: string): Promise<Finished> {
     const model = ["--expect-model", "tiny-gui"];
-    return run(["regenerate", "--in", `dialogues=${good}`, "--servers", url, ...model, "--out", join(scratch, out)]);
+    return run(["regenerate", "--in", `dialogues=${good}`, "--servers", url, ...model, "--out", join(root, out)]);
   }
 
   it("that is down is named with its address", async () => {
@@ -138,12 +137,12 @@ describe("a server", () => {
 
 describe("a model directory", () => {
   it("without a tokenizer is refused by the name of the file", async () => {
-    const model = join(scratch, "model");
+    const model = join(root, "model");
     cpSync(join(ROOT, "fixtures", "tiny-gui"), model, {
       recursive: true,
       filter: (path) => !path.endsWith("tokenizer.json") && !path.endsWith(".safetensors"),
     });
-    const out = join(scratch, "no-tokenizer");
+    const out = join(root, "no-tokenizer");
     const { code, stderr } = await run(["validate", "--in", `dialogues=${good}`, "--model", model, "--out", out]);
     expect(code).toBe(6);
     expect(stderr).toContain("MODEL_INVALID");
@@ -154,7 +153,7 @@ describe("a model directory", () => {
 describe("a Python", () => {
   it("without torch is refused before anything starts", async () => {
     const { execFileSync } = await import("node:child_process");
-    const venv = join(scratch, "bare");
+    const venv = join(root, "bare");
     execFileSync("python3", ["-m", "venv", "--without-pip", venv]);
     const python = join(venv, "bin", "python");
     const { code, stderr } = await run([
@@ -164,7 +163,7 @@ describe("a Python", () => {
       "--python",
       python,
       "--out",
-      join(scratch, "raw"),
+      join(root, "raw"),
     ]);
     expect(code).toBe(11);
     expect(stderr).toContain("lacks torch");

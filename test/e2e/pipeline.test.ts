@@ -3,20 +3,19 @@
  * kill -9 in the middle of every long step.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../src/artifacts/index.js";
 import type { DraftsmithEvent } from "../../src/events/index.js";
 import { existingPython } from "../../src/python/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { type Finished, ROOT, run, runAndKill } from "./cli.js";
 
 const python = await existingPython().catch(() => null);
-const scratch = mkdtempSync(join(tmpdir(), "draftsmith-e2e-"));
-const pipeline = join(scratch, "small.yaml");
-const whole = join(scratch, "whole");
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const root = scratchDirectory("e2e");
+const pipeline = join(root, "small.yaml");
+const whole = join(root, "whole");
 
 /** The quickstart itself, with fewer dialogues and training steps. */
 const SMALL = ["--set", "vars.dialogues=24", "--set", "steps.train.with.maxSteps=24"];
@@ -44,7 +43,7 @@ function progressIn(step: string, atLeast: number): (event: DraftsmithEvent) => 
 /** Processes of the trainer that still run with this workspace or its services. */
 function trainerProcesses(): string[] {
   const lines = execFileSync("ps", ["-eo", "pid,args"]).toString().split("\n");
-  return lines.filter((line) => line.includes("draftsmith_trainer") && line.includes(scratch));
+  return lines.filter((line) => line.includes("draftsmith_trainer") && line.includes(root));
 }
 
 describe.skipIf(python === null)("the quickstart, small (needs the trainer's Python environment)", () => {
@@ -91,7 +90,7 @@ describe.skipIf(python === null)("the quickstart, small (needs the trainer's Pyt
   it("is refused by validate when the YAML names another system prompt than the answers were given under", async () => {
     const other = "You operate a computer for the user. Look at the picture.";
     const refused = await run(
-      command(join(scratch, "whole"), "--until", "validate", "--set", `steps.validate.with.systemPrompt=${other}`),
+      command(join(root, "whole"), "--until", "validate", "--set", `steps.validate.with.systemPrompt=${other}`),
     );
     expect(refused.code).toBe(10);
     const failed = refused.events.find((event) => event.type === "step-failed");
@@ -103,7 +102,7 @@ describe.skipIf(python === null)("the quickstart, small (needs the trainer's Pyt
   }, 240_000);
 
   it("ends in the same rows, shards and draft after kill -9 in regenerate, shard and train", async () => {
-    const workspace = join(scratch, "killed");
+    const workspace = join(root, "killed");
     await runAndKill(command(workspace), progressIn("regenerate", 5));
     await runAndKill(command(workspace), (event) => event.type === "step-started" && event.step === "shard");
     await runAndKill(command(workspace), progressIn("train", 10));

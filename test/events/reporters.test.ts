@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -16,6 +15,7 @@ import {
   TerminalReporter,
   tee,
 } from "../../src/events/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 const progress = (done: number, more: Partial<StepProgress> = {}): StepProgress => ({
   type: "step-progress",
@@ -221,7 +221,7 @@ describe("JSON lines", () => {
   });
 
   it("are in the file as soon as they were emitted", () => {
-    const directory = mkdtempSync(join(tmpdir(), "draftsmith-events-"));
+    const directory = scratchDirectory("events");
     const file = new EventFile(join(directory, "events.jsonl"));
     const seen: DraftsmithEvent[] = [];
     const both = tee(file, { emit: (event) => void seen.push(event) });

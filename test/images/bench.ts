@@ -3,13 +3,13 @@
  * PNG level, all in one run on one core. Run it with `npx tsx test/images/bench.ts [pictures]`. 1080p to 1280x704.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import sharp from "sharp";
 import { canonicalise, DEFAULT_LIMITS } from "../../src/images/index.js";
 import { trainerEnvironment } from "../../src/python/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { findReference } from "../tokens/reference.js";
 
 const count = Number(process.argv[2] ?? "60");
@@ -133,7 +133,7 @@ console.log(
 const python = await findReference();
 if ("missing" in python) console.log(`Pillow not measured: ${python.missing}`);
 else {
-  const directory = await mkdtemp(join(tmpdir(), "bench-pictures-"));
+  const directory = scratchDirectory("bench-pictures");
   for (const [at, file] of files.entries())
     await writeFile(join(directory, `${String(at).padStart(4, "0")}.png`), file);
   const output = spawnSync(python.executable, ["-c", PILLOW, directory, "1", "4"], {

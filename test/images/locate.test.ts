@@ -1,15 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type ImageRoots, openRoots, readReference } from "../../src/images/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let top: string;
 let roots: ImageRoots;
 beforeAll(async () => {
-  top = await mkdtemp(join(tmpdir(), "draftsmith-locate-"));
+  top = scratchDirectory("locate");
   await mkdir(join(top, "a", "sub"), { recursive: true });
   await mkdir(join(top, "b"));
   await mkdir(join(top, "a-but-longer"));
@@ -25,7 +25,6 @@ beforeAll(async () => {
   if (process.platform !== "win32") execFileSync("mkfifo", [join(top, "a", "pipe.png")]);
   roots = await openRoots([join(top, "a"), join(top, "b")]);
 });
-afterAll(() => rm(top, { recursive: true, force: true }));
 
 async function read(reference: string, maxBytes = 1000): Promise<string> {
   const result = await readReference(reference, roots, maxBytes);

@@ -1,15 +1,14 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { sha256 } from "../../src/base/index.js";
 import { ImageStore, imagePath, readStoredImage } from "../../src/images/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
 let root: string;
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "draftsmith-store-"));
+  root = scratchDirectory("store");
 });
-afterAll(() => rm(root, { recursive: true, force: true }));
 
 const image = (text: string) => ({ png: Buffer.from(text), hash: sha256(text) });
 

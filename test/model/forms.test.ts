@@ -1,7 +1,5 @@
 /** Every form of a model directory reads alike, and as transformers itself loads it. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/base/index.js";
 import {
@@ -13,6 +11,7 @@ import {
   versionNotes,
 } from "../../src/model/index.js";
 import { createRenderer } from "../../src/tokens/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { familyDirectory } from "../tokens/families.js";
 import { findReference, Reference, TINY_GUI } from "../tokens/reference.js";
 import { Directory, writeForm5, writeForm457, writeFormHub } from "./forms.js";
@@ -299,7 +298,7 @@ describe.skipIf(missing !== null)(`as transformers loads it${missing === null ? 
     { timeout: 60_000 },
     async (type) => {
       const from = await familyDirectory(type);
-      const saved = await mkdtemp(join(tmpdir(), "saved-"));
+      const saved = scratchDirectory("saved");
       try {
         expect(await reference.ask({ model: from, kind: "save", directory: saved })).toEqual({});
         const [before, after] = [await openModel(from), await openModel(saved)];

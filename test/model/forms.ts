@@ -1,15 +1,15 @@
 /** Model directories in the forms that transformers writes, made from the embedded target. */
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject, JsonValue } from "../../src/base/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { TINY_GUI } from "../tokens/reference.js";
 
 export class Directory {
   private constructor(readonly dir: string) {}
 
   static async make(): Promise<Directory> {
-    const dir = await mkdtemp(join(tmpdir(), "model-"));
+    const dir = scratchDirectory("model");
     await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
     return new Directory(dir);
   }

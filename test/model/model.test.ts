@@ -1,15 +1,15 @@
 /** Opening model directories: what is read, and that everything missing or contradictory is named. */
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DraftsmithError, type JsonObject, type JsonValue } from "../../src/base/index.js";
 import { openModel } from "../../src/model/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { TINY_GUI } from "../tokens/reference.js";
 
 let dir: string;
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "model-"));
+  dir = scratchDirectory("model");
   await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));

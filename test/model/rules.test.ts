@@ -1,7 +1,6 @@
 /** The layer rule, the mask-token rule, and a draft's config against its target. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -16,6 +15,7 @@ import {
   targetLayerIds,
 } from "../../src/model/index.js";
 import { trainerEnvironment } from "../../src/python/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { findReference, TINY_GUI } from "../tokens/reference.js";
 
 const reference = await findReference();
@@ -116,7 +116,7 @@ describe("draft config", () => {
   });
 
   it("a directory without dflash_config is refused with the field's name", async () => {
-    const dir = await mkdtemp(join(tmpdir(), "draft-"));
+    const dir = scratchDirectory("draft");
     try {
       const { dflash_config: _, ...rest } = DRAFT;
       await writeFile(join(dir, "config.json"), JSON.stringify(rest));

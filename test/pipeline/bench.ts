@@ -1,6 +1,5 @@
 /** A scratch directory with a pipeline file, and runs of it with the small stages. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { formatError, isDraftsmithError } from "../../src/base/index.js";
 import type { DraftsmithEvent } from "../../src/events/index.js";
@@ -12,6 +11,7 @@ import {
   runPipeline,
   whyStep,
 } from "../../src/pipeline/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { smallServices, smallStages } from "./small-stages.js";
 
 export interface Recorded extends RunResult {
@@ -22,7 +22,7 @@ export interface Recorded extends RunResult {
 }
 
 export class Bench {
-  readonly root = mkdtempSync(join(tmpdir(), "draftsmith-pipeline-"));
+  readonly root = scratchDirectory("pipeline");
 
   constructor(yaml?: string) {
     if (yaml !== undefined) this.write("p.yaml", yaml);

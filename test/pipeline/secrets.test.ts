@@ -1,8 +1,7 @@
 /** A pipeline file with passwords and keys in it: neither mistakes nor records of a run show them. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -10,6 +9,7 @@ import { formatError } from "../../src/base/index.js";
 import type { DraftsmithEvent } from "../../src/events/index.js";
 import { dryRun, planPipeline, runPipeline, SERVICE_TYPES, Source, whyStep } from "../../src/pipeline/index.js";
 import { draftsmith } from "../cli/command.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { smallStages } from "./small-stages.js";
 
 const MARK = "Xq7";
@@ -19,7 +19,7 @@ let port: number;
 const asked: (string | undefined)[] = [];
 
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), "draftsmith-secrets-"));
+  root = scratchDirectory("secrets");
   server = createServer((request, response) => {
     asked.push(request.headers.authorization);
     response.end("7");

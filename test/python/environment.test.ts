@@ -1,19 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { ensurePython, existingPython, runDoctor } from "../../src/python/index.js";
 import { withLock } from "../../src/python/lock.js";
 import { findSystemPython } from "../../src/python/probe.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
-const scratch = mkdtempSync(join(tmpdir(), "draftsmith-python-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const root = scratchDirectory("python");
 
 /** A real interpreter without a single package: what a user has who never installed torch. */
 function bareVenv(): string {
-  const directory = join(scratch, "bare");
+  const directory = join(root, "bare");
   execFileSync("python3", ["-m", "venv", "--without-pip", directory]);
   return join(directory, "bin", "python");
 }
@@ -53,13 +52,13 @@ describe("a named interpreter", () => {
 describe("the managed environment", () => {
   it("does not count as there before its stamp is written", async () => {
     expect(await findSystemPython()).not.toBeNull();
-    expect(await existingPython({ environment: { DRAFTSMITH_CACHE: join(scratch, "empty-cache") } })).toBeNull();
+    expect(await existingPython({ environment: { DRAFTSMITH_CACHE: join(root, "empty-cache") } })).toBeNull();
   });
 });
 
 describe("withLock", () => {
   it("lets one task in at a time", async () => {
-    const path = join(scratch, "a.lock");
+    const path = join(root, "a.lock");
     const trace: string[] = [];
     const task = (name: string) => async () => {
       trace.push(`${name} in`);
@@ -72,7 +71,7 @@ describe("withLock", () => {
   });
 
   it("takes over from a holder that died", async () => {
-    const path = join(scratch, "dead.lock");
+    const path = join(root, "dead.lock");
     const dead = execFileSync(process.execPath, ["-p", "process.pid"]).toString().trim();
     writeFileSync(path, dead);
     expect(await withLock(path, async () => "ran")).toBe("ran");
@@ -81,7 +80,7 @@ describe("withLock", () => {
 
 describe("doctor", () => {
   it("names a server that does not answer, and says what to do", async () => {
-    const report = await runDoctor({ servers: ["http://127.0.0.1:9"], workspace: scratch });
+    const report = await runDoctor({ servers: ["http://127.0.0.1:9"], workspace: root });
     const finding = report.findings.find(({ name }) => name.startsWith("server"));
     expect(finding).toMatchObject({ state: "missing", advice: "start the server, or correct the URL" });
     expect(report.healthy).toBe(false);

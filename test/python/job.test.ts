@@ -1,14 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { type DraftsmithEvent, silentSink } from "../../src/events/index.js";
 import { existingPython, runJob, startServer } from "../../src/python/index.js";
 import { parseJobEvent } from "../../src/python/job-events.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
-const scratch = mkdtempSync(join(tmpdir(), "draftsmith-job-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const root = scratchDirectory("job");
 const python = await existingPython().catch(() => null);
 
 async function errorOf(promise: Promise<unknown>): Promise<DraftsmithError> {
@@ -34,8 +32,8 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     const error = await errorOf(
       runJob({
         job: "train",
-        config: { target: scratch, shards: scratch, workDir: scratch, resumeDir: scratch, options: { lrr: 1 } },
-        configFile: join(scratch, "job.json"),
+        config: { target: root, shards: root, workDir: root, resumeDir: root, options: { lrr: 1 } },
+        configFile: join(root, "job.json"),
         step: "train",
         events: silentSink,
         signal: new AbortController().signal,
@@ -49,7 +47,7 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     const events: DraftsmithEvent[] = [];
     const result = await runJob({
       job: "demo-data",
-      args: ["--out", join(scratch, "raw"), "--dialogues", "5", "--seed", "3"],
+      args: ["--out", join(root, "raw"), "--dialogues", "5", "--seed", "3"],
       step: "raw",
       events: { emit: (event) => events.push(event) },
       signal: new AbortController().signal,
@@ -64,7 +62,7 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     const error = await errorOf(
       runJob({
         job: "demo-data",
-        args: ["--out", join(scratch, "stopped"), "--dialogues", "200000", "--seed", "3"],
+        args: ["--out", join(root, "stopped"), "--dialogues", "200000", "--seed", "3"],
         step: "raw",
         events: silentSink,
         signal: abort.signal,
@@ -75,7 +73,7 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
   }, 120_000);
 
   it("reports a server that cannot start with the end of its log", async () => {
-    const error = await errorOf(startServer({ model: join(scratch, "no-such-model") }));
+    const error = await errorOf(startServer({ model: join(root, "no-such-model") }));
     expect(error.code).toBe("SERVICE_FAILED");
     expect(error.exitCode).toBe(9);
     expect(error.frame ?? error.message).toContain("no-such-model");

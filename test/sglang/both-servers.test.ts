@@ -2,13 +2,13 @@
  * The toolkit's own stages against the real SGLang and, with the same dialogues, against the reference server: the same
  * ids row for row. Then the trained and exported draft in SGLang's own DFLASH worker, against the offline walk.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Manifest } from "../../src/artifacts/index.js";
 import { packageRoot, startServer } from "../../src/python/index.js";
 import { run } from "../e2e/cli.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { type Agreement, compareGenerations } from "./agreement.js";
 import { figure, showFigures } from "./figures.js";
 import { askCut, askHeldOut, type Cut, type HeldOut } from "./held-out.js";
@@ -40,7 +40,7 @@ const askedAgain: { first: string; second: string; equal: number; turns: number 
 const cuts: Record<string, Cut[]> = {};
 
 beforeAll(async () => {
-  workspace = await mkdtemp(join(tmpdir(), "draftsmith-both-"));
+  workspace = scratchDirectory("both");
   await pipeline("--until", "thoughts-validation");
   await pipeline("--until", "export");
   const drafted = await startRealServer({ model: MODEL, draft: stepDirectory("export") });

@@ -1,11 +1,11 @@
 /** How SGLang counts accepted drafts, and that drafting does not change a greedy answer: what the offline figures rely on. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { startServer } from "../../src/python/index.js";
 import { contractSuite } from "../contract/suite.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { writeIdleDraft } from "./idle-draft.js";
 import { type RealServer, startRealServer } from "./real-server.js";
 import { MODEL } from "./target.js";
@@ -36,7 +36,7 @@ let shortest: Choice;
 let byReference: Choice[];
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-sglang-"));
+  directory = scratchDirectory("sglang");
   const draft = join(directory, "draft");
   await writeIdleDraft(draft, MODEL, await endOfTurn(), BLOCK);
   const prompts = await conversations();

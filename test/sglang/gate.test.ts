@@ -1,9 +1,9 @@
 /** validate against real SGLang servers: one that is the model, and one that was started with something else. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { run } from "../e2e/cli.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { otherModel, VARIANTS } from "../stages/validate/other-server.js";
 import { figure, showFigures } from "./figures.js";
 import { type RealServer, startRealServer } from "./real-server.js";
@@ -17,7 +17,7 @@ let texts: string;
 let shots: string;
 
 beforeAll(async () => {
-  workspace = await mkdtemp(join(tmpdir(), "draftsmith-gate-"));
+  workspace = scratchDirectory("gate");
   texts = join(workspace, "texts.jsonl");
   const messages = [
     { role: "system", content: SYSTEM },

@@ -6,7 +6,8 @@ export default defineConfig({
   root: fileURLToPath(new URL("../..", import.meta.url)),
   test: {
     include: ["test/sglang/**/*.test.ts"],
-    globalSetup: ["test/sglang/setup.ts"],
+    globalSetup: ["test/scratch/run.ts", "test/sglang/setup.ts"],
+    setupFiles: ["test/scratch/setup.ts"],
     // Each file starts servers of its own; two at a time would fight for two cores and time out.
     fileParallelism: false,
     testTimeout: 600_000,

@@ -1,13 +1,13 @@
 /** Directories of all four model types, made from the embedded target: enough for a processor, without weights. */
-import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/base/index.js";
 import type { ModelType } from "../../src/model/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { TINY_GUI } from "./reference.js";
 
 export async function familyDirectory(type: ModelType): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), `${type}-`));
+  const dir = scratchDirectory(type);
   await cp(TINY_GUI, dir, { recursive: true, filter: (path) => !path.endsWith(".safetensors") });
   const file = join(dir, "config.json");
   const config = JSON.parse(await readFile(file, "utf8")) as JsonObject;

@@ -1,15 +1,15 @@
 /** The prompts put to a server with the draft: all but those of rows with videos, which are counted. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openRowsWriter } from "../../../src/artifacts/index.js";
 import { selectPrompts } from "../../../src/stages/evaluate/served-prompts.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 import { METADATA, makeRows } from "../shard/world.js";
 
 let shards: string;
 beforeEach(async () => {
-  shards = await mkdtemp(join(tmpdir(), "draftsmith-served-"));
+  shards = scratchDirectory("served");
 });
 afterEach(() => rm(shards, { recursive: true, force: true }));
 

@@ -4,18 +4,18 @@
  */
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as breath } from "node:timers/promises";
 import sharp from "sharp";
 import { importOptionsSchema } from "../../../src/stages/import/options.js";
 import { runImport } from "../../../src/stages/import/run.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 import { row } from "./world.js";
 
 const rows = Number(process.argv[2] ?? "278000");
 const distinct = Number(process.argv[3] ?? "200");
-const top = await mkdtemp(join(tmpdir(), "bench-import-"));
+const top = scratchDirectory("bench-import");
 
 /** A few hundred bytes whose pixels follow from the number. */
 async function dataUri(number: number): Promise<string> {

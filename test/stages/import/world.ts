@@ -1,6 +1,5 @@
 /** A directory with pictures and rows, and a way to run the stage as the pipeline does. */
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { sha256 } from "../../../src/base/index.js";
@@ -8,6 +7,7 @@ import type { Dialogue } from "../../../src/dialogue/index.js";
 import { type DraftsmithEvent, silentSink } from "../../../src/events/index.js";
 import { importOptionsSchema } from "../../../src/stages/import/options.js";
 import { runImport } from "../../../src/stages/import/run.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 
 export interface World {
   top: string;
@@ -16,7 +16,7 @@ export interface World {
 }
 
 export async function makeWorld(): Promise<World> {
-  const top = await mkdtemp(join(tmpdir(), "draftsmith-import-"));
+  const top = scratchDirectory("import");
   const images = join(top, "images");
   await mkdir(images);
   return { top, images, source: join(top, "rows.jsonl") };

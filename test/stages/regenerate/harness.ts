@@ -1,6 +1,5 @@
 /** Small dialogues artifacts, and the stage run on them as the pipeline would. */
-import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { deflateSync } from "node:zlib";
 import type { Manifest, ManifestDraft } from "../../../src/artifacts/manifest.js";
@@ -10,6 +9,7 @@ import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
 import type { RegenerateOptions } from "../../../src/stages/regenerate/options.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 
 export interface Picture {
   hash: string;
@@ -54,7 +54,7 @@ export function dialogues(count: number, pictures: readonly Picture[] = [fakePic
 }
 
 export async function temporaryDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), "draftsmith-regenerate-"));
+  return scratchDirectory("regenerate");
 }
 
 export async function writeArtifact(

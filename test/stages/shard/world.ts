@@ -1,6 +1,5 @@
 /** Rows and images as earlier steps leave them, made from a seed, and a way to run the stage as the pipeline does. */
 import { mkdir, mkdtemp, readdir, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Manifest,
@@ -15,6 +14,7 @@ import { ImageStore } from "../../../src/images/index.js";
 import { shardOptionsSchema } from "../../../src/stages/shard/options.js";
 import { runShard } from "../../../src/stages/shard/run.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 
 export interface World {
   top: string;
@@ -84,7 +84,7 @@ function manifest(kind: "rows" | "dialogues", paths: string[], digest: string): 
 
 export async function makeWorld(change: Partial<WorldSize> = {}): Promise<World> {
   const size = { ...DEFAULT_SIZE, ...change };
-  const top = await mkdtemp(join(tmpdir(), "draftsmith-shard-"));
+  const top = scratchDirectory("shard");
   await mkdir(join(top, "rows"));
   const store = new ImageStore(join(top, "dialogues", "images"));
   const images = Array.from({ length: size.images }, (_, k) => png(k, size.imageBytes));

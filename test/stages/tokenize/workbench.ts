@@ -1,6 +1,5 @@
 /** Artifacts for tests of tokenize and validate: made by the same functions that the stages hold them against, then spoilt. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArtifactKind, sealDirectory } from "../../../src/artifacts/index.js";
 import { type JsonObject, sha256 } from "../../../src/base/index.js";
@@ -17,6 +16,7 @@ import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { type ModelDirectory, openModel } from "../../../src/model/index.js";
 import type { InputArtifact, Stage, StageContext } from "../../../src/stages/stage.js";
 import { createRenderer, type PromptRenderer } from "../../../src/tokens/index.js";
+import { scratchDirectory } from "../../scratch/scratch.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 
 export const SYSTEM = "You operate a computer. Answer with one sentence and one action.";
@@ -56,7 +56,7 @@ export class Workbench {
 
   static async open(): Promise<Workbench> {
     const model = await openModel(TINY_GUI);
-    return new Workbench(await mkdtemp(join(tmpdir(), "bench-")), model, createRenderer(model));
+    return new Workbench(scratchDirectory("bench"), model, createRenderer(model));
   }
 
   close(): Promise<void> {
