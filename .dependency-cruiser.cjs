@@ -26,7 +26,7 @@ module.exports = {
     sees("model", ["base"]),
     sees("tokens", ["base", "model", "dialogue"]),
     sees("sglang", ["base"]),
-    sees("python", ["base", "events"]),
+    sees("trainer-process", ["base", "events"]),
     sees("report", ["base", "events"]),
     {
       name: "stages-see-the-rooms-below",
@@ -38,7 +38,7 @@ module.exports = {
         pathNot: [
           STAGE,
           "^src/stages/stage\\.ts$",
-          "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|python|report)/",
+          "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|trainer-process|report)/",
         ],
       },
     },
@@ -54,14 +54,14 @@ module.exports = {
       comment: "the pipeline knows no stage by name",
       severity: "error",
       from: { path: "^src/pipeline/" },
-      to: { path: "^src/", pathNot: ["^src/(pipeline|base|events|artifacts|python)/", SEAM] },
+      to: { path: "^src/", pathNot: ["^src/(pipeline|base|events|artifacts|trainer-process)/", SEAM] },
     },
     {
       name: "cli-turns-words-into-calls",
       comment: "the command line calls the pipeline, and the doctor",
       severity: "error",
       from: { path: "^src/cli/" },
-      to: { path: "^src/", pathNot: ["^src/(cli|pipeline|events|base|python|model)/", SEAM] },
+      to: { path: "^src/", pathNot: ["^src/(cli|pipeline|events|base|trainer-process|model)/", SEAM] },
     },
     {
       name: "nobody-sees-the-cli",

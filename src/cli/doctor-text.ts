@@ -1,5 +1,5 @@
 /** The doctor's report as lines. */
-import type { DoctorReport } from "../python/index.js";
+import type { DoctorReport } from "../trainer-process/index.js";
 
 const MARK = { ok: "ok", missing: "MISSING", note: "note" } as const;
 

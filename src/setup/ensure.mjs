@@ -78,7 +78,7 @@ once(
 
 // `--python`: the trainer's environment too, so that no step of a pipeline has to wait for it.
 if (process.argv.includes("--python")) {
-  const { ensurePython } = await import("../../dist/python/index.js");
+  const { ensurePython } = await import("../../dist/trainer-process/index.js");
   const events = { emit: (event) => event.type === "log" && console.error(`setup: ${event.message}`) };
   try {
     await ensurePython({ events });

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/python/index.js");
+const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/trainer-process/index.js");
 // Everything that this run writes outside the tree lies here; several runs at once do not see each other's.
 const own = mkdtempSync(join(tmpdir(), "draftsmith-test-"));
 process.once("exit", () => rmSync(own, { recursive: true, force: true, maxRetries: 3 }));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { packageRoot, startServer } from "../../src/python/index.js";
+import { packageRoot, startServer } from "../../src/trainer-process/index.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { writeIdleDraft } from "../sglang/idle-draft.js";
 import { modelFacts } from "./model.js";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../src/artifacts/index.js";
 import type { DraftsmithEvent } from "../../src/events/index.js";
-import { existingPython } from "../../src/python/index.js";
+import { existingPython } from "../../src/trainer-process/index.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { type Finished, ROOT, run, runAndKill } from "./cli.js";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import sharp from "sharp";
 import { canonicalise, DEFAULT_LIMITS } from "../../src/images/index.js";
-import { trainerEnvironment } from "../../src/python/index.js";
+import { trainerEnvironment } from "../../src/trainer-process/index.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { findReference } from "../tokens/reference.js";
 

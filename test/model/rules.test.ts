@@ -14,7 +14,7 @@ import {
   roundHalfEven,
   targetLayerIds,
 } from "../../src/model/index.js";
-import { trainerEnvironment } from "../../src/python/index.js";
+import { trainerEnvironment } from "../../src/trainer-process/index.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { findReference, TINY_GUI } from "../tokens/reference.js";
 

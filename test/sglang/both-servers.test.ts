@@ -6,7 +6,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Manifest } from "../../src/artifacts/index.js";
-import { packageRoot, startServer } from "../../src/python/index.js";
+import { packageRoot, startServer } from "../../src/trainer-process/index.js";
 import { run } from "../e2e/cli.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { type Agreement, compareGenerations } from "./agreement.js";

@@ -3,7 +3,7 @@
  * the reference server and the local rendering, id for id. DRAFTSMITH_CHATS and DRAFTSMITH_CHATS_SEED choose others.
  */
 import { afterAll, expect, inject, test } from "vitest";
-import { type RunningServer, startServer } from "../../src/python/index.js";
+import { type RunningServer, startServer } from "../../src/trainer-process/index.js";
 import { type ChatsTally, compareChats } from "../stages/validate/generated-chats.js";
 import { figure, showFigures } from "./figures.js";
 import { MODEL } from "./target.js";

@@ -3,7 +3,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { startServer } from "../../src/python/index.js";
+import { startServer } from "../../src/trainer-process/index.js";
 import { contractSuite } from "../contract/suite.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { writeIdleDraft } from "./idle-draft.js";

@@ -1,7 +1,7 @@
 /** The interpreter that makes SGLang's environment and starts its server, and where those two scripts lie. */
 import { join } from "node:path";
-import { packageRoot } from "../../src/python/paths.js";
-import { findSystemPython } from "../../src/python/probe.js";
+import { packageRoot } from "../../src/trainer-process/paths.js";
+import { findSystemPython } from "../../src/trainer-process/probe.js";
 
 export interface Script {
   python: string;

@@ -10,7 +10,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import fc from "fast-check";
-import { packageRoot } from "../../src/python/index.js";
+import { packageRoot } from "../../src/trainer-process/index.js";
 import { someText, withMarks } from "./arbitraries.js";
 import { builtIn, candidates, type Library } from "./libraries.js";
 import { findReference, Reference, TINY_GUI } from "./reference.js";

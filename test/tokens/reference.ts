@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { existingPython, packageRoot, trainerEnvironment } from "../../src/python/index.js";
+import { existingPython, packageRoot, trainerEnvironment } from "../../src/trainer-process/index.js";
 
 export const TINY_GUI = join(packageRoot(), "fixtures", "tiny-gui");
 

@@ -24,7 +24,7 @@ export const command: CommandModule<object, DoctorArguments> = {
       .option("python", { type: "string", requiresArg: true, describe: "look at this Python" })
       .option("json", { type: "boolean", default: false, describe: "print JSON" }),
   handler: async ({ server, workspace, python, json }) => {
-    const { runDoctor } = await import("../../python/index.js");
+    const { runDoctor } = await import("../../trainer-process/index.js");
     const report = await runDoctor({ servers: server, python, ...(workspace === undefined ? {} : { workspace }) });
     process.stdout.write(`${json ? JSON.stringify(report) : formatDoctorReport(report)}\n`);
     if (!report.healthy) process.exitCode = 11;

@@ -22,7 +22,7 @@ export const referenceServer = defineService({
   describe: ({ model, draft }) =>
     `would start a server for ${model}${draft === undefined ? "" : ` with the draft ${draft}`}`,
   start: async (options, { log, events, signal }) => {
-    const { startServer } = await import("../../python/index.js");
+    const { startServer } = await import("../../trainer-process/index.js");
     const server = await startServer({ ...options, log, events, signal });
     try {
       await waitUntilHealthy({ url: server.url, signal, attempts: 10 });

@@ -1,5 +1,5 @@
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { runJob } from "../../python/index.js";
+import { runJob } from "../../trainer-process/index.js";
 import type { StageContext } from "../stage.js";
 import type { DemoDataOptions } from "./options.js";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../python/options.js";
+import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../trainer-process/options.js";
 
 const positiveInt = z.number().int().positive();
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
-import { runJob } from "../../python/index.js";
+import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import type { EvaluateOptions } from "./options.js";
 import { evaluateServed, type ServedReport } from "./served.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { isJsonObject, type JsonObject } from "../../base/index.js";
-import { runJob } from "../../python/index.js";
+import { runJob } from "../../trainer-process/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import type { ExportOptions } from "./options.js";
 

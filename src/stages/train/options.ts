@@ -1,6 +1,6 @@
 /** Options of the train stage. The trainer reads them from its job file under the same names. */
 import { z } from "zod";
-import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../python/options.js";
+import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../trainer-process/options.js";
 
 const positiveInt = z.number().int().positive();
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { madeWithOthers, openModel } from "../../model/index.js";
-import { runJob } from "../../python/index.js";
+import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import type { TrainOptions } from "./options.js";
 

@@ -3,8 +3,8 @@ import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { turnIds } from "../../../src/dialogue/index.js";
-import { existingPython, packageRoot, type RunningServer, startServer } from "../../../src/python/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
+import { existingPython, packageRoot, type RunningServer, startServer } from "../../../src/trainer-process/index.js";
 import { writeScreens } from "./bench/screens.js";
 import { runStage, temporaryDirectory } from "./harness.js";
 

@@ -3,7 +3,7 @@
  * and on two, where the other one is asked; thinking on and off. Prints what the re-check found.
  */
 import { join } from "node:path";
-import { existingPython, packageRoot, startServer } from "../../../../src/python/index.js";
+import { existingPython, packageRoot, startServer } from "../../../../src/trainer-process/index.js";
 import { runStage, temporaryDirectory } from "../harness.js";
 import { writeScreens } from "./screens.js";
 

@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { sealDirectory } from "../../../../src/artifacts/index.js";
-import { packageRoot } from "../../../../src/python/index.js";
+import { packageRoot } from "../../../../src/trainer-process/index.js";
 import { startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, manifestOf, temporaryDirectory, writeArtifact } from "../harness.js";
 import { Attempt, type Course, drawInstant, type Stretch } from "./kill-instants.js";

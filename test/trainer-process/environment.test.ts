@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
-import { ensurePython, existingPython, runDoctor } from "../../src/python/index.js";
-import { withLock } from "../../src/python/lock.js";
-import { findSystemPython } from "../../src/python/probe.js";
+import { ensurePython, existingPython, runDoctor } from "../../src/trainer-process/index.js";
+import { withLock } from "../../src/trainer-process/lock.js";
+import { findSystemPython } from "../../src/trainer-process/probe.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 const root = scratchDirectory("python");

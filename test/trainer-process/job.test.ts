@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { type DraftsmithEvent, silentSink } from "../../src/events/index.js";
-import { existingPython, runJob, startServer } from "../../src/python/index.js";
-import { parseJobEvent } from "../../src/python/job-events.js";
+import { existingPython, runJob, startServer } from "../../src/trainer-process/index.js";
+import { parseJobEvent } from "../../src/trainer-process/job-events.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 const root = scratchDirectory("job");
