@@ -1,8 +1,11 @@
 """Rows that cannot be trained on are counted, never lost; what is wrong with the data is said."""
 
+import numpy as np
 import pytest
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.jobs.train import open_corpus
+from draftsmith_trainer.data.blocks import candidates
+from draftsmith_trainer.data.shards import RowShards
+from draftsmith_trainer.train.corpus import open_corpus
 from draftsmith_trainer.train.options import TrainOptions
 from sample import sample_row
 from shard_maker import SampleRow, write_rows
@@ -38,3 +41,42 @@ def test_nothing_left_is_refused(tmp_path):
     with pytest.raises(UserError) as error:
         open_corpus(write(tmp_path, [sample_row(1)[0]]), TrainOptions(max_length=3), 510)
     assert error.value.code == "no-rows"
+
+
+def plain_corpus(shards: RowShards, options: TrainOptions, mask_id: int):
+    """Row by row: the usable rows and the counts, or the id of the row that is refused."""
+    usable, too_long, no_anchors = [], 0, 0
+    for row in list(shards)[: options.max_train_rows]:
+        if len(row) > options.max_length:
+            too_long += 1
+        elif not len(candidates(row)):
+            no_anchors += 1
+        elif bool(((row.input_ids == mask_id) & (row.loss_mask > 0)).any()):
+            return row.dialogue_id
+        else:
+            usable.append(row.index)
+    return usable, too_long, no_anchors
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_equals_the_plain_loop(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(40):
+        length = int(rng.integers(2, 60))
+        start = int(rng.integers(0, length))
+        end = int(rng.integers(start, length + 1))
+        ids = rng.integers(0, 400 if seed % 3 else 300, length).tolist()
+        rows.append(SampleRow(ids, [(start, end)], dialogue=f"r{number}"))
+    write_rows(tmp_path, "train", rows, files=2, batch=7)
+    write_rows(tmp_path, "heldout", rows[:1])
+    # Ids stay below 300 in every third set: its mask id occurs nowhere.
+    options, mask_id = TrainOptions(max_length=45, max_train_rows=(None, 25)[seed % 2]), 350
+    wanted = plain_corpus(RowShards(tmp_path, "train"), options, mask_id)
+    if isinstance(wanted, str):
+        with pytest.raises(UserError, match=f"row {wanted}/0: ") as error:
+            open_corpus(tmp_path, options, mask_id)
+        assert error.value.code == "mask-in-data"
+        return
+    corpus = open_corpus(tmp_path, options, mask_id)
+    assert (corpus.usable.tolist(), *corpus.counts["rejected"].values()) == wanted

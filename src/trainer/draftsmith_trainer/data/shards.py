@@ -84,6 +84,11 @@ class RowShards:
     def __iter__(self) -> Iterator[Row]:
         return (self[i] for i in range(len(self)))
 
+    @property
+    def batches(self) -> list[pa.RecordBatch]:
+        """The record batches of all files in order, for work on whole columns."""
+        return self._batches
+
     @cached_property
     def lengths(self) -> Ints:
         """int64 [rows], tokens per row."""

@@ -9,20 +9,28 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import UserError
-from ..data.blocks import candidates
 from ..data.shards import Ints, RowShards
+from ..data.survey import RowFacts, survey
 from .options import TrainOptions
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The rows of a run: which training rows are used, which held-out rows are measured, and what was set aside."""
+    """The rows of a run.
+
+    Attributes:
+        usable: int64, numbers of the training rows that are used. measured: int64, those of the held-out rows that
+            evaluations walk.
+        counts: how many rows were read, kept, and set aside under which reason.
+        facts: of the training rows that were looked through, by row number.
+    """
 
     train: RowShards
     heldout: RowShards
     usable: Ints
     measured: Ints
     counts: dict[str, Any]
+    facts: RowFacts
 
 
 def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
@@ -33,30 +41,26 @@ def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
     """
     train, heldout = RowShards(shards, "train"), RowShards(shards, "heldout")
     limit = min(len(train), options.max_train_rows or len(train))
-    usable, no_anchor, too_long = [], 0, 0
-    for i in range(limit):
-        if train.lengths[i] > options.max_length:
-            too_long += 1
-            continue
-        row = train[i]
-        if not len(candidates(row)):
-            no_anchor += 1
-            continue
-        if bool(((row.input_ids == mask_id) & (row.loss_mask > 0)).any()):
-            raise UserError(
-                "mask-in-data",
-                f"row {row.dialogue_id}/{row.row}: a response holds the mask id {mask_id}",
-                "choose another draft.maskTokenId: one that the target never says",
-            )
-        usable.append(i)
-    if not usable:
+    facts = survey(train, limit, mask_id)
+    fits = facts.tokens <= options.max_length
+    drafted = facts.anchors > 0
+    usable = np.flatnonzero(fits & drafted)
+    refused = usable[facts.forbidden[usable]]
+    if len(refused):
+        row = train[int(refused[0])]
+        raise UserError(
+            "mask-in-data",
+            f"row {row.dialogue_id}/{row.row}: a response holds the mask id {mask_id}",
+            "choose another draft.maskTokenId: one that the target never says",
+        )
+    if not len(usable):
         raise UserError("no-rows", f"{shards}: none of {limit} training rows can be trained on")
     measured: Ints = np.flatnonzero(heldout.lengths <= options.max_length)[: options.eval_rows]
     counts = {
         "read": limit,
         "kept": len(usable),
-        "rejected": {"too-long": too_long, "no-anchors": no_anchor},
+        "rejected": {"too-long": int((~fits).sum()), "no-anchors": int((fits & ~drafted).sum())},
         "heldout": len(heldout),
         "heldoutMeasured": len(measured),
     }
-    return Corpus(train, heldout, np.array(usable, np.int64), measured, counts)
+    return Corpus(train, heldout, usable, measured, counts, facts)
