@@ -7,7 +7,7 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import type { JsonValue } from "../base/index.js";
+import { type JsonValue, parseJson, stringifyJson } from "../base/index.js";
 import { onDisk, syncNewParents, writeFully } from "./disk.js";
 import { readLines } from "./jsonl-reader.js";
 
@@ -39,7 +39,7 @@ const MAX_RECORD_BYTES = 512 << 20;
 
 /** The line as bytes, made in one go: the checksum is filled in where it is to stand. */
 function encode(value: JsonValue): Buffer {
-  const line = Buffer.from(`${OPENING}${JSON.stringify(value)}${CLOSING}`);
+  const line = Buffer.from(`${OPENING}${stringifyJson(value)}${CLOSING}`);
   line.write(checksum(line.subarray(PREFIX, line.length - CLOSING.length)), CHECKSUM_AT, "latin1");
   return line;
 }
@@ -60,7 +60,7 @@ function decode(content: Buffer): { value: JsonValue } | undefined {
   const text = textIn(content);
   if (text === undefined) return undefined;
   try {
-    return { value: JSON.parse(text.toString("utf8")) as JsonValue };
+    return { value: parseJson(text.toString("utf8")) };
   } catch {
     return undefined;
   }

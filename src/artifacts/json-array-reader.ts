@@ -1,6 +1,6 @@
 /** Reads the elements of a file that is one large JSON array, one at a time: many published sets come as such a file. */
 import { open } from "node:fs/promises";
-import type { JsonValue } from "../base/index.js";
+import { parseJson } from "../base/index.js";
 import { onDisk } from "./disk.js";
 import { DEFAULT_MAX_LINE_BYTES, type JsonLine, type ReadLinesOptions, readJsonLines } from "./jsonl-reader.js";
 
@@ -99,7 +99,7 @@ function parseElement(place: { line: number; offset: number }, bytes: number, li
   }
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(held));
-    return { ...place, value: JSON.parse(text) as JsonValue };
+    return { ...place, value: parseJson(text) };
   } catch (error) {
     if (error instanceof SyntaxError)
       return { ...place, problem: "json-invalid", message: `not JSON: ${error.message}` };

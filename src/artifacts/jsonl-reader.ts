@@ -1,7 +1,7 @@
 /** Reading line-delimited JSON in large blocks, with line numbers, bounded lines and errors that name the place. */
 import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
-import { DraftsmithError, type JsonValue, TimeSlice } from "../base/index.js";
+import { DraftsmithError, type JsonValue, parseJson, TimeSlice } from "../base/index.js";
 import { onDisk } from "./disk.js";
 
 export interface ReadLinesOptions {
@@ -139,7 +139,7 @@ function parseLine({ line, offset, bytes, content }: Line, maxLineBytes: number)
   if (isBlank(json)) return undefined;
   if (!isUtf8(json)) return { line, offset, problem: "not-utf8", message: "the line is not UTF-8 text" };
   try {
-    return { line, offset, value: JSON.parse(json.toString("utf8")) as JsonValue };
+    return { line, offset, value: parseJson(json.toString("utf8")) };
   } catch (error) {
     return { line, offset, problem: "json-invalid", message: `not JSON: ${(error as Error).message}` };
   }

@@ -1,5 +1,6 @@
 /** Writing line-delimited JSON through one large buffer, with back-pressure. */
 import { type FileHandle, open } from "node:fs/promises";
+import { stringifyJson } from "../base/index.js";
 import { onDisk, writeFully } from "./disk.js";
 
 const FLUSH_BYTES = 1 << 20;
@@ -14,7 +15,7 @@ export interface JsonlWriter {
 }
 
 /**
- * Creates or truncates `path`. Values are written with `JSON.stringify`: member order is the caller's, so equal input
+ * Creates or truncates `path`. Values are written with `stringifyJson`: member order is the caller's, so equal input
  * gives equal bytes.
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */
@@ -38,7 +39,7 @@ class BufferedJsonlWriter implements JsonlWriter {
   }
 
   write(value: unknown): Promise<void> {
-    const text = `${JSON.stringify(value)}\n`;
+    const text = `${stringifyJson(value)}\n`;
     this.#pending.push(text);
     this.#pendingLength += text.length;
     this.#lines += 1;

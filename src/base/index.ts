@@ -3,6 +3,8 @@ export * from "./digest-index.js";
 export * from "./errors.js";
 export * from "./hide-secrets.js";
 export * from "./json.js";
+export { JsonNumber, numberOf } from "./json-number.js";
+export * from "./json-text.js";
 export * from "./time-slice.js";
 export * from "./version.js";
 export * from "./worker-pool.js";

@@ -1,23 +1,25 @@
 /** JSON values, and the one canonical spelling that digests are taken of. */
+import { JsonNumber } from "./json-number.js";
+import { stringifyJson } from "./json-text.js";
 
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type JsonValue = string | number | JsonNumber | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
 
 export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
 }
 
 /**
  * JSON with keys sorted by UTF-16 code unit and no spaces; `undefined` members are left out.
- * Two values have the same canonical JSON exactly when they are equal as JSON.
+ * Two values have the same canonical JSON exactly when they are equal as JSON, their numbers' literals included.
  */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sortKeys(value));
+  return stringifyJson(sortKeys(value));
 }
 
 function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
   const members = value as Record<string, unknown>;
   const keys = sortedKeys(members);
   // A null prototype, so that a key named __proto__ in untrusted input stays a key; else slower for every object.

@@ -1,6 +1,7 @@
 /** The canonical dialogue: the one form that every stage after import reads. */
 import { z } from "zod";
-import { digestOf, type JsonObject } from "../base/index.js";
+import { digestOf } from "../base/index.js";
+import { jsonObjectSchema } from "./json-object.js";
 import { haveOneSize, isRising, MAX_FPS, MAX_FRAME_INDEX, MIN_FPS } from "./video-rules.js";
 
 export const textPartSchema = z.strictObject({ type: z.literal("text"), text: z.string() });
@@ -35,9 +36,11 @@ export type ImagePart = z.infer<typeof imagePartSchema>;
 export type VideoPart = z.infer<typeof videoPartSchema>;
 export type ContentPart = z.infer<typeof contentPartSchema>;
 
-const jsonObject = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
-
-export const toolCallSchema = z.strictObject({ id: z.string().optional(), name: z.string(), arguments: jsonObject });
+export const toolCallSchema = z.strictObject({
+  id: z.string().optional(),
+  name: z.string(),
+  arguments: jsonObjectSchema,
+});
 export type ToolCall = z.infer<typeof toolCallSchema>;
 
 export const roleSchema = z.enum(["system", "user", "assistant", "tool"]);
@@ -58,7 +61,7 @@ export const dialogueSchema = z.strictObject({
   /** The file (relative to the import's root) and line that it was read from; lines count from 1. */
   source: z.strictObject({ file: z.string(), line: z.number().int().positive() }),
   messages: z.array(messageSchema).min(1),
-  tools: z.array(jsonObject).optional(),
+  tools: z.array(jsonObjectSchema).optional(),
   tags: z.record(z.string(), z.string()).optional(),
 });
 export type Dialogue = z.infer<typeof dialogueSchema>;

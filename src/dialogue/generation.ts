@@ -1,6 +1,7 @@
 /** A dialogue as the target itself spoke it, with the exact ids of every assistant turn. */
 import { z } from "zod";
 import { messageSchema } from "./dialogue.js";
+import { jsonObjectSchema } from "./json-object.js";
 import { type RunIds, runIdsSchema, unfoldIds } from "./run-ids.js";
 
 export const generatedTurnSchema = z.strictObject({
@@ -33,7 +34,7 @@ export const generationSchema = z.strictObject({
   /** Why a partial one ends early. */
   reason: z.string().optional(),
   messages: z.array(messageSchema),
-  tools: z.array(z.record(z.string(), z.json())).optional(),
+  tools: z.array(jsonObjectSchema).optional(),
   tags: z.record(z.string(), z.string()).optional(),
   turns: z.array(generatedTurnSchema),
 });

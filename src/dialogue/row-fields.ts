@@ -1,5 +1,5 @@
 /** Fields that the forms have in common: id, tags, tools, tool calls, thinking. */
-import { isJsonObject, type JsonObject } from "../base/index.js";
+import { isJsonObject, JsonNumber, type JsonObject, parseJson } from "../base/index.js";
 import type { ToolCall } from "./dialogue.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
@@ -22,7 +22,7 @@ export function messagesOf(row: Row): Row[] {
 
 export function idOf(row: Row): string | undefined {
   const { id } = row;
-  if (typeof id === "number") return String(id);
+  if (typeof id === "number" || id instanceof JsonNumber) return String(id);
   return typeof id === "string" && id !== "" ? id : undefined;
 }
 
@@ -37,7 +37,7 @@ export function commonFields(row: Row): Omit<RawDialogue, "messages"> {
 /** A list, or the JSON text of one; an empty list is none. */
 function toolsOf(value: unknown): JsonObject[] | undefined {
   if (value === undefined || value === null || value === "") return undefined;
-  const list = typeof value === "string" ? parseJson(value) : value;
+  const list = typeof value === "string" ? jsonIn(value) : value;
   if (!Array.isArray(list) || !list.every(isJsonObject)) {
     throw new RowProblem("tools-invalid", "`tools` is no list of objects");
   }
@@ -46,8 +46,12 @@ function toolsOf(value: unknown): JsonObject[] | undefined {
 
 function tagsOf(value: unknown): Record<string, string> | undefined {
   if (!isJsonObject(value)) return undefined;
-  const entries = Object.entries(value).filter(([, tag]) => ["string", "number", "boolean"].includes(typeof tag));
+  const entries = Object.entries(value).filter(([, tag]) => isTag(tag));
   return entries.length === 0 ? undefined : Object.fromEntries(entries.map(([key, tag]) => [key, String(tag)]));
+}
+
+function isTag(value: unknown): boolean {
+  return ["string", "number", "boolean"].includes(typeof value) || value instanceof JsonNumber;
 }
 
 /** One call as `{function: {name, arguments}}` or `{name, arguments}`; arguments as an object or its JSON text. */
@@ -55,7 +59,7 @@ export function toolCallOf(value: unknown, where: string): ToolCall {
   const call = isJsonObject(value) ? value : {};
   const inner = isJsonObject(call.function) ? call.function : call;
   const given = inner.arguments ?? inner.parameters ?? {};
-  const parsed = typeof given === "string" ? parseJson(given.trim() === "" ? "{}" : given) : given;
+  const parsed = typeof given === "string" ? jsonIn(given.trim() === "" ? "{}" : given) : given;
   if (typeof inner.name !== "string" || inner.name === "" || !isJsonObject(parsed)) {
     throw new RowProblem(
       "tool-call-invalid",
@@ -66,10 +70,10 @@ export function toolCallOf(value: unknown, where: string): ToolCall {
   return { ...(typeof id === "string" ? { id } : {}), name: inner.name, arguments: parsed as JsonObject };
 }
 
-/** undefined for text that is no JSON. */
-export function parseJson(text: string): unknown {
+/** undefined for text that is not JSON. */
+export function jsonIn(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     return undefined;
   }

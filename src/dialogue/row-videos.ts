@@ -3,7 +3,7 @@
  * qwen-vl-utils, `{"type": "video", "video": [...], "sample_fps"}`: what a decoder would take from an encoded file
  * differs between decoders and versions, so frames are to be taken from it once, before.
  */
-import { isJsonObject } from "../base/index.js";
+import { isJsonObject, numberOf } from "../base/index.js";
 import type { RawVideoPart } from "./raw-dialogue.js";
 import { referenceOf } from "./row-images.js";
 import { RowProblem } from "./row-problem.js";
@@ -53,7 +53,9 @@ function timesOf(part: Row, frames: number, where: string): Pick<RawVideoPart, "
   }
   if (rates.length === 0) throw fail("its times are not given: `fps`, `sample_fps` or `timestamps` is missing");
   // qwen-vl-utils writes rates as text too.
-  const [fps, ...others] = rates.map((rate) => (typeof rate === "string" && rate.trim() !== "" ? Number(rate) : rate));
+  const [fps, ...others] = rates.map((rate) =>
+    typeof rate === "string" && rate.trim() !== "" ? Number(rate) : (numberOf(rate) ?? rate),
+  );
   if (typeof fps !== "number" || !(fps >= MIN_FPS && fps <= MAX_FPS)) {
     throw fail(`the rate is no number from ${MIN_FPS} to ${MAX_FPS}: ${JSON.stringify(fps)?.slice(0, 40)}`);
   }
@@ -63,11 +65,11 @@ function timesOf(part: Row, frames: number, where: string): Pick<RawVideoPart, "
 }
 
 function risingList(value: unknown, frames: number, name: string, fail: (message: string) => RowProblem): number[] {
-  const isTime = (item: unknown) => typeof item === "number" && item >= 0 && item <= MAX_FRAME_INDEX;
-  if (!Array.isArray(value) || !value.every(isTime)) {
+  const isTime = (item: unknown): item is number => typeof item === "number" && item >= 0 && item <= MAX_FRAME_INDEX;
+  const times = Array.isArray(value) ? value.map(numberOf) : [];
+  if (!Array.isArray(value) || !times.every(isTime)) {
     throw fail(`\`${name}\` is no list of numbers from 0 to ${MAX_FRAME_INDEX}`);
   }
-  const times = value as number[];
   if (times.length !== frames) throw fail(`${times.length} ${name} for ${frames} frames`);
   if (!isRising(times)) throw fail(`\`${name}\` must not fall`);
   return times;

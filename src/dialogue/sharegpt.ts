@@ -5,7 +5,7 @@
 import { isJsonObject } from "../base/index.js";
 import type { RawDialogue, RawMessage, RawPart } from "./raw-dialogue.js";
 import { roleOf } from "./roles.js";
-import { commonFields, messagesOf, parseJson, type Row, toolCallOf } from "./row-fields.js";
+import { commonFields, jsonIn, messagesOf, type Row, toolCallOf } from "./row-fields.js";
 import { placeImages, RowImages } from "./row-images.js";
 import { RowProblem } from "./row-problem.js";
 
@@ -37,7 +37,7 @@ function readTurn(turn: Row, images: RowImages, trimLineBreaks: boolean, where: 
 
 /** The JSON text of one call or of a list of calls. */
 function readCalls(text: string, where: string) {
-  const value = parseJson(text);
+  const value = jsonIn(text);
   if (!Array.isArray(value) && !isJsonObject(value)) {
     throw new RowProblem("tool-call-invalid", `${where}: the call is no JSON object`);
   }

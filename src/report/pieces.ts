@@ -1,5 +1,5 @@
 /** What reports are made of: tables, key figures, values of any shape. */
-import type { JsonValue } from "../base/index.js";
+import { isJsonObject, type JsonValue } from "../base/index.js";
 import { Html, html, type Value } from "./html.js";
 
 export interface Column {
@@ -30,7 +30,7 @@ export function objectTable(object: Readonly<Record<string, JsonValue | undefine
 
 function shown(value: JsonValue | undefined): Value {
   if (value === undefined || value === null) return html`<span class="quiet">none</span>`;
-  if (typeof value === "object" && !Array.isArray(value)) {
+  if (isJsonObject(value)) {
     return Object.keys(value).length === 0 ? html`<span class="quiet">none</span>` : objectTable(value);
   }
   if (Array.isArray(value))

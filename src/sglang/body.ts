@@ -2,6 +2,7 @@
  * JSON request bodies put together as bytes, so that megabytes of images never become one JavaScript string, and a
  * picture that is kept is sent from where it lies: copying 200 KB into a body of its own takes longer than sending it.
  */
+import { stringifyJson } from "../base/index.js";
 
 /** A picture as base64 text, in bytes, ready to stand inside a data URI. The bytes never change: requests share them. */
 export interface EncodedImage {
@@ -45,7 +46,7 @@ export class BodyBuilder {
 
   /** Appends a value as JSON. */
   value(value: unknown): this {
-    this.text += JSON.stringify(value);
+    this.text += stringifyJson(value);
     return this;
   }
 

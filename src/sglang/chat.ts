@@ -1,5 +1,5 @@
 /** Requests to /v1/chat/completions: never streamed, greedy, asking for the ids. */
-import type { JsonObject } from "../base/index.js";
+import { type JsonObject, stringifyJson } from "../base/index.js";
 import { BodyBuilder, type RequestBody, type RequestImage } from "./body.js";
 import type { Dialect } from "./dialect.js";
 import { GREEDY } from "./sampling.js";
@@ -109,6 +109,6 @@ function openAiToolCall(call: ChatToolCall): unknown {
   return {
     id: call.id,
     type: "function",
-    function: { name: call.name, arguments: JSON.stringify(call.arguments) },
+    function: { name: call.name, arguments: stringifyJson(call.arguments) },
   };
 }

@@ -1,7 +1,7 @@
 /** A server at the network edge that speaks SGLang's contract and can fail in every way that a real one does. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { JsonObject } from "../../src/base/index.js";
+import { type JsonObject, parseJson } from "../../src/base/index.js";
 import { answerTo, IM_END, padsOf, render, SPECIAL, tokenize, untokenize } from "./stub-model.js";
 
 export type Fault =
@@ -95,7 +95,7 @@ export async function startStub(options: StubOptions = {}): Promise<Stub> {
     response.on("error", () => undefined);
     void bodyOf(request).then(async (text) => {
       const path = request.url ?? "/";
-      const body = text === "" ? {} : (JSON.parse(text) as JsonObject);
+      const body = text === "" ? {} : (parseJson(text) as JsonObject);
       if (path === "/ready") {
         stub.readyAsked += 1;
         readyInFlight += 1;

@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import { stringifyJson } from "../../src/base/index.js";
 import { existingPython, packageRoot, trainerEnvironment } from "../../src/trainer-process/index.js";
 
 export const TINY_GUI = join(packageRoot(), "fixtures", "tiny-gui");
@@ -61,7 +62,7 @@ export class Reference {
   async ask<T>(question: Record<string, unknown>): Promise<T | { error: string }> {
     const line = await new Promise<string>((resolve, reject) => {
       this.waiting.push({ resolve, reject });
-      this.child.stdin.write(`${JSON.stringify(question)}\n`);
+      this.child.stdin.write(`${stringifyJson(question)}\n`);
     });
     return JSON.parse(line) as T | { error: string };
   }

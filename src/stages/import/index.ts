@@ -8,7 +8,7 @@ export const stage = defineStage({
   options: importOptionsSchema,
   inputs: {},
   output: "dialogues",
-  codeVersion: 2,
+  codeVersion: 3,
   fileOptions: ["source", "imageRoots", "model"],
   neutralOptions: ["concurrency"],
   run: (options, _inputs, context) => runImport(options, context),

@@ -182,7 +182,7 @@ function compileUnary(node: ast.Unary): Expression {
     if (value instanceof PyFloat) return new PyFloat(-value.value);
     const number = numeric(value);
     if (number === undefined) throw new TemplateFailure(`bad operand type for unary -: '${typeName(value)}'`);
-    return number === 0 ? 0 : -number;
+    return typeof number === "number" ? 0 - number : -number;
   };
 }
 

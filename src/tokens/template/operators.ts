@@ -27,14 +27,17 @@ function wrong(operator: string, a: Value, b: Value): TemplateFailure {
   return new TemplateFailure(`unsupported operand types for ${operator}: '${typeName(a)}' and '${typeName(b)}'`);
 }
 
+const BEYOND_EXACT = "arithmetic with whole numbers above 2^53";
+
 /** Arithmetic on ints and floats; ints stay exact or are refused. */
 function arithmetic(operator: string, a: Value, b: Value, apply: (x: number, y: number) => number): Value {
   const left = numeric(a);
   const right = numeric(b);
   if (left === undefined || right === undefined) throw wrong(operator, a, b);
+  if (typeof left === "bigint" || typeof right === "bigint") throw new TemplateUnsupported(BEYOND_EXACT);
   if (a instanceof PyFloat || b instanceof PyFloat) return new PyFloat(apply(left, right));
   const result = apply(left, right);
-  if (!Number.isSafeInteger(result)) throw new TemplateUnsupported("whole numbers above 2^53");
+  if (!Number.isSafeInteger(result)) throw new TemplateUnsupported(BEYOND_EXACT);
   return result;
 }
 
@@ -54,7 +57,7 @@ function order(operator: string, a: Value, b: Value, test: (sign: number) => boo
     if (Array.isArray(a) && Array.isArray(b)) throw new TemplateUnsupported("ordering lists");
     throw wrong(operator, a, b);
   }
-  return test(left - right);
+  return test(left < right ? -1 : left > right ? 1 : left >= right ? 0 : Number.NaN);
 }
 
 /** `needle in haystack`. */

@@ -5,7 +5,7 @@ import { Markup, PyFloat, PyFunction, PyView, Undefined, type Value } from "./va
 type Test = (value: Value) => boolean;
 
 const isText: Test = (value) => typeof value === "string" || value instanceof Markup;
-const isInt: Test = (value) => typeof value === "number";
+const isInt: Test = (value) => typeof value === "number" || typeof value === "bigint";
 /** An undefined value has __len__, __getitem__ and __iter__ in Python: it is a sequence and iterable. */
 const isIterable: Test = (value) =>
   isText(value) || Array.isArray(value) || value instanceof Map || value instanceof Undefined;

@@ -18,10 +18,6 @@ export function floatText(value: number): string {
   return text.includes(".") ? text : `${text}.0`;
 }
 
-function intText(value: number): string {
-  return Number.isSafeInteger(value) ? String(value) : BigInt(String(value)).toString();
-}
-
 /** str(value): what `{{ value }}` prints. */
 export function str(value: Value): string {
   if (typeof value === "string") return value;
@@ -33,7 +29,7 @@ export function str(value: Value): string {
 function repr(value: Value): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (typeof value === "number") return intText(value);
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
   if (value instanceof PyFloat) return floatText(value.value);
   if (typeof value === "string") return stringRepr(value);
   if (value instanceof Undefined) return "Undefined";
@@ -67,7 +63,7 @@ export interface JsonStyle {
 export function jsonText(value: Value, style: JsonStyle, depth = 0): string {
   if (value === null) return "null";
   if (typeof value === "boolean") return value ? "true" : "false";
-  if (typeof value === "number") return intText(value);
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
   if (typeof value === "string") return quoted(value, style.ensureAscii);
   if (value instanceof PyFloat) {
     if (!Number.isFinite(value.value)) throw new TemplateUnsupported("tojson of a number that is not finite");

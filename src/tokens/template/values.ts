@@ -1,7 +1,8 @@
 /**
- * Python values as a chat template meets them. A JavaScript number is always an int here, null is None, a Map is a
- * dict, an array a list; everything that JavaScript has no twin for is a class.
+ * Python values as a chat template meets them. A JavaScript number is always an int here, a bigint one beyond 2^53, null
+ * is None, a Map is a dict, an array a list; everything that JavaScript has no twin for is a class.
  */
+import { JsonNumber } from "../../base/index.js";
 import { TemplateFailure, TemplateUnsupported } from "./errors.js";
 
 export class PyFloat {
@@ -46,6 +47,7 @@ export type Value =
   | null
   | boolean
   | number
+  | bigint
   | string
   | PyFloat
   | Value[]
@@ -56,17 +58,18 @@ export type Value =
   | Loop
   | PyFunction;
 
-/** A value parsed from JSON as Python's json.loads would give it for the same text, written by JSON.stringify. */
+/** A value from `parseJson` as Python's json.loads gives it for the same text. */
 export function fromJson(value: unknown): Value {
   if (value === undefined || value === null) return null;
   if (typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") {
     // From 1e21 on JavaScript writes an exponent, which Python reads as a float. -0 is written as 0.
     if (!Number.isInteger(value) || Math.abs(value) >= 1e21) return new PyFloat(value);
-    // Python's json reads an int here, orjson, with which SGLang parses tool arguments, a float.
-    if (value >= 2 ** 64 || value < -(2 ** 63))
-      throw new TemplateUnsupported(`the number ${value}, too large for 64 bits`);
-    return value === 0 ? 0 : value;
+    return Number.isSafeInteger(value) ? value + 0 : largeInt(String(value));
+  }
+  if (value instanceof JsonNumber) {
+    if (!value.isInteger) return new PyFloat(value.valueOf());
+    return Number.isSafeInteger(value.valueOf()) ? value.valueOf() + 0 : largeInt(value.literal);
   }
   if (Array.isArray(value)) return value.map(fromJson);
   if (typeof value === "object") {
@@ -77,10 +80,19 @@ export function fromJson(value: unknown): Value {
   throw new TemplateUnsupported(`a ${typeof value} is no JSON value`);
 }
 
+function largeInt(digits: string): bigint {
+  const value = BigInt(digits);
+  // Python's json reads an int here, orjson, with which SGLang parses tool arguments, a float.
+  if (value >= 1n << 64n || value < -(1n << 63n)) {
+    throw new TemplateUnsupported(`the number ${digits.slice(0, 40)}, too large for 64 bits`);
+  }
+  return value;
+}
+
 export function typeName(value: Value): string {
   if (value === null) return "NoneType";
   if (typeof value === "boolean") return "bool";
-  if (typeof value === "number") return "int";
+  if (typeof value === "number" || typeof value === "bigint") return "int";
   if (typeof value === "string") return "str";
   if (value instanceof PyFloat) return "float";
   if (value instanceof PyTuple) return "tuple";
@@ -94,7 +106,7 @@ export function typeName(value: Value): string {
 export function truthy(value: Value): boolean {
   if (value === null || value instanceof Undefined) return false;
   if (typeof value === "boolean") return value;
-  if (typeof value === "number") return value !== 0;
+  if (typeof value === "number" || typeof value === "bigint") return value !== 0 && value !== 0n;
   if (typeof value === "string") return value !== "";
   if (value instanceof PyFloat) return value.value !== 0;
   if (Array.isArray(value)) return value.length > 0;
@@ -103,9 +115,9 @@ export function truthy(value: Value): boolean {
   return true;
 }
 
-/** The number behind an int, float or bool, or undefined. */
-export function numeric(value: Value): number | undefined {
-  if (typeof value === "number") return value;
+/** The number behind an int, float or bool, or undefined; a bigint compares with a number by exact value. */
+export function numeric(value: Value): number | bigint | undefined {
+  if (typeof value === "number" || typeof value === "bigint") return value;
   if (typeof value === "boolean") return value ? 1 : 0;
   if (value instanceof PyFloat) return value.value;
   return undefined;
@@ -114,7 +126,8 @@ export function numeric(value: Value): number | undefined {
 export function equals(a: Value, b: Value): boolean {
   const left = numeric(a);
   const right = numeric(b);
-  if (left !== undefined && right !== undefined) return left === right;
+  // Not ===, for which a bigint and a number never are the same.
+  if (left !== undefined && right !== undefined) return left <= right && left >= right;
   if (a instanceof Undefined || b instanceof Undefined) return a instanceof Undefined && b instanceof Undefined;
   if (Array.isArray(a) && Array.isArray(b)) {
     if (a instanceof PyTuple !== b instanceof PyTuple) return false;

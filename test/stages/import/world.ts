@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { sha256 } from "../../../src/base/index.js";
+import { parseJson, sha256 } from "../../../src/base/index.js";
 import type { Dialogue } from "../../../src/dialogue/index.js";
 import { type DraftsmithEvent, silentSink } from "../../../src/events/index.js";
 import { importOptionsSchema } from "../../../src/stages/import/options.js";
@@ -85,7 +85,7 @@ export async function runStage(world: World, options: object, more: RunOptions =
     (await readFile(join(workDir, name), "utf8"))
       .split("\n")
       .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as unknown);
+      .map((line): unknown => parseJson(line));
   return {
     ...draft,
     dialogues: (await lines("dialogues.jsonl")) as Dialogue[],

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { deflateSync } from "node:zlib";
 import type { Manifest, ManifestDraft } from "../../../src/artifacts/manifest.js";
-import { sha256 } from "../../../src/base/index.js";
+import { parseJson, sha256, stringifyJson } from "../../../src/base/index.js";
 import { type Dialogue, type Generation, generationSchema, type Message } from "../../../src/dialogue/index.js";
 import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
@@ -63,7 +63,7 @@ export async function writeArtifact(
   pictures: readonly Picture[] = [fakePicture(1), fakePicture(2)],
 ): Promise<InputArtifact> {
   await mkdir(root, { recursive: true });
-  await writeFile(join(root, "dialogues.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  await writeFile(join(root, "dialogues.jsonl"), rows.map((row) => `${stringifyJson(row)}\n`).join(""));
   for (const { hash, png } of pictures) {
     const path = join(root, "images", hash.slice(0, 2), `${hash}.png`);
     await mkdir(dirname(path), { recursive: true });
@@ -136,5 +136,5 @@ export function lines(text: string): unknown[] {
   return text
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as unknown);
+    .map((line) => parseJson(line));
 }

@@ -1,5 +1,12 @@
 /** From an answer to the message that enters the history, in a form that does not depend on the server's parsers. */
-import { canonicalJson, isJsonObject, type JsonObject } from "../../../base/index.js";
+import {
+  canonicalJson,
+  isJsonObject,
+  JsonNumber,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+} from "../../../base/index.js";
 import type { Message, ToolCall } from "../../../dialogue/index.js";
 import type { Answer } from "../../../sglang/index.js";
 
@@ -53,13 +60,24 @@ export function callsOf(message: Message): ToolCall[] {
 export function sameCalls(one: readonly ToolCall[], other: readonly ToolCall[]): boolean {
   if (one.length === 0 && other.length === 0) return true;
   const form = (calls: readonly ToolCall[]): string =>
-    canonicalJson(calls.map((call) => ({ name: call.name, arguments: call.arguments })));
+    canonicalJson(calls.map((call) => ({ name: call.name, arguments: withoutSpellings(call.arguments) })));
   return form(one) === form(other);
+}
+
+/** The value with 5.0 as 5: a tool returns the same for both. */
+function withoutSpellings(value: JsonValue): JsonValue {
+  if (value instanceof JsonNumber) {
+    const number = value.valueOf();
+    return value.isInteger && !Number.isSafeInteger(number) ? value : number;
+  }
+  if (Array.isArray(value)) return value.map(withoutSpellings);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutSpellings(member)]));
 }
 
 function objectIn(json: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(json);
+    const value = parseJson(json);
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;

@@ -2,6 +2,7 @@
 import { open } from "node:fs/promises";
 import { onDisk } from "../../../artifacts/disk.js";
 import { readJsonl } from "../../../artifacts/jsonl-reader.js";
+import { parseJson } from "../../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../../dialogue/index.js";
 
 /** Files up to this size are read whole; of longer ones as many lines as this are looked at. */
@@ -35,7 +36,7 @@ export async function* spreadSample(path: string): AsyncGenerator<Sampled> {
       const line = await onDisk(path, () => lineAt(handle, Math.floor((size * (k + 0.5)) / SAMPLE)));
       if (line === undefined || line.length === 0) continue;
       try {
-        yield* shaped(JSON.parse(line.toString("utf8")), 1 / line.length);
+        yield* shaped(parseJson(line.toString("utf8")), 1 / line.length);
       } catch {
         // The run itself will name the line; an estimate can do without it.
       }

@@ -3,7 +3,7 @@
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
 import { type Journal, openJournal, type RecordPlace as Place } from "../../../artifacts/journal.js";
-import { DraftsmithError, type JsonObject } from "../../../base/index.js";
+import { DraftsmithError, type JsonObject, parseJson } from "../../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
 import { type Answerers, type CheckRecord, readCheck } from "./check-record.js";
@@ -158,7 +158,7 @@ export class Ledger {
 
   private async read({ offset, bytes }: Place): Promise<JsonObject> {
     const line = await this.reader.read(offset, bytes);
-    return JSON.parse(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
+    return parseJson(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
   }
 }
 

@@ -246,7 +246,7 @@ describe("tools", () => {
   });
 
   it("are kept, dropped or set, in requests and rows alike", async () => {
-    const other: JsonObject[] = [{ type: "function", function: { name: "type", parameters: {} } }];
+    const other = [{ type: "function", function: { name: "type", parameters: {} } }];
     const question = dialogueOf([text("user", "press it"), text("assistant", "a")], { tools });
     const seen = async (options: RegenerateOptions["tools"]) => {
       const { row, stub, rows } = await outcomeOf(question, { tools: options });
