@@ -22,8 +22,10 @@ from ..parallel.ranks import join_ranks
 from ..target import load_target, read_spec
 from ..target.states import StateSource
 from ..train.corpus import Corpus, open_corpus
+from ..train.extent import extent
 from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
+from ..train.state_cache import decide_cache
 
 
 def run(path: Path, events: Events) -> None:
@@ -45,8 +47,18 @@ def run(path: Path, events: Events) -> None:
         target = load_target(spec, config.target_layer_ids, compute.dtype, device)
         draft = _start(options, config).to(device)
         pixels = PixelReader(job.target, ImageShards(job.shards))
+        planned = extent(len(corpus.usable), options, ranks.world)
+        cache = decide_cache(
+            options.state_cache_mb,
+            corpus.facts.take(corpus.usable),
+            corpus.heldout_facts.take(corpus.measured),
+            planned,
+            ranks.world,
+            len(config.target_layer_ids) * config.hidden_size * compute.dtype.itemsize,
+        )
+        events.log(cache.reason)
         # A second thread decodes the next batch's pictures while a GPU works; on a CPU it would only take its time.
-        source = StateSource(target, pixels, options.state_cache_mb, ahead=2 if compute.device == "cuda" else 0)
+        source = StateSource(target, pixels, cache.budget_mb, ahead=2 if compute.device == "cuda" else 0)
         fingerprint = _fingerprint(job, config, corpus, ranks.world)
         with hold(job.resume_dir, events) if ranks.first else nullcontext():
             facts = Trainer(job, corpus, target, draft, source, compute, ranks, events, fingerprint).run()

@@ -22,7 +22,7 @@ class Corpus:
         usable: int64, numbers of the training rows that are used. measured: int64, those of the held-out rows that
             evaluations walk.
         counts: how many rows were read, kept, and set aside under which reason.
-        facts: of the training rows that were looked through, by row number.
+        facts, heldout_facts: of the rows that were looked through, by row number.
     """
 
     train: RowShards
@@ -31,6 +31,7 @@ class Corpus:
     measured: Ints
     counts: dict[str, Any]
     facts: RowFacts
+    heldout_facts: RowFacts
 
 
 def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
@@ -55,7 +56,8 @@ def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
         )
     if not len(usable):
         raise UserError("no-rows", f"{shards}: none of {limit} training rows can be trained on")
-    measured: Ints = np.flatnonzero(heldout.lengths <= options.max_length)[: options.eval_rows]
+    heldout_facts = survey(heldout)
+    measured: Ints = np.flatnonzero(heldout_facts.tokens <= options.max_length)[: options.eval_rows]
     counts = {
         "read": limit,
         "kept": len(usable),
@@ -63,4 +65,4 @@ def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
         "heldout": len(heldout),
         "heldoutMeasured": len(measured),
     }
-    return Corpus(train, heldout, usable, measured, counts, facts)
+    return Corpus(train, heldout, usable, measured, counts, facts, heldout_facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from ..target.states import StateSource
 from ..train.options import TrainJob
 from .checkpoints import Checkpoints
 from .corpus import Corpus
+from .extent import extent
 from .metrics import MetricsFile
 from .schedule import learning_rate
 from .state import Progress, StateStore
@@ -57,10 +57,8 @@ class Trainer:
         self._checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft, compute.dtype)
         self._metrics_path = job.resume_dir / "metrics.jsonl"
         job.resume_dir.mkdir(parents=True, exist_ok=True)
-        self._per_epoch = math.ceil(len(corpus.usable) / (job.options.batch_size * ranks.world))
-        planned = max(1, round(self._per_epoch * job.options.epochs))
-        self.total = min(planned, job.options.max_steps or planned)
-        self._eval_every = job.options.eval_every or self._per_epoch
+        planned = extent(len(corpus.usable), job.options, ranks.world)
+        self._per_epoch, self.total, self._eval_every = planned.per_epoch, planned.steps, planned.eval_every
         self._before, self._first_step, self._began = 0.0, 0, time.monotonic()
 
     def run(self) -> dict[str, Any]:
