@@ -3,7 +3,7 @@
  * not the rule. `sees(room, others)` forbids everything under src/ but the room itself and the others.
  */
 const STAGE = "^src/stages/[^/]+/";
-const SEAM = "^src/stages/(stage|registry)\\.ts$";
+const SEAM = "^src/stages/(stage|registry|shared-settings)\\.ts$";
 
 function sees(room, others) {
   const allowed = [room, ...others].map((name) => `^src/${name}/`);
@@ -30,14 +30,14 @@ module.exports = {
     sees("report", ["base", "events"]),
     {
       name: "stages-see-the-rooms-below",
-      comment: "a stage may import every lower room and stages/stage.ts",
+      comment: "a stage may import every lower room, stages/stage.ts and stages/shared-settings.ts",
       severity: "error",
       from: { path: STAGE },
       to: {
         path: "^src/",
         pathNot: [
           STAGE,
-          "^src/stages/stage\\.ts$",
+          "^src/stages/(stage|shared-settings)\\.ts$",
           "^src/(base|events|artifacts|dialogue|images|model|tokens|sglang|trainer-process|report)/",
         ],
       },

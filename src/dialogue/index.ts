@@ -8,6 +8,8 @@ export * from "./read-dialogue.js";
 export * from "./request-message.js";
 export { DIALOGUE_REASONS, type DialogueReason } from "./row-problem.js";
 export * from "./run-ids.js";
+export * from "./system-prompt.js";
+export * from "./template-arguments.js";
 export {
   DEFAULT_VIDEO_LIMITS,
   frameCountProblem,

@@ -80,10 +80,11 @@ async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
     finished.set(step.name, sealed.manifest);
     return { ...result, state: "cached", why: "taken as it is (--from)" };
   }
+  const warnings = plan.warnings.filter((warning) => warning.step === step.name).map(({ message }) => message);
   const notes = (await findMissingFiles(plan, [step])).map((error) => error.message);
   const verdict = await judge(step, sealed !== undefined, notes, look);
   const estimate = verdict.state === "cached" ? [] : await estimateOf(step, look, notes);
-  return { ...result, ...verdict, notes, estimate };
+  return { ...result, ...verdict, notes: [...warnings, ...notes], estimate };
 }
 
 async function judge(

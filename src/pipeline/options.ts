@@ -6,6 +6,7 @@ import { explainIssues, type Issue } from "./issues.js";
 export interface OptionOwner {
   options: z.ZodType;
   fileOptions?: readonly string[];
+  renamedOptions?: Readonly<Record<string, string>>;
 }
 
 export type OptionsResult = { options: Record<string, unknown> } | { issues: Issue[] };
@@ -13,12 +14,21 @@ export type OptionsResult = { options: Record<string, unknown> } | { issues: Iss
 /** Defaults filled in and file options resolved against `directory`. */
 export function parseOptions(owner: OptionOwner, value: unknown, directory: string): OptionsResult {
   const parsed = owner.options.safeParse(value, { reportInput: true });
-  if (!parsed.success) return { issues: explainIssues(parsed.error, owner.options, "option") };
+  if (!parsed.success) {
+    const issues = explainIssues(parsed.error, owner.options, "option");
+    return { issues: issues.map((issue) => withNewName(issue, owner.renamedOptions ?? {})) };
+  }
   const options = { ...(parsed.data as Record<string, unknown>) };
   for (const name of owner.fileOptions ?? []) {
     if (options[name] !== undefined) options[name] = mapStrings(options[name], (path) => resolve(directory, path));
   }
   return { options };
+}
+
+function withNewName(issue: Issue, renamed: Readonly<Record<string, string>>): Issue {
+  const [name, ...below] = issue.path;
+  const isUnknown = issue.atKey && below.length === 0 && Object.hasOwn(renamed, String(name));
+  return isUnknown ? { ...issue, hint: `it is called ${renamed[String(name)]} now` } : issue;
 }
 
 /** Applies `change` to every string in a value; maps and lists keep their shape. */

@@ -61,6 +61,13 @@ export interface Plan {
   /** In an order in which every step comes after those it needs; else as in the file. */
   steps: PlannedStep[];
   services: PlannedService[];
+  /** Settings of steps that may not be meant as they are. */
+  warnings: PlanWarning[];
+}
+
+export interface PlanWarning {
+  step: string;
+  message: string;
 }
 
 /** What planning one step or service needs to know about the whole file. */

@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { hideSecretsIn } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
+import { checkAgreement } from "./agreement.js";
 import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
 import { CycleError, topologicalOrder } from "./graph.js";
 import { planInputs } from "./inputs.js";
@@ -46,7 +47,8 @@ export async function makePlan(request: PlanRequest): Promise<Plan> {
     (instances.get(base) ?? []).map((instance) => planStep(instance, stages.get(base)!, loaded, context)),
   );
   await planInputs(steps, loaded, context);
-  const order = topologicalOrder(steps);
+  const order = topologicalOrder(steps).map((name) => steps.find((step) => step.name === name)!);
+  const warnings = await checkAgreement({ steps: order, services, source });
   return {
     name: content.name,
     description: content.description,
@@ -55,8 +57,9 @@ export async function makePlan(request: PlanRequest): Promise<Plan> {
     source,
     workspace: resolve(workspace),
     variables: variables.all(),
-    steps: order.map((name) => steps.find((step) => step.name === name)!),
+    steps: order,
     services,
+    warnings,
   };
 }
 

@@ -117,6 +117,10 @@ async function recordedRun(
     directory: history.directory,
     steps: selection.steps.map(({ name }) => name),
   });
+  for (const { step, message } of plan.warnings) {
+    const runs = selection.steps.some(({ name }) => name === step) && !selection.asIs.has(step);
+    if (runs) events.emit({ type: "log", level: "warn", step, message });
+  }
   let steps: StepResult[];
   try {
     const onManifest = history.manifest.bind(history);

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ArtifactKind, Manifest, ManifestDraft } from "../artifacts/index.js";
 import type { EventSink } from "../events/index.js";
+import type { Statement } from "./shared-settings.js";
 
 /** A finished artifact that a stage reads. */
 export interface InputArtifact {
@@ -51,6 +52,12 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   fileOptions?: readonly (keyof Options & string)[];
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly (keyof Options & string)[];
+  /** Options of earlier versions under the names that they have now: who still writes one is told. */
+  renamedOptions?: Readonly<Record<string, keyof Options & string>>;
+  /** What a step says about settings that all steps of a lineage must agree on; a plan in which two disagree is refused. */
+  states?(options: Options): Statement[];
+  /** Inputs that may have been made with other settings. */
+  unrelatedInputs?(options: Options): readonly Inputs[];
   /**
    * A text file of the output, for people. A stage that has one is a question rather than a product: run alone it needs
    * no place for its output, and the text is printed, also where the stage fails (from `resumeDir`).

@@ -54,10 +54,3 @@ export function templateTools(tools: readonly JsonObject[] | undefined): JsonVal
     return { type: typeof tool.type === "string" ? tool.type : "function", function: built, defer_loading: outer };
   });
 }
-
-/** The text of the system message that opens a dialogue, or null where there is none. */
-export function systemText(messages: readonly Message[]): string | null {
-  const first = messages[0];
-  if (first?.role !== "system") return null;
-  return first.content.map((part) => (part.type === "text" ? part.text : "")).join("");
-}

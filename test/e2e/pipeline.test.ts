@@ -87,15 +87,25 @@ describe.skipIf(python === null)("the quickstart, small (needs the trainer's Pyt
     expect(second.events.some((event) => event.type === "step-started" || event.type === "service")).toBe(false);
   }, 120_000);
 
-  it("is refused by validate when the YAML names another system prompt than the answers were given under", async () => {
-    const other = "You operate a computer for the user. Look at the picture.";
-    const refused = await run(
-      command(join(root, "whole"), "--until", "validate", "--set", `steps.validate.with.systemPrompt=${other}`),
+  const OTHER = "You operate a computer for the user. Look at the picture.";
+
+  it("is refused before anything runs when two steps of the YAML name different system prompts", async () => {
+    const set = `steps.validate.with.systemPrompt={policy: set, text: ${JSON.stringify(OTHER)}}`;
+    const refused = await run(command(join(root, "whole"), "--set", set));
+    expect(refused.code).toBe(3);
+    expect(refused.events.some((event) => event.type === "step-started")).toBe(false);
+    expect(refused.stderr).toMatch(
+      /regenerate and validate disagree about the system prompt: regenerate \(.*:\d+:\d+\)/,
     );
-    expect(refused.code).toBe(10);
-    const failed = refused.events.find((event) => event.type === "step-failed");
-    expect(failed).toMatchObject({ step: "validate", code: "VALIDATION_FAILED" });
-    const told = refused.stderr;
+  }, 120_000);
+
+  it("is refused by validate alone where the answers were given under another system prompt than is declared", async () => {
+    const { code, stderr: told } = await run([
+      "validate",
+      ...["--model", "fixtures/tiny-gui", "--in", `generations=${join(whole, "steps", "regenerate")}`],
+      ...["--out", join(root, "alone"), "--system-prompt.policy", "set", "--system-prompt.text", OTHER],
+    ]);
+    expect(code).toBe(10);
     expect(told).toContain("Look at the picture");
     expect(told).toContain("Look at the screenshot");
     expect(told).toMatch(/first .*token|token \d+/);

@@ -1,5 +1,6 @@
 /** The toolkit's own server for a target (and a draft), on this machine, on a free port. */
 import { z } from "zod";
+import { statesTarget } from "../../stages/shared-settings.js";
 import { waitUntilHealthy } from "./health.js";
 import { defineService } from "./service.js";
 
@@ -19,6 +20,7 @@ export const referenceServer = defineService({
   fileOptions: ["model", "draft"],
   neutralOptions: ["port", "maxBatch", "threads"],
   properties: ["url"],
+  states: ({ model }) => [statesTarget(model)],
   describe: ({ model, draft }) =>
     `would start a server for ${model}${draft === undefined ? "" : ` with the draft ${draft}`}`,
   start: async (options, { log, events, signal }) => {

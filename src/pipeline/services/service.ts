@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { JsonValue } from "../../base/index.js";
 import type { EventSink } from "../../events/index.js";
+import type { Statement } from "../../stages/shared-settings.js";
 
 export interface ServiceContext {
   /** Name in the pipeline file. */
@@ -34,6 +35,8 @@ export interface ServiceType<Options = unknown> {
   properties: readonly string[];
   /** Properties that are known without starting anything; `--dry-run` shows them and estimates with them. */
   known?(options: Options): Record<string, JsonValue>;
+  /** What it says about settings that the steps which use it must agree on. */
+  states?(options: Options): Statement[];
   /** What `--dry-run` says it would do. */
   describe(options: Options): string;
   /** @throws DraftsmithError SERVICE_FAILED or SERVER_UNREACHABLE. */

@@ -9,5 +9,6 @@ export const stage = defineStage({
   inputs: {},
   output: "raw",
   codeVersion: 1,
+  renamedOptions: { systemPrompt: "answerForm" },
   run: (options, _inputs, context) => runDemoData(options, context),
 });

@@ -7,9 +7,11 @@ export const demoDataOptionsSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("add a handful of broken dialogues, to see that each is rejected with its reason and counted"),
-  systemPrompt: z
-    .string()
-    .optional()
-    .describe("name of the system prompt to write into the dialogues; default: reasoning, then a JSON action"),
+  answerForm: z
+    .enum(["reason-json", "call", "json", "none"])
+    .default("reason-json")
+    .describe(
+      "form of answer that the dialogues ask for by their system prompt: reason-json (a sentence, then a JSON action), call, json, or none (no system prompt, prose)",
+    ),
 });
 export type DemoDataOptions = z.infer<typeof demoDataOptionsSchema>;

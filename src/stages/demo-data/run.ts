@@ -14,7 +14,7 @@ export async function runDemoData(options: DemoDataOptions, context: StageContex
     args: [
       ...["--out", context.workDir, "--dialogues", String(dialogues), "--seed", String(options.seed)],
       ...(options.badRows ? ["--bad-rows"] : []),
-      ...(options.systemPrompt === undefined ? [] : ["--system-prompt", options.systemPrompt]),
+      ...["--system-prompt", options.answerForm],
     ],
     step: context.step,
     events: context.events,

@@ -1,3 +1,4 @@
+import { statesRowLength, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { evaluateOptionsSchema } from "./options.js";
 import { runEvaluate } from "./run.js";
@@ -19,6 +20,7 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: ["model"],
   neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks"],
+  states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>
     runEvaluate(options, { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints }, context),
 });

@@ -1,3 +1,4 @@
+import { statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { exportOptionsSchema } from "./options.js";
 import { runExport } from "./run.js";
@@ -10,5 +11,6 @@ export const stage = defineStage({
   output: "draft",
   codeVersion: 1,
   fileOptions: ["model"],
+  states: ({ model }) => [statesTarget(model)],
   run: (options, inputs, context) => runExport(options, inputs.checkpoints!, context),
 });

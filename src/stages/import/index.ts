@@ -1,3 +1,4 @@
+import { statesResizing, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { importOptionsSchema } from "./options.js";
 import { runImport } from "./run.js";
@@ -11,5 +12,11 @@ export const stage = defineStage({
   codeVersion: 3,
   fileOptions: ["source", "imageRoots", "model"],
   neutralOptions: ["concurrency"],
+  states: ({ model, resize, factor, minPixels, maxPixels }) => [
+    ...(model === undefined ? [] : [statesTarget(model)]),
+    ...(resize === "none" || factor === undefined || minPixels === undefined || maxPixels === undefined
+      ? []
+      : [statesResizing({ factor, minPixels, maxPixels })]),
+  ],
   run: (options, _inputs, context) => runImport(options, context),
 });

@@ -1,3 +1,10 @@
+import {
+  statesImageSizes,
+  statesRowLength,
+  statesSystemPrompt,
+  statesTarget,
+  statesTemplateArguments,
+} from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate/estimate.js";
 import { NEUTRAL_OPTIONS, regenerateOptions } from "./options.js";
@@ -20,6 +27,13 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: ["model", "serversFile", "onlyIdsFile"],
   neutralOptions: NEUTRAL_OPTIONS,
+  states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [
+    statesSystemPrompt(systemPrompt),
+    statesTemplateArguments({ thinking, chatTemplateKwargs }),
+    ...(model === undefined ? [] : [statesTarget(model), statesImageSizes(model)]),
+    ...(tokenLimits.dialogue === undefined ? [] : [statesRowLength(tokenLimits.dialogue, "tokenLimits.dialogue")]),
+  ],
+  unrelatedInputs: ({ onConflict }) => (onConflict === "restart" ? ["earlier"] : []),
   estimate,
   run,
 });

@@ -1,29 +1,18 @@
 /** Options of `regenerate`. */
 import { z } from "zod";
+import type { JsonObject } from "../../base/index.js";
+import {
+  chatTemplateKwargsSchema,
+  KEEP_SYSTEM_PROMPT,
+  systemPromptSchema,
+  templateArguments,
+  thinkingSchema,
+} from "../../dialogue/index.js";
 import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
 import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./selection/options.js";
 import { NEUTRAL_SERVER_OPTIONS, serverOptions } from "./servers/options.js";
 
 const share = z.number().min(0).max(1);
-
-const systemPromptSchema = z
-  .strictObject({
-    policy: z
-      .enum(["keep", "set", "refuse-if-different"])
-      .default("keep")
-      .describe(
-        "keep: each dialogue's own; set: `text` replaces it everywhere; refuse-if-different: dialogues with another one are rejected",
-      ),
-    text: z.string().optional().describe("the system prompt, for set and refuse-if-different"),
-  })
-  .refine((value) => value.policy === "keep" || value.text !== undefined, {
-    path: ["text"],
-    error: "needed with this policy",
-  })
-  .refine((value) => value.policy !== "keep" || value.text === undefined, {
-    path: ["text"],
-    error: "has no effect with policy keep; did you mean policy: set?",
-  });
 
 const toolsSchema = z
   .strictObject({
@@ -81,14 +70,13 @@ const fields = z.strictObject({
     .optional()
     .describe("environment variable with the servers' API key, if they want one"),
   systemPrompt: systemPromptSchema
-    .default({ policy: "keep" })
+    .default(KEEP_SYSTEM_PROMPT)
     .describe("the system prompt that the target answers under"),
   tools: toolsSchema.default({ policy: "keep" }).describe("the tools that the target is offered"),
-  thinking: z
-    .enum(["on", "off", "default"])
+  thinking: thinkingSchema
     .default("default")
     .describe("sets the template argument enable_thinking; default leaves it to the template"),
-  chatTemplateKwargs: z.record(z.string(), z.json()).default({}).describe("further arguments of the chat template"),
+  chatTemplateKwargs: chatTemplateKwargsSchema.default({}).describe("further arguments of the chat template"),
   maxNewTokens: z.number().int().min(1).max(131_072).default(2048).describe("tokens of an answer at most"),
   maxTurns: z.number().int().min(1).optional().describe("assistant turns asked for in a dialogue at most"),
   onLength: z
@@ -178,7 +166,6 @@ export const NEUTRAL_OPTIONS = [
 ] as const satisfies readonly (keyof RegenerateOptions)[];
 
 /** The template arguments that go into every request. */
-export function templateKwargs(options: RegenerateOptions): RegenerateOptions["chatTemplateKwargs"] {
-  if (options.thinking === "default") return options.chatTemplateKwargs;
-  return { ...options.chatTemplateKwargs, enable_thinking: options.thinking === "on" };
+export function templateKwargs(options: RegenerateOptions): JsonObject {
+  return templateArguments(options);
 }

@@ -2,8 +2,15 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
-import { DraftsmithError, type JsonObject, sha256 } from "../../base/index.js";
-import { type Account, accountCounts, accountSummary, type Dialogue, dialogueDigest } from "../../dialogue/index.js";
+import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import {
+  type Account,
+  accountCounts,
+  accountSummary,
+  type Dialogue,
+  dialogueDigest,
+  systemPromptFacts,
+} from "../../dialogue/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { RequestImages } from "./asking/request-images.js";
@@ -120,7 +127,7 @@ async function ownModel(options: RegenerateOptions, note: RunParts["note"]): Pro
     import("./prompts/prompt-check.js"),
     import("./prompts/local-model.js"),
   ]);
-  const own = await LocalModel.open(options.model, templateKwargs(options) as JsonObject);
+  const own = await LocalModel.open(options.model, templateKwargs(options));
   const prompts = new PromptCheck(own, note);
   const check: Terms["check"] = (probe, withImage) => prompts.checkProbe(probe, withImage);
   if (options.idSource !== "count") return { own: undefined, prompts, terms: { check, own: undefined } };
@@ -166,13 +173,12 @@ async function* digestsOf(chosen: AsyncIterable<Chosen>, signal: AbortSignal): A
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */
 function factsOf(options: RegenerateOptions, pool: ServerPool, own: LocalModel | undefined): JsonObject {
   const { identity, probe } = pool.reference;
-  const text = options.systemPrompt.text ?? null;
   const model = identityFacts(identity);
   // They decide the ids then; otherwise the server's are kept whatever lies in the directory.
   const counting = probe.idSource === "count" && own !== undefined ? { countedWith: own.fingerprints } : {};
   return {
-    systemPrompt: { policy: options.systemPrompt.policy, text, sha256: text === null ? null : sha256(text) },
-    chatTemplateKwargs: templateKwargs(options) as JsonObject,
+    systemPrompt: systemPromptFacts(options.systemPrompt),
+    chatTemplateKwargs: templateKwargs(options),
     sampling: { ...GREEDY },
     maxNewTokens: options.maxNewTokens,
     model,

@@ -1,7 +1,7 @@
 /** From lines of the input to assembled dialogues: the part of the work that may run on other threads. */
 import { checked, type Line, parseGoodLine } from "../../artifacts/index.js";
-import { type JsonObject, TimeSlice } from "../../base/index.js";
-import { dialogueSchema, generationSchema } from "../../dialogue/index.js";
+import { TimeSlice } from "../../base/index.js";
+import { dialogueSchema, generationSchema, templateArguments } from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, spoofPattern } from "../../tokens/index.js";
 import { type Assembled, assembleRows } from "./assemble.js";
@@ -26,7 +26,7 @@ export class Assembler {
     private readonly options: TokenizeOptions,
     private readonly file: string,
   ) {
-    this.renderer = options.source === "fixed" ? createRenderer(model, templateKwargs(options)) : undefined;
+    this.renderer = options.source === "fixed" ? createRenderer(model, templateArguments(options)) : undefined;
     this.spoof = options.specialText === "refuse" ? spoofPattern(model.tokenizer.addedTokens) : null;
   }
 
@@ -58,14 +58,14 @@ export class Assembler {
   }
 
   private async *fromDialogues(lines: readonly Line[], renderer: PromptRenderer): AsyncGenerator<AssembledDialogue> {
-    const { slice, file, model, spoof } = this;
+    const { slice, file, model, options, spoof } = this;
     let batch: Promise<Candidates>[] = [];
     for (const line of lines) {
       const parsed = parseGoodLine(line, file);
       if (parsed === undefined) continue;
       if (slice.isOver) await slice.yieldToEventLoop();
       const dialogue = checked(parsed.value, dialogueSchema, file, parsed.line);
-      const candidates = turnsFromDialogue(dialogue, renderer, model, spoof);
+      const candidates = turnsFromDialogue(dialogue, options.systemPrompt, { renderer, model, spoof });
       // Looked at with its batch; until then a failure must not count as unhandled.
       candidates.catch(() => undefined);
       batch.push(candidates);
@@ -87,11 +87,4 @@ export class Assembler {
     const { id, read, systemPrompt } = candidates;
     return { id, read, systemPrompt, ...assembleRows(candidates, this.model, this.options) };
   }
-}
-
-export function templateKwargs({ thinking, chatTemplateKwargs }: TokenizeOptions): JsonObject {
-  return {
-    ...chatTemplateKwargs,
-    ...(thinking === "default" ? {} : { enable_thinking: thinking === "on" }),
-  } as JsonObject;
 }

@@ -1,29 +1,36 @@
 /** Turns of a dialogue that was not regenerated: rendered and tokenized here. */
-import type { Dialogue } from "../../dialogue/index.js";
+import { type Dialogue, type SystemPromptOption, systemText, withSystemPrompt } from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
-import { fixedTurns, type PromptRenderer, systemText, turnProblem } from "../../tokens/index.js";
-import type { Candidates } from "./candidates.js";
+import { fixedTurns, type PromptRenderer, turnProblem } from "../../tokens/index.js";
+import type { Candidates, Rejection } from "./candidates.js";
 import { dialogueProblem, gridsOf } from "./from-ids.js";
+
+export interface FixedParts {
+  renderer: PromptRenderer;
+  model: ModelDirectory;
+  /** Finds special tokens in text; null where they are kept. */
+  spoof: RegExp | null;
+}
 
 export async function turnsFromDialogue(
   dialogue: Dialogue,
-  renderer: PromptRenderer,
-  model: ModelDirectory,
-  spoof: RegExp | null,
+  systemPrompt: SystemPromptOption,
+  { renderer, model, spoof }: FixedParts,
 ): Promise<Candidates> {
-  const { messages } = dialogue;
+  const { id, tags = {}, tools } = dialogue;
+  const messages = withSystemPrompt(dialogue.messages, systemPrompt);
   const candidates: Candidates = {
-    id: dialogue.id,
-    tags: dialogue.tags ?? {},
-    read: messages.filter((message) => message.role === "assistant").length,
+    id,
+    tags,
+    read: dialogue.messages.filter((message) => message.role === "assistant").length,
     turns: [],
-    grids: gridsOf(messages, model),
+    grids: gridsOf(dialogue.messages, model),
     rejections: [],
-    systemPrompt: systemText(messages),
+    systemPrompt: systemText(messages ?? dialogue.messages),
   };
-  const whole = dialogueProblem(messages, spoof, true, dialogue.tools);
-  if (whole !== null) return { ...candidates, rejections: [whole] };
-  for (const result of await fixedTurns(dialogue, renderer, model)) {
+  const whole = messages === undefined ? OTHER_PROMPT : dialogueProblem(messages, spoof, true, tools);
+  if (whole !== null || messages === undefined) return { ...candidates, rejections: [whole ?? OTHER_PROMPT] };
+  for (const result of await fixedTurns({ messages, tools }, renderer, model)) {
     if (!result.ok) {
       candidates.rejections.push({ turn: result.turn, reason: result.reason, message: result.text });
       continue;
@@ -34,3 +41,10 @@ export async function turnsFromDialogue(
   }
   return candidates;
 }
+
+/** The reason that regenerate gives, too. */
+const OTHER_PROMPT: Rejection = {
+  turn: null,
+  reason: "system-prompt-differs",
+  message: "its system prompt is another one than `systemPrompt.text`",
+};

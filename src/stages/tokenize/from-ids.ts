@@ -1,6 +1,6 @@
 /** Turns of a generation: the server's own ids, checked against the image sizes and the model. */
 import type { JsonObject } from "../../base/index.js";
-import { type Generation, imagesOf, type Message, turnIds, videosOf } from "../../dialogue/index.js";
+import { type Generation, imagesOf, type Message, systemText, turnIds, videosOf } from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
   findSpoof,
@@ -8,7 +8,6 @@ import {
   imageGrid,
   imageRunProblem,
   isWellFormed,
-  systemText,
   turnProblem,
   videoRunProblem,
 } from "../../tokens/index.js";

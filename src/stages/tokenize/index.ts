@@ -1,5 +1,13 @@
 /** From generations (or fixed dialogues) to training rows. */
+import {
+  statesImageSizes,
+  statesRowLength,
+  statesSystemPrompt,
+  statesTarget,
+  statesTemplateArguments,
+} from "../shared-settings.js";
 import { defineStage } from "../stage.js";
+import { declaresTemplateArguments, given } from "./declared.js";
 import { estimate } from "./estimate.js";
 import { type TokenizeOptions, tokenizeOptions } from "./options.js";
 import { run, type TokenizeInputs } from "./run.js";
@@ -27,5 +35,17 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   fileOptions: ["model"],
   neutralOptions: ["threads"],
   estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
+  states: (options) => {
+    const { model, maxLength, source, systemPrompt } = options;
+    const makes = source === "fixed";
+    return [
+      statesTarget(model),
+      statesImageSizes(model),
+      statesRowLength(maxLength),
+      ...(makes || systemPrompt.policy !== "keep" ? [statesSystemPrompt(systemPrompt)] : []),
+      ...(makes ? [statesTemplateArguments(options)] : []),
+      ...(!makes && declaresTemplateArguments(options) ? [statesTemplateArguments(given(options))] : []),
+    ];
+  },
   run,
 });

@@ -1,5 +1,11 @@
 /** Options of `tokenize`. */
 import { z } from "zod";
+import {
+  chatTemplateKwargsSchema,
+  KEEP_SYSTEM_PROMPT,
+  systemPromptSchema,
+  thinkingSchema,
+} from "../../dialogue/index.js";
 
 const nearDuplicatesSchema = z.strictObject({
   policy: z.enum(["keep", "drop"]).default("keep").describe("what becomes of such rows"),
@@ -57,14 +63,21 @@ export const tokenizeOptions = z.strictObject({
     .describe(
       "dialogues whose text spells out a special token such as <|im_start|>, which servers take for a real one",
     ),
-  thinking: z
-    .enum(["on", "off", "default"])
+  systemPrompt: systemPromptSchema
+    .default(KEEP_SYSTEM_PROMPT)
+    .describe(
+      "source fixed: the system prompt that dialogues are rendered with; source ids: if not keep, what the answers must have been generated under",
+    ),
+  thinking: thinkingSchema
     .default("default")
-    .describe("source fixed: sets the template argument enable_thinking; default leaves it to the template"),
-  chatTemplateKwargs: z
-    .record(z.string(), z.json())
+    .describe(
+      "source fixed: sets the template argument enable_thinking, default leaves it to the template; source ids: if not default, what the answers must have been generated with",
+    ),
+  chatTemplateKwargs: chatTemplateKwargsSchema
     .default({})
-    .describe("source fixed: further arguments of the chat template"),
+    .describe(
+      "source fixed: further arguments of the chat template; source ids: if there are any, those that the answers must have been generated with",
+    ),
   threads: z
     .union([z.literal("auto"), z.number().int().min(0).max(64)], { error: "a whole number from 0 to 64, or auto" })
     .default("auto")

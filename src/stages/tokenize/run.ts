@@ -2,12 +2,14 @@
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { DraftsmithError, type JsonObject, TimeSlice } from "../../base/index.js";
+import { systemPromptFacts, templateArguments } from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { pictureTokens } from "./assemble.js";
 import { assembledOf } from "./assembled.js";
-import { type AssembledDialogue, templateKwargs } from "./assembler.js";
+import type { AssembledDialogue } from "./assembler.js";
+import { checkDeclared } from "./declared.js";
 import { NearDuplicates } from "./near-duplicates.js";
 import type { TokenizeOptions } from "./options.js";
 import { Repeats } from "./repeats.js";
@@ -26,6 +28,7 @@ export async function run(
 ): Promise<ManifestDraft> {
   const { events, step, signal, workDir } = context;
   const input = inputOf(options, inputs);
+  if (options.source === "ids") checkDeclared(options, input);
   const model = await openModel(options.model);
   for (const note of model.notes) events.emit({ type: "log", level: "info", step, message: `model: ${note}` });
   const facts = factsOf(options, model, input);
@@ -163,8 +166,8 @@ function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputAr
     maxLength: options.maxLength,
     /** Rows are neither padded nor packed: there is no attention mask. */
     maskless: true,
-    chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateKwargs(options),
-    systemPrompt: facts.systemPrompt ?? null,
+    chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateArguments(options),
+    systemPrompt: options.source === "ids" ? (facts.systemPrompt ?? null) : systemPromptFacts(options.systemPrompt),
   };
 }
 

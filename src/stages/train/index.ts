@@ -1,3 +1,4 @@
+import { statesDraft, statesRowLength, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { trainOptionsSchema } from "./options.js";
 import { runTrain } from "./run.js";
@@ -14,6 +15,7 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: ["model", "initFrom"],
   neutralOptions: ["checkpointEvery", "stateCacheMb"],
+  states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   run: (options, inputs, context) =>
     runTrain(options, { shards: inputs.shards!, validation: inputs.validation }, context),
 });

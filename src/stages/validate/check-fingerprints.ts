@@ -1,5 +1,6 @@
 /** What an artifact says it was made with, against the model directory and the declaration. */
 import { canonicalJson, isJsonObject, type JsonObject } from "../../base/index.js";
+import { type TemplateOptions, templateArguments } from "../../dialogue/index.js";
 import { madeWith } from "../../model/index.js";
 import type { EffectiveKwargs, Subject } from "./subject.js";
 
@@ -26,7 +27,7 @@ export function checkFingerprints(
     });
   }
   const made = kwargsOf(facts);
-  // An artifact whose arguments were taken for want of declared ones cannot but agree with itself.
+  // Without declared arguments, those of the first artifact count: compared with itself it is always equal.
   if (made !== undefined && artifact !== kwargsFrom) findings.look("template-arguments");
   if (made !== undefined && canonicalJson(made) !== canonicalJson(kwargs)) {
     const [data, declared] = [made, kwargs].map(
@@ -52,16 +53,11 @@ function kwargsOf(facts: JsonObject): JsonObject | undefined {
 
 /** Template arguments in force: what is declared, else what the first input that says so was made with. */
 export function effectiveKwargs(
-  declared: { thinking?: "on" | "off" | "default" | undefined; chatTemplateKwargs?: JsonObject | undefined },
+  declared: TemplateOptions,
   inputs: readonly { name: string; facts: JsonObject }[],
 ): EffectiveKwargs {
   const first = inputs.find(({ facts }) => kwargsOf(facts) !== undefined);
   const recorded = first === undefined ? {} : kwargsOf(first.facts)!;
-  const kwargs: JsonObject = { ...(declared.chatTemplateKwargs ?? recorded) };
-  if (declared.thinking === undefined) {
-    return { kwargs, from: declared.chatTemplateKwargs === undefined ? first?.name : undefined };
-  }
-  if (declared.thinking === "default") delete kwargs.enable_thinking;
-  else kwargs.enable_thinking = declared.thinking === "on";
-  return { kwargs, from: undefined };
+  const isDeclared = declared.thinking !== undefined || declared.chatTemplateKwargs !== undefined;
+  return { kwargs: templateArguments(declared, recorded), from: isDeclared ? undefined : first?.name };
 }

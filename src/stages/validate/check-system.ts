@@ -1,7 +1,6 @@
 /** The declared system prompt against the dialogues' own: one other token at the front shifts everything behind it. */
-import type { Message } from "../../dialogue/index.js";
+import { declaredPrompt, type Message, systemText } from "../../dialogue/index.js";
 import type { TokenWindow } from "../../report/index.js";
-import { systemText } from "../../tokens/index.js";
 import { compareIds } from "./compare-ids.js";
 import type { Subject } from "./subject.js";
 
@@ -10,8 +9,8 @@ export async function checkSystemPrompt(subject: Subject, id: string, messages: 
   const { options, counts, findings } = subject;
   const found = systemText(messages);
   counts.systemPrompts.add(found);
-  const declared = options.systemPrompt;
-  if (declared === "keep") return;
+  const declared = declaredPrompt(options.systemPrompt);
+  if (declared === undefined) return;
   findings.look("system-prompt");
   if (found === declared) return;
   const difference = await firstDifference(subject, found, declared);

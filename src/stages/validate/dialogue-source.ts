@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openArtifact, readChecked, readJsonRows } from "../../artifacts/index.js";
-import { DraftsmithError, fromErrno, type JsonValue, sha256 } from "../../base/index.js";
+import { DraftsmithError, fromErrno, isJsonObject, type JsonValue, sha256 } from "../../base/index.js";
 import {
   DEFAULT_VIDEO_LIMITS,
   type Dialogue,
@@ -14,6 +14,9 @@ import {
   placePictures,
   type RawDialogue,
   readDialogue,
+  recordedSystemPrompt,
+  type SystemPromptOption,
+  withSystemPrompt,
 } from "../../dialogue/index.js";
 import {
   canonicalise,
@@ -72,6 +75,36 @@ export async function openSource(
     throw fromErrno(error, directories.join(", "));
   });
   return { source: fileSource(path, roots, options.format), artifact: undefined };
+}
+
+/** The dialogues as the rows beside them were rendered: tokenize may have set their system prompt. */
+export function asTokenized(
+  source: DialogueSource | undefined,
+  made: readonly (InputArtifact | undefined)[],
+): DialogueSource | undefined {
+  const option = made.map((input) => fixedPrompt(input)).find((found) => found !== undefined);
+  if (source === undefined || option === undefined) return source;
+  return {
+    ...source,
+    async *items(limit) {
+      for await (const item of source.items(limit)) {
+        if (!item.ok) {
+          yield item;
+          continue;
+        }
+        const messages = withSystemPrompt(item.dialogue.messages, option);
+        // tokenize has dropped the others, and counted them.
+        if (messages !== undefined) yield { ...item, dialogue: { ...item.dialogue, messages } };
+      }
+    },
+  };
+}
+
+/** What tokenize rendered dialogues with; undefined where it did not. Shards keep what their rows say as `rows`. */
+function fixedPrompt(input: InputArtifact | undefined): SystemPromptOption | undefined {
+  const facts = input?.manifest.facts ?? {};
+  const made = isJsonObject(facts.rows) ? facts.rows : facts;
+  return made.source === "fixed" ? recordedSystemPrompt(made) : undefined;
 }
 
 function artifactSource({ path, manifest }: InputArtifact): DialogueSource {

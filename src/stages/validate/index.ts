@@ -1,4 +1,5 @@
 /** Refuses data, server, model and draft that disagree, before any GPU hour is spent. */
+import { statesSystemPrompt, statesTarget, statesTemplateArguments } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { type ValidateOptions, validateOptions } from "./options.js";
@@ -28,9 +29,16 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   },
   output: "validation",
   report: REPORT_TEXT,
-  codeVersion: 3,
+  codeVersion: 4,
   fileOptions: ["model", "draft", "dialogues", "imageRoots"],
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
+  states: ({ model, systemPrompt, thinking, chatTemplateKwargs }) => [
+    statesTarget(model),
+    ...(systemPrompt.policy === "keep" ? [] : [statesSystemPrompt(systemPrompt)]),
+    ...(thinking === undefined && chatTemplateKwargs === undefined
+      ? []
+      : [statesTemplateArguments({ thinking, chatTemplateKwargs })]),
+  ],
   estimate,
   run,
 });

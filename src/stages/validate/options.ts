@@ -1,6 +1,12 @@
 /** Options of `validate`. */
 import { z } from "zod";
-import { DIALOGUE_FORMS } from "../../dialogue/index.js";
+import {
+  chatTemplateKwargsSchema,
+  DIALOGUE_FORMS,
+  KEEP_SYSTEM_PROMPT,
+  systemPromptSchema,
+  thinkingSchema,
+} from "../../dialogue/index.js";
 
 export const validateOptions = z.strictObject({
   model: z.string().min(1).describe("directory of the target that will be trained against and served"),
@@ -25,19 +31,15 @@ export const validateOptions = z.strictObject({
     .boolean()
     .default(true)
     .describe("read every image of a dialogues artifact once, and hold its bytes against its hash"),
-  systemPrompt: z
-    .string()
-    .nullable()
-    .default("keep")
+  systemPrompt: systemPromptSchema
+    .default(KEEP_SYSTEM_PROMPT)
     .describe(
-      "the system prompt that requests will carry when the draft is in use; every dialogue must have it. null: none. keep: each dialogue's own; more than one is only warned of",
+      "the system prompt that requests will carry when the draft is in use; nothing is changed here, so with set and with refuse-if-different every dialogue must have it. keep: each dialogue's own; more than one is only warned of",
     ),
-  thinking: z
-    .enum(["on", "off", "default"])
+  thinking: thinkingSchema
     .optional()
     .describe("the thinking switch of those requests; left out, that of the generations is taken"),
-  chatTemplateKwargs: z
-    .record(z.string(), z.json())
+  chatTemplateKwargs: chatTemplateKwargsSchema
     .optional()
     .describe("further template arguments of those requests; left out, those of the generations are taken"),
   server: z

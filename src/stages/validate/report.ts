@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromErrno, type JsonObject } from "../../base/index.js";
+import { systemPromptFacts } from "../../dialogue/index.js";
 import { versionNotes } from "../../model/index.js";
 import type { Finding } from "./findings.js";
 import { pageOf } from "./report-page.js";
@@ -32,7 +33,7 @@ export function buildReport(subject: Subject, inputs: readonly string[], stopped
     stoppedEarly,
     inputs: [...inputs],
     model: { type: model.config.modelType, ...model.fingerprints },
-    declared: { systemPrompt: options.systemPrompt, chatTemplateKwargs: kwargs },
+    declared: { systemPrompt: systemPromptFacts(options.systemPrompt), chatTemplateKwargs: kwargs },
     counts: countsOf(subject),
     systemPrompts: counts.systemPrompts.summary(10),
     checks: checks.map((state) => ({ ...state })),

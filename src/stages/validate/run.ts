@@ -11,7 +11,7 @@ import { checkImages } from "./check-images.js";
 import { Lineage } from "./check-lineage.js";
 import { checkRowFiles, checkShardFiles, filesOf } from "./check-row-files.js";
 import { LiveServer } from "./check-server.js";
-import { type DialogueSource, openSource } from "./dialogue-source.js";
+import { asTokenized, type DialogueSource, openSource } from "./dialogue-source.js";
 import { type Finding, Findings, StopChecking } from "./findings.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
@@ -37,14 +37,15 @@ export async function run(
   inputs: ValidateInputs,
   context: StageContext,
 ): Promise<ManifestDraft> {
-  const { source, artifact } = await openSource(options, inputs.dialogues);
-  if (inputs.generations !== undefined && source !== undefined && artifact === undefined) {
+  const { source: opened, artifact } = await openSource(options, inputs.dialogues);
+  if (inputs.generations !== undefined && opened !== undefined && artifact === undefined) {
     throw new DraftsmithError("OPTIONS_INVALID", "generations go with the dialogues artifact they were made from", {
       location: { field: "dialogues" },
       hint: "name its directory instead of a file",
     });
   }
   const all: ValidateInputs = { ...inputs, dialogues: artifact };
+  const source = inputs.generations === undefined ? asTokenized(opened, [all.rows, all.shards]) : opened;
   const given = (["generations", "dialogues", "rows", "shards"] as const).filter((name) => all[name] !== undefined);
   if (given.length === 0 && source === undefined && options.server === undefined && options.draft === undefined) {
     throw new DraftsmithError("INPUT_MISSING", "validate has nothing to look at", {
@@ -52,12 +53,8 @@ export async function run(
     });
   }
   const facts = given.map((name) => ({ name, facts: all[name]!.manifest.facts }));
-  const declared = {
-    thinking: options.thinking,
-    chatTemplateKwargs: options.chatTemplateKwargs as JsonObject | undefined,
-  };
   const findings = new Findings(options.keepGoing, options.maxShown);
-  const subject = await openSubject(options, effectiveKwargs(declared, facts), findings);
+  const subject = await openSubject(options, effectiveKwargs(options, facts), findings);
   let stoppedEarly = false;
   try {
     await checkAll(subject, { all, given, source }, context);
@@ -91,7 +88,7 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
     events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit });
   };
   for (const name of given) checkFingerprints(subject, all[name]!.manifest.facts, name);
-  if (options.draft !== undefined) await checkDraft(subject, options.draft);
+  if (subject.draft !== undefined) checkDraft(subject, subject.draft, options.draft!);
   await checkTexts(subject, looked, context.limit, progress);
   if (source !== undefined && options.verifyImages) {
     await checkImages(subject, source, context.limit, progress("images", undefined));
@@ -157,7 +154,7 @@ async function checkTokens(
 /** A dataset with several prompts trains on positions that no single inference prompt has. */
 function warnOfSeveralPrompts({ counts, findings, options }: Subject): void {
   const { distinct } = counts.systemPrompts;
-  if (options.systemPrompt !== "keep" || distinct < 2) return;
+  if (options.systemPrompt.policy !== "keep" || distinct < 2) return;
   findings.add({
     check: "system-prompt",
     severity: "warning",

@@ -38,7 +38,7 @@ const MISSING: Record<Check, string> = {
 export function checkStates({ findings, options }: Subject, stoppedEarly: boolean): CheckState[] {
   const missing = (check: Check): string => {
     if (stoppedEarly) return "the checks ended before it looked at anything";
-    if (check === "system-prompt" && options.systemPrompt === "keep") return "no system prompt is declared";
+    if (check === "system-prompt" && options.systemPrompt.policy === "keep") return "no system prompt is declared";
     return MISSING[check];
   };
   return (Object.keys(CHECKS) as Check[]).map((check) => {

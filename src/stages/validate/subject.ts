@@ -1,7 +1,7 @@
 /** What all checks share: the model, its renderer, and what has been counted so far. */
 import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
-import { type ModelDirectory, openModel } from "../../model/index.js";
+import { type DraftConfig, type ModelDirectory, openModel, readDraftConfig } from "../../model/index.js";
 import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
 import type { Speller } from "./compare-ids.js";
 import type { Findings } from "./findings.js";
@@ -43,18 +43,22 @@ export class ValidationCounts {
   readonly systemPrompts = new SystemPrompts();
 }
 
+/** Made once; checks add to `findings` and `counts` and change nothing else. */
 export interface Subject {
-  options: ValidateOptions;
-  model: ModelDirectory;
+  readonly options: ValidateOptions;
+  /** Its mask token, which data must not hold, is the draft's where one is named. */
+  readonly model: ModelDirectory;
+  /** Undefined where no draft is named. */
+  readonly draft: DraftConfig | undefined;
   /** Template arguments in force. */
-  kwargs: JsonObject;
+  readonly kwargs: JsonObject;
   /** Name of the input that they were taken from; undefined where they are declared. */
-  kwargsFrom: string | undefined;
-  renderer: PromptRenderer;
-  spoof: RegExp | null;
-  findings: Findings;
-  counts: ValidationCounts;
-  spell: Speller;
+  readonly kwargsFrom: string | undefined;
+  readonly renderer: PromptRenderer;
+  readonly spoof: RegExp | null;
+  readonly findings: Findings;
+  readonly counts: ValidationCounts;
+  readonly spell: Speller;
 }
 
 export async function openSubject(
@@ -62,11 +66,14 @@ export async function openSubject(
   { kwargs, from }: EffectiveKwargs,
   findings: Findings,
 ): Promise<Subject> {
-  const model = await openModel(options.model);
+  const directory = await openModel(options.model);
+  const draft = options.draft === undefined ? undefined : await readDraftConfig(options.draft);
+  const model = draft === undefined ? directory : { ...directory, maskTokenId: draft.dflash_config.mask_token_id };
   const renderer = createRenderer(model, kwargs);
   return {
     options,
     model,
+    draft,
     kwargs,
     kwargsFrom: from,
     renderer,

@@ -7,7 +7,7 @@ import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage as validate } from "../../../src/stages/validate/index.js";
 import { type Measured, measured } from "../../measured.js";
 import { TINY_GUI } from "../../tokens/reference.js";
-import { SYSTEM, text, Workbench } from "./workbench.js";
+import { declare, SYSTEM, text, Workbench } from "./workbench.js";
 
 const size = Number(process.argv[2] ?? "1000000");
 const EACH = 2;
@@ -46,7 +46,7 @@ for (const [kind, words] of Object.entries(TEXTS)) {
   const generated = await Promise.all(sources.map((source) => bench.generation(source)));
   const generations = await bench.artifact("generations", generated, { chatTemplateKwargs: {} });
   const rows = await bench.run(tokenize, KEPT, { generations });
-  const declared = { model: TINY_GUI, systemPrompt: SYSTEM };
+  const declared = { model: TINY_GUI, systemPrompt: declare(SYSTEM) };
   const works: [string, () => Promise<unknown>][] = [
     ["tokenize, fixed", () => bench.run(tokenize, { ...KEPT, source: "fixed" }, { dialogues })],
     ["tokenize, ids", () => bench.run(tokenize, KEPT, { generations })],

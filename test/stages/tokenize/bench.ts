@@ -14,7 +14,7 @@ import { existingPython } from "../../../src/trainer-process/index.js";
 import { measured, pausesOf } from "../../measured.js";
 import { parityEnvironment } from "../../tokens/reference.js";
 import { largeModel, screenDialogue } from "./bench-rows.js";
-import { SYSTEM, Workbench } from "./workbench.js";
+import { declare, SYSTEM, Workbench } from "./workbench.js";
 
 const count = Number(process.argv[2] ?? "4000");
 const bench = await Workbench.open();
@@ -76,8 +76,10 @@ for (const [way, rate] of Object.entries((await others(model, join(dialogues.pat
     `${way.padEnd(22)} ${rate.toFixed(1).padStart(6)} rows per CPU second in Python: fixed is x ${ratio(fixed.cpu, rate)}, ids x ${ratio(ids.cpu, rate)}`,
   );
 }
-await measure("validate, prompts", () => bench.run(validate, { model, systemPrompt: SYSTEM }, { generations: input }));
+await measure("validate, prompts", () =>
+  bench.run(validate, { model, systemPrompt: declare(SYSTEM) }, { generations: input }),
+);
 await measure("validate, with rows", () =>
-  bench.run(validate, { model, systemPrompt: SYSTEM }, { generations: input, rows }),
+  bench.run(validate, { model, systemPrompt: declare(SYSTEM) }, { generations: input, rows }),
 );
 await bench.close();

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openRowsFile, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
-import { sha256 } from "../../../src/base/index.js";
+import { type JsonObject, sha256 } from "../../../src/base/index.js";
 import {
   type Dialogue,
   foldIds,
@@ -15,6 +15,7 @@ import {
 } from "../../../src/dialogue/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage } from "../../../src/stages/tokenize/index.js";
+import { stage as validate } from "../../../src/stages/validate/index.js";
 import { gridTokens } from "../../../src/tokens/index.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { dialogue, picture, SYSTEM, text, Workbench } from "./workbench.js";
@@ -271,6 +272,78 @@ describe("source ids", () => {
     const signal = AbortSignal.abort();
     await expect(bench.run(stage, { model: TINY_GUI }, { generations: input }, { signal })).rejects.toMatchObject({
       code: "INTERRUPTED",
+    });
+  });
+});
+
+describe("the system prompt of source fixed", () => {
+  const others = () =>
+    bench.artifact("dialogues", [dialogue("d1", 2), dialogue("d2", 1, "Other."), dialogue("d3", 1, null)]);
+  const fixed = (systemPrompt: object, dialogues: InputArtifact) =>
+    bench.run(stage, { model: TINY_GUI, source: "fixed", systemPrompt }, { dialogues });
+
+  it("is set in every dialogue, as if the data had come with it", async () => {
+    const artifact = await fixed({ policy: "set", text: "Act." }, await others());
+    const written = await bench.artifact("dialogues", [
+      dialogue("d1", 2, "Act."),
+      dialogue("d2", 1, "Act."),
+      dialogue("d3", 1, "Act."),
+    ]);
+    expect(await rowsOf(artifact)).toEqual(await rowsOf(await fixed({ policy: "keep" }, written)));
+    expect(artifact.manifest.facts).toMatchObject({
+      systemPrompt: { policy: "set", text: "Act." },
+      systemPrompts: { distinct: 1 },
+    });
+    const bare = await fixed({ policy: "set", text: "" }, await others());
+    expect(bare.manifest.facts.systemPrompts).toMatchObject({ most: [{ text: null, dialogues: 3 }] });
+  });
+
+  it("is wanted of every dialogue; others are rejected with regenerate's reason, all turns counted", async () => {
+    const artifact = await fixed({ policy: "refuse-if-different", text: SYSTEM }, await others());
+    expect(artifact.manifest.counts).toMatchObject({ read: 4, kept: 2, rejected: { "system-prompt-differs": 2 } });
+    expect((await rejectedOf(artifact)).map(({ id }) => id)).toEqual(["d2", "d3"]);
+  });
+
+  it("is what validate then renders dialogues with", async () => {
+    const dialogues = await others();
+    const rows = await fixed({ policy: "set", text: "Act." }, dialogues);
+    const options = { model: TINY_GUI, verifyImages: false, systemPrompt: { policy: "set", text: "Act." } };
+    const verdict = await bench.run(validate, options, { dialogues, rows });
+    expect(verdict.manifest).toMatchObject({ facts: { verdict: "good" }, counts: { dialogues: 3, systemPrompts: 1 } });
+    await expect(bench.run(validate, options, { dialogues })).rejects.toThrow(/carry the system prompt/);
+  });
+});
+
+describe("source ids with declared options", () => {
+  const facts = {
+    systemPrompt: { policy: "set", text: "T", sha256: "" },
+    chatTemplateKwargs: { enable_thinking: true },
+  };
+  const run = async (options: object, more = facts as object) => {
+    const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1))], more as JsonObject);
+    return bench.run(stage, { model: TINY_GUI, ...options }, { generations: input });
+  };
+
+  it("takes those that the answers were generated with", async () => {
+    const same = { systemPrompt: { policy: "refuse-if-different", text: "T" }, thinking: "on" };
+    await expect(run(same)).resolves.toBeDefined();
+    await expect(run({ chatTemplateKwargs: { enable_thinking: true } })).resolves.toBeDefined();
+  });
+
+  it("refuses others, naming the artifact and the option", async () => {
+    await expect(run({ systemPrompt: { policy: "set", text: "U" } })).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message:
+        'the answers were generated under the system prompt "T", but systemPrompt declares the system prompt "U"',
+      location: { field: "systemPrompt" },
+    });
+    const kept = { ...facts, systemPrompt: { policy: "keep", text: null, sha256: null } };
+    await expect(run({ systemPrompt: { policy: "set", text: "" } }, kept)).rejects.toThrow(/each dialogue's own/);
+    await expect(run({ thinking: "off" })).rejects.toThrow(
+      /\{"enable_thinking":true\}, but \{"enable_thinking":false\}/,
+    );
+    await expect(run({ chatTemplateKwargs: { a: 1 } })).rejects.toMatchObject({
+      location: { field: "chatTemplateKwargs" },
     });
   });
 });

@@ -11,6 +11,7 @@ import {
   type Generation,
   imagesOf,
   type Message,
+  type SystemPromptOption,
 } from "../../../src/dialogue/index.js";
 import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { type ModelDirectory, openModel } from "../../../src/model/index.js";
@@ -28,6 +29,11 @@ export const picture = (number: number, width = 320, height = 192): Message["con
   width,
   height,
 });
+
+/** The option `systemPrompt` of any stage; null is no system prompt. */
+export function declare(text: string | null): SystemPromptOption {
+  return { policy: "set", text: text ?? "" };
+}
 
 /** A dialogue of so many turns, each with a screenshot of its own. */
 export function dialogue(id: string, turns: number, system: string | null = SYSTEM): Dialogue {

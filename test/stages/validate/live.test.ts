@@ -10,7 +10,7 @@ import { stage } from "../../../src/stages/validate/index.js";
 import { type RunningServer, startServer } from "../../../src/trainer-process/index.js";
 import { run } from "../../e2e/cli.js";
 import { findReference, TINY_GUI } from "../../tokens/reference.js";
-import { SYSTEM, text, Workbench } from "../tokenize/workbench.js";
+import { declare, SYSTEM, text, Workbench } from "../tokenize/workbench.js";
 import { startIdlessProxy } from "./idless-proxy.js";
 import { otherModel as copyModel, VARIANTS } from "./other-server.js";
 
@@ -79,7 +79,7 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
     copyModel(bench.root, [[file, from, to]]);
 
   const validate = (options: object = {}) =>
-    bench.run(stage, { model: TINY_GUI, systemPrompt: SYSTEM, server: server.url, ...options }, { dialogues });
+    bench.run(stage, { model: TINY_GUI, systemPrompt: declare(SYSTEM), server: server.url, ...options }, { dialogues });
 
   it("has the prompts that are rendered here: text, images, several turns, tools", async () => {
     const result = await validate();
@@ -315,7 +315,15 @@ describe.skipIf(missing !== null)(`a live server${missing === null ? "" : ` (ski
 
     it("compares every row that can be read, counts the others, and needs no --out", async () => {
       const file = await plainFile();
-      const done = await command("--dialogues", file, "--system-prompt", SYSTEM, "--json");
+      const done = await command(
+        "--dialogues",
+        file,
+        "--system-prompt.policy",
+        "set",
+        "--system-prompt.text",
+        SYSTEM,
+        "--json",
+      );
       expect(done.stderr).toBe("");
       expect(done.code).toBe(0);
       expect(done.events).toContainEqual(

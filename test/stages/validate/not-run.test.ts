@@ -9,7 +9,7 @@ import { CHECKS } from "../../../src/stages/validate/findings.js";
 import { stage } from "../../../src/stages/validate/index.js";
 import type { CheckState } from "../../../src/stages/validate/states.js";
 import { TINY_GUI } from "../../tokens/reference.js";
-import { dialogue, SYSTEM, Workbench } from "../tokenize/workbench.js";
+import { declare, dialogue, SYSTEM, Workbench } from "../tokenize/workbench.js";
 
 let bench: Workbench;
 beforeEach(async () => {
@@ -29,7 +29,7 @@ interface Seen {
 }
 
 async function validate(options: object, inputs: Inputs): Promise<Seen> {
-  const given = { model: TINY_GUI, systemPrompt: SYSTEM, verifyImages: false, ...options };
+  const given = { model: TINY_GUI, systemPrompt: declare(SYSTEM), verifyImages: false, ...options };
   const result = await bench.run(stage, given, inputs).catch(() => undefined);
   const at = result?.path ?? bench.lastResumeDir;
   const read = (name: string): Promise<string> => readFile(join(at, name), "utf8");
@@ -87,7 +87,7 @@ describe("checks that look at nothing", () => {
   it("have a declared system prompt to look for, or none", async () => {
     const input = { dialogues: await bench.artifact("dialogues", sources()) };
     const reasonOf = ({ checks }: Seen) => checks.find(({ check }) => check === "system-prompt")!.reason;
-    expect(reasonOf(await validate({ systemPrompt: "keep" }, input))).toBe("no system prompt is declared");
+    expect(reasonOf(await validate({ systemPrompt: { policy: "keep" } }, input))).toBe("no system prompt is declared");
     expect(reasonOf(await validate({}, input))).toBeUndefined();
   });
 
@@ -105,7 +105,7 @@ describe("checks that look at nothing", () => {
   it("after the first disagreement: neither passed nor blamed on the data", async () => {
     const input = await generations();
     const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
-    const other = { systemPrompt: "You operate a phone." };
+    const other = { systemPrompt: declare("You operate a phone.") };
     const stopped = await validate(other, { generations: input, rows });
     const states = new Map(stopped.checks.map((state) => [state.check, state]));
     expect(states.get("system-prompt")).toMatchObject({ state: "wrong", errors: 1 });

@@ -13,7 +13,7 @@ import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage } from "../../../src/stages/validate/index.js";
 import { createRenderer } from "../../../src/tokens/index.js";
 import { TINY_GUI } from "../../tokens/reference.js";
-import { dialogue, SYSTEM, text, Workbench } from "../tokenize/workbench.js";
+import { declare, dialogue, SYSTEM, text, Workbench } from "../tokenize/workbench.js";
 
 let bench: Workbench;
 let generations: Generation[];
@@ -30,7 +30,7 @@ async function validate(
   inputs: Partial<Record<"generations" | "dialogues" | "rows" | "shards", InputArtifact>> = {},
 ) {
   // Most of these dialogues name images that were never drawn.
-  return bench.run(stage, { model: TINY_GUI, systemPrompt: SYSTEM, verifyImages: false, ...options }, inputs);
+  return bench.run(stage, { model: TINY_GUI, systemPrompt: declare(SYSTEM), verifyImages: false, ...options }, inputs);
 }
 
 async function refusal(run: Promise<unknown>): Promise<DraftsmithError> {
@@ -108,7 +108,7 @@ describe("each disagreement stops with its own message", () => {
   it("another system prompt: both named, and the first differing token", async () => {
     const input = await bench.artifact("generations", generations, facts);
     const error = await refusal(
-      validate({ systemPrompt: "You operate a phone. Answer briefly." }, { generations: input }),
+      validate({ systemPrompt: declare("You operate a phone. Answer briefly.") }, { generations: input }),
     );
     expect(error).toMatchObject({ code: "VALIDATION_FAILED", exitCode: 10, location: { id: "d1" } });
     expect(error.message).toContain(`"${SYSTEM}"`);
@@ -156,10 +156,10 @@ describe("each disagreement stops with its own message", () => {
       /carry no system prompt, but the system prompt/,
     );
     const input = await bench.artifact("generations", generations, facts);
-    expect((await refusal(validate({ systemPrompt: null }, { generations: input }))).message).toMatch(
+    expect((await refusal(validate({ systemPrompt: declare(null) }, { generations: input }))).message).toMatch(
       /but no system prompt is declared/,
     );
-    await expect(validate({ systemPrompt: null }, { generations: bare })).resolves.toBeDefined();
+    await expect(validate({ systemPrompt: declare(null) }, { generations: bare })).resolves.toBeDefined();
   });
 
   it("one dialogue among many with another prompt", async () => {
@@ -288,7 +288,9 @@ describe("each disagreement stops with its own message", () => {
 
   it("keepGoing counts them all", async () => {
     const input = await bench.artifact("generations", generations, facts);
-    const error = await refusal(validate({ systemPrompt: "x", keepGoing: true, maxShown: 1 }, { generations: input }));
+    const error = await refusal(
+      validate({ systemPrompt: declare("x"), keepGoing: true, maxShown: 1 }, { generations: input }),
+    );
     expect(error.message).toMatch(/\(and 2 more\)$/);
     const report = JSON.parse(await readFile(join(bench.lastResumeDir, "report.json"), "utf8")) as {
       findings: unknown[];
@@ -572,7 +574,7 @@ describe("drafts and dialogues", () => {
 
   it("several system prompts with none declared are warned of", async () => {
     const dialogues = await bench.artifact("dialogues", [dialogue("d1", 1), dialogue("d2", 1, "Other words.")]);
-    const result = await validate({ systemPrompt: "keep" }, { dialogues });
+    const result = await validate({ systemPrompt: { policy: "keep" } }, { dialogues });
     expect(result.events).toContainEqual(
       expect.objectContaining({
         message: expect.stringMatching(/carry 2 different system prompts, and none is declared/),

@@ -1,5 +1,4 @@
 /** From canonical messages to what a server is asked: texts as strings, pictures as bytes. */
-import type { JsonObject } from "../../../base/index.js";
 import { type Dialogue, imagesOf, type Message, requestMessages } from "../../../dialogue/index.js";
 import type { Question } from "../../../sglang/index.js";
 import { type RegenerateOptions, templateKwargs } from "../options.js";
@@ -21,7 +20,7 @@ export async function questionOf(
 ): Promise<Question> {
   const question: Question = {
     messages: await requestMessages(messages, (hash) => images.read(hash)),
-    templateKwargs: templateKwargs(options) as JsonObject,
+    templateKwargs: templateKwargs(options),
     maxTokens: options.maxNewTokens,
     stopTokenIds: options.stopTokenIds,
   };

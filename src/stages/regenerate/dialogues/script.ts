@@ -1,5 +1,5 @@
 /** What to ask in a dialogue, decided before anything is sent: the system prompt, the turns, and texts that are unsafe. */
-import { type Dialogue, type Message, plainText, videosOf } from "../../../dialogue/index.js";
+import { type Dialogue, type Message, videosOf, withSystemPrompt } from "../../../dialogue/index.js";
 import { specialLiteral } from "../../../sglang/index.js";
 import type { RegenerateOptions } from "../options.js";
 
@@ -50,20 +50,6 @@ export function withTools(dialogue: Dialogue, { policy, definitions }: Regenerat
   if (policy === "keep") return dialogue;
   const { tools: _own, ...rest } = dialogue;
   return policy === "set" && definitions !== undefined ? { ...rest, tools: definitions } : rest;
-}
-
-/** @returns undefined when the policy refuses the dialogue. */
-function withSystemPrompt(messages: Message[], policy: RegenerateOptions["systemPrompt"]): Message[] | undefined {
-  if (policy.policy === "keep") return messages;
-  const text = policy.text ?? "";
-  const first = messages[0];
-  const has = first?.role === "system";
-  if (policy.policy === "set") {
-    const rest = has ? messages.slice(1) : messages;
-    return text === "" ? rest : [{ role: "system", content: [{ type: "text", text }] }, ...rest];
-  }
-  const own = has ? plainText(first) : "";
-  return own === text ? messages : undefined;
 }
 
 function literalIn(message: Message, withImages: boolean): string | undefined {

@@ -1,5 +1,5 @@
 /** Looks at servers before they get work: do they answer, hold the right model, and agree with each other? */
-import { DraftsmithError, type JsonObject } from "../../../base/index.js";
+import { DraftsmithError } from "../../../base/index.js";
 import {
   findRisks,
   identityDifferences,
@@ -77,7 +77,7 @@ async function probe(client: ServerClient, identity: ServerIdentity, terms: Term
   const { options, check, own } = terms;
   const result = await probeServer(client, {
     idSource: options.idSource,
-    templateKwargs: templateKwargs(options) as JsonObject,
+    templateKwargs: templateKwargs(options),
     timeoutMs: PROBE_TIMEOUT_MS,
     withImage: identity.understandsImages,
     own: own?.(identity.understandsImages),

@@ -1,0 +1,196 @@
+/**
+ * Settings that several steps of a pipeline have, and that must agree along the way of the data: a plan whose steps
+ * disagree is refused before anything runs. A stage (or service) states its own with the functions below; when two
+ * statements of one setting meet, its rule compares them.
+ */
+import { stat } from "node:fs/promises";
+import { canonicalJson, isDraftsmithError, type JsonObject } from "../base/index.js";
+import { declaredPrompt, type SystemPromptOption, type TemplateOptions, templateArguments } from "../dialogue/index.js";
+import type { ResizeRule } from "../tokens/index.js";
+
+interface SettingValues {
+  /** null is none, undefined each dialogue's own. */
+  systemPrompt: { text: string | null | undefined };
+  /** What a step leaves out is what the data was made with. */
+  templateArguments: TemplateOptions;
+  target: { directory: string };
+  imageSizes: { rule: ResizeRule } | { directory: string };
+  /** Tokens of a row at most. */
+  rowLength: { tokens: number };
+  /** The shape of a draft, by option. */
+  draft: { shape: JsonObject };
+}
+export type SettingName = keyof SettingValues;
+
+export interface Statement<Name extends SettingName = SettingName> {
+  setting: Name;
+  value: SettingValues[Name];
+  /** The option that says it, dotted: where it would have to be changed, even if it is left out now. */
+  option: string;
+  /** For people; follows the name of the step: "sets ...". */
+  says: string;
+}
+
+/**
+ * Ways by which one step's output reaches another. `data`: rows in any state. `draft`: a draft or its checkpoints, which
+ * may be used with other data than they were trained on. `service`: through a server.
+ */
+export type Way = "data" | "draft" | "service";
+
+interface Rule<Value> {
+  /** Follows "disagree about". */
+  title: string;
+  ways: readonly Way[];
+  /** warn: the run is possible and may be meant, but loses something. */
+  severity: "refuse" | "warn";
+  /** Whether two inputs of a step are compared with each other, too; else only what comes later with what comes earlier. */
+  betweenInputs: boolean;
+  agree(earlier: Value, later: Value): boolean | Promise<boolean>;
+  /** What to do about it. */
+  hint: string;
+}
+
+export const SETTING_RULES: { readonly [Name in SettingName]: Rule<SettingValues[Name]> } = {
+  systemPrompt: {
+    title: "the system prompt",
+    ways: ["data"],
+    severity: "refuse",
+    betweenInputs: true,
+    agree: (earlier, later) => earlier.text === later.text,
+    hint: "give both steps the same systemPrompt, such as a variable that holds {policy: set, text: ...}",
+  },
+  templateArguments: {
+    title: "the chat template's arguments (thinking, chatTemplateKwargs)",
+    ways: ["data"],
+    severity: "refuse",
+    betweenInputs: true,
+    agree: (earlier, later) => {
+      const made = templateArguments(earlier);
+      return canonicalJson(templateArguments(later, made)) === canonicalJson(made);
+    },
+    hint: "give both steps the same thinking and chatTemplateKwargs",
+  },
+  target: {
+    title: "the target",
+    ways: ["data", "draft", "service"],
+    severity: "refuse",
+    betweenInputs: true,
+    agree: async (earlier, later) =>
+      earlier.directory === later.directory || isSameTarget(earlier.directory, later.directory),
+    hint: "name one model directory in all steps, such as ${vars.model}",
+  },
+  imageSizes: {
+    title: "the sizes of images",
+    ways: ["data"],
+    severity: "refuse",
+    betweenInputs: false,
+    agree: async (earlier, later) =>
+      !("rule" in earlier && "directory" in later) || fits(earlier.rule, later.directory),
+    hint: "images that import has resized would be resized again: give import the model instead of factor, minPixels and maxPixels",
+  },
+  rowLength: {
+    title: "the length of rows",
+    ways: ["data"],
+    severity: "warn",
+    betweenInputs: false,
+    agree: (earlier, later) => earlier.tokens <= later.tokens,
+    hint: "longer rows are left out (or cut) and counted; raise the later limit, or lower the earlier one",
+  },
+  draft: {
+    title: "the shape of the draft",
+    ways: ["data", "draft"],
+    severity: "refuse",
+    betweenInputs: true,
+    agree: (earlier, later) => canonicalJson(earlier.shape) === canonicalJson(later.shape),
+    hint: "a draft can only be continued, or compared with its untrained state, in the shape that it was trained in",
+  },
+};
+
+/** Two statements of the same setting; `earlier` is nearer to the raw data. */
+export async function agree<Name extends SettingName>(
+  earlier: Statement<Name>,
+  later: Statement<Name>,
+): Promise<boolean> {
+  return SETTING_RULES[later.setting].agree(earlier.value, later.value);
+}
+
+export function statesSystemPrompt(option: SystemPromptOption): Statement<"systemPrompt"> {
+  const text = declaredPrompt(option);
+  const says =
+    text === undefined
+      ? "keeps each dialogue's own (policy: keep)"
+      : text === null
+        ? "wants none"
+        : `wants ${JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)}`;
+  return { setting: "systemPrompt", value: { text }, option: "systemPrompt", says };
+}
+
+export function statesTemplateArguments({
+  thinking,
+  chatTemplateKwargs,
+}: TemplateOptions): Statement<"templateArguments"> {
+  const given = { ...(thinking === undefined ? {} : { thinking }), ...(chatTemplateKwargs && { chatTemplateKwargs }) };
+  return {
+    setting: "templateArguments",
+    value: given,
+    option: thinking === undefined && chatTemplateKwargs !== undefined ? "chatTemplateKwargs" : "thinking",
+    says: `has ${Object.entries(given)
+      .map(([name, value]) => `${name} ${typeof value === "string" ? value : canonicalJson(value)}`)
+      .join(", ")}`,
+  };
+}
+
+export function statesTarget(directory: string): Statement<"target"> {
+  return { setting: "target", value: { directory }, option: "model", says: `names ${directory}` };
+}
+
+/** The directory's own rule, which data that was resized before must fit. */
+export function statesImageSizes(directory: string): Statement<"imageSizes"> {
+  return { setting: "imageSizes", value: { directory }, option: "model", says: `has the rule of ${directory}` };
+}
+
+export function statesResizing(rule: ResizeRule): Statement<"imageSizes"> {
+  const { factor, minPixels, maxPixels } = rule;
+  const says = `resizes to multiples of ${factor} with ${minPixels} to ${maxPixels} pixels`;
+  return { setting: "imageSizes", value: { rule }, option: "maxPixels", says };
+}
+
+export function statesRowLength(tokens: number, option = "maxLength"): Statement<"rowLength"> {
+  return { setting: "rowLength", value: { tokens }, option, says: `takes up to ${tokens} tokens` };
+}
+
+export function statesDraft(shape: JsonObject): Statement<"draft"> {
+  return { setting: "draft", value: { shape }, option: "draft", says: `has ${canonicalJson(shape)}` };
+}
+
+/** Another path may hold the same files: ids and shapes decide. What cannot be read is left to the step that reads it. */
+async function isSameTarget(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([openIfThere(one), openIfThere(other)]);
+  if (a === undefined || b === undefined) return true;
+  const { template, tokenizer, processor } = a.fingerprints;
+  const same = b.fingerprints;
+  return (
+    template === same.template &&
+    tokenizer === same.tokenizer &&
+    processor === same.processor &&
+    canonicalJson(a.config) === canonicalJson(b.config)
+  );
+}
+
+/** Whether the processor of this directory leaves every size alone that the rule gives. */
+async function fits(rule: ResizeRule, directory: string): Promise<boolean> {
+  const model = await openIfThere(directory);
+  if (model === undefined) return true;
+  const { resizeRule } = await import("../tokens/index.js");
+  const own = resizeRule(model.processor);
+  return rule.factor % own.factor === 0 && rule.minPixels >= own.minPixels && rule.maxPixels <= own.maxPixels;
+}
+
+async function openIfThere(directory: string) {
+  if ((await stat(directory).catch(() => undefined)) === undefined) return undefined;
+  const { openModel } = await import("../model/index.js");
+  return openModel(directory).catch((error: unknown) => {
+    if (isDraftsmithError(error)) return undefined;
+    throw error;
+  });
+}

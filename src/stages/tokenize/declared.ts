@@ -1,0 +1,53 @@
+/** Source ids: what the options declare against what the answers were generated with. Nothing can be changed any more. */
+import { canonicalJson, DraftsmithError, isJsonObject } from "../../base/index.js";
+import { declaredPrompt, recordedSystemPrompt, templateArguments } from "../../dialogue/index.js";
+import type { InputArtifact } from "../stage.js";
+import type { TokenizeOptions } from "./options.js";
+
+/** @throws DraftsmithError OPTIONS_INVALID - an option that is given differs */
+export function checkDeclared(options: TokenizeOptions, { path, manifest: { facts } }: InputArtifact): void {
+  const declared = declaredPrompt(options.systemPrompt);
+  const recorded = recordedSystemPrompt(facts);
+  const made = recorded && declaredPrompt(recorded);
+  if (declared !== undefined && declared !== made) {
+    const words = made === undefined ? "each dialogue's own system prompt" : shown(made);
+    throw refusal(
+      path,
+      "systemPrompt",
+      `the answers were generated under ${words}, but systemPrompt declares ${shown(declared)}`,
+    );
+  }
+  if (!declaresTemplateArguments(options)) return;
+  const before = isJsonObject(facts.chatTemplateKwargs) ? facts.chatTemplateKwargs : {};
+  const [theirs, ours] = [before, templateArguments(given(options), before)].map(canonicalJson);
+  if (theirs === ours) return;
+  const field = options.thinking === "default" ? "chatTemplateKwargs" : "thinking";
+  throw refusal(
+    path,
+    field,
+    `the answers were generated with the template arguments ${theirs}, but ${ours} are declared`,
+  );
+}
+
+export function declaresTemplateArguments({ thinking, chatTemplateKwargs }: TokenizeOptions): boolean {
+  return thinking !== "default" || Object.keys(chatTemplateKwargs).length > 0;
+}
+
+/** Without defaults, which declare nothing here. */
+export function given({ thinking, chatTemplateKwargs }: TokenizeOptions) {
+  return {
+    ...(thinking === "default" ? {} : { thinking }),
+    ...(Object.keys(chatTemplateKwargs).length === 0 ? {} : { chatTemplateKwargs }),
+  };
+}
+
+function shown(text: string | null): string {
+  return text === null ? "no system prompt" : `the system prompt ${JSON.stringify(text)}`;
+}
+
+function refusal(file: string, field: string, message: string): DraftsmithError {
+  return new DraftsmithError("OPTIONS_INVALID", message, {
+    location: { file, field },
+    hint: `source ids keeps the server's ids as they are: declare what regenerate had, or leave ${field} out`,
+  });
+}
