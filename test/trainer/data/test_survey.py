@@ -26,6 +26,7 @@ def by_row(shards: RowShards) -> list[tuple[int, ...]]:
             context_length(row),
             len(row.image_grid) + len(row.video_grid),
             int(row.image_grid.prod(axis=1).sum()) + int(row.video_grid.prod(axis=1).sum()),
+            sum(int(t) * int(h * w) ** 2 for t, h, w in [*row.image_grid, *row.video_grid]),
             int(((row.input_ids == _FORBIDDEN) & (row.loss_mask > 0)).any()),
         )
         for row in shards
@@ -34,8 +35,9 @@ def by_row(shards: RowShards) -> list[tuple[int, ...]]:
 
 def surveyed(shards: RowShards, stop: int | None = None) -> list[tuple[int, ...]]:
     facts = survey(shards, stop, _FORBIDDEN)
-    columns = (facts.tokens, facts.supervised, facts.anchors, facts.context, facts.pictures, facts.patches)
-    return [tuple(int(x) for x in row) for row in zip(*columns, facts.forbidden, strict=True)]
+    columns = (facts.tokens, facts.supervised, facts.anchors, facts.context, facts.pictures)
+    columns += (facts.patches, facts.patch_pairs, facts.forbidden)
+    return [tuple(int(x) for x in row) for row in zip(*columns, strict=True)]
 
 
 @st.composite

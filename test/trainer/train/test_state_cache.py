@@ -12,7 +12,7 @@ from draftsmith_trainer.train.state_cache import decide_cache
 def facts(rows: int, tokens: int, context: int | None = None) -> RowFacts:
     whole = np.full(rows, tokens, np.int64)
     none = np.zeros(rows, np.int64)
-    return RowFacts(whole, none, none, np.full(rows, context or tokens, np.int64), none, none, none.astype(bool))
+    return RowFacts(whole, none, none, np.full(rows, context or tokens, np.int64), none, none, none, none.astype(bool))
 
 
 def test_real_size_is_off():

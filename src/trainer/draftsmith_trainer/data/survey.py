@@ -27,6 +27,7 @@ class RowFacts:
         context: int64 [R], tokens that blocks read: everything before the last candidate (0 without candidates).
         pictures: int64 [R], images plus videos.
         patches: int64 [R], patches of all of them, before the tower merges any.
+        patch_pairs: int64 [R], pairs of patches that attend to each other: within an image, or a frame of a video.
         forbidden: bool [R], whether a supervised token is the id that the survey was told to look for.
     """
 
@@ -36,6 +37,7 @@ class RowFacts:
     context: Ints
     pictures: Ints
     patches: Ints
+    patch_pairs: Ints
     forbidden: Ints
 
     def __len__(self) -> int:
@@ -80,7 +82,7 @@ def _survey_batch(batch: pa.RecordBatch, forbidden_id: int | None) -> RowFacts:
     # places[cuts[i]:cuts[i + 1]] are those of row i.
     cuts = np.searchsorted(places, offsets)
     anchors, context = _anchors(places, cuts, offsets)
-    pictures, patches = _pictures(batch)
+    pictures, patches, patch_pairs = _pictures(batch)
     return RowFacts(
         tokens=np.diff(offsets),
         supervised=np.diff(cuts),
@@ -88,6 +90,7 @@ def _survey_batch(batch: pa.RecordBatch, forbidden_id: int | None) -> RowFacts:
         context=context,
         pictures=pictures,
         patches=patches,
+        patch_pairs=patch_pairs,
         forbidden=_holds(ids, mask, places, cuts, forbidden_id),
     )
 
@@ -121,20 +124,30 @@ def _holds(ids: Ints, mask: Ints, places: Ints, cuts: Ints, forbidden_id: int | 
     return np.diff(np.searchsorted(found, cuts)) > 0
 
 
-def _pictures(batch: pa.RecordBatch) -> tuple[Ints, Ints]:
-    """How many pictures each row shows, and of how many patches they are."""
-    count = np.zeros(batch.num_rows, np.int64)
-    patches = np.zeros(batch.num_rows, np.int64)
+def _pictures(batch: pa.RecordBatch) -> tuple[Ints, Ints, Ints]:
+    """How many pictures each row shows, of how many patches they are, and how many pairs attend to each other."""
+    count, patches, pairs = (np.zeros(batch.num_rows, np.int64) for _ in range(3))
     for name in ("image_grid_thw", "video_grid_thw"):
         if name not in batch.schema.names:
             continue
         offsets, grid = _flat(batch, name)
-        each = grid[: len(grid) // 3 * 3].reshape(-1, 3).astype(np.int64).prod(axis=1)
-        before = np.concatenate(([0], np.cumsum(each)))
+        frames, area = _frames(grid)
         ends = offsets // 3
         count += np.diff(ends)
-        patches += np.diff(before[ends])
-    return count, patches
+        patches += _sums(frames * area, ends)
+        pairs += _sums(frames * area * area, ends)
+    return count, patches, pairs
+
+
+def _frames(grid: Ints) -> tuple[Ints, Ints]:
+    """Flat (time, height, width) as frames and patches of a frame, for each picture."""
+    parts = grid[: len(grid) // 3 * 3].reshape(-1, 3).astype(np.int64)
+    return parts[:, 0], parts[:, 1] * parts[:, 2]
+
+
+def _sums(values: Ints, ends: Ints) -> Ints:
+    """The sum of values[ends[i]:ends[i + 1]] for each row i."""
+    return np.diff(np.concatenate(([0], np.cumsum(values)))[ends])
 
 
 def _flat(batch: pa.RecordBatch, name: str) -> tuple[Ints, Ints]:
@@ -152,4 +165,4 @@ def _text(batch: pa.RecordBatch, name: str, row: int) -> Any:
 
 def _empty() -> RowFacts:
     none = np.zeros(0, np.int64)
-    return RowFacts(none, none, none, none, none, none, np.zeros(0, bool))
+    return RowFacts(none, none, none, none, none, none, none, np.zeros(0, bool))
