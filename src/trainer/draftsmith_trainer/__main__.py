@@ -17,6 +17,7 @@ from .base.parent import watch
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
 JOBS = {
     "train": ("draftsmith_trainer.jobs.train", "train a draft from shards"),
+    "plan": ("draftsmith_trainer.jobs.plan", "say what a training would cost"),
     "evaluate": ("draftsmith_trainer.jobs.evaluate", "measure drafts on held-out rows"),
     "export": ("draftsmith_trainer.jobs.export", "write the directory that an engine serves"),
 }

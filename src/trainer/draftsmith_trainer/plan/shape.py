@@ -101,8 +101,8 @@ def read_shape(directory: Path) -> TargetShape:
         raise UserError("target-missing", f"{path} cannot be read: {error.strerror}") from error
     except KeyError as missing:
         raise UserError("target-config", f"{path} lacks {missing}") from missing
-    except (TypeError, ValueError) as error:
-        raise UserError("target-config", f"{path}: a width is not a number: {error}") from error
+    except (TypeError, ValueError, IndexError) as error:
+        raise UserError("target-config", f"{path}: a width or a list of layers is wrong: {error}") from error
 
 
 def shape_of(config: dict[str, Any]) -> TargetShape:
@@ -124,18 +124,21 @@ def _text(kind: str, config: dict[str, Any], text: dict[str, Any]) -> TextShape:
         tied=bool(config.get("tie_word_embeddings", False)),
         bias=bool(text.get("attention_bias", False)),
         gated=hybrid,
-        layers=_kinds(text, count) if hybrid else ("attention",) * count,
+        layers=_kinds(text, count, hybrid),
         mlps=tuple(_mlp(text, i, moe=kind.endswith("_moe")) for i in range(count)),
         delta=_delta(text) if hybrid else None,
     )
 
 
-def _kinds(text: dict[str, Any], count: int) -> tuple[LayerKind, ...]:
-    types = text.get("layer_types")
-    if types is None:
-        every = int(text.get("full_attention_interval", 4))
-        return tuple("delta" if (i + 1) % every else "attention" for i in range(count))
-    return tuple("delta" if name == "linear_attention" else "attention" for name in types)
+def _kinds(text: dict[str, Any], count: int, hybrid: bool) -> tuple[LayerKind, ...]:
+    # Only Qwen3.5 mixes its layers; a list that another type carries says the same of all.
+    types = text.get("layer_types") if hybrid else ["full_attention"] * count
+    every = int(text.get("full_attention_interval", 4))
+    kinds: list[LayerKind] = []
+    for i in range(count):
+        linear = types[i] == "linear_attention" if types is not None else (i + 1) % every != 0
+        kinds.append("delta" if linear else "attention")
+    return tuple(kinds)
 
 
 def _mlp(text: dict[str, Any], layer: int, moe: bool) -> MlpShape:

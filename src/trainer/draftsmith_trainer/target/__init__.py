@@ -1,7 +1,31 @@
-"""The frozen target: what its config says, its first layers, and the states that a draft reads."""
+"""The frozen target: what its config says, its first layers, and the states that a draft reads.
 
-from .capture import CapturedRow, capture_row
-from .load import Target, load_target
-from .spec import TargetSpec, read_spec
+Names are imported when they are asked for: :mod:`.spec` needs no torch, and a plan must not pay for its import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .capture import CapturedRow, capture_row
+    from .load import Target, load_target
+    from .spec import TargetSpec, read_spec
 
 __all__ = ["CapturedRow", "Target", "TargetSpec", "capture_row", "load_target", "read_spec"]
+
+_HOMES = {
+    "CapturedRow": "capture",
+    "Target": "load",
+    "TargetSpec": "spec",
+    "capture_row": "capture",
+    "load_target": "load",
+    "read_spec": "spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,66 @@
+"""What the cards can do, and which share of it a training reaches: the one place of measured figures.
+
+Rates are measured, not a data sheet's: bf16 products of 8192 x 8192 x 8192 with random data under load, and device
+copies counted as bytes read plus bytes written.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+_TERA = 10**12
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU. ``matrix``: bf16 operations a second; ``copy``: bytes a second; None where nobody has measured it."""
+
+    name: str
+    memory: int
+    matrix: float | None = None
+    copy: float | None = None
+
+
+#: H200: 730 to 767 TFLOP/s and 4.3 TB/s, H100 (SXM, 80 GB): 778 to 798 TFLOP/s in short bursts and 3.0 TB/s, both
+#: 28 Nov 2026, torch 2.11. Under load both run at the same clock, so the H100 gets the H200's rate.
+KNOWN = (
+    Card("H100", 81_559 * _MIB, 750 * _TERA, 3.0 * _TERA),
+    Card("H200", 143_771 * _MIB, 750 * _TERA, 4.3 * _TERA),
+)
+
+#: Share of the floor (operations at the card's matrix rate) that whole steps reach, by target type. Aims of the packed
+#: path, to be replaced by what its benchmark measures.
+SHARE = {"qwen3_vl": 0.75, "qwen3_vl_moe": 0.55, "qwen3_5": 0.75, "qwen3_5_moe": 0.55}
+
+#: What a GPU yields beside others, as a share of what it yields alone: 1.95 of two.
+SCALING = 0.975
+
+#: Bytes that one optimizer step moves per draft parameter: masters and both moments read and written, the gradient
+#: read, the bf16 copy written.
+OPTIMIZER_BYTES = 3 * 8 + 4 + 2
+
+
+def visible_cards() -> list[Card]:
+    """The cards that the driver shows, with the rates of those that are known; empty without a driver."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return read_cards(done.stdout)
+
+
+def read_cards(listing: str) -> list[Card]:
+    """Cards from lines of ``name, MiB``. MIG slices and cards of other sizes have no known rate."""
+    cards = []
+    for line in listing.strip().splitlines():
+        name, _, mib = line.rpartition(",")
+        if not mib.strip().isdigit():
+            continue
+        memory = int(mib) * _MIB
+        known = next((card for card in KNOWN if card.name in name and abs(card.memory - memory) < 0.05 * memory), None)
+        rates = (known.matrix, known.copy) if known else (None, None)
+        cards.append(Card(name.strip(), memory, *rates))
+    return cards

@@ -1,0 +1,146 @@
+"""Puts a plan together: what a training is, what memory it takes, how long it lasts, and whether it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..draft.config import DraftConfig
+from ..draft.geometry import draft_config
+from ..target.spec import TargetSpec, read_spec
+from .cards import KNOWN, Card, visible_cards
+from .memory import Memory, Pack, training_memory
+from .options import PlanJob
+from .parameters import TargetParameters, draft_parameters, target_parameters
+from .scope import Scope, scope_of
+from .shape import TargetShape, read_shape
+from .timing import Timing, timing_on
+from .work import Work, evaluation_work, training_work
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Everything that a plan says.
+
+    Attributes:
+        target: parameters of the whole target. kept: after the cut.
+        step: operations of one pass over the training rows.
+        here: the cards of this machine; empty when the run is told to stay on the CPU.
+        timings: for each kind of card here, then for the known ones.
+    """
+
+    job: PlanJob
+    spec: TargetSpec
+    config: DraftConfig
+    target: TargetParameters
+    kept: TargetParameters
+    draft: int
+    scope: Scope
+    memory: Memory
+    work: Work
+    here: tuple[Card, ...]
+    timings: tuple[Timing, ...]
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a run cannot be, and what to change."""
+
+    message: str
+    hint: str
+
+
+def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
+    """Plans a run from configs and shards alone.
+
+    Args:
+        cards: the GPUs of this machine; None asks the driver.
+
+    Raises:
+        UserError: those of the target's config, the draft's geometry and the rows.
+    """
+    spec, shape = read_spec(job.target), read_shape(job.target)
+    config = draft_config(job.options.draft, spec)
+    element = 4 if job.options.dtype == "fp32" else 2
+    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
+    scope = scope_of(job, config, len(config.target_layer_ids) * config.hidden_size * element)
+    memory = training_memory(shape, kept, config, scope.pack, element)
+    if job.options.device == "cpu":
+        here: tuple[Card, ...] = ()
+    else:
+        here = tuple(visible_cards() if cards is None else cards)
+    work = training_work(shape, config, scope.train)
+    walk = evaluation_work(shape, config, scope.measured)
+    kinds = {card.name: card for card in (*here, *KNOWN)}
+    timings = [
+        timing_on(
+            card,
+            spec.model_type,
+            scope,
+            work,
+            walk,
+            world=job.world,
+            weights=kept.layers * element,
+            draft=draft_parameters(config),
+        )
+        for card in kinds.values()
+    ]
+    return Estimate(
+        job=job,
+        spec=spec,
+        config=config,
+        target=target_parameters(shape.text, shape.tower),
+        kept=kept,
+        draft=draft_parameters(config),
+        scope=scope,
+        memory=memory,
+        work=work,
+        here=here,
+        # fp32 products run at another rate, which nobody has measured.
+        timings=tuple(timing for timing in timings if timing is not None and element == 2),
+        refusal=_refusal(job, shape, kept, config, scope, memory, here),
+    )
+
+
+def _refusal(
+    job: PlanJob,
+    shape: TargetShape,
+    kept: TargetParameters,
+    config: DraftConfig,
+    scope: Scope,
+    memory: Memory,
+    here: tuple[Card, ...],
+) -> Refusal | None:
+    """A run that this machine's cards cannot hold; without any, one that no known card can hold."""
+    if job.options.device == "cpu":
+        return None
+    card = min(here, key=lambda each: each.memory) if here else max(KNOWN, key=lambda each: each.memory)
+    if memory.total <= card.memory:
+        return None
+    whose = f"this machine's {card.name}" if here else f"an {card.name}"
+    message = f"training takes {gib(memory.total)} GiB on each GPU, {whose} has {gib(card.memory)}"
+    return Refusal(message, _advice(shape, kept, config, scope, job, card))
+
+
+def _advice(
+    shape: TargetShape, kept: TargetParameters, config: DraftConfig, scope: Scope, job: PlanJob, card: Card
+) -> str:
+    """The largest batch that fits; where none does, what takes the room."""
+    element = 4 if job.options.dtype == "fp32" else 2
+    for batch in range(job.options.batch_size - 1, 0, -1):
+        share = batch / job.options.batch_size
+        pack = Pack(*(int(share * number) for number in (scope.pack.tokens, scope.pack.blocks, scope.pack.patches)))
+        if training_memory(shape, kept, config, pack, element).total <= card.memory:
+            return f"batchSize {batch} fits; or lower maxLength or anchors"
+    smaller = replace(config, num_hidden_layers=1, layer_types=())
+    least = training_memory(shape, kept, smaller, Pack(0, 0, 0), element).total
+    if least <= card.memory:
+        return "lower draft.layers, draft.intermediateSize, maxLength or anchors"
+    weights = (kept.layers + kept.tower + kept.embedding + kept.head) * element
+    instead = "dtype bf16" if element == 4 else "GPUs with more memory"
+    return f"the target's weights alone take {gib(weights)} GiB: use {instead}"
+
+
+def gib(count: float) -> str:
+    """Bytes as GiB with one place."""
+    return f"{count / 2**30:.1f}"

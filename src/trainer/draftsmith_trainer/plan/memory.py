@@ -1,0 +1,112 @@
+"""Memory of one GPU during training, by part.
+
+Weights, optimizer state, captured states and pixels follow from the widths. Activations follow from what the packed
+path keeps: the constants below name it, and are to be held against measured peaks when that path changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..draft.config import DraftConfig
+from .parameters import TargetParameters, draft_parameters
+from .shape import TargetShape, TextShape, TowerShape
+
+#: Context tokens that go through target and draft together at most; longer batches are cut into packs.
+PACK_TOKENS = 16_384
+#: Logits alive at once: a bf16 buffer and what a pass over it needs in fp32.
+LOGITS_BYTES = 512 * 2**20
+#: CUDA context, libraries' workspaces, collectives' buffers, and blocks that the allocator cannot reuse.
+RESERVED_BYTES = 2 * 2**30
+
+#: Bytes per draft parameter: fp32 masters, two fp32 moments, fp32 gradients, the copy that products read.
+_MASTERS, _MOMENTS, _GRADIENTS = 4, 8, 4
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The largest pack of a run: context tokens, blocks, and patches of its pictures."""
+
+    tokens: int
+    blocks: int
+    patches: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by part; ``activations``: the larger of target and draft, which do not live at the same time."""
+
+    parts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """The peak."""
+        return sum(self.parts.values())
+
+
+def training_memory(
+    shape: TargetShape, kept: TargetParameters, config: DraftConfig, pack: Pack, element: int = 2
+) -> Memory:
+    """Memory of one process that trains.
+
+    Args:
+        kept: parameters of the target after the cut.
+        element: bytes of a number in computations, 2 for bf16.
+    """
+    draft = draft_parameters(config)
+    forward = max(
+        pack.tokens * _target_token(shape.text, max(config.target_layer_ids) + 1), pack.patches * _patch(shape.tower)
+    )
+    backward = pack.blocks * config.block_size * _draft_position(config) + pack.tokens * _draft_token(config)
+    width = len(config.target_layer_ids) * config.hidden_size
+    return Memory(
+        {
+            "target layers": kept.layers * element,
+            "vision tower": kept.tower * element,
+            "embedding": kept.embedding * element,
+            "lm_head": kept.head * element,
+            "draft masters": draft * _MASTERS,
+            "draft moments": draft * _MOMENTS,
+            "draft gradients": draft * _GRADIENTS,
+            "draft computing copy": draft * element if element < 4 else 0,
+            "captured states": pack.tokens * width * element,
+            "activations": max(forward, backward) * element,
+            "logits buffer": LOGITS_BYTES,
+            "pictures": pack.patches * shape.tower.patch * element,
+            "reserved": RESERVED_BYTES,
+        }
+    )
+
+
+def _target_token(text: TextShape, layers: int) -> int:
+    """Numbers alive per token inside the widest layer of the frozen target: nothing is kept for a backward pass."""
+    queries = text.heads * text.head_dim * (2 if text.gated else 1) + 2 * text.kv_heads * text.head_dim
+    mixers = [2 * queries]
+    if text.delta is not None:
+        # The chunked form works in fp32 on queries and keys repeated for every value head.
+        mixers.append(2 * (text.delta.keys + text.delta.keys + 2 * text.delta.values) + 4 * text.delta.values)
+    mlps = []
+    for mlp in text.mlps[:layers]:
+        routed = mlp.active * (2 * text.hidden + 3 * mlp.width) + 3 * mlp.shared
+        mlps.append(routed if mlp.experts else 3 * mlp.width)
+    return 3 * text.hidden + max(*mixers, *mlps)
+
+
+def _patch(tower: TowerShape) -> int:
+    """Numbers alive per patch inside a block of the tower."""
+    return 3 * tower.hidden + max(6 * tower.hidden, 2 * tower.intermediate)
+
+
+def _draft_position(config: DraftConfig) -> int:
+    """Numbers kept per block position: by all draft layers for their backward pass, and the head's states."""
+    queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    # Residuals and norms of both halves; queries before and after norm and rotation, and what attention made of them;
+    # the block's own keys (twice) and values; gate, up and their product.
+    layer = 4 * config.hidden_size + 3 * queries + 3 * keys + 3 * config.intermediate_size
+    return config.num_hidden_layers * layer + 3 * config.hidden_size
+
+
+def _draft_token(config: DraftConfig) -> int:
+    """Numbers kept per context token: ``fc`` and its norm, and each layer's keys (twice) and values."""
+    keys = config.num_key_value_heads * config.head_dim
+    return 2 * config.hidden_size + config.num_hidden_layers * 3 * keys

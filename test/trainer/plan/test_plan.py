@@ -1,0 +1,192 @@
+"""A plan is made of the rows that training would use, refuses what cannot fit, and costs no import of torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.data.blocks import draw_anchors, make_blocks
+from draftsmith_trainer.data.shards import RowShards
+from draftsmith_trainer.data.survey import survey
+from draftsmith_trainer.draft.options import DraftOptions
+from draftsmith_trainer.plan.cards import KNOWN, Card, read_cards
+from draftsmith_trainer.plan.estimate import estimate
+from draftsmith_trainer.plan.memory import Pack, training_memory
+from draftsmith_trainer.plan.options import PlanJob
+from draftsmith_trainer.plan.parameters import target_parameters
+from draftsmith_trainer.plan.report import report_facts, report_lines
+from draftsmith_trainer.plan.rows import totals_of
+from draftsmith_trainer.plan.shape import read_shape
+from draftsmith_trainer.train.options import TrainOptions
+from job_runner import environment, write_job
+from real_configs import real_config
+from sample import sample_row, write_shards
+from shard_maker import write_rows
+
+DRAFT = DraftOptions(mask_token_id=510)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("shards"), train=9, heldout=3)
+
+
+@pytest.fixture
+def target(tmp_path):
+    def make(name: str) -> Path:
+        directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
+        (directory / "config.json").write_text(json.dumps(real_config(name)), "utf-8")
+        return directory
+
+    return make
+
+
+@pytest.mark.parametrize("anchors", [100, 4])
+def test_totals_are_those_of_the_blocks(tmp_path, anchors):
+    rows = [sample_row(seed, turns=1 + seed % 3, response=9)[0] for seed in range(8)]
+    write_rows(tmp_path, "train", rows)
+    opened = RowShards(tmp_path, "train")
+    found = totals_of(survey(opened), anchors, 4)
+    drawn = [draw_anchors(row, anchors, 0, 0) for row in opened]
+    blocks = make_blocks(list(opened), drawn, 4, 510)
+    assert found.anchors == sum(len(each) for each in drawn) == int(blocks.keep.sum())
+    # Which anchors are drawn is chance, so places of a few of them are so on average only.
+    assert found.places == pytest.approx(int(blocks.valid.sum()), rel=1e-9 if anchors == 100 else 0.1)
+    assert found.tokens == sum(len(row.ids) for row in rows)
+    assert found.patches == 16 * sum(len(row.grids) for row in rows)
+
+
+def test_plan_of_shards(target_dirs, shards):
+    options = TrainOptions(draft=DRAFT, epochs=2, batch_size=2, max_length=24, eval_every=2)
+    lengths = np.diff([0, *np.cumsum(survey(RowShards(shards, "train")).tokens)])
+    kept = int((lengths <= 24).sum())
+    assert 0 < kept < 9
+    plan = estimate(PlanJob(target_dirs["qwen3_5_moe"], shards, 2, options), [])
+    facts = report_facts(plan)
+    assert facts["measuredRows"] is True
+    assert facts["rows"] == kept == plan.scope.counts["kept"]
+    assert facts["steps"] == 2 * -(-kept // 4)
+    assert facts["evaluations"] == 1 + -(-facts["steps"] // 2)
+    assert [card["name"] for card in facts["cards"]] == ["H100", "H200"]
+    text = "\n".join(report_lines(plan))
+    assert f"rows: {kept} ({9 - kept} too-long left out)" in text
+    assert plan.refusal is None
+
+
+def test_plan_without_shards_bounds_every_row(target):
+    limited = TrainOptions(max_length=2048, anchors=256, batch_size=4, max_steps=100)
+    plan = estimate(PlanJob(target("8b"), None, 1, limited), [])
+    assert plan.scope.train.rows == 400
+    assert plan.scope.train.tokens == 400 * 2048
+    assert plan.scope.extent.steps == 100
+    assert "there are no shards yet" in "\n".join(report_lines(plan))
+    unlimited = estimate(PlanJob(target("8b"), None, 1, TrainOptions()), [])
+    facts = report_facts(unlimited)
+    assert facts["steps"] is None and facts["cards"][0]["trainHours"] is None
+    assert facts["cards"][0]["rowsPerSecond"] > 0
+
+
+def test_hours_follow_from_operations(target):
+    """By hand: 8 rows of 1,024 tokens on the 8B, 8 blocks of 8 each, no pictures, one process on an H200."""
+    options = TrainOptions(max_length=1024, anchors=8, batch_size=8, max_steps=3600, eval_rows=1)
+    plan = estimate(PlanJob(target("8b"), None, 1, options), [])
+    layers = 33 * 192_937_984 * 2
+    attention = 33 * 4 * 4096 * 1024 / 2
+    draft = 3 * 2 * 5 * 192_937_984 * 8 * 8 + 4 * 5 * 4096**2 * 1024 + 6 * 5 * 2 * 4096 * 1024 * 1024
+    scores = 3.5 * 5 * 4 * 4096 * 8 * 8 * (1024 + 8)
+    head = 4 * 56 * 151_936 * 4096
+    row = 1024 * (layers + attention) + draft + scores + head
+    assert plan.work.total / plan.scope.train.rows == pytest.approx(row, rel=1e-3)
+    timing = plan.timings[1]
+    step = (8 * row / 750e12 + 1_048_646_656 * 30 / 4.3e12) / 0.75
+    assert timing.card.name == "H200"
+    assert timing.train == pytest.approx(step, rel=0.01)
+    two = estimate(PlanJob(target("8b"), None, 2, options), []).timings[1]
+    assert two.rows == pytest.approx(1.95 * timing.rows)
+
+
+def test_memory_of_the_30b(target):
+    shape = read_shape(target("30b"))
+    kept = target_parameters(shape.text, shape.tower, 45)
+    plan = estimate(PlanJob(target("30b"), None, 1, TrainOptions()), [])
+    parts = training_memory(shape, kept, plan.config, Pack(11_200, 1600, 28_160)).parts
+    # 58.6 GB of weights on each rank, as was measured.
+    weights = sum(parts[name] for name in ("target layers", "vision tower", "embedding", "lm_head"))
+    assert weights / 1e9 == pytest.approx(58.6, rel=0.005)
+    assert parts["draft masters"] + parts["draft moments"] + parts["draft gradients"] == 16 * plan.draft
+    assert parts["captured states"] == 11_200 * 5 * 2048 * 2
+
+
+def test_what_cannot_fit_is_refused(target):
+    h100 = KNOWN[0]
+    fits = PlanJob(target("30b"), None, 1, TrainOptions(batch_size=4))
+    assert estimate(fits, [h100]).refusal is None
+    small = estimate(fits, [Card("NVIDIA A100-SXM4-40GB", 40 * 2**30)])
+    assert "A100" in small.refusal.message and "40.0" in small.refusal.message
+    assert "the target's weights alone take 54.4 GiB" in small.refusal.hint
+    assert "its rates are not known" in "\n".join(report_lines(small))
+    on_cpu = PlanJob(target("30b"), None, 1, TrainOptions(device="cpu"))
+    assert estimate(on_cpu, [Card("tiny", 2**30)]).refusal is None
+
+
+def test_the_advised_batch_fits(target):
+    options = TrainOptions(batch_size=4, max_length=4096, anchors=2048)
+    refused = estimate(PlanJob(target("8b"), None, 1, options), [Card("some", 60 * 2**30)])
+    advised = int(refused.refusal.hint.split()[1])
+    assert 1 <= advised < 4
+
+    def refusal(batch: int):
+        smaller = TrainOptions(batch_size=batch, max_length=4096, anchors=2048)
+        return estimate(PlanJob(target("8b"), None, 1, smaller), [Card("some", 60 * 2**30)]).refusal
+
+    assert refusal(advised) is None
+    assert refusal(advised + 1) is not None
+
+
+def test_no_known_card_holds_it(target):
+    config = real_config("30b")
+    config["text_config"]["num_experts"] = 512
+    directory = target("30b")
+    (directory / "config.json").write_text(json.dumps(config), "utf-8")
+    assert "H200" in estimate(PlanJob(directory, None, 1, TrainOptions()), []).refusal.message
+
+
+def test_cards_as_the_driver_lists_them():
+    listing = "NVIDIA H100 80GB HBM3, 81559\nNVIDIA H200, 143771\nNVIDIA H200 MIG 1g.18gb, 18000\nNVIDIA L4, [N/A]\n"
+    found = read_cards(listing)
+    assert [card.matrix is not None for card in found] == [True, True, False]
+    assert found[0].memory == 81_559 * 2**20
+
+
+def test_a_damaged_config_is_named(target):
+    directory = target("9b")
+    config = real_config("9b")
+    config["text_config"]["layer_types"] = ["full_attention"] * 3
+    (directory / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(UserError, match=r"config\.json") as error:
+        estimate(PlanJob(directory, None, 1, TrainOptions()), [])
+    assert error.value.code == "target-config"
+
+
+def test_the_job_imports_no_torch(tmp_path, target_dirs, shards):
+    job = write_job(
+        tmp_path / "job.json",
+        target=target_dirs["qwen3_vl"],
+        shards=shards,
+        world=1,
+        options={"draft": {"maskTokenId": 510}, "device": "cpu"},
+    )
+    code = "import sys; from draftsmith_trainer.__main__ import main; code = main(sys.argv[1:]);"
+    code += "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    command = [sys.executable, "-c", code, "plan", "--config", str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip().endswith("False")
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["type"] == "result" and result["facts"]["refusal"] is None
+    assert any("operations: " in line for line in result["facts"]["lines"])
+    assert result["counts"]["kept"] == 9
