@@ -18,7 +18,7 @@ export const stage = defineStage({
   },
   output: "evaluation",
   codeVersion: 1,
-  fileOptions: ["model"],
+  fileOptions: { model: "directory" },
   neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks"],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>

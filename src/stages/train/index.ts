@@ -13,7 +13,7 @@ export const stage = defineStage({
   },
   output: "checkpoints",
   codeVersion: 1,
-  fileOptions: ["model", "initFrom"],
+  fileOptions: { model: "directory", initFrom: "directory" },
   neutralOptions: ["checkpointEvery", "stateCacheMb"],
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   run: (options, inputs, context) =>
