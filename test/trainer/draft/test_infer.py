@@ -3,7 +3,7 @@
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
-from draftsmith_trainer.draft.infer import BlockDrafter
+from draftsmith_trainer.algorithms import algorithm_of, block_drafter
 from draftsmith_trainer.draft.passes import run_blocks
 
 LENGTH = 23
@@ -40,10 +40,10 @@ def test_block_drafter_equals_training_pass_at_every_anchor(name, attention):
     keep = torch.ones(1, len(anchors), dtype=torch.bool)
     with torch.no_grad():
         hidden = run_blocks(draft, config, embed, states[None], positions[:, None], anchors[None], keep, ids, attention)
-    wanted = draft.head.propose(hidden[0], ids[0, :, 0], lm_head)
+    wanted = algorithm_of(config).propose(draft, hidden[0], ids[0, :, 0], lm_head)
     assert len(wanted.unique()) > 5, "all drafts alike prove nothing"
 
-    drafter, at = BlockDrafter(draft, embed, lm_head), 0
+    drafter, at = block_drafter(draft, embed, lm_head), 0
     for i, anchor in enumerate(anchors.tolist()):
         if anchor % 3 and anchor != LENGTH - 1:
             continue  # an engine moves on by several tokens at a time
@@ -58,7 +58,7 @@ def test_reset_forgets_and_storage_grows():
     draft = lively_draft(config)
     embed = torch.randn(config.vocab_size, config.hidden_size)
     states = torch.randn(700, 2 * config.hidden_size)
-    whole, pieces = BlockDrafter(draft, embed, embed), BlockDrafter(draft, embed, embed)
+    whole, pieces = block_drafter(draft, embed, embed), block_drafter(draft, embed, embed)
     whole.extend(torch.randn(40, 2 * config.hidden_size))
     whole.draft(3)
     whole.reset()
@@ -72,4 +72,4 @@ def test_reset_forgets_and_storage_grows():
 def test_draft_without_any_context():
     config = small_config()
     embed = torch.randn(config.vocab_size, config.hidden_size)
-    assert BlockDrafter(lively_draft(config), embed, embed).draft(1).shape == (config.block_size - 1,)
+    assert block_drafter(lively_draft(config), embed, embed).draft(1).shape == (config.block_size - 1,)

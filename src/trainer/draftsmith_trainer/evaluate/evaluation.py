@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..algorithms.contract import fit_problem
 from ..base.errors import UserError
 from ..base.events import Events
 from ..data.images import PixelReader
@@ -29,14 +30,10 @@ def check_drafts(drafts: dict[str, DFlashDraft], job: EvaluateJob, spec: TargetS
     if not drafts:
         raise UserError("no-drafts", "drafts is empty: there is nothing to evaluate")
     for name, draft in drafts.items():
-        config = draft.config
-        wanted = (spec.hidden_size, spec.vocab_size, spec.num_layers)
-        if (config.hidden_size, config.vocab_size, config.num_target_layers) != wanted:
-            raise UserError(
-                "draft-target",
-                f"draft {name} ({job.drafts[name]}) was made for another target: hidden size, vocabulary, layers are "
-                f"{config.hidden_size}, {config.vocab_size}, {config.num_target_layers}; {spec.directory} has {wanted}",
-            )
+        problem = fit_problem(draft.config, spec)
+        if problem:
+            message = f"draft {name} ({job.drafts[name]}) was made for another target than {spec.directory}: {problem}"
+            raise UserError("draft-target", message, "evaluate it with the target that it was trained for")
 
 
 def open_rows(shards: Path, options: EvaluateOptions) -> tuple[list[Row], dict[str, Any]]:

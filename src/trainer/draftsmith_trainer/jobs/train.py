@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ..algorithms import config_json, load_draft, new_config, new_draft
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.lock import hold
@@ -14,9 +15,7 @@ from ..base.typed_json import read_job, to_json
 from ..data.images import PixelReader
 from ..data.shards import ImageShards
 from ..draft.config import DraftConfig
-from ..draft.geometry import draft_config
-from ..draft.model import DFlashDraft, new_draft
-from ..draft.store import load_draft
+from ..draft.model import DFlashDraft
 from ..parallel.device import choose_compute
 from ..parallel.ranks import join_ranks
 from ..target import load_target, read_spec
@@ -39,7 +38,7 @@ def run(path: Path, events: Events) -> None:
     options = job.options
     compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
     spec = read_spec(job.target)
-    config = draft_config(options.draft, spec)
+    config = new_config(options.draft, spec)
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     ranks = join_ranks(compute.device)
     try:
@@ -91,4 +90,4 @@ def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int)
         options.pop(name)
     lengths = hashlib.sha256(corpus.train.lengths.tobytes() + corpus.heldout.lengths.tobytes()).hexdigest()
     weights = {path.name: path.stat().st_size for path in job.target.glob("*.safetensors")}
-    return {"options": options, "draft": config.to_json(), "rows": lengths, "weights": weights, "ranks": world}
+    return {"options": options, "draft": config_json(config), "rows": lengths, "weights": weights, "ranks": world}

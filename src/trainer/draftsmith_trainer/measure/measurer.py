@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..algorithms import algorithm_of
 from ..data.blocks import make_blocks
 from ..data.shards import Ints, Row
 from ..draft.attend import AttentionKind
@@ -42,6 +43,7 @@ class Measurer:
         self, target: Target, draft: DFlashDraft, attention: AttentionKind, batch_blocks: int, autocast: bool = False
     ) -> None:
         self._target, self._draft = target, draft
+        self._algorithm = algorithm_of(draft.config)
         self._attention, self._batch_blocks, self._autocast = attention, batch_blocks, autocast
 
     def tally(self, rows: list[Row], source: StateSource, split: str) -> Tally:
@@ -81,4 +83,4 @@ class Measurer:
                 blocks.ids,
                 self._attention,
             )
-        return self._draft.head.propose(hidden[0], blocks.ids[0, :, 0], self._target.lm_head)
+        return self._algorithm.propose(self._draft, hidden[0], blocks.ids[0, :, 0], self._target.lm_head)

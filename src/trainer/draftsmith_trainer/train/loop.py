@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 
+from ..algorithms import config_json
 from ..base.errors import Interrupted
 from ..base.events import Events
 from ..base.signals import StopRequest
@@ -212,7 +213,7 @@ class Trainer:
             "epochs": round(progress.step / self._per_epoch, 4),
             "stopped": stopped,
             "untrained": {"pooledAcceptLength": progress.untrained_value},
-            "draft": self._draft.config.to_json(),
+            "draft": config_json(self._draft.config),
         }
         if self._ranks.first:
             facts["best"] = self._checkpoints.publish(progress, self._metrics_path)

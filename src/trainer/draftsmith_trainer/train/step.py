@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..algorithms import BlockOutputs, algorithm_of
 from ..base.errors import UserError
 from ..data.blocks import draw_anchors, make_blocks
 from ..data.shards import Row
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule, run_blocks
-from ..losses import BlockLoss, LossRule, frozen_head_loss
+from ..losses import BlockLoss, LossRule
 from ..parallel.device import Compute
 from ..parallel.ranks import Ranks
 from ..target import Target
@@ -57,6 +58,7 @@ class Stepper:
     ) -> None:
         self._target, self._draft, self._module, self._source = target, draft, module, source
         self._options, self._compute, self._ranks = options, compute, ranks
+        self._algorithm = algorithm_of(draft.config)
         self._rule = LossRule(options.decay, options.dpace_alpha)
         self.optimizer = make_optimizer(draft, options)
 
@@ -101,10 +103,8 @@ class Stepper:
                 blocks.ids,
                 self._compute.attention,
             )
-        places = hidden[:, :, 1:].flatten(0, 1)
-        loss = frozen_head_loss(
-            places, blocks.labels.flatten(0, 1), blocks.valid.flatten(0, 1), self._target.lm_head, self._rule
-        )
+        outputs = BlockOutputs(hidden, blocks, states, self._target.embed, self._target.lm_head)
+        loss = self._algorithm.loss(self._draft, outputs, self._rule)
         return loss, sum(len(anchors) for anchors in drawn)
 
 
