@@ -1,9 +1,8 @@
 /** How the program ends when something went wrong. */
-import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError, withoutErrno } from "../base/index.js";
+import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError } from "../base/index.js";
 
 /** Prints an error the way its reader needs it and leaves its exit code; a bug shows its stack. */
-export function exitWith(thrown: unknown): void {
-  const error = withoutErrno(thrown);
+export function exitWith(error: unknown): void {
   if (isDraftsmithError(error)) {
     process.stderr.write(`${formatError(error)}\n`);
     process.exitCode = error.exitCode;

@@ -1,7 +1,6 @@
 /** JSON Schemas for editors: one a stage's options, and one for pipeline files that knows every stage. */
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDirectory } from "../artifacts/index.js";
 import { fromErrno } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { jsonSchemaOf } from "./issues.js";
@@ -62,11 +61,11 @@ export async function exportSchemas(stages: StageRegistry = allStages): Promise<
 export async function writeSchemas(directory: string, stages: StageRegistry = allStages): Promise<string[]> {
   const schemas = Object.entries(await exportSchemas(stages));
   try {
-    await makeDirectory(directory);
+    await mkdir(directory, { recursive: true });
     for (const [name, schema] of schemas)
       await writeFile(join(directory, name), `${JSON.stringify(schema, null, 2)}\n`);
   } catch (error) {
-    throw fromErrno(error, directory, { use: "write", field: "write" });
+    throw fromErrno(error, directory);
   }
   return schemas.map(([name]) => join(directory, name));
 }

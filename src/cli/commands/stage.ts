@@ -63,7 +63,7 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
       const reporter = makeReporter({ json: argv.json, stream: process.stdout });
       let file: EventFile | undefined;
       try {
-        file = argv.events === undefined ? undefined : new EventFile(argv.events, "events");
+        file = argv.events === undefined ? undefined : new EventFile(argv.events);
         const given = readFlags(flags, argv as unknown as Record<string, unknown>);
         const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
         const { output, state } = await runStage({

@@ -3,7 +3,6 @@ import type { z } from "zod";
 import type { JsonValue } from "../../base/index.js";
 import type { EventSink } from "../../events/index.js";
 import type { Statement } from "../../stages/shared-settings.js";
-import type { FileOptions } from "../../stages/stage.js";
 
 export interface ServiceContext {
   /** Name in the pipeline file. */
@@ -29,7 +28,7 @@ export interface ServiceType<Options = unknown> {
   summary: string;
   options: z.ZodType<Options>;
   /** Options whose files' content tells one service from another; resolved like a stage's. */
-  fileOptions?: FileOptions<Options>;
+  fileOptions?: readonly (keyof Options & string)[];
   /** Options that cannot change what a step gets from it: addresses, threads. */
   neutralOptions?: readonly (keyof Options & string)[];
   /** Names that may follow `${services.NAME.`. */

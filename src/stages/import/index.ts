@@ -10,7 +10,7 @@ export const stage = defineStage({
   inputs: {},
   output: "dialogues",
   codeVersion: 3,
-  fileOptions: { source: "file", imageRoots: "directory", model: "directory" },
+  fileOptions: ["source", "imageRoots", "model"],
   neutralOptions: ["concurrency"],
   states: ({ model, resize, factor, minPixels, maxPixels }) => [
     ...(model === undefined ? [] : [statesTarget(model)]),

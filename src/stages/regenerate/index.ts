@@ -25,7 +25,7 @@ export const stage = defineStage({
   },
   output: "generations",
   codeVersion: 1,
-  fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file" },
+  fileOptions: ["model", "serversFile", "onlyIdsFile"],
   neutralOptions: NEUTRAL_OPTIONS,
   states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [
     statesSystemPrompt(systemPrompt),

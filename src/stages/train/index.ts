@@ -13,8 +13,8 @@ export const stage = defineStage({
   },
   output: "checkpoints",
   codeVersion: 1,
-  fileOptions: { model: "directory", initFrom: "directory" },
-  neutralOptions: ["checkpointEvery", "stateCacheMb"],
+  fileOptions: ["model", "initFrom"],
+  neutralOptions: ["checkpointEvery", "stateCacheMb", "packTokens", "draftTokens", "slowRecurrence"],
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   run: (options, inputs, context) =>
     runTrain(options, { shards: inputs.shards!, validation: inputs.validation }, context),

@@ -30,7 +30,7 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   output: "validation",
   report: REPORT_TEXT,
   codeVersion: 4,
-  fileOptions: { model: "directory", draft: "directory", dialogues: "any", imageRoots: "directory" },
+  fileOptions: ["model", "draft", "dialogues", "imageRoots"],
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
   states: ({ model, systemPrompt, thinking, chatTemplateKwargs }) => [
     statesTarget(model),

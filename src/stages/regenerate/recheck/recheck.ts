@@ -10,11 +10,12 @@ import { Asker } from "../asking/asker.js";
 import { questionOf } from "../asking/request.js";
 import type { RunParts } from "../asking/run-parts.js";
 import { type Answerers, answererOf, type CheckRecord, emptyCheck, enterTurn } from "../ledger/check-record.js";
+import type { Chosen } from "../selection/selection.js";
 import { type Slot, Stopped } from "../servers/slots.js";
 import { byServers, report } from "./agreement.js";
 
 /** @returns the account for the manifest's counts; undefined when nothing was to be checked */
-export async function recheck(parts: RunParts): Promise<JsonObject | undefined> {
+export async function recheck(parts: RunParts, dialogues: AsyncIterable<Chosen>): Promise<JsonObject | undefined> {
   const { options, signal } = parts;
   if (options.recheckShare === 0) return undefined;
   parts.progress.phase = "re-check";
@@ -27,20 +28,21 @@ export async function recheck(parts: RunParts): Promise<JsonObject | undefined> 
   const running = new Set<Promise<void>>();
   let fatal: unknown;
   try {
-    for (const dialogue of parts.ledger.toRecheck) {
+    for await (const { digest } of dialogues) {
       if (fatal !== undefined || signal.aborted) break;
-      const known = await parts.ledger.checkOf(dialogue);
+      if (!isChosen(digest, options.recheckShare)) continue;
+      const known = await parts.ledger.checkOf(digest);
       if (known !== undefined) {
         checks.push(known);
         continue;
       }
-      const end = await parts.ledger.endOf(dialogue);
+      const end = await parts.ledger.endOf(digest);
       if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
       // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
       const slot = await slotElsewhere(parts, end.answerers.server, running);
       const task = checkOne(parts, asker, slot, end.row as Generation, end.answerers)
         .then(async (check) => {
-          await parts.ledger.addCheck(end.row.dialogueDigest, check);
+          await parts.ledger.addCheck(digest, check);
           checks.push(check);
         })
         .catch((error: unknown) => {

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from .attend import CachedAttend
 from .layers import KeyValue
 from .model import DFlashDraft
-
-#: Block states [1, B, H] and the anchor's token int64 [1] -> drafted tokens int64 [1, B - 1].
-Propose = Callable[[Tensor, Tensor], Tensor]
 
 
 class BlockDrafter:
@@ -22,15 +17,15 @@ class BlockDrafter:
     known (the target has just said it), its states are not. The block starts at p.
 
     Args:
-        draft: in eval mode, on the device of the embedding.
+        draft: in eval mode, on the device of the weights below.
         embed_weight: [V, H], the target's embedding.
-        propose: the algorithm's way from block states to tokens.
+        lm_head_weight: [V, H], the target's output matrix (the embedding again, when tied).
     """
 
-    def __init__(self, draft: DFlashDraft, embed_weight: Tensor, propose: Propose) -> None:
+    def __init__(self, draft: DFlashDraft, embed_weight: Tensor, lm_head_weight: Tensor) -> None:
         self.model = draft
         self.block_size = draft.config.block_size
-        self._embed, self._propose = embed_weight, propose
+        self._embed, self._lm_head = embed_weight, lm_head_weight
         self._attend = CachedAttend(self.block_size)
         self._dtype = draft.fc.weight.dtype
         mask = torch.full((1, self.block_size), draft.config.mask_token_id, device=embed_weight.device)
@@ -85,7 +80,7 @@ class BlockDrafter:
         positions = torch.arange(self._next, self._next + self.block_size, device=ids.device)[None]
         noise = self._embed[ids].to(self._dtype)
         hidden = self.model.blocks(noise, context, positions, self._attend)
-        return self._propose(hidden, ids[:, 0])[0]
+        return self.model.head.propose(hidden, ids[:, 0], self._lm_head)[0]
 
     def _context(self) -> list[KeyValue]:
         if self._store:
