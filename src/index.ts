@@ -12,6 +12,7 @@ export { tee } from "./events/sinks.js";
 export {
   type DryRun,
   dryRun,
+  dryRunStage,
   formatDryRun,
   type Plan,
   type PlanOptions,
@@ -19,6 +20,7 @@ export {
   type RunOptions,
   type RunResult,
   type RunStageRequest,
+  refusalOf,
   runPipeline,
   runStage,
   type StageOutcome,

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   RESUME_CONFLICT: { exit: 15, meaning: "earlier unfinished work was made with other settings" },
   DATA_EMPTY: { exit: 16, meaning: "nothing is left to work on; the counts say why" },
   TOO_MANY_FAILURES: { exit: 17, meaning: "more rows failed than the limit allows" },
+  DOES_NOT_FIT: { exit: 18, meaning: "a plan needs more GPU memory than there is; it says what to change" },
   INTERRUPTED: { exit: 130, meaning: "stopped by Ctrl-C or a signal; the same command continues" },
 } as const;
 

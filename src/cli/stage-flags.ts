@@ -15,7 +15,19 @@ export interface Flag {
 }
 
 /** Names that the command itself takes. */
-const TAKEN = new Set(["out", "in", "options", "limit", "force", "json", "help", "version", "python"]);
+const TAKEN = new Set([
+  "out",
+  "in",
+  "options",
+  "limit",
+  "force",
+  "json",
+  "events",
+  "dry-run",
+  "help",
+  "version",
+  "python",
+]);
 
 /** One flag for every scalar or list; maps with known keys become dotted flags, anything else takes JSON. */
 export function stageFlags(stage: Stage): Flag[] {

@@ -1,11 +1,11 @@
 /** `--dry-run`: what a run would do, without running, writing or contacting anything, and without needing the data. */
 import type { Manifest } from "../artifacts/index.js";
-import { hideSecretsIn, isDraftsmithError, type JsonValue } from "../base/index.js";
+import { DraftsmithError, hideSecretsIn, isDraftsmithError, type JsonValue } from "../base/index.js";
 import type { InputArtifact } from "../stages/stage.js";
 import { assess, readSealed } from "./assess.js";
 import { HashCache } from "./content.js";
 import { findMissingFiles, fingerprintStep, openInputs } from "./inspect.js";
-import type { Plan, PlannedStep } from "./plan-types.js";
+import type { Plan, PlannedInput, PlannedStep } from "./plan-types.js";
 import { planPipeline, type RunOptions } from "./run-pipeline.js";
 import { type Selection, selectSteps } from "./select.js";
 import { placeholder } from "./services/index.js";
@@ -23,6 +23,8 @@ export interface DryStep {
   notes: string[];
   /** The stage's own estimate. */
   estimate: string[];
+  /** Why this machine cannot run it. */
+  refusal?: { message: string; hint: string };
   services: string[];
 }
 
@@ -83,8 +85,8 @@ async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
   const warnings = plan.warnings.filter((warning) => warning.step === step.name).map(({ message }) => message);
   const notes = (await findMissingFiles(plan, [step])).map((error) => error.message);
   const verdict = await judge(step, sealed !== undefined, notes, look);
-  const estimate = verdict.state === "cached" ? [] : await estimateOf(step, look, notes);
-  return { ...result, ...verdict, notes: [...warnings, ...notes], estimate };
+  const estimated = verdict.state === "cached" ? {} : await estimateOf(step, look, notes);
+  return { ...result, ...verdict, ...estimated, notes: [...warnings, ...notes] };
 }
 
 async function judge(
@@ -122,25 +124,45 @@ async function judge(
   }
 }
 
-async function estimateOf(step: PlannedStep, { plan, finished }: Look, notes: string[]): Promise<string[]> {
-  if (step.stage.estimate === undefined) return [];
+async function estimateOf(
+  step: PlannedStep,
+  { plan, finished, options: { limit } }: Look,
+  notes: string[],
+): Promise<Pick<DryStep, "estimate" | "refusal">> {
+  if (step.stage.estimate === undefined) return { estimate: [] };
   const options = step.resolve((name, property) => knownProperty(plan, name, property));
   const inputs: Record<string, InputArtifact | undefined> = {};
-  for (const name of Object.keys(step.stage.inputs)) {
-    const input = step.inputs[name];
-    const manifest = input?.from === "step" ? finished.get(input.step) : undefined;
-    inputs[name] =
-      input?.from === "step" && manifest !== undefined
-        ? { path: stepDirectory(plan.workspace, input.step), manifest }
-        : undefined;
-  }
+  for (const name of Object.keys(step.stage.inputs)) inputs[name] = await madeInput(step.inputs[name], plan, finished);
   try {
-    return await step.stage.estimate(options, inputs);
+    return { estimate: await step.stage.estimate(options, inputs, limit) };
   } catch (error) {
     if (!isDraftsmithError(error)) throw error;
+    if (error.code === "DOES_NOT_FIT") {
+      return { estimate: error.frame?.split("\n") ?? [], refusal: { message: error.message, hint: error.hint ?? "" } };
+    }
     if (!notes.includes(error.message)) notes.push(`no estimate: ${error.message}`);
-    return [];
+    return { estimate: [] };
   }
+}
+
+/** An input that is there already. */
+async function madeInput(
+  input: PlannedInput | undefined,
+  plan: Plan,
+  finished: ReadonlyMap<string, Manifest>,
+): Promise<InputArtifact | undefined> {
+  if (input === undefined) return undefined;
+  const path = input.from === "step" ? stepDirectory(plan.workspace, input.step) : input.path;
+  const manifest = input.from === "step" ? finished.get(input.step) : (await readSealed(path))?.manifest;
+  return manifest === undefined ? undefined : { path, manifest };
+}
+
+/** The first step that this machine cannot run, as the error with which the command ends after printing the dry run. */
+export function refusalOf({ steps }: DryRun): DraftsmithError | undefined {
+  const refused = steps.find(({ refusal }) => refusal !== undefined);
+  if (refused?.refusal === undefined) return undefined;
+  const { message, hint } = refused.refusal;
+  return new DraftsmithError("DOES_NOT_FIT", `${refused.name}: ${message}`, { hint });
 }
 
 function knownProperty(plan: Plan, name: string, property: string): JsonValue {
@@ -151,12 +173,13 @@ function knownProperty(plan: Plan, name: string, property: string): JsonValue {
 export function formatDryRun({ pipeline, workspace, steps, services }: DryRun): string {
   const width = Math.max(0, ...steps.map(({ name }) => name.length));
   const lines = [`${pipeline} in ${workspace}`, ""];
-  for (const { name, stage, state, why, about, notes, estimate } of steps) {
+  for (const { name, stage, state, why, about, notes, estimate, refusal } of steps) {
     const uses = name === stage ? "" : ` [${stage}]`;
     lines.push(`${name.padEnd(width)}  ${state.padEnd(7)}  ${why}${uses}`);
     const indent = " ".repeat(width + 2);
     if (state !== "cached") lines.push(`${indent}${about}`);
     lines.push(...notes.map((note) => `${indent}note: ${note}`), ...estimate.map((line) => `${indent}${line}`));
+    if (refusal !== undefined) lines.push(`${indent}refused: ${refusal.message}; ${refusal.hint}`);
   }
   if (services.length > 0)
     lines.push("", ...services.map(({ name, uses, what }) => `service ${name} (${uses}): ${what}`));

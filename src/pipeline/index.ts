@@ -1,4 +1,5 @@
-export { type DryRun, type DryStep, dryRun, formatDryRun } from "./dry-run.js";
+export { type DryRun, type DryStep, dryRun, formatDryRun, refusalOf } from "./dry-run.js";
+export { dryRunStage } from "./dry-stage.js";
 export type { StepResult } from "./execute.js";
 export type { Fingerprint } from "./fingerprint.js";
 export { drawGraph, GRAPH_FORMATS, type GraphFormat } from "./graph-text.js";

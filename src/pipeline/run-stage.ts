@@ -158,7 +158,7 @@ async function showReport({ stage, onReport }: RunStageRequest, directory: strin
   if (text !== undefined) onReport(text);
 }
 
-function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string): Record<string, unknown> {
+export function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string): Record<string, unknown> {
   const result = parseOptions(stage, value, cwd);
   if ("options" in result) return result.options;
   const [first, ...others] = result.issues.map(({ message, path, hint }) => ({ message, hint, field: path.join(".") }));
@@ -173,10 +173,12 @@ function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string)
   });
 }
 
-async function openAll(
+/** @param partial takes inputs that were not named for such that do not exist yet */
+export async function openAll(
   stage: Stage,
   paths: Readonly<Record<string, string>>,
   cwd: string,
+  partial = false,
 ): Promise<Record<string, InputArtifact | undefined>> {
   const specs = stage.inputs as Record<string, InputSpec>;
   const unknown = Object.keys(paths).find((name) => !Object.hasOwn(specs, name));
@@ -189,7 +191,7 @@ async function openAll(
   for (const [name, spec] of Object.entries(specs)) {
     const path = paths[name];
     if (path !== undefined) opened[name] = await openArtifact(resolve(cwd, path), kindsOf(spec));
-    else if (spec.optional === true) opened[name] = undefined;
+    else if (spec.optional === true || partial) opened[name] = undefined;
     else {
       throw new DraftsmithError("USAGE", `${stage.name} needs its input ${name}: ${spec.description}`, {
         hint: `add --in ${name}=DIRECTORY with a directory of kind ${kindsOf(spec).join(" or ")}`,

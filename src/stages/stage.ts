@@ -66,8 +66,13 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   /**
    * What a run would cost, as lines for `--dry-run`: rows, hours, bytes. Contacts nothing. Inputs that do not exist yet
    * are undefined, and so may be files that options name.
+   * @throws DraftsmithError DOES_NOT_FIT for what this machine cannot run, the lines as its frame
    */
-  estimate?(options: Options, inputs: Record<Inputs, InputArtifact | undefined>): Promise<string[]> | string[];
+  estimate?(
+    options: Options,
+    inputs: Record<Inputs, InputArtifact | undefined>,
+    limit?: number,
+  ): Promise<string[]> | string[];
   /**
    * Put rows for the closing table into `facts.summary` as `[{label, value}]`.
    * @throws DraftsmithError for whatever a user can get wrong; anything else counts as a bug.

@@ -1,6 +1,6 @@
 import type { CommandModule } from "yargs";
 import { makeReporter } from "../../events/index.js";
-import { dryRun, formatDryRun, runPipeline } from "../../pipeline/index.js";
+import { dryRun, formatDryRun, refusalOf, runPipeline } from "../../pipeline/index.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { workspaceOptions } from "../workspace-options.js";
 
@@ -49,6 +49,8 @@ export const command: CommandModule<object, RunArguments> = {
     if (dry) {
       const result = await dryRun(options);
       process.stdout.write(`${json ? JSON.stringify(result) : formatDryRun(result)}\n`);
+      const refusal = refusalOf(result);
+      if (refusal !== undefined) throw refusal;
       return;
     }
     const interrupt = listenForInterrupt();

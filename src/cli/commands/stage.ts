@@ -1,7 +1,7 @@
 /** Every stage as a command, made from its schema. */
 import type { Argv, CommandModule } from "yargs";
 import { EventFile, makeReporter, tee } from "../../events/index.js";
-import { allStages, runStage } from "../../pipeline/index.js";
+import { allStages, dryRunStage, runStage } from "../../pipeline/index.js";
 import type { InputSpec } from "../../stages/stage.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { mergeOptions, parseInputs, readOptionsFile } from "../stage-arguments.js";
@@ -16,6 +16,7 @@ interface StageArguments {
   force: boolean;
   json: boolean;
   events: string | undefined;
+  "dry-run": boolean;
 }
 
 export async function stageCommand(name: string): Promise<CommandModule<object, StageArguments>> {
@@ -30,9 +31,8 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
         .options(Object.fromEntries(flags.map((flag) => [flag.name, flag.yargs])))
         .option("out", {
           type: "string",
-          demandOption: stage.report === undefined,
           requiresArg: true,
-          describe: `directory for the output (${stage.output})${stage.report === undefined ? "" : "; left out, the report is only printed"}`,
+          describe: `directory for the output (${stage.output})${stage.report === undefined ? " [required]" : "; left out, the report is only printed"}`,
         })
         .option("in", {
           type: "string",
@@ -48,6 +48,11 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
           default: false,
           describe: "replace an output that was made from something else",
         })
+        .option("dry-run", {
+          type: "boolean",
+          default: false,
+          describe: "check options and inputs and say what it would cost; start and write nothing",
+        })
         .option("json", { type: "boolean", default: false, describe: "print events as JSON lines" })
         .option("events", {
           type: "string",
@@ -59,19 +64,26 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
           "camel-case-expansion": false,
         }) as unknown as Argv<StageArguments>,
     handler: async (argv) => {
+      const given = readFlags(flags, argv as unknown as Record<string, unknown>);
+      const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
+      const request = {
+        stage,
+        options: mergeOptions(fromFile, given),
+        inputs: parseInputs(argv.in),
+        limit: argv.limit,
+      };
+      if (argv["dry-run"]) {
+        process.stdout.write(`${(await dryRunStage(request)).join("\n")}\n`);
+        return;
+      }
       const interrupt = listenForInterrupt();
       const reporter = makeReporter({ json: argv.json, stream: process.stdout });
       let file: EventFile | undefined;
       try {
         file = argv.events === undefined ? undefined : new EventFile(argv.events);
-        const given = readFlags(flags, argv as unknown as Record<string, unknown>);
-        const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
         const { output, state } = await runStage({
-          stage,
-          options: mergeOptions(fromFile, given),
-          inputs: parseInputs(argv.in),
+          ...request,
           out: argv.out,
-          limit: argv.limit,
           force: argv.force,
           events: file === undefined ? reporter : tee(file, reporter),
           signal: interrupt.signal,

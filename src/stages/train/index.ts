@@ -1,5 +1,6 @@
 import { statesDraft, statesRowLength, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
 import { trainOptionsSchema } from "./options.js";
 import { runTrain } from "./run.js";
 
@@ -16,6 +17,7 @@ export const stage = defineStage({
   fileOptions: ["model", "initFrom"],
   neutralOptions: ["checkpointEvery", "stateCacheMb", "packTokens", "draftTokens", "slowRecurrence"],
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
+  estimate,
   run: (options, inputs, context) =>
     runTrain(options, { shards: inputs.shards!, validation: inputs.validation }, context),
 });
