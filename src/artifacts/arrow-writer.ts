@@ -32,7 +32,7 @@ export async function openArrowWriter<C extends Columns>(
   // Loading apache-arrow takes a tenth of a second: only those who write pay for it.
   const { BatchEncoder } = await import("./arrow-encoder.js");
   const encoder = new BatchEncoder(columns, canonicalJson(metadata));
-  const handle = await onDisk(path, () => open(path, "w"));
+  const handle = await onDisk(path, () => open(path, "w"), "write");
   let rows = 0;
   let bytes = 0;
   const drain = async (pieces: Uint8Array[]) => {

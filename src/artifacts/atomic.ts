@@ -26,15 +26,19 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
   const bytes = typeof data === "string" ? Buffer.from(data) : data;
   const partial = partialPath(path);
   try {
-    await onDisk(path, async () => {
-      const handle = await open(partial, "w");
-      try {
-        await writeFully(handle, bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    });
+    await onDisk(
+      path,
+      async () => {
+        const handle = await open(partial, "w");
+        try {
+          await writeFully(handle, bytes);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+      },
+      "write",
+    );
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
@@ -50,8 +54,8 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (code === "EEXIST") return;
     if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS", "EOPNOTSUPP"].includes(code)) {
-      await onDisk(to, () => Promise.reject(error));
+      await onDisk(to, () => Promise.reject(error), "write");
     }
-    await onDisk(to, () => copyFile(from, to));
+    await onDisk(to, () => copyFile(from, to), "write");
   }
 }

@@ -58,7 +58,7 @@ export async function sealDirectory(request: SealRequest): Promise<Manifest> {
     await flushDirectory(directory);
     return manifest;
   } catch (error) {
-    throw fromErrno(error, directory);
+    throw fromErrno(error, directory, { use: "write" });
   }
 }
 
@@ -79,7 +79,7 @@ export async function publishDirectory(sealed: string, target: string, aside: st
     if (dirname(sealed) !== dirname(target)) await flushDirectory(dirname(sealed));
     await rm(aside, { recursive: true, force: true });
   } catch (error) {
-    throw fromErrno(error, target);
+    throw fromErrno(error, target, { use: "write" });
   }
 }
 

@@ -1,17 +1,17 @@
 /** Small helpers that this room shares: complete reads and writes, durable directories, errno to user errors. */
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { fromErrno } from "../base/index.js";
+import { type FileUse, fromErrno } from "../base/index.js";
 
 /** A journal's directory, and the one of all resume directories, may both be new. */
 const NEW_LEVELS = 3;
 
 /** Runs a file operation; an errno failure becomes the DraftsmithError that names `file`. */
-export async function onDisk<T>(file: string, operation: () => Promise<T>): Promise<T> {
+export async function onDisk<T>(file: string, operation: () => Promise<T>, use?: FileUse): Promise<T> {
   try {
     return await operation();
   } catch (error) {
-    throw fromErrno(error, file);
+    throw fromErrno(error, file, use === undefined ? {} : { use });
   }
 }
 

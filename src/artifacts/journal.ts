@@ -75,7 +75,7 @@ function decode(content: Buffer): { value: JsonValue } | undefined {
  */
 export async function openJournal(path: string, visit?: RecordVisitor): Promise<Journal> {
   await onDisk(path, () => mkdir(dirname(path), { recursive: true }));
-  const handle = await onDisk(path, () => open(path, "a+"));
+  const handle = await onDisk(path, () => open(path, "a+"), "write");
   try {
     const { goodBytes, totalBytes, records, damaged } = await scan(path, visit);
     if (goodBytes < totalBytes) {

@@ -135,7 +135,7 @@ function parseLine({ line, offset, bytes, content }: Line, maxLineBytes: number)
     const message = `the line has ${bytes} bytes; at most ${maxLineBytes} are read`;
     return { line, offset, problem: "line-too-long", message };
   }
-  const json = line === 1 && hasByteOrderMark(content) ? content.subarray(3) : content;
+  const json = withoutMark(line, content);
   if (isBlank(json)) return undefined;
   if (!isUtf8(json)) return { line, offset, problem: "not-utf8", message: "the line is not UTF-8 text" };
   try {
@@ -145,8 +145,15 @@ function parseLine({ line, offset, bytes, content }: Line, maxLineBytes: number)
   }
 }
 
-function hasByteOrderMark(content: Buffer): boolean {
-  return content.length >= 3 && content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf;
+/** Whether a line holds nothing but white space, so that it counts as no row. */
+export function isBlankLine({ line, content }: Line): boolean {
+  return content !== undefined && isBlank(withoutMark(line, content));
+}
+
+/** A byte order mark may open the first line. */
+function withoutMark(line: number, content: Buffer): Buffer {
+  const hasMark = line === 1 && content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf;
+  return hasMark ? content.subarray(3) : content;
 }
 
 function isBlank(content: Buffer): boolean {

@@ -20,7 +20,7 @@ export interface JsonlWriter {
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */
 export async function openJsonlWriter(path: string): Promise<JsonlWriter> {
-  return new BufferedJsonlWriter(path, await onDisk(path, () => open(path, "w")));
+  return new BufferedJsonlWriter(path, await onDisk(path, () => open(path, "w"), "write"));
 }
 
 class BufferedJsonlWriter implements JsonlWriter {

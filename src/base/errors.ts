@@ -24,7 +24,8 @@ export const ERROR_CODES = {
   RESUME_CONFLICT: { exit: 15, meaning: "earlier unfinished work was made with other settings" },
   DATA_EMPTY: { exit: 16, meaning: "nothing is left to work on; the counts say why" },
   TOO_MANY_FAILURES: { exit: 17, meaning: "more rows failed than the limit allows" },
-  DOES_NOT_FIT: { exit: 18, meaning: "a plan needs more GPU memory than there is; it says what to change" },
+  OUTPUT_INVALID: { exit: 18, meaning: "the place that was named for an output cannot be written" },
+  DOES_NOT_FIT: { exit: 19, meaning: "a plan needs more GPU memory than there is; it says what to change" },
   INTERRUPTED: { exit: 130, meaning: "stopped by Ctrl-C or a signal; the same command continues" },
 } as const;
 
@@ -108,29 +109,4 @@ export function formatError(error: DraftsmithError): string {
   if (error.frame !== undefined) lines.push(...error.frame.split("\n").map((line) => `  ${line}`));
   if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
   return lines.join("\n");
-}
-
-interface NodeErrnoError extends Error {
-  code: string;
-}
-
-/** Turns an errno exception of node:fs into a DraftsmithError; anything else is returned as it is. */
-export function fromErrno(error: unknown, file: string): unknown {
-  if (!(error instanceof Error) || !("code" in error)) return error;
-  const { code } = error as NodeErrnoError;
-  const location = { file };
-  if (code === "ENOENT") {
-    return new DraftsmithError("INPUT_MISSING", `${file} does not exist`, { location, cause: error });
-  }
-  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
-    return new DraftsmithError("DISK_FULL", `no space left while writing ${file}`, {
-      location,
-      cause: error,
-      hint: "free some space and run the same command again; finished work is kept",
-    });
-  }
-  if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
-    return new DraftsmithError("DISK_FAILED", `${code} at ${file}: ${error.message}`, { location, cause: error });
-  }
-  return error;
 }

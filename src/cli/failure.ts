@@ -1,8 +1,9 @@
 /** How the program ends when something went wrong. */
-import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError } from "../base/index.js";
+import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError, withoutErrno } from "../base/index.js";
 
 /** Prints an error the way its reader needs it and leaves its exit code; a bug shows its stack. */
-export function exitWith(error: unknown): void {
+export function exitWith(thrown: unknown): void {
+  const error = withoutErrno(thrown);
   if (isDraftsmithError(error)) {
     process.stderr.write(`${formatError(error)}\n`);
     process.exitCode = error.exitCode;

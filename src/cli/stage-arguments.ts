@@ -23,14 +23,14 @@ export async function readOptionsFile(file: string, stage: Stage): Promise<Recor
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    throw fromErrno(error, file);
+    throw fromErrno(error, file, { field: "options" });
   }
   const { value } = new Source(file, text);
   if (!isJsonObject(value)) {
     throw new DraftsmithError("OPTIONS_INVALID", `${file} is not a map of options`, { location: { file } });
   }
   const options: Record<string, unknown> = { ...value };
-  for (const name of stage.fileOptions ?? []) {
+  for (const name of Object.keys(stage.fileOptions ?? {})) {
     const key: string = name;
     if (options[key] !== undefined) options[key] = mapStrings(options[key], (path) => resolve(dirname(file), path));
   }

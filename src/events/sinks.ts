@@ -45,9 +45,12 @@ export class EventFile implements EventSink {
   readonly #lines: JsonLines;
   #file: number | undefined;
 
-  /** @throws DraftsmithError DISK_FAILED, INPUT_MISSING - the file cannot be opened */
-  constructor(path: string) {
-    const file = opened(path);
+  /**
+   * @param field - the option that named the file
+   * @throws DraftsmithError OUTPUT_INVALID, DISK_FULL, DISK_FAILED - the file cannot be opened
+   */
+  constructor(path: string, field?: string) {
+    const file = opened(path, field);
     this.#file = file;
     this.#lines = new JsonLines((line) => {
       // A full disk must not end a run whose own files still fit; the step's own error will tell.
@@ -67,10 +70,10 @@ export class EventFile implements EventSink {
   }
 }
 
-function opened(path: string): number {
+function opened(path: string, field: string | undefined): number {
   try {
     return openSync(path, "a");
   } catch (error) {
-    throw fromErrno(error, path);
+    throw fromErrno(error, path, { use: "write", ...(field === undefined ? {} : { field }) });
   }
 }

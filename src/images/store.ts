@@ -80,7 +80,7 @@ export class ImageStore {
       await rename(`${file}.partial`, file);
     } catch (error) {
       await rm(`${file}.partial`, { force: true });
-      throw fromErrno(error, file);
+      throw fromErrno(error, file, { use: "write" });
     }
   }
 }

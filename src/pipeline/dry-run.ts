@@ -4,7 +4,7 @@ import { DraftsmithError, hideSecretsIn, isDraftsmithError, type JsonValue } fro
 import type { InputArtifact } from "../stages/stage.js";
 import { assess, readSealed } from "./assess.js";
 import { HashCache } from "./content.js";
-import { findMissingFiles, fingerprintStep, openInputs } from "./inspect.js";
+import { findPathProblems, fingerprintStep, openInputs } from "./inspect.js";
 import type { Plan, PlannedInput, PlannedStep } from "./plan-types.js";
 import { planPipeline, type RunOptions } from "./run-pipeline.js";
 import { type Selection, selectSteps } from "./select.js";
@@ -83,7 +83,7 @@ async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
     return { ...result, state: "cached", why: "taken as it is (--from)" };
   }
   const warnings = plan.warnings.filter((warning) => warning.step === step.name).map(({ message }) => message);
-  const notes = (await findMissingFiles(plan, [step])).map((error) => error.message);
+  const notes = (await findPathProblems(plan, [step])).map((error) => error.message);
   const verdict = await judge(step, sealed !== undefined, notes, look);
   const estimated = verdict.state === "cached" ? {} : await estimateOf(step, look, notes);
   return { ...result, ...verdict, ...estimated, notes: [...warnings, ...notes] };
@@ -102,7 +102,7 @@ async function judge(
   if (!sealed) return { state: "run", why: "not made yet" };
   if (changing.length > 0)
     return { state: "unknown", why: `runs unless the output of ${changing.join(", ")} stays the same` };
-  if (notes.length > 0) return { state: "unknown", why: "files that its options name are not there" };
+  if (notes.length > 0) return { state: "unknown", why: "files that its options name are missing or cannot be used" };
   const inspection = { plan, step, finished, limit: options.limit, cache, verify: options.verify ?? false };
   try {
     const inputs = await openInputs(inspection);

@@ -1,16 +1,10 @@
 /** The cache key of a step: everything that can change its output, and nothing else. */
-import { basename, join } from "node:path";
-import { hasCode, type Manifest } from "../artifacts/index.js";
-import {
-  DraftsmithError,
-  digestOf,
-  fromErrno,
-  type JsonObject,
-  type JsonValue,
-  withoutCredentials,
-} from "../base/index.js";
+import { join } from "node:path";
+import type { Manifest } from "../artifacts/index.js";
+import { digestOf, fromErrno, type JsonObject, type JsonValue, withoutCredentials } from "../base/index.js";
 import { contentOf, type HashCache } from "./content.js";
-import { listStrings, mapStrings } from "./options.js";
+import { mapStrings } from "./options.js";
+import { namedPaths, type PathOwner } from "./paths.js";
 import type { PlannedService, PlannedStep } from "./plan-types.js";
 import { workspacePaths } from "./workspace.js";
 
@@ -78,23 +72,6 @@ export function fingerprintDigest(fingerprint: Fingerprint): string {
   return digestOf(fingerprint);
 }
 
-/** Strings below file options that do not exist, by place. For `--dry-run`, which does not insist on data. */
-export async function missingFiles(
-  owner: OptionOwner,
-  options: Record<string, unknown>,
-  workspace: string,
-  exists: (path: string) => Promise<boolean>,
-): Promise<{ place: string; text: string }[]> {
-  const named = fileStrings(owner, options).filter(({ text }) => insideSteps(text, workspace) === undefined);
-  const found = await Promise.all(named.map(({ text }) => exists(text)));
-  return named.filter((_, k) => !found[k]);
-}
-
-interface OptionOwner {
-  fileOptions?: readonly string[];
-  neutralOptions?: readonly string[];
-}
-
 async function serviceFingerprint(service: PlannedService, request: FingerprintRequest): Promise<JsonObject> {
   const { options, files } = await optionParts(service.type, service.options, request, `services.${service.name}.with`);
   const steps = Object.fromEntries(service.references.map((name) => [name, request.digestOfStep(name)]));
@@ -102,30 +79,24 @@ async function serviceFingerprint(service: PlannedService, request: FingerprintR
 }
 
 async function optionParts(
-  owner: OptionOwner,
+  owner: PathOwner,
   options: Record<string, unknown>,
   { workspace, cache }: Pick<FingerprintRequest, "workspace" | "cache">,
   place: string,
 ): Promise<{ options: JsonObject; files: JsonObject }> {
-  const left = new Set([...(owner.fileOptions ?? []), ...(owner.neutralOptions ?? [])]);
+  const left = new Set([...Object.keys(owner.fileOptions ?? {}), ...(owner.neutralOptions ?? [])]);
   const plain = Object.fromEntries(
     Object.entries(options).filter(([name, value]) => !left.has(name) && value !== undefined),
   );
   const files: JsonObject = {};
-  for (const named of fileStrings(owner, options)) {
+  for (const named of namedPaths(owner, options)) {
+    if (named.isNeutral) continue;
     files[named.place] = await fileContent(named.text, `${place}.${named.place}`, workspace, cache);
   }
   const portable = mapStrings(plain, (text) =>
     insideSteps(text, workspace) === undefined ? withoutCredentials(text) : `steps/${insideSteps(text, workspace)}`,
   );
   return { options: JSON.parse(JSON.stringify(portable)) as JsonObject, files };
-}
-
-function fileStrings(owner: OptionOwner, options: Record<string, unknown>): { place: string; text: string }[] {
-  const neutral = owner.neutralOptions ?? [];
-  return (owner.fileOptions ?? [])
-    .filter((name) => !neutral.includes(name))
-    .flatMap((name) => listStrings(options[name], name));
 }
 
 /** A file of another step's output is covered by that output's digest, so its place inside is enough. */
@@ -140,19 +111,17 @@ async function fileContent(
   try {
     return await contentOf(path, cache);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) {
-      throw new DraftsmithError("INPUT_MISSING", `${path} does not exist`, {
-        location: { field },
-        cause: error,
-        hint: `${basename(path)} is named by ${field}`,
-      });
-    }
-    throw fromErrno(error, path);
+    throw fromErrno(error, culprit(error) ?? path, { use: "read", field });
   }
 }
 
+/** The file inside a directory that could not be read. */
+function culprit(error: unknown): string | undefined {
+  return error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
+}
+
 /** Path relative to the steps of the workspace, when it lies there. */
-function insideSteps(path: string, workspace: string | undefined): string | undefined {
+export function insideSteps(path: string, workspace: string | undefined): string | undefined {
   if (workspace === undefined) return undefined;
   const root = join(workspacePaths.steps(workspace), "/");
   return path.startsWith(root) ? path.slice(root.length) : undefined;

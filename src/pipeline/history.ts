@@ -39,7 +39,7 @@ export class History {
       });
       return new History(directory);
     } catch (error) {
-      throw fromErrno(error, directory);
+      throw fromErrno(error, directory, { use: "write" });
     }
   }
 
@@ -80,6 +80,6 @@ async function writeJson(file: string, value: unknown): Promise<void> {
   try {
     await writeFile(file, `${JSON.stringify(value, null, 2)}\n`);
   } catch (error) {
-    throw fromErrno(error, file);
+    throw fromErrno(error, file, { use: "write" });
   }
 }

@@ -1,11 +1,11 @@
 /** Looks at one step: its inputs, its fingerprint, and whether its sealed output still fits. */
-import { stat } from "node:fs/promises";
 import { type Manifest, openArtifact } from "../artifacts/index.js";
-import { DraftsmithError } from "../base/index.js";
+import { DraftsmithError, type FileProblem } from "../base/index.js";
 import type { InputArtifact, InputSpec } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
-import { type Fingerprint, fingerprintOf, missingFiles } from "./fingerprint.js";
+import { type Fingerprint, fingerprintOf, insideSteps } from "./fingerprint.js";
 import { kindsOf } from "./inputs.js";
+import { type NamedPath, namedPaths, pathProblem } from "./paths.js";
 import type { Plan, PlannedStep } from "./plan-types.js";
 import type { Path } from "./source.js";
 import { stepDirectory } from "./workspace.js";
@@ -61,42 +61,40 @@ function manifestOf(step: string, finished: Finished): Manifest {
   return manifest;
 }
 
-/** Files and directories that these steps and their services name and that are not there, as located errors. */
-export async function findMissingFiles(plan: Plan, steps: readonly PlannedStep[]): Promise<DraftsmithError[]> {
+/** What is wrong with the paths that these steps and their services name, as located errors. */
+export async function findPathProblems(plan: Plan, steps: readonly PlannedStep[]): Promise<DraftsmithError[]> {
   const services = plan.services.filter(({ name }) => steps.some((step) => step.services.includes(name)));
   const owners = [
     ...services.map(({ type, options, path }) => ({ owner: type, options, path })),
     ...steps.map(({ stage, options, path }) => ({ owner: stage, options, path })),
   ];
   const errors: DraftsmithError[] = [];
-  const add = (path: Path, file: string): void => {
-    if (!errors.some(({ message }) => message === `${file} does not exist`)) errors.push(missing(plan, path, file));
+  const look = async (named: NamedPath, path: Path): Promise<void> => {
+    const problem = await pathProblem(named);
+    // Several steps name the same model: once is enough.
+    if (problem === undefined || errors.some(({ message }) => message === problem.message)) return;
+    errors.push(located(plan, path, problem));
   };
   for (const step of steps) {
     for (const [name, input] of Object.entries(step.inputs)) {
-      if (input.from === "path" && !(await exists(input.path))) add([...step.path, "in", name], input.path);
+      if (input.from !== "path") continue;
+      await look({ place: name, text: input.path, kind: "directory", isNeutral: false }, [...step.path, "in", name]);
     }
   }
   for (const { owner, options, path } of owners) {
-    for (const { place, text } of await missingFiles(owner, options, plan.workspace, exists)) {
-      add([...path, "with", ...place.split(".")], text);
+    for (const named of namedPaths(owner, options)) {
+      if (insideSteps(named.text, plan.workspace) !== undefined) continue;
+      await look(named, [...path, "with", ...named.place.split(".")]);
     }
   }
   return errors;
 }
 
-function missing(plan: Plan, path: Path, file: string): DraftsmithError {
+function located(plan: Plan, path: Path, { code, message, hint }: FileProblem): DraftsmithError {
   const { location, frame } = plan.source.error({ message: "", path });
-  return new DraftsmithError("INPUT_MISSING", `${file} does not exist`, {
+  return new DraftsmithError(code, message, {
     ...(location === undefined ? {} : { location }),
     ...(frame === undefined ? {} : { frame }),
-    hint: "paths in a pipeline file are relative to the file",
+    hint: hint ?? "paths in a pipeline file are relative to the file",
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

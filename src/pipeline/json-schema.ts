@@ -1,6 +1,7 @@
 /** JSON Schemas for editors: one a stage's options, and one for pipeline files that knows every stage. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../artifacts/index.js";
 import { fromErrno } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { jsonSchemaOf } from "./issues.js";
@@ -61,11 +62,11 @@ export async function exportSchemas(stages: StageRegistry = allStages): Promise<
 export async function writeSchemas(directory: string, stages: StageRegistry = allStages): Promise<string[]> {
   const schemas = Object.entries(await exportSchemas(stages));
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     for (const [name, schema] of schemas)
       await writeFile(join(directory, name), `${JSON.stringify(schema, null, 2)}\n`);
   } catch (error) {
-    throw fromErrno(error, directory);
+    throw fromErrno(error, directory, { use: "write", field: "write" });
   }
   return schemas.map(([name]) => join(directory, name));
 }

@@ -1,8 +1,8 @@
 /** One run at a time in a workspace. The lock is a file that says who holds it; a dead holder's lock is taken over. */
-import { link, mkdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
+import { link, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { hasCode } from "../artifacts/index.js";
+import { hasCode, makeDirectory } from "../artifacts/index.js";
 import { DraftsmithError, fromErrno } from "../base/index.js";
 
 interface Holder {
@@ -16,17 +16,22 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** @throws DraftsmithError USAGE when another live process holds it. */
-export async function acquireLock(path: string): Promise<Lock> {
+/**
+ * The first thing that a run writes, so this is also where an unusable place for results is found.
+ *
+ * @param field - the option that named the place
+ * @throws DraftsmithError USAGE when another live process holds it; OUTPUT_INVALID, DISK_FULL when it cannot be written.
+ */
+export async function acquireLock(path: string, field: string): Promise<Lock> {
   try {
     return await acquire(path);
   } catch (error) {
-    throw fromErrno(error, path);
+    throw fromErrno(error, dirname(path), { use: "write", field });
   }
 }
 
 async function acquire(path: string): Promise<Lock> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   const own: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
   const text = JSON.stringify(own);
   const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;

@@ -1,11 +1,12 @@
 /** Options of stages and services: checked by their schema, with paths made absolute. */
 import { resolve } from "node:path";
 import type { z } from "zod";
+import type { FileOptions } from "../stages/stage.js";
 import { explainIssues, type Issue } from "./issues.js";
 
 export interface OptionOwner {
   options: z.ZodType;
-  fileOptions?: readonly string[];
+  fileOptions?: FileOptions<Record<string, unknown>>;
   renamedOptions?: Readonly<Record<string, string>>;
 }
 
@@ -19,7 +20,7 @@ export function parseOptions(owner: OptionOwner, value: unknown, directory: stri
     return { issues: issues.map((issue) => withNewName(issue, owner.renamedOptions ?? {})) };
   }
   const options = { ...(parsed.data as Record<string, unknown>) };
-  for (const name of owner.fileOptions ?? []) {
+  for (const name of Object.keys(owner.fileOptions ?? {})) {
     if (options[name] !== undefined) options[name] = mapStrings(options[name], (path) => resolve(directory, path));
   }
   return { options };

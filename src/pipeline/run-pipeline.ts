@@ -1,12 +1,11 @@
 /** The whole of a run: load, plan, lock, execute, record. */
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { DraftsmithError, fromErrno, isDraftsmithError, isJsonObject } from "../base/index.js";
+import { DraftsmithError, isDraftsmithError, isJsonObject } from "../base/index.js";
 import { discreet, type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
 import { HashCache } from "./content.js";
 import { execute, type StepResult } from "./execute.js";
 import { History } from "./history.js";
-import { findMissingFiles } from "./inspect.js";
+import { findPathProblems } from "./inspect.js";
 import { loadPipeline } from "./load.js";
 import { acquireLock } from "./lock.js";
 import { publicAssignment } from "./overrides.js";
@@ -64,22 +63,20 @@ export async function planPipeline(options: PlanOptions): Promise<Plan> {
 
 /**
  * Runs a pipeline file. What a step does wrong is in the result; what keeps the run from starting is thrown.
- * @throws DraftsmithError PIPELINE_INVALID, INPUT_MISSING, USAGE (another run in the workspace).
+ * @throws DraftsmithError PIPELINE_INVALID; INPUT_MISSING, INPUT_INVALID for paths; OUTPUT_INVALID for the workspace;
+ * USAGE (another run works there).
  */
 export async function runPipeline(options: RunOptions): Promise<RunResult> {
   const plan = await planPipeline(options);
   const { workspace } = plan;
   const selection = selectSteps(plan, options);
-  const missing = await findMissingFiles(
+  const problems = await findPathProblems(
     plan,
     selection.steps.filter(({ name }) => !selection.asIs.has(name)),
   );
-  if (missing[0] !== undefined) throw missing[0];
+  if (problems[0] !== undefined) throw problems[0];
 
-  await mkdir(workspace, { recursive: true }).catch((error: unknown) => {
-    throw fromErrno(error, workspace);
-  });
-  const lock = await acquireLock(workspacePaths.lock(workspace));
+  const lock = await acquireLock(workspacePaths.lock(workspace), "workspace");
   try {
     await prepareWorkspace(workspace);
     return await recordedRun(plan, selection, options);

@@ -1,10 +1,10 @@
 /** One stage on its own, with the guarantees of a pipeline's step: sealed output, resume, cache by fingerprint. */
 import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
-import { isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
-import { DraftsmithError, formatLocation } from "../base/index.js";
+import { basename, join, resolve } from "node:path";
+import { type ArtifactKind, isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
+import { DraftsmithError, formatLocation, fromErrno, isDraftsmithError } from "../base/index.js";
 import { discreet, type EventSink, silentSink } from "../events/index.js";
 import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
@@ -13,6 +13,7 @@ import { fingerprintDigest, fingerprintOf } from "./fingerprint.js";
 import { kindsOf } from "./inputs.js";
 import { acquireLock } from "./lock.js";
 import { parseOptions } from "./options.js";
+import { checkPaths } from "./paths.js";
 import { runStepJob } from "./step-job.js";
 import { suggestion } from "./suggest.js";
 
@@ -45,8 +46,8 @@ export interface StageOutcome {
 }
 
 /**
- * @throws DraftsmithError OPTIONS_INVALID; INPUT_MISSING or ARTIFACT_INVALID for inputs; USAGE when `out` holds
- * something else; and whatever the stage throws.
+ * @throws DraftsmithError OPTIONS_INVALID; INPUT_MISSING, INPUT_INVALID or ARTIFACT_INVALID for what is read; USAGE when
+ * `out` holds something else; OUTPUT_INVALID when it cannot be written; and whatever the stage throws.
  */
 export async function runStage(request: RunStageRequest): Promise<StageOutcome> {
   const { stage, out, cwd = process.cwd() } = request;
@@ -56,7 +57,7 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
       hint: "add --out DIRECTORY",
     });
   }
-  const temporary = await mkdtemp(join(tmpdir(), `draftsmith-${stage.name}-`));
+  const temporary = await makeTemporary(stage.name);
   const discard = (): void => rmSync(temporary, { recursive: true, force: true });
   // A second Ctrl-C exits at once.
   process.once("exit", discard);
@@ -73,6 +74,14 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
   }
 }
 
+async function makeTemporary(name: string): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), `draftsmith-${name}-`));
+  } catch (error) {
+    throw fromErrno(error, tmpdir(), { use: "write", field: "TMPDIR" });
+  }
+}
+
 async function hasReport(directory: string, name: string): Promise<boolean> {
   const files = await readdir(directory, { recursive: true }).catch((): string[] => []);
   return files.some((file) => basename(file) === name);
@@ -83,10 +92,12 @@ async function runInto(request: RunStageRequest, output: string): Promise<StageO
   const events = discreet(request.events ?? silentSink);
   const signal = request.signal ?? new AbortController().signal;
   const options = checkOptions(stage, request.options, cwd);
+  await checkPaths(stage, options);
   const inputs = await openAll(stage, request.inputs, cwd);
-  await mkdir(dirname(output), { recursive: true });
-  const lock = await acquireLock(`${output}.lock`);
+  const lock = await acquireLock(`${output}.lock`, "out");
   try {
+    // Before the files are hashed, which may take minutes.
+    await refuseForeign(output);
     const cache = await HashCache.load();
     const step = {
       name: stage.name,
@@ -190,7 +201,7 @@ export async function openAll(
   const opened: Record<string, InputArtifact | undefined> = {};
   for (const [name, spec] of Object.entries(specs)) {
     const path = paths[name];
-    if (path !== undefined) opened[name] = await openArtifact(resolve(cwd, path), kindsOf(spec));
+    if (path !== undefined) opened[name] = await openNamed(name, resolve(cwd, path), kindsOf(spec));
     else if (spec.optional === true || partial) opened[name] = undefined;
     else {
       throw new DraftsmithError("USAGE", `${stage.name} needs its input ${name}: ${spec.description}`, {
@@ -201,24 +212,34 @@ export async function openAll(
   return opened;
 }
 
-async function refuseToOverwrite(output: string, why: string, force: boolean): Promise<void> {
-  const location = { file: output };
-  if (await isSealed(output)) {
-    if (force) return;
-    throw new DraftsmithError(
-      "USAGE",
-      `${basename(output)} holds an output that was made from something else: ${why}`,
-      {
-        location,
-        hint: "choose another --out, or replace it with --force",
-      },
-    );
-  }
-  const there = await stat(output).catch(() => undefined);
-  if (there !== undefined) {
-    throw new DraftsmithError("USAGE", `${output} exists and is no artifact of draftsmith`, {
-      location,
-      hint: "choose another --out",
+async function openNamed(name: string, path: string, kinds: readonly ArtifactKind[]): Promise<InputArtifact> {
+  try {
+    return await openArtifact(path, kinds);
+  } catch (error) {
+    if (!isDraftsmithError(error)) throw error;
+    const { code, message, hint, location } = error;
+    throw new DraftsmithError(code, message, {
+      location: { ...location, field: `in.${name}` },
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
     });
   }
+}
+
+/** @throws DraftsmithError USAGE - something that draftsmith did not make lies where the output goes */
+async function refuseForeign(output: string): Promise<void> {
+  const found = await stat(output).catch(() => undefined);
+  if (found === undefined || (await isSealed(output))) return;
+  throw new DraftsmithError("USAGE", `${output} exists and is not an artifact of draftsmith`, {
+    location: { file: output, field: "out" },
+    hint: "choose another --out",
+  });
+}
+
+async function refuseToOverwrite(output: string, why: string, force: boolean): Promise<void> {
+  if (force || !(await isSealed(output))) return;
+  throw new DraftsmithError("USAGE", `${basename(output)} holds an output that was made from something else: ${why}`, {
+    location: { file: output, field: "out" },
+    hint: "choose another --out, or replace it with --force",
+  });
 }

@@ -2,7 +2,7 @@
 import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
-import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject } from "../base/index.js";
+import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject, withoutErrno } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import type { InputArtifact, Stage } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
@@ -51,7 +51,7 @@ export async function runStepJob(job: StepJob): Promise<Manifest> {
     await mkdir(work, { recursive: true });
     await mkdir(resume, { recursive: true });
   } catch (error) {
-    throw fromErrno(error, dirname(work));
+    throw fromErrno(error, dirname(work), { use: "write" });
   }
   let manifest: Manifest;
   try {
@@ -66,7 +66,7 @@ export async function runStepJob(job: StepJob): Promise<Manifest> {
     });
   } catch (error) {
     await keepForALook(work, failed);
-    throw error;
+    throw withoutErrno(error);
   }
   await publishDirectory(work, output, aside);
   await rm(resume, { recursive: true, force: true });

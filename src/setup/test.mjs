@@ -1,7 +1,7 @@
 // Runs every test of the tree, TypeScript and Python, and closes with one line that sums them.
 // Arguments are handed to nobody: for a part, call `npx vitest run test/<room>` or pytest directly.
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +19,8 @@ for (const [signal, number] of [
 const reports = join(own, "reports");
 const temporary = join(own, "tmp");
 for (const directory of [reports, temporary]) mkdirSync(directory);
+// As in test/scratch/run.ts: tests of permissions run children as another user.
+for (const directory of [own, temporary]) chmodSync(directory, 0o711);
 
 function run(command, args, env) {
   return new Promise((resolve) => {

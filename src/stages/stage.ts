@@ -38,6 +38,11 @@ export interface StageContext {
   limit: number | undefined;
 }
 
+/** What a path must lead to. */
+export type PathKind = "file" | "directory" | "any";
+
+export type FileOptions<Options = unknown> = Readonly<Partial<Record<keyof Options & string, PathKind>>>;
+
 export interface Stage<Options = unknown, Inputs extends string = string> {
   name: string;
   /** One sentence for help texts and docs. */
@@ -48,8 +53,11 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   output: ArtifactKind;
   /** Raise it when the stage's output for the same input changes: it is part of the fingerprint. */
   codeVersion: number;
-  /** Options that name files or directories: resolved to absolute paths, and their content enters the fingerprint. */
-  fileOptions?: readonly (keyof Options & string)[];
+  /**
+   * Options that name files or directories, and which: resolved to absolute paths, checked before anything runs, and
+   * their content enters the fingerprint.
+   */
+  fileOptions?: FileOptions<Options>;
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly (keyof Options & string)[];
   /** Options of earlier versions under the names that they have now: who still writes one is told. */

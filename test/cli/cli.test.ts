@@ -55,7 +55,7 @@ describe("draftsmith", () => {
   });
 
   it("tells its version", async () => {
-    expect(await draftsmithProcess(root, "--version")).toEqual({ code: 0, stdout: `${VERSION}\n`, stderr: "" });
+    expect(await draftsmithProcess(root, ["--version"])).toEqual({ code: 0, stdout: `${VERSION}\n`, stderr: "" });
   });
 
   it.each([
@@ -86,7 +86,7 @@ describe("draftsmith", () => {
 
 describe("draftsmith run", () => {
   it("runs a file and ends with the table, and finds everything cached the second time", async () => {
-    const { code, stdout, stderr } = await draftsmithProcess(root, "run", "p.yaml");
+    const { code, stdout, stderr } = await draftsmithProcess(root, ["run", "p.yaml"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^import {2}done +\d+\.\d s +2 {2}1: /m);
     expect(stdout).not.toContain("\x1b");
@@ -122,7 +122,7 @@ describe("draftsmith run", () => {
   it("fails with the error's own exit code", async () => {
     const missing = await draftsmith(root, "run", "p.yaml", "--set", "vars.rows=./nowhere.jsonl");
     expect(missing.code).toBe(ERROR_CODES.INPUT_MISSING.exit);
-    const invalid = await draftsmithProcess(root, "run", "p.yaml", "--set", "steps.import.with.sauce=1");
+    const invalid = await draftsmithProcess(root, ["run", "p.yaml", "--set", "steps.import.with.sauce=1"]);
     expect(invalid.code).toBe(ERROR_CODES.PIPELINE_INVALID.exit);
     expect(invalid.stderr).toContain("did you mean source?");
   });
@@ -170,7 +170,7 @@ describe("a stage as a command", () => {
     const types = events.map((line) => (JSON.parse(line) as { type: string }).type);
     expect(types.filter((type) => type !== "step-progress")).toEqual(["step-started", "step-finished", "step-cached"]);
     const nowhere = await draftsmith(root, ...args, "--out", "told", "--events", "no/such/directory.jsonl");
-    expect(nowhere.stderr).toContain("no/such/directory.jsonl does not exist");
+    expect(nowhere.stderr).toContain("no/such/directory.jsonl cannot be created");
     expect(nowhere.code).toBeGreaterThan(0);
   });
 
@@ -185,7 +185,7 @@ describe("a stage as a command", () => {
     });
     writeFileSync(join(root, "plain"), "a file");
     expect((await draftsmith(root, ...args, "--out", "plain", "--force")).stderr).toContain(
-      "is no artifact of draftsmith",
+      "is not an artifact of draftsmith",
     );
     expect(readFileSync(join(root, "plain"), "utf8")).toBe("a file");
   });

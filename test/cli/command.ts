@@ -40,9 +40,17 @@ export async function draftsmith(cwd: string, ...args: string[]): Promise<Outcom
   }
 }
 
-export function draftsmithProcess(cwd: string, ...args: string[]): Promise<Outcome> {
+export function draftsmithProcess(
+  cwd: string,
+  args: readonly string[],
+  { main = MAIN, env = process.env } = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", TSX, MAIN, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, ["--import", TSX, main, ...args], {
+      cwd,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (data: Buffer) => {

@@ -25,7 +25,7 @@ const numbers = defineStage({
   inputs: {},
   output: "raw",
   codeVersion: 1,
-  fileOptions: ["source"],
+  fileOptions: { source: "file" },
   neutralOptions: ["lanes"],
   estimate: ({ count }) => [`about ${count} numbers`],
   run: async ({ count, start, source }, _inputs, { workDir, limit }) => {
@@ -88,7 +88,7 @@ const sum = defineStage({
   },
   output: "evaluation",
   codeVersion: 1,
-  fileOptions: ["file", "all"],
+  fileOptions: { file: "any", all: "any" },
   run: async ({ label }, { scaled }, { workDir }) => {
     const values = (await readFile(join(scaled!.path, "scaled.txt"), "utf8")).trim().split("\n").map(Number);
     const total = values.reduce((all, value) => all + value, 0);
@@ -158,7 +158,7 @@ const word = defineService({
     broken: z.boolean().default(false),
     deathless: z.boolean().default(false),
   }),
-  fileOptions: ["file"],
+  fileOptions: { file: "file" },
   properties: ["url"],
   describe: ({ word: text }) => `would serve ${text}`,
   start: async ({ word: text, broken, deathless }, { name }) => {

@@ -2,7 +2,7 @@
  * Gives the whole run a temporary directory of its own (TMPDIR, which child processes inherit), so that what is left at
  * the end can only be this run's doing, however many runs share the machine. Anything left fails the run.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -13,6 +13,8 @@ const TOOL_CACHES = /^(tsx-\d+|node-compile-cache|torchinductor_.*|triton.*)$/;
 export default function openRun(project: TestProject): () => void {
   const before = process.env.TMPDIR;
   const directory = mkdtempSync(join(tmpdir(), "draftsmith-run-"));
+  // Tests of permissions run children as another user, who must get through to directories of their own.
+  chmodSync(directory, 0o711);
   const remove = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
   process.env.TMPDIR = directory;
   const interrupted = (): void => {

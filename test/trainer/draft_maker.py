@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from draftsmith_trainer.algorithms import new_draft
+from draftsmith_trainer.algorithms.plain import PlainConfig
 from draftsmith_trainer.draft.config import DraftConfig
-from draftsmith_trainer.draft.model import DFlashDraft, new_draft
+from draftsmith_trainer.draft.model import DFlashDraft
 from target_maker import HIDDEN, LAYERS, VOCAB
 
 
@@ -24,6 +26,7 @@ def small_config(**changes: Any) -> DraftConfig:
         "mask_token_id": 510,
         "target_layer_ids": (3, 4),
         "num_target_layers": LAYERS,
+        "algorithm": PlainConfig(),
     }
     return DraftConfig(**{**values, **changes})
 

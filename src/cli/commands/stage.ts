@@ -80,7 +80,7 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
       const reporter = makeReporter({ json: argv.json, stream: process.stdout });
       let file: EventFile | undefined;
       try {
-        file = argv.events === undefined ? undefined : new EventFile(argv.events);
+        file = argv.events === undefined ? undefined : new EventFile(argv.events, "events");
         const { output, state } = await runStage({
           ...request,
           out: argv.out,

@@ -17,7 +17,7 @@ export const referenceServer = defineService({
   name: "reference-server",
   summary: "the toolkit's own server with SGLang's HTTP contract, started on this machine",
   options: optionsSchema,
-  fileOptions: ["model", "draft"],
+  fileOptions: { model: "directory", draft: "directory" },
   neutralOptions: ["port", "maxBatch", "threads"],
   properties: ["url"],
   states: ({ model }) => [statesTarget(model)],

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { JsonValue } from "../../base/index.js";
 import type { EventSink } from "../../events/index.js";
 import type { Statement } from "../../stages/shared-settings.js";
+import type { FileOptions } from "../../stages/stage.js";
 
 export interface ServiceContext {
   /** Name in the pipeline file. */
@@ -28,7 +29,7 @@ export interface ServiceType<Options = unknown> {
   summary: string;
   options: z.ZodType<Options>;
   /** Options whose files' content tells one service from another; resolved like a stage's. */
-  fileOptions?: readonly (keyof Options & string)[];
+  fileOptions?: FileOptions<Options>;
   /** Options that cannot change what a step gets from it: addresses, threads. */
   neutralOptions?: readonly (keyof Options & string)[];
   /** Names that may follow `${services.NAME.`. */

@@ -18,8 +18,8 @@ export const stage = defineStage({
   },
   output: "evaluation",
   codeVersion: 1,
-  fileOptions: ["model"],
-  neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks", "packTokens", "slowRecurrence"],
+  fileOptions: { model: "directory" },
+  neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks"],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>
     runEvaluate(options, { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints }, context),

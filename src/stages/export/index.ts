@@ -10,7 +10,7 @@ export const stage = defineStage({
   inputs: { checkpoints: { kind: "checkpoints", description: "what the train stage wrote" } },
   output: "draft",
   codeVersion: 1,
-  fileOptions: ["model"],
+  fileOptions: { model: "directory" },
   states: ({ model }) => [statesTarget(model)],
   run: (options, inputs, context) => runExport(options, inputs.checkpoints!, context),
 });

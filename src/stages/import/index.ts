@@ -10,7 +10,7 @@ export const stage = defineStage({
   inputs: {},
   output: "dialogues",
   codeVersion: 3,
-  fileOptions: ["source", "imageRoots", "model"],
+  fileOptions: { source: "file", imageRoots: "directory", model: "directory" },
   neutralOptions: ["concurrency"],
   states: ({ model, resize, factor, minPixels, maxPixels }) => [
     ...(model === undefined ? [] : [statesTarget(model)]),

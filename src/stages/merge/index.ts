@@ -9,6 +9,6 @@ export const stage = defineStage({
   inputs: { dialogues: { kind: "dialogues", description: "the dialogues that all parts were made from" } },
   output: "generations",
   codeVersion: 1,
-  fileOptions: ["parts"],
+  fileOptions: { parts: "directory" },
   run,
 });

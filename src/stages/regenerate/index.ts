@@ -25,7 +25,7 @@ export const stage = defineStage({
   },
   output: "generations",
   codeVersion: 1,
-  fileOptions: ["model", "serversFile", "onlyIdsFile"],
+  fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file" },
   neutralOptions: NEUTRAL_OPTIONS,
   states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [
     statesSystemPrompt(systemPrompt),

@@ -1,16 +1,8 @@
 /** The stage: opens servers and ledger, answers the dialogues, writes the artifact in input order. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { readJsonl } from "../../artifacts/jsonl-reader.js";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import {
-  type Account,
-  accountCounts,
-  accountSummary,
-  type Dialogue,
-  dialogueDigest,
-  systemPromptFacts,
-} from "../../dialogue/index.js";
+import { type Account, accountCounts, accountSummary, systemPromptFacts } from "../../dialogue/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { RequestImages } from "./asking/request-images.js";
@@ -23,7 +15,8 @@ import { type RegenerateOptions, templateKwargs } from "./options.js";
 import type { LocalModel } from "./prompts/local-model.js";
 import { recheck } from "./recheck/recheck.js";
 import { Progress } from "./report/progress.js";
-import { type Chosen, type NotChosen, Selection } from "./selection/selection.js";
+import { ChosenDialogues } from "./selection/chosen-dialogues.js";
+import { Selection } from "./selection/selection.js";
 import type { Terms } from "./servers/inspect.js";
 import { ServerPool } from "./servers/server-pool.js";
 
@@ -36,10 +29,9 @@ export async function run(
   if (input === undefined) throw new DraftsmithError("INPUT_MISSING", "regenerate needs a dialogues artifact");
   const { events, step, signal } = context;
   const note = (level: "info" | "warn", message: string): void => events.emit({ type: "log", level, step, message });
-  const all = (): AsyncGenerator<Dialogue> => readDialogues(input.path, context.limit);
   const selection = await Selection.of(options);
-  if (!selection.takesAll) await selection.survey(all(), signal);
-  const dialogues = (): AsyncGenerator<Chosen> => choose(all(), selection);
+  const file = join(input.path, "dialogues.jsonl");
+  const dialogues = await ChosenDialogues.open(file, selection, context.limit, signal);
   const total = selection.chosen ?? totalOf(input, context.limit);
   const { own, prompts, terms } = await ownModel(options, note);
   const pool = await ServerPool.open({ options, ...terms }, { note });
@@ -59,17 +51,16 @@ export async function run(
       const images = new RequestImages(input.path);
       const parts = { options, pool, ledger, images, progress, own, prompts, total, signal, note };
       progress.start();
-      await new DialogueWorkers(parts).run(dialogues());
+      await new DialogueWorkers(parts).run(dialogues.read());
       ledger.refresh();
-      const checked = await recheck(parts, dialogues());
+      const checked = await recheck(parts);
       progress.phase = "putting answers in order";
-      const notChosen: Partial<Record<NotChosen, number>> = {};
-      const account = await assemble(ledger, digestsOf(choose(all(), selection, notChosen), signal), context.workDir);
+      const account = await assemble(ledger, context.workDir, signal);
       progress.phase = "";
       checkShares(account, options);
       const counts = {
         ...accountCounts(account),
-        ...(selection.takesAll ? {} : { notChosen }),
+        ...(selection.takesAll ? {} : { notChosen: dialogues.notChosen }),
         ...(checked === undefined ? {} : { recheck: checked }),
       };
       finished = counts;
@@ -137,37 +128,6 @@ async function ownModel(options: RegenerateOptions, note: RunParts["note"]): Pro
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
   const { kept } = input.manifest.counts;
   return kept === undefined ? undefined : Math.min(kept, limit ?? Infinity);
-}
-
-/** Unchecked: the workers check the shape of what they ask, so that a continuation skips the rest quickly. */
-async function* readDialogues(root: string, limit: number | undefined): AsyncGenerator<Dialogue> {
-  let count = 0;
-  for await (const { value } of readJsonl(join(root, "dialogues.jsonl"))) {
-    if (count >= (limit ?? Infinity)) return;
-    count += 1;
-    yield value as unknown as Dialogue;
-  }
-}
-
-/** @param notChosen - counts those that are left out, by reason */
-async function* choose(
-  dialogues: AsyncIterable<Dialogue>,
-  selection: Selection,
-  notChosen: Partial<Record<NotChosen, number>> = {},
-): AsyncGenerator<Chosen> {
-  for await (const dialogue of dialogues) {
-    const digest = dialogueDigest(dialogue);
-    const reason = selection.judge(dialogue, digest);
-    if (reason === undefined) yield { dialogue, digest };
-    else notChosen[reason] = (notChosen[reason] ?? 0) + 1;
-  }
-}
-
-async function* digestsOf(chosen: AsyncIterable<Chosen>, signal: AbortSignal): AsyncGenerator<string> {
-  for await (const { digest } of chosen) {
-    if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while answers were put in order");
-    yield digest;
-  }
 }
 
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */

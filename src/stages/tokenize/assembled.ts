@@ -1,7 +1,7 @@
 /** All dialogues of the input, assembled on this thread or on others; in input order either way. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Line, readLineBlocks } from "../../artifacts/index.js";
+import { isBlankLine, type Line, readLineBlocks } from "../../artifacts/index.js";
 import { moduleBeside, WorkerPool } from "../../base/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import type { InputArtifact } from "../stage.js";
@@ -58,21 +58,16 @@ async function* limited(blocks: AsyncIterable<Line[]>, limit = Number.POSITIVE_I
   for await (const lines of blocks) {
     if (left <= 0) return;
     if (lines.length <= left) {
-      left -= lines.filter(isFilled).length;
+      left -= lines.filter((line) => !isBlankLine(line)).length;
       yield lines;
       continue;
     }
     const taken: Line[] = [];
     for (const line of lines) {
       if (left <= 0) break;
-      if (isFilled(line)) left -= 1;
+      if (!isBlankLine(line)) left -= 1;
       taken.push(line);
     }
     yield taken;
   }
-}
-
-/** A line with anything but white space counts. */
-function isFilled({ content }: Line): boolean {
-  return content === undefined || content.some((byte) => byte !== 32 && byte !== 9 && byte !== 13);
 }

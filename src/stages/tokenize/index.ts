@@ -32,7 +32,7 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   },
   output: "rows",
   codeVersion: 2,
-  fileOptions: ["model"],
+  fileOptions: { model: "directory" },
   neutralOptions: ["threads"],
   estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
   states: (options) => {

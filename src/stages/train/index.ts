@@ -14,8 +14,8 @@ export const stage = defineStage({
   },
   output: "checkpoints",
   codeVersion: 1,
-  fileOptions: ["model", "initFrom"],
-  neutralOptions: ["checkpointEvery", "stateCacheMb", "packTokens", "draftTokens", "slowRecurrence"],
+  fileOptions: { model: "directory", initFrom: "directory" },
+  neutralOptions: ["checkpointEvery", "stateCacheMb"],
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   estimate,
   run: (options, inputs, context) =>

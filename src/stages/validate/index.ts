@@ -30,7 +30,7 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   output: "validation",
   report: REPORT_TEXT,
   codeVersion: 4,
-  fileOptions: ["model", "draft", "dialogues", "imageRoots"],
+  fileOptions: { model: "directory", draft: "directory", dialogues: "any", imageRoots: "directory" },
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
   states: ({ model, systemPrompt, thinking, chatTemplateKwargs }) => [
     statesTarget(model),

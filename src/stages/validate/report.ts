@@ -117,6 +117,6 @@ export async function writeReport(report: Report, dir: string): Promise<void> {
     await writeFile(join(dir, REPORT_TEXT), report.text);
     await writeFile(join(dir, REPORT_HTML), report.html);
   } catch (error) {
-    throw fromErrno(error, dir);
+    throw fromErrno(error, dir, { use: "write" });
   }
 }

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from draft_maker import small_config
+from draftsmith_trainer.algorithms.store import config_in, config_json
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.draft.config import DraftConfig
 
 FORMS = [
     small_config(),
@@ -18,14 +18,14 @@ FORMS = [
 
 @pytest.mark.parametrize("config", FORMS)
 def test_json_round_trip(config):
-    assert DraftConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert config_in(json.loads(json.dumps(config_json(config)))) == config
 
 
 @pytest.mark.parametrize("config", FORMS)
 def test_transformers_reads_it_unchanged(config, tmp_path):
     from transformers import AutoConfig
 
-    (tmp_path / "config.json").write_text(json.dumps(config.to_json()))
+    (tmp_path / "config.json").write_text(json.dumps(config_json(config)))
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert type(loaded).__name__ == "Qwen3Config"
     assert loaded.head_dim == config.head_dim
@@ -37,7 +37,7 @@ def test_transformers_reads_it_unchanged(config, tmp_path):
 
 
 def test_plain_rotary_writes_no_key_that_engines_read_differently():
-    text = json.dumps(small_config().to_json())
+    text = json.dumps(config_json(small_config()))
     assert "partial_rotary_factor" not in text
     assert "mrope" not in text
 
@@ -64,7 +64,7 @@ def test_impossible_configs_are_refused(changes):
 
 
 def test_missing_key_is_named():
-    config = small_config().to_json()
+    config = config_json(small_config())
     del config["dflash_config"]["mask_token_id"]
     with pytest.raises(UserError, match="mask_token_id"):
-        DraftConfig.from_json(config)
+        config_in(config)

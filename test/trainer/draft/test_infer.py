@@ -1,14 +1,10 @@
 """Drafting step by step equals the training pass over all anchors at once."""
 
-import numpy as np
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
-from draftsmith_trainer.data.batch import make_batch
-from draftsmith_trainer.data.shards import Row
-from draftsmith_trainer.draft.attend import make_attend
-from draftsmith_trainer.draft.infer import BlockDrafter
-from draftsmith_trainer.draft.passes import run_batch
+from draftsmith_trainer.algorithms import algorithm_of, block_drafter
+from draftsmith_trainer.draft.passes import run_blocks
 
 LENGTH = 23
 CONFIGS = {
@@ -39,16 +35,15 @@ def test_block_drafter_equals_training_pass_at_every_anchor(name, attention):
     tokens = torch.randint(0, 500, (LENGTH,))
     positions = positions_with_an_image()
     anchors = torch.arange(10, LENGTH)
-    nothing = np.zeros((0, 3), np.int32)
-    row = Row(0, tokens.numpy(), np.ones(LENGTH, np.int8), np.zeros(LENGTH, np.int8), (), nothing, "d", 0, (), ())
-    own = [positions.numpy()] if config.rotary == "mrope" else None
-    batch = make_batch([row], [anchors.numpy()], [0], config.block_size, config.mask_token_id, own)
+    ids = torch.full((1, len(anchors), config.block_size), config.mask_token_id)
+    ids[0, :, 0] = tokens[anchors]
+    keep = torch.ones(1, len(anchors), dtype=torch.bool)
     with torch.no_grad():
-        hidden = run_batch(draft, embed, states, batch, make_attend(attention, batch))
-    wanted = draft.head.propose(hidden, batch.ids[:, 0], lm_head)
+        hidden = run_blocks(draft, config, embed, states[None], positions[:, None], anchors[None], keep, ids, attention)
+    wanted = algorithm_of(config).propose(draft, hidden[0], ids[0, :, 0], lm_head)
     assert len(wanted.unique()) > 5, "all drafts alike prove nothing"
 
-    drafter, at = BlockDrafter(draft, embed, lm_head), 0
+    drafter, at = block_drafter(draft, embed, lm_head), 0
     for i, anchor in enumerate(anchors.tolist()):
         if anchor % 3 and anchor != LENGTH - 1:
             continue  # an engine moves on by several tokens at a time
@@ -63,7 +58,7 @@ def test_reset_forgets_and_storage_grows():
     draft = lively_draft(config)
     embed = torch.randn(config.vocab_size, config.hidden_size)
     states = torch.randn(700, 2 * config.hidden_size)
-    whole, pieces = BlockDrafter(draft, embed, embed), BlockDrafter(draft, embed, embed)
+    whole, pieces = block_drafter(draft, embed, embed), block_drafter(draft, embed, embed)
     whole.extend(torch.randn(40, 2 * config.hidden_size))
     whole.draft(3)
     whole.reset()
@@ -77,4 +72,4 @@ def test_reset_forgets_and_storage_grows():
 def test_draft_without_any_context():
     config = small_config()
     embed = torch.randn(config.vocab_size, config.hidden_size)
-    assert BlockDrafter(lively_draft(config), embed, embed).draft(1).shape == (config.block_size - 1,)
+    assert block_drafter(lively_draft(config), embed, embed).draft(1).shape == (config.block_size - 1,)

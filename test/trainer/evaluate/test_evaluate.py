@@ -6,11 +6,11 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
+from draftsmith_trainer.algorithms import save_draft
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.shards import ImageShards, RowShards
-from draftsmith_trainer.draft.store import save_draft
 from draftsmith_trainer.evaluate.compare import Comparison, LoopOutcome
 from draftsmith_trainer.jobs.evaluate import run
 from draftsmith_trainer.measure.measurer import ResponseWalk

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
+from draftsmith_trainer.algorithms import load_draft, save_draft
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
-from draftsmith_trainer.draft.store import load_draft, save_draft
 from draftsmith_trainer.jobs.export import run
 from safetensors.torch import load_file, save_file
 

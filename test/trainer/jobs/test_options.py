@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from draftsmith_trainer.algorithms import new_config
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.typed_json import parse, read_job, to_json
-from draftsmith_trainer.draft.geometry import draft_config
 from draftsmith_trainer.export.options import ExportJob
 from draftsmith_trainer.parallel.device import choose_compute
 from draftsmith_trainer.target import read_spec
@@ -68,7 +68,7 @@ def test_gamma_follows_the_block():
 def test_geometry_follows_the_target(target_dirs):
     def made(kind, **draft):
         options = parse(TrainJob, {**JOB, "options": {"draft": {"maskTokenId": 510, **draft}}}, "").options
-        return draft_config(options.draft, read_spec(target_dirs[kind]))
+        return new_config(options.draft, read_spec(target_dirs[kind]))
 
     config = made("qwen3_vl")
     assert (config.num_attention_heads, config.num_key_value_heads, config.head_dim) == (4, 2, 16)

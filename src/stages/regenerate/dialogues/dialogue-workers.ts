@@ -7,6 +7,7 @@ import { questionOf } from "../asking/request.js";
 import type { RunParts } from "../asking/run-parts.js";
 import { type Answerers, answerersOf } from "../ledger/check-record.js";
 import type { RegenerateOptions } from "../options.js";
+import { isChosen } from "../recheck/recheck.js";
 import { RecheckDuringRun } from "../recheck/recheck-during-run.js";
 import type { Chosen } from "../selection/selection.js";
 import { type Slot, Stopped } from "../servers/slots.js";
@@ -74,7 +75,7 @@ export class DialogueWorkers {
 
   private isFinished(dialogue: Dialogue, digest: string): boolean {
     const { ledger, options, progress } = this.parts;
-    const known = ledger.claim(digest);
+    const known = ledger.claim(digest, isChosen(digest, options.recheckShare));
     if (known === "duplicate") {
       throw new DraftsmithError("ARTIFACT_INVALID", "two dialogues have the same id and content", {
         location: { id: dialogue.id },

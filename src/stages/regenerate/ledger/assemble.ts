@@ -1,22 +1,26 @@
 /** Puts what the ledger holds into input order: the finished artifact, and the account of every dialogue. */
 import { join } from "node:path";
 import { openJsonlWriter } from "../../../artifacts/jsonl-writer.js";
+import { DraftsmithError, TimeSlice } from "../../../base/index.js";
 import { type Account, emptyAccount, enter, isKept } from "../../../dialogue/index.js";
 import type { Ledger } from "./ledger.js";
 
 /**
  * Writes generations.jsonl and rejected.jsonl.
  *
- * @param digests - of all dialogues that were chosen, in input order; one without an end is a bug
+ * All dialogues that were claimed, in input order; one without an end is a bug.
  */
-export async function assemble(ledger: Ledger, digests: AsyncIterable<string>, directory: string): Promise<Account> {
+export async function assemble(ledger: Ledger, directory: string, signal: AbortSignal): Promise<Account> {
   const account = emptyAccount();
+  const slice = new TimeSlice();
   const generations = await openJsonlWriter(join(directory, "generations.jsonl"));
   const rejected = await openJsonlWriter(join(directory, "rejected.jsonl"));
   try {
-    for await (const digest of digests) {
-      const end = await ledger.endOf(digest);
-      if (end === undefined) throw new Error(`dialogue ${digest} has no end in ${ledger.path}`);
+    for (const dialogue of ledger.claimed) {
+      if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while answers were put in order");
+      const end = await ledger.endOf(dialogue);
+      if (end === undefined) throw new Error(`dialogue number ${dialogue} has no end in ${ledger.path}`);
+      if (slice.isOver) await slice.yieldToEventLoop();
       enter(account, end.row);
       await (isKept(end.row) ? generations : rejected).write(end.row);
     }

@@ -12,10 +12,14 @@ const KEY_BYTES = 16;
 const STATUSES: readonly EndStatus[] = ["done", "partial", "rejected", "failed"];
 /** Beside the status, which is its place in STATUSES plus one; 0: no end is known. */
 const CLAIMED = 1 << 7;
+const TO_RECHECK = 1 << 6;
+const FLAGS = CLAIMED | TO_RECHECK;
 
 export class LedgerIndex {
   private readonly numbers = new DigestIndex();
   private states = new Uint8Array(FIRST);
+  private claims = new Uint32Array(FIRST);
+  private claimedCount = 0;
   private readonly ends = new Places();
   private readonly checks = new Places();
   /** Answers of dialogues that have not ended, or have failed: few at a time. */
@@ -26,13 +30,30 @@ export class LedgerIndex {
     return this.numbers.size;
   }
 
-  /** Marks a dialogue as taken in this run and says what is known of it. */
-  claim(digest: string): EndStatus | "open" | "duplicate" {
+  /**
+   * Marks a dialogue as taken in this run and says what is known of it.
+   *
+   * @param toRecheck - whether it belongs to the share that is asked again
+   */
+  claim(digest: string, toRecheck = false): EndStatus | "open" | "duplicate" {
     const number = this.enter(digest);
     const state = this.states[number]!;
     if ((state & CLAIMED) !== 0) return "duplicate";
-    this.states[number] = state | CLAIMED;
+    this.states[number] = state | CLAIMED | (toRecheck ? TO_RECHECK : 0);
+    this.claims = grown(this.claims, this.claimedCount);
+    this.claims[this.claimedCount] = number;
+    this.claimedCount += 1;
     return statusIn(state) ?? "open";
+  }
+
+  /** The numbers of the claimed dialogues, in the order in which they were claimed. */
+  get claimed(): Uint32Array {
+    return this.claims.subarray(0, this.claimedCount);
+  }
+
+  /** Of these, the ones to ask again. */
+  get toRecheck(): Uint32Array {
+    return this.claimed.filter((number) => (this.states[number]! & TO_RECHECK) !== 0);
   }
 
   noteTurn(digest: string, place: Place): void {
@@ -44,7 +65,7 @@ export class LedgerIndex {
 
   noteEnd(digest: string, status: EndStatus, place: Place): void {
     const number = this.enter(digest);
-    this.states[number] = (this.states[number]! & CLAIMED) | (STATUSES.indexOf(status) + 1);
+    this.states[number] = (this.states[number]! & FLAGS) | (STATUSES.indexOf(status) + 1);
     this.ends.set(number, place);
     // A failed dialogue goes on from its last good answer when it is asked again.
     if (status !== "failed") this.turns.delete(number);
@@ -62,15 +83,15 @@ export class LedgerIndex {
     return places ?? [];
   }
 
-  endOf(digest: string): { status: EndStatus; place: Place } | undefined {
-    const number = this.find(digest);
+  endOf(dialogue: string | number): { status: EndStatus; place: Place } | undefined {
+    const number = this.find(dialogue);
     if (number === undefined) return undefined;
     const status = statusIn(this.states[number]!);
     return status && { status, place: this.ends.get(number)! };
   }
 
-  checkOf(digest: string): Place | undefined {
-    const number = this.find(digest);
+  checkOf(dialogue: string | number): Place | undefined {
+    const number = this.find(dialogue);
     return number === undefined ? undefined : this.checks.get(number);
   }
 
@@ -82,8 +103,9 @@ export class LedgerIndex {
     }
   }
 
-  private find(digest: string): number | undefined {
-    return this.numbers.find(this.keyOf(digest));
+  /** @param dialogue - its digest, or its number, which costs no search */
+  private find(dialogue: string | number): number | undefined {
+    return typeof dialogue === "number" ? dialogue : this.numbers.find(this.keyOf(dialogue));
   }
 
   private enter(digest: string): number {
@@ -93,7 +115,7 @@ export class LedgerIndex {
   }
 
   private keyOf(digest: string): Buffer {
-    // Less of one would leave a part of the digest before.
+    // A short write would leave the previous digest's bytes.
     if (this.key.write(digest, 0, KEY_BYTES, "hex") < KEY_BYTES) throw notADigest(digest);
     return this.key;
   }
@@ -125,7 +147,7 @@ function notADigest(text: string): DraftsmithError {
 }
 
 function statusIn(state: number): EndStatus | undefined {
-  return STATUSES[(state & ~CLAIMED) - 1];
+  return STATUSES[(state & ~FLAGS) - 1];
 }
 
 /** The same array if it has a place for this index, else a longer one with its content. */

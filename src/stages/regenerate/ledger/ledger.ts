@@ -65,9 +65,23 @@ export class Ledger {
     return this.journal.found.damaged;
   }
 
-  /** Marks a dialogue as taken in this run and says what is known of it. */
-  claim(digest: string): EndStatus | "open" | "duplicate" {
-    return this.index.claim(digest);
+  /**
+   * Marks a dialogue as taken in this run and says what is known of it.
+   *
+   * @param toRecheck - whether it belongs to the share that is asked again
+   */
+  claim(digest: string, toRecheck: boolean): EndStatus | "open" | "duplicate" {
+    return this.index.claim(digest, toRecheck);
+  }
+
+  /** The dialogues of this run by number, in the order of the input: what comes after the questions need not read it again. */
+  get claimed(): Uint32Array {
+    return this.index.claimed;
+  }
+
+  /** Of these, the ones to ask again. */
+  get toRecheck(): Uint32Array {
+    return this.index.toRecheck;
   }
 
   /** Whether a dialogue's end is known. */
@@ -109,16 +123,22 @@ export class Ledger {
     this.reader.forget();
   }
 
-  /** How a dialogue ended; undefined if it has not. */
-  async endOf(digest: string): Promise<{ status: EndStatus; row: EndRow; answerers: Answerers } | undefined> {
-    const end = this.index.endOf(digest);
+  /**
+   * How a dialogue ended; undefined if it has not.
+   *
+   * @param dialogue - its digest, or its number among `claimed`
+   */
+  async endOf(
+    dialogue: string | number,
+  ): Promise<{ status: EndStatus; row: EndRow; answerers: Answerers } | undefined> {
+    const end = this.index.endOf(dialogue);
     if (end === undefined) return undefined;
     const { row, server, servers } = (await this.read(end.place)) as unknown as { row: EndRow } & Answerers;
     return { status: end.status, row, answerers: { server, ...(servers === undefined ? {} : { servers }) } };
   }
 
-  async checkOf(digest: string): Promise<CheckRecord | undefined> {
-    const place = this.index.checkOf(digest);
+  async checkOf(dialogue: string | number): Promise<CheckRecord | undefined> {
+    const place = this.index.checkOf(dialogue);
     if (place === undefined) return undefined;
     return readCheck((await this.read(place)).check as unknown as CheckRecord);
   }

@@ -10,12 +10,11 @@ import { Asker } from "../asking/asker.js";
 import { questionOf } from "../asking/request.js";
 import type { RunParts } from "../asking/run-parts.js";
 import { type Answerers, answererOf, type CheckRecord, emptyCheck, enterTurn } from "../ledger/check-record.js";
-import type { Chosen } from "../selection/selection.js";
 import { type Slot, Stopped } from "../servers/slots.js";
 import { byServers, report } from "./agreement.js";
 
 /** @returns the account for the manifest's counts; undefined when nothing was to be checked */
-export async function recheck(parts: RunParts, dialogues: AsyncIterable<Chosen>): Promise<JsonObject | undefined> {
+export async function recheck(parts: RunParts): Promise<JsonObject | undefined> {
   const { options, signal } = parts;
   if (options.recheckShare === 0) return undefined;
   parts.progress.phase = "re-check";
@@ -28,21 +27,20 @@ export async function recheck(parts: RunParts, dialogues: AsyncIterable<Chosen>)
   const running = new Set<Promise<void>>();
   let fatal: unknown;
   try {
-    for await (const { digest } of dialogues) {
+    for (const dialogue of parts.ledger.toRecheck) {
       if (fatal !== undefined || signal.aborted) break;
-      if (!isChosen(digest, options.recheckShare)) continue;
-      const known = await parts.ledger.checkOf(digest);
+      const known = await parts.ledger.checkOf(dialogue);
       if (known !== undefined) {
         checks.push(known);
         continue;
       }
-      const end = await parts.ledger.endOf(digest);
+      const end = await parts.ledger.endOf(dialogue);
       if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
       // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
       const slot = await slotElsewhere(parts, end.answerers.server, running);
       const task = checkOne(parts, asker, slot, end.row as Generation, end.answerers)
         .then(async (check) => {
-          await parts.ledger.addCheck(digest, check);
+          await parts.ledger.addCheck(end.row.dialogueDigest, check);
           checks.push(check);
         })
         .catch((error: unknown) => {

@@ -23,7 +23,7 @@ export async function writeRunReport(directory: string, statistics: Statistics, 
     await writeFile(join(directory, "report.json"), `${JSON.stringify(jsonOf(statistics, facts), null, 2)}\n`);
     await writeFile(join(directory, "report.html"), pageOf(statistics, facts));
   } catch (error) {
-    throw fromErrno(error, directory);
+    throw fromErrno(error, directory, { use: "write" });
   }
 }
 

@@ -6,9 +6,11 @@ import { readFile } from "node:fs/promises";
 import { DraftsmithError, fromErrno, type JsonObject, sha256 } from "../../../base/index.js";
 import { type Dialogue, dialogueDigest, type Partition, partitionOf } from "../../../dialogue/index.js";
 import type { RegenerateOptions } from "../options.js";
+import { ByteList } from "./byte-list.js";
 
+const NOT_CHOSEN = ["only-ids", "sample", "partition"] as const;
 /** Why a dialogue is not asked. */
-export type NotChosen = "only-ids" | "sample" | "partition";
+export type NotChosen = (typeof NOT_CHOSEN)[number];
 
 /** A dialogue that is asked, and the digest of its content. */
 export interface Chosen {
@@ -20,6 +22,9 @@ export interface Chosen {
 const KEY_DIGITS = 13;
 const KEY_RANGE = 16 ** KEY_DIGITS;
 const NAMED_IDS = 5;
+const DIGEST_BYTES = 32;
+/** The mark of a dialogue that is asked; others are the place of their reason plus one. */
+const CHOSEN = 0;
 
 export class Selection {
   /** Chosen dialogues before they are divided, and those of this part; known after `survey`. */
@@ -28,6 +33,8 @@ export class Selection {
   readonly partition: Partition | undefined;
   /** Sample keys up to this one are chosen. */
   private highestKey: number;
+  private marks: Buffer = Buffer.alloc(0);
+  private digests: Buffer = Buffer.alloc(0);
 
   private constructor(
     private readonly options: Pick<RegenerateOptions, "sample" | "sampleSeed" | "partition">,
@@ -57,43 +64,74 @@ export class Selection {
   }
 
   /**
-   * One pass over all dialogues: counts the chosen ones, and finds which belong to a sample of a fixed size.
+   * One pass over all dialogues: counts the chosen ones, finds which belong to a sample of a fixed size, and keeps what
+   * the run would otherwise have to find out again: for each dialogue a byte, for each chosen one its digest.
    *
    * @throws DraftsmithError INPUT_INVALID - an id of `onlyIds` that no dialogue has. @throws DraftsmithError DATA_EMPTY
    */
   async survey(dialogues: AsyncIterable<Dialogue>, signal: AbortSignal): Promise<void> {
     const { sample, sampleSeed } = this.options;
+    const marks = new ByteList();
+    const digests = new ByteList();
     const keys: number[] = [];
-    const digests: string[] = [];
     const missing = new Set(this.ids);
     for await (const dialogue of dialogues) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while dialogues were chosen");
       missing.delete(dialogue.id);
-      if (this.ids?.has(dialogue.id) === false) continue;
+      const isListed = this.ids?.has(dialogue.id) !== false;
+      marks.add([isListed ? CHOSEN : markOf("only-ids")]);
+      if (!isListed) continue;
       const digest = dialogueDigest(dialogue);
-      digests.push(digest.slice(0, KEY_DIGITS));
+      digests.add(Buffer.from(digest, "hex"));
       if (sample !== undefined) keys.push(sampleKey(digest, sampleSeed));
     }
     if (missing.size > 0) throw unknownIds([...missing]);
     if (sample !== undefined && sample >= 1 && sample < keys.length) {
       this.highestKey = Float64Array.from(keys).sort()[sample - 1]!;
     }
-    const inSample = digests.filter((_, k) => sample === undefined || keys[k]! <= this.highestKey);
-    this.whole = inSample.length;
-    this.chosen = inSample.filter((digest) => this.isOfPart(digest)).length;
+    this.divide(marks.bytes, digests.bytes, keys);
     if (this.chosen === 0) {
-      throw new DraftsmithError("DATA_EMPTY", `no dialogue of ${digests.length} is chosen`, {
+      throw new DraftsmithError("DATA_EMPTY", `no dialogue of ${digests.bytes.length / DIGEST_BYTES} is chosen`, {
         hint: "choose more with sample, or fewer partitions",
       });
     }
   }
 
-  /** undefined: it is asked. */
-  judge(dialogue: Dialogue, digest: string): NotChosen | undefined {
-    const { sample, sampleSeed } = this.options;
-    if (this.ids?.has(dialogue.id) === false) return "only-ids";
-    if (sample !== undefined && sampleKey(digest, sampleSeed) > this.highestKey) return "sample";
-    return this.isOfPart(digest) ? undefined : "partition";
+  /** Why the dialogue at this place of the input is not asked; undefined: it is. Known after `survey`. */
+  reasonAt(place: number): NotChosen | undefined {
+    return NOT_CHOSEN[this.marks[place]! - 1];
+  }
+
+  /** Of the chosen dialogues, by their order. */
+  digestAt(index: number): string {
+    return this.digests.toString("hex", index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+  }
+
+  /** Takes the sample and the part out of those that are listed. */
+  private divide(marks: Buffer, digests: Buffer, keys: readonly number[]): void {
+    let listed = 0;
+    let whole = 0;
+    let chosen = 0;
+    for (let place = 0; place < marks.length; place += 1) {
+      if (marks[place] !== CHOSEN) continue;
+      const at = listed * DIGEST_BYTES;
+      const isInSample = this.options.sample === undefined || keys[listed]! <= this.highestKey;
+      listed += 1;
+      if (!isInSample) marks[place] = markOf("sample");
+      else {
+        whole += 1;
+        if (!this.isOfPart(digests.toString("hex", at, at + DIGEST_BYTES))) marks[place] = markOf("partition");
+        else {
+          digests.copyWithin(chosen * DIGEST_BYTES, at, at + DIGEST_BYTES);
+          chosen += 1;
+        }
+      }
+    }
+    this.marks = marks;
+    this.whole = whole;
+    this.chosen = chosen;
+    // A copy: what is not chosen need not stay in memory.
+    this.digests = Buffer.from(digests.subarray(0, chosen * DIGEST_BYTES));
   }
 
   /** For the manifest: what a merge of parts must know to tell a dialogue that was not chosen from one that is missing. */
@@ -114,6 +152,10 @@ export class Selection {
     const { partition } = this;
     return partition === undefined || partitionOf(digest, partition.count) === partition.index;
   }
+}
+
+function markOf(reason: NotChosen): number {
+  return NOT_CHOSEN.indexOf(reason) + 1;
 }
 
 /** Hashed once more with the seed: independent of partitions and of the re-check. */

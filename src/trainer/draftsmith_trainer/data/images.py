@@ -42,11 +42,6 @@ class PixelReader:
         grid = _checked_grid(row, "image", made["image_grid_thw"], row.image_grid)
         return made["pixel_values"].float(), grid
 
-    def picture(self, image_hash: str) -> tuple[Tensor, Tensor]:
-        """(pixel_values fp32 [patches, C*2*patch^2], grid int64 [1, 3]) of one image."""
-        made = self._load()(images=[self._decode(image_hash)], return_tensors="pt")
-        return made["pixel_values"].float(), made["image_grid_thw"].to(torch.int64)
-
     def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values_videos fp32 [patches, C*2*patch^2], video_grid int64 [videos, 3]); (None, None) without videos.
 

@@ -1,19 +1,22 @@
-"""What a draft is: its geometry, as one typed value that reads and writes the config.json that engines load."""
+"""What a draft is: the backbone's geometry, as one typed value, and its keys in the config.json that engines load."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..base.errors import UserError
 
 RotaryMode = Literal["plain", "partial", "mrope"]
 LayerType = Literal["full_attention", "sliding_attention"]
 
-#: SGLang looks the draft class up by this name; a head other than ``plain`` brings its own.
-PLAIN_ARCHITECTURE = "DFlashDraftModel"
+
+@dataclass(frozen=True)
+class AlgorithmConfig:
+    """What an algorithm adds to the backbone's geometry; each algorithm has a subclass (see ``algorithms``)."""
+
+    #: The algorithm's name in the registry.
+    name: ClassVar[str]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class DraftConfig:
     mask_token_id: int
     target_layer_ids: tuple[int, ...]
     num_target_layers: int
+    algorithm: AlgorithmConfig
     rope_theta: float = 1_000_000.0
     rms_norm_eps: float = 1e-6
     max_position_embeddings: int = 262_144
@@ -50,7 +54,6 @@ class DraftConfig:
     mrope_section: tuple[int, ...] | None = None
     layer_types: tuple[LayerType, ...] = field(default=())
     sliding_window: int | None = None
-    head: str = "plain"
     bos_token_id: int | None = None
     eos_token_id: int | None = None
     torch_dtype: str = "float32"
@@ -75,15 +78,14 @@ class DraftConfig:
         """The same draft, its weights stored in another type."""
         return replace(self, torch_dtype=torch_dtype)
 
-    def to_json(self) -> dict[str, Any]:
-        """config.json as SGLang and vLLM read it.
+    def backbone_keys(self) -> dict[str, Any]:
+        """The backbone's keys of config.json, as SGLang and vLLM read them; architecture and algorithm's keys left out.
 
         Source: SGLang 0.5.23 loads it with AutoConfig (hence ``model_type: qwen3``) and prefers ``dflash_config`` to
         the top level; older releases read ``rope_theta``, newer ones ``rope_parameters``, so both are written.
         """
         rope: dict[str, Any] = {"rope_type": "default", "rope_theta": self.rope_theta}
         config: dict[str, Any] = {
-            "architectures": [PLAIN_ARCHITECTURE],
             "attention_bias": self.attention_bias,
             "attention_dropout": 0.0,
             "block_size": self.block_size,
@@ -127,13 +129,11 @@ class DraftConfig:
         if self.rotary == "mrope":
             rope["mrope_section"] = list(self.mrope_section or ())
             rope["mrope_interleaved"] = True
-        if self.head != "plain":
-            config["draftsmith_head"] = self.head
         return config
 
     @staticmethod
-    def from_json(config: dict[str, Any]) -> DraftConfig:
-        """Reads a config.json written by :meth:`to_json`, or another engine-ready DFlash draft's (for a warm start).
+    def from_keys(config: dict[str, Any], algorithm: AlgorithmConfig) -> DraftConfig:
+        """Reads the backbone's keys of a config.json: our own, or another engine-ready DFlash draft's (a warm start).
 
         Raises:
             UserError: ``draft-config`` when a needed key is missing or a value is impossible.
@@ -156,6 +156,7 @@ class DraftConfig:
                 mask_token_id=int(flash["mask_token_id"]),
                 target_layer_ids=tuple(int(k) for k in flash["target_layer_ids"]),
                 num_target_layers=int(config["num_target_layers"]),
+                algorithm=algorithm,
                 rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 1_000_000.0))),
                 rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
                 max_position_embeddings=int(config.get("max_position_embeddings", 262_144)),
@@ -165,7 +166,6 @@ class DraftConfig:
                 mrope_section=tuple(section) if section else None,
                 layer_types=tuple(config.get("layer_types") or ()),
                 sliding_window=config.get("sliding_window") if config.get("use_sliding_window") else None,
-                head=str(config.get("draftsmith_head", "plain")),
                 bos_token_id=config.get("bos_token_id"),
                 eos_token_id=config.get("eos_token_id"),
                 torch_dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
@@ -174,22 +174,6 @@ class DraftConfig:
             raise UserError(
                 "draft-config", f"the draft's config.json lacks {missing}", "is this a DFlash draft directory?"
             ) from missing
-
-
-def read_config(directory: Path) -> DraftConfig:
-    """Reads ``directory/config.json``.
-
-    Raises:
-        UserError: ``draft-missing`` without that file, ``draft-config`` when it does not describe a DFlash draft.
-    """
-    path = directory / "config.json"
-    try:
-        parsed = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError("draft-missing", f"no draft in {directory}: config.json is not there") from None
-    except ValueError as error:
-        raise UserError("draft-config", f"{path} is not JSON: {error}") from error
-    return DraftConfig.from_json(parsed)
 
 
 def _first_problem(config: DraftConfig) -> str | None:

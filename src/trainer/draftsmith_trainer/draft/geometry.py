@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..base.errors import UserError
-from ..draft.config import DraftConfig, LayerType
+from ..draft.config import AlgorithmConfig, DraftConfig, LayerType
 from ..draft.layer_rule import target_layer_ids
 from ..draft.options import DraftOptions
 from ..target.spec import TargetSpec, mask_token_id
 
 
-def draft_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
+def draft_config(options: DraftOptions, spec: TargetSpec, algorithm: AlgorithmConfig) -> DraftConfig:
     """The config of a new draft of ``spec``.
 
     Raises:
@@ -39,6 +39,7 @@ def draft_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
         if ids is not None
         else target_layer_ids(spec.model_type, spec.num_layers, options.target_layer_count),
         num_target_layers=spec.num_layers,
+        algorithm=algorithm,
         rope_theta=spec.rope_theta,
         rms_norm_eps=spec.rms_norm_eps,
         max_position_embeddings=spec.max_position_embeddings,
@@ -47,7 +48,6 @@ def draft_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
         mrope_section=spec.mrope_section if mrope else None,
         layer_types=types,
         sliding_window=options.sliding_window if options.sliding_layers else None,
-        head=options.head,
         bos_token_id=spec.bos_token_id,
         eos_token_id=spec.eos_token_id,
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from .attend import CachedAttend
 from .layers import KeyValue
 from .model import DFlashDraft
+
+#: Block states [1, B, H] and the anchor's token int64 [1] -> drafted tokens int64 [1, B - 1].
+Propose = Callable[[Tensor, Tensor], Tensor]
 
 
 class BlockDrafter:
@@ -17,15 +22,15 @@ class BlockDrafter:
     known (the target has just said it), its states are not. The block starts at p.
 
     Args:
-        draft: in eval mode, on the device of the weights below.
+        draft: in eval mode, on the device of the embedding.
         embed_weight: [V, H], the target's embedding.
-        lm_head_weight: [V, H], the target's output matrix (the embedding again, when tied).
+        propose: the algorithm's way from block states to tokens.
     """
 
-    def __init__(self, draft: DFlashDraft, embed_weight: Tensor, lm_head_weight: Tensor) -> None:
+    def __init__(self, draft: DFlashDraft, embed_weight: Tensor, propose: Propose) -> None:
         self.model = draft
         self.block_size = draft.config.block_size
-        self._embed, self._lm_head = embed_weight, lm_head_weight
+        self._embed, self._propose = embed_weight, propose
         self._attend = CachedAttend(self.block_size)
         self._dtype = draft.fc.weight.dtype
         mask = torch.full((1, self.block_size), draft.config.mask_token_id, device=embed_weight.device)
@@ -80,7 +85,7 @@ class BlockDrafter:
         positions = torch.arange(self._next, self._next + self.block_size, device=ids.device)[None]
         noise = self._embed[ids].to(self._dtype)
         hidden = self.model.blocks(noise, context, positions, self._attend)
-        return self.model.head.propose(hidden, ids[:, 0], self._lm_head)[0]
+        return self._propose(hidden, ids[:, 0])[0]
 
     def _context(self) -> list[KeyValue]:
         if self._store:

@@ -24,4 +24,4 @@ class DraftOptions:
     rotary: Literal["plain", "partial", "mrope"] = "plain"
     sliding_layers: list[int] = field(default_factory=list)
     sliding_window: int | None = at_least(1, None)
-    head: Literal["plain"] = "plain"
+    head: str = "plain"  # a name in the registry of algorithms

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..algorithms import load_draft
 from ..base.events import Events
 from ..base.files import write_json
 from ..base.typed_json import read_job
 from ..data.images import PixelReader
 from ..data.shards import ImageShards
 from ..draft.model import DFlashDraft
-from ..draft.store import load_draft
 from ..evaluate.compare import Loop
 from ..evaluate.evaluation import Evaluation, check_drafts, evaluation_facts, open_rows
 from ..evaluate.options import EvaluateJob

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
+from ..algorithms import algorithm_of, config_json, load_draft, read_config, save_draft
+from ..algorithms.store import load_weights, read_weights
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.typed_json import read_job
-from ..draft.config import read_config
-from ..draft.model import DFlashDraft
-from ..draft.store import load_draft, load_weights, read_weights, save_draft
 from ..export.checks import check_export
 from ..export.options import ExportJob
 from ..target.spec import read_spec
@@ -35,7 +34,7 @@ def run(path: Path, events: Events) -> None:
     config = replace(read_config(source), max_position_embeddings=longest)
     tensors = read_weights(source)
     checks = check_export(config, tensors, spec, list(job.options.allow_rotary))
-    draft = DFlashDraft(config)
+    draft = algorithm_of(config).build(config)
     load_weights(draft, tensors, str(source))
     save_draft(draft, job.work_dir, _DTYPES[job.options.dtype])
     written = load_draft(job.work_dir)  # reads every byte back: a full disk shows here, not at the server
@@ -45,7 +44,7 @@ def run(path: Path, events: Events) -> None:
         "parameters": sum(sizes),
         "bytes": (job.work_dir / "model.safetensors").stat().st_size,
     }
-    events.result(counts, {"checkpoint": source.name, "config": written.config.to_json(), "checks": checks})
+    events.result(counts, {"checkpoint": source.name, "config": config_json(written.config), "checks": checks})
 
 
 def find_checkpoint(checkpoints: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ..algorithms import config_json, load_draft, new_config, new_draft
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.lock import hold
@@ -14,32 +15,16 @@ from ..base.typed_json import read_job, to_json
 from ..data.images import PixelReader
 from ..data.shards import ImageShards
 from ..draft.config import DraftConfig
-from ..draft.geometry import draft_config
-from ..draft.model import DFlashDraft, new_draft
-from ..draft.store import load_draft
-from ..feed import Preparer, StateSource
-from ..feed.packing import pack_target
+from ..draft.model import DFlashDraft
 from ..parallel.device import choose_compute
 from ..parallel.ranks import join_ranks
 from ..target import load_target, read_spec
+from ..target.states import StateSource
 from ..train.corpus import Corpus, open_corpus
 from ..train.extent import extent
 from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
 from ..train.state_cache import decide_cache
-
-#: Options that do not change what is learnt.
-_NEUTRAL = (
-    "threads",
-    "stateCacheMb",
-    "checkpointEvery",
-    "maxMinutes",
-    "device",
-    "attention",
-    "packTokens",
-    "draftTokens",
-    "slowRecurrence",
-)
 
 
 def run(path: Path, events: Events) -> None:
@@ -53,7 +38,7 @@ def run(path: Path, events: Events) -> None:
     options = job.options
     compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
     spec = read_spec(job.target)
-    config = draft_config(options.draft, spec)
+    config = new_config(options.draft, spec)
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     ranks = join_ranks(compute.device)
     try:
@@ -71,16 +56,11 @@ def run(path: Path, events: Events) -> None:
             len(config.target_layer_ids) * config.hidden_size * compute.dtype.itemsize,
         )
         events.log(cache.reason)
-        packed = pack_target(target, options.slow_recurrence)
-        source = StateSource(target, pixels, cache.budget_mb, packed)
-        preparer = Preparer(
-            target, config, compute.attention, packed is not None, options.pack_tokens, options.draft_tokens
-        )
-        if compute.device == "cuda":
-            draft.compile_layers()
+        # A second thread decodes the next batch's pictures while a GPU works; on a CPU it would only take its time.
+        source = StateSource(target, pixels, cache.budget_mb, ahead=2 if compute.device == "cuda" else 0)
         fingerprint = _fingerprint(job, config, corpus, ranks.world)
         with hold(job.resume_dir, events) if ranks.first else nullcontext():
-            facts = Trainer(job, corpus, target, draft, source, preparer, compute, ranks, events, fingerprint).run()
+            facts = Trainer(job, corpus, target, draft, source, compute, ranks, events, fingerprint).run()
         if ranks.first:
             events.result(corpus.counts, facts)
     finally:
@@ -106,8 +86,8 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
 def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int) -> dict[str, Any]:
     """What a saved state belongs to. Options that only say how fast or how often to look are left out."""
     options = to_json(job.options)
-    for name in _NEUTRAL:
+    for name in ("threads", "stateCacheMb", "checkpointEvery", "maxMinutes", "device", "attention"):
         options.pop(name)
     lengths = hashlib.sha256(corpus.train.lengths.tobytes() + corpus.heldout.lengths.tobytes()).hexdigest()
     weights = {path.name: path.stat().st_size for path in job.target.glob("*.safetensors")}
-    return {"options": options, "draft": config.to_json(), "rows": lengths, "weights": weights, "ranks": world}
+    return {"options": options, "draft": config_json(config), "rows": lengths, "weights": weights, "ranks": world}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..algorithms import new_config
 from ..draft.config import DraftConfig
-from ..draft.geometry import draft_config
 from ..target.spec import TargetSpec, read_spec
 from .cards import KNOWN, Card, visible_cards
 from .memory import Memory, Pack, training_memory
@@ -60,7 +60,7 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
         UserError: those of the target's config, the draft's geometry and the rows.
     """
     spec, shape = read_spec(job.target), read_shape(job.target)
-    config = draft_config(job.options.draft, spec)
+    config = new_config(job.options.draft, spec)
     element = 4 if job.options.dtype == "fp32" else 2
     kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
     scope = scope_of(job, config, len(config.target_layer_ids) * config.hidden_size * element)

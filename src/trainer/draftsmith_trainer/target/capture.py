@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 
 from ..base.errors import UserError
+from .hooks import captured_layers
 from .load import Target
-
-
-class _Stop(Exception):  # noqa: N818 - leaves the forward pass, nothing is wrong
-    """Raised by the hook of the last captured layer: what follows is not needed."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,7 @@ def capture_row(
 ) -> CapturedRow:
     """Captures one row, alone: no padding, so the result depends on nothing but the row.
 
-    The states are HF's ``hidden_states[k + 1]``, taken by forward hooks. For Qwen3-VL that is before deepstack features
-    are added behind layers 0..2; from layer 3 on there is no difference, which is why the layer rule starts there.
+    The states are HF's ``hidden_states[k + 1]``, see :func:`.hooks.captured_layers`.
 
     Args:
         input_ids: int64 [S], image pads expanded.
@@ -71,7 +67,8 @@ def capture_row(
     positions, _ = target.model.model.get_rope_index(
         ids, types, image_grid_thw=inputs.get("image_grid_thw"), video_grid_thw=inputs.get("video_grid_thw")
     )
-    states = _run_hooked(target, {**inputs, "position_ids": positions})
+    with captured_layers(target.model.model.language_model.layers, target.layer_ids, stop=True) as states:
+        target.model.model(**inputs, position_ids=positions, use_cache=False)
     joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
     return CapturedRow(joined, positions[:, 0])
 
@@ -88,27 +85,3 @@ def _check_placeholders(target: Target, ids: Tensor, types: Tensor, what: str, g
                 f"a training row has {found} {what} tokens, its {what}s take {wanted}",
                 f"was the data tokenized for this target? an answer that holds {what} tokens must be rejected before",
             )
-
-
-def _run_hooked(target: Target, inputs: dict[str, Any]) -> dict[int, Tensor]:
-    layers = target.model.model.language_model.layers
-    last = max(target.layer_ids)
-    taken: dict[int, Tensor] = {}
-
-    def hook_for(k: int) -> Any:
-        def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
-            taken[k] = output
-            if k == last:
-                raise _Stop
-
-        return hook
-
-    hooks = [layers[k].register_forward_hook(hook_for(k)) for k in target.layer_ids]
-    try:
-        target.model.model(**inputs, use_cache=False)
-    except _Stop:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return taken

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from ..algorithms import save_draft
 from ..base.files import write_directory, write_json
 from ..draft.model import DFlashDraft
-from ..draft.store import save_draft
 from .state import Progress
 
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 
-from ..base.errors import Interrupted, UserError
+from ..algorithms import config_json
+from ..base.errors import Interrupted
 from ..base.events import Events
 from ..base.signals import StopRequest
-from ..data.blocks import draw_anchors
 from ..data.order import epoch_batches, rank_part
-from ..data.shards import Ints
+from ..data.shards import Ints, Row
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule
-from ..feed import PackWork, Preparer, StateSource
-from ..feed.ahead import Ahead
 from ..measure.measurer import Measurer
 from ..measure.tally import Tally
 from ..parallel.device import Compute
 from ..parallel.ranks import Ranks
 from ..target import Target
+from ..target.states import StateSource
 from ..train.options import TrainJob
 from .checkpoints import Checkpoints
 from .corpus import Corpus
@@ -31,24 +28,11 @@ from .extent import extent
 from .metrics import MetricsFile
 from .schedule import learning_rate
 from .state import Progress, StateStore
-from .step import Pending, Stepper, StepResult
+from .step import Stepper
 
 #: Every how many steps numbers are written to metrics.jsonl.
 LOG_EVERY = 10
 _GO_ON, _BUDGET, _ASKED = 0, 1, 1000
-
-#: An epoch and the numbers of this rank's rows.
-_Key = tuple[int, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A step that was started: its number, learning rate, rows, and what it measures."""
-
-    step: int
-    lr: float
-    rows: tuple[int, ...]
-    pending: Pending
 
 
 class Trainer:
@@ -61,21 +45,15 @@ class Trainer:
         target: Target,
         draft: DFlashDraft,
         source: StateSource,
-        preparer: Preparer,
         compute: Compute,
         ranks: Ranks,
         events: Events,
         fingerprint: dict[str, Any],
     ) -> None:
         self._options, self._corpus, self._draft = job.options, corpus, draft
-        self._ranks, self._events, self._source, self._preparer = ranks, events, source, preparer
-        module = _parallel(draft, ranks, compute)
-        self._stepper = Stepper(target, draft, module, source, job.options, compute, ranks, preparer.multiple)
-        self._measurer = Measurer(target, draft, preparer, autocast=compute.autocast)
-        # While a GPU works on one step, the host prepares the next and reads what the one before measured.
-        self._on_gpu = compute.device == "cuda"
-        self._work = Ahead(self._prepared, threads=1 if self._on_gpu else 0)
-        self._running: deque[_Running] = deque()
+        self._ranks, self._events, self._source = ranks, events, source
+        self._stepper = Stepper(target, draft, _parallel(draft, ranks, compute), source, job.options, compute, ranks)
+        self._measurer = Measurer(target, draft, compute.attention, batch_blocks=512, autocast=compute.autocast)
         self._states = StateStore(job.resume_dir, fingerprint)
         self._checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft, compute.dtype)
         self._metrics_path = job.resume_dir / "metrics.jsonl"
@@ -90,7 +68,7 @@ class Trainer:
         Raises:
             Interrupted: when asked to stop; the state is saved.
         """
-        progress = self._states.load(self._draft, self._stepper.optimizer.adam)
+        progress = self._states.load(self._draft, self._stepper.optimizer)
         self._ranks.wait()
         if progress is None:
             progress = self._begin()
@@ -128,9 +106,8 @@ class Trainer:
             )
             for number in range(progress.batch, len(batches)):
                 for coming in batches[number : number + 3]:
-                    self._work.expect(self._key(progress.epoch, coming))
-                self._step(progress, batches[number], request)
-                flag = self._settle(keep=1 if self._on_gpu else 0)
+                    self._source.expect("train", self._rows(coming))
+                flag = self._step(progress, batches[number], request)
                 last = number + 1 == len(batches)
                 progress = progress.then(
                     step=progress.step + 1,
@@ -153,67 +130,25 @@ class Trainer:
         patience = self._options.early_stop_patience
         return patience is not None and progress.misses >= patience
 
-    def _key(self, epoch: int, batch: Ints) -> _Key:
+    def _rows(self, batch: Ints) -> list[Row]:
         """This rank's share of a batch."""
-        return epoch, tuple(int(i) for i in rank_part(batch, self._ranks.rank, self._ranks.world))
+        return [self._corpus.train[int(i)] for i in rank_part(batch, self._ranks.rank, self._ranks.world)]
 
-    def _prepared(self, key: _Key) -> list[PackWork]:
-        epoch, numbers = key
-        rows = [self._corpus.train[i] for i in numbers]
-        if not rows:
-            return [self._preparer.nothing()]
-        options = self._options
-        work = self._preparer.prepare(rows, [draw_anchors(row, options.anchors, options.seed, epoch) for row in rows])
-        return [one.pinned() for one in work] if self._on_gpu else work
-
-    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> None:
+    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> int:
+        rows = self._rows(batch)
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
-        key = self._key(progress.epoch, batch)
-        pending = self._stepper.step(self._work.take(key), lr, self._wish(request))
-        self._running.append(_Running(progress.step + 1, lr, key[1], pending))
-
-    def _settle(self, keep: int) -> int:
-        """Reads what steps measured, all but the last ``keep``; returns the highest stop flag among them.
-
-        All ranks keep equally many, so that they come to the same decision after the same step.
-        """
-        flag = 0
-        while len(self._running) > keep:
-            running = self._running.popleft()
-            result = running.pending.result()
-            if not result.finite:
-                raise self._diverged(running, result)
-            flag = max(flag, result.stop)
-            self._log(running, result)
-        return flag
-
-    def _diverged(self, running: _Running, result: StepResult) -> UserError:
-        rows = [self._corpus.train[i] for i in running.rows[:4]]
-        names = ", ".join(f"{row.dialogue_id}/{row.row}" for row in rows) + (", ..." if len(running.rows) > 4 else "")
-        return UserError(
-            "training-diverged",
-            f"step {running.step}: the loss ({result.loss}) or the gradient's norm ({result.grad_norm}) is not a "
-            f"finite number; its rows: {names or 'none on this rank'}",
-            "try a lower lr, or clip; the weights are those before this step",
-        )
-
-    def _log(self, running: _Running, result: StepResult) -> None:
-        if self._metrics is None:
-            return
-        done = running.step
-        epoch = done / self._per_epoch
-        values = {
-            "loss": result.loss,
-            "lr": running.lr,
-            "gradNorm": result.grad_norm,
-            "trainAcceptLength": result.accept,
-        }
-        if done % LOG_EVERY == 0:
-            self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
-            self._events.metric(done, values)
-        rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
-        self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
+        result = self._stepper.step(rows, progress.epoch, lr, self._wish(request))
+        done = progress.step + 1
+        if self._metrics is not None:
+            epoch = done / self._per_epoch
+            values = {"loss": result.loss, "lr": lr, "gradNorm": result.grad_norm, "trainAcceptLength": result.accept}
+            if done % LOG_EVERY == 0:
+                self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
+                self._events.metric(done, values)
+            rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
+            self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
+        return result.stop
 
     def _wish(self, request: StopRequest) -> int:
         """What this rank wants: the sum over ranks decides, so that all of them stop at the same step."""
@@ -224,7 +159,6 @@ class Trainer:
         return _BUDGET if over else _GO_ON
 
     def _evaluate(self, progress: Progress) -> Progress:
-        self._settle(keep=0)
         tally = self._measure()
         self._report(progress.step, tally)
         value = tally.pooled
@@ -260,10 +194,9 @@ class Trainer:
         self._events.metric(step, brief)
 
     def _save(self, progress: Progress) -> Progress:
-        self._settle(keep=0)
         progress = self._sized(progress).then(seconds=self._seconds())
         if self._ranks.first:
-            self._states.save(progress, self._draft, self._stepper.optimizer.adam)
+            self._states.save(progress, self._draft, self._stepper.optimizer)
             self._checkpoints.prune({progress.best_step, progress.last_eval})
         self._ranks.wait()
         return progress
@@ -280,7 +213,7 @@ class Trainer:
             "epochs": round(progress.step / self._per_epoch, 4),
             "stopped": stopped,
             "untrained": {"pooledAcceptLength": progress.untrained_value},
-            "draft": self._draft.config.to_json(),
+            "draft": config_json(self._draft.config),
         }
         if self._ranks.first:
             facts["best"] = self._checkpoints.publish(progress, self._metrics_path)

@@ -43,14 +43,14 @@ class SpeculativeResult:
 
 
 def drafting_for(target: Any, draft: Any) -> Drafting:
-    """How to draft with a loaded DFlash model (``draft.load_draft``) for a target: one drafter per sequence."""
-    from draftsmith_trainer.draft.infer import BlockDrafter
+    """How to draft with a loaded DFlash model (``algorithms.load_draft``) for a target: one drafter per sequence."""
+    from draftsmith_trainer.algorithms import block_drafter
 
     target = as_target(target)
     embed, head = target.text.embed_tokens.weight, target.model.lm_head.weight
     config = draft.config
     return Drafting(
-        new_drafter=lambda: BlockDrafter(draft, embed, head),
+        new_drafter=lambda: block_drafter(draft, embed, head),
         capture=tuple(config.target_layer_ids),
         positions_3d=config.rotary == "mrope",
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.target.hooks import captured_layers
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
@@ -203,28 +204,15 @@ class Target:
             if visual:
                 visual = {**visual, "visual_pos_masks": F.pad(visual["visual_pos_masks"], (0, 0, 0, rows - R))}
         cache.begin(step, self.like)
-        captured: dict[int, Tensor] = {}
-        hooks = [self.text.layers[k].register_forward_hook(_keep(captured, k)) for k in capture]
-        try:
-            with row_attention(self.text_config):
-                out = self.text(
-                    inputs_embeds=embeds,
-                    position_ids=positions,
-                    attention_mask=step.mask,
-                    past_key_values=cache,
-                    use_cache=True,
-                    **visual,
-                )
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with captured_layers(self.text.layers, capture) as captured, row_attention(self.text_config):
+            out = self.text(
+                inputs_embeds=embeds,
+                position_ids=positions,
+                attention_mask=step.mask,
+                past_key_values=cache,
+                use_cache=True,
+                **visual,
+            )
         cache.end(step)
         states = torch.cat([captured[k][:R] for k in capture], dim=-1) if capture else None
         return Forward(out.last_hidden_state[:R], states)
-
-
-def _keep(store: dict[int, Tensor], layer: int) -> Any:
-    def hook(_module: Any, _args: Any, output: Tensor) -> None:
-        store[layer] = output
-
-    return hook

@@ -64,15 +64,15 @@ def load(settings: Settings) -> Checkpoint:
         raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
     drafting, block_size = None, None
     if settings.draft is not None:
-        from draftsmith_trainer.draft.store import load_draft
+        from draftsmith_trainer.algorithms import load_draft
+        from draftsmith_trainer.algorithms.contract import fit_problem
+        from draftsmith_trainer.target.spec import read_spec
 
         draft = load_draft(settings.draft, dtype).to(settings.device)
-        if draft.config.hidden_size != target.text_config.hidden_size:
-            raise UserError(
-                "draft-mismatch",
-                f"{settings.draft} was made for hidden size {draft.config.hidden_size}, the target has "
-                f"{target.text_config.hidden_size}.",
-            )
+        problem = fit_problem(draft.config, read_spec(settings.model))
+        if problem:
+            message = f"draft {settings.draft} was made for another target than {settings.model}: {problem}"
+            raise UserError("draft-target", message, "serve it with the target that it was trained for")
         drafting, block_size = drafting_for(target, draft), draft.config.block_size
     return Checkpoint(
         target=target,

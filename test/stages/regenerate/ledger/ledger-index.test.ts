@@ -26,6 +26,8 @@ type Step = { kind: string; dialogue: number; place?: RecordPlace; status?: EndS
 /** What the ledger promises, in objects. */
 class Plain {
   readonly entries = new Map<string, Entry>();
+  /** In order. */
+  readonly claimed: { digest: string; toRecheck: boolean }[] = [];
 
   entry(digest: string): Entry {
     const known = this.entries.get(digest) ?? { claimed: false, turns: [] };
@@ -39,6 +41,13 @@ function apply(index: LedgerIndex, plain: Plain, { kind, dialogue, place, status
   if (kind === "ask") {
     expect(index.endOf(digest)).toEqual(plain.entries.get(digest)?.end);
     expect(index.checkOf(digest)).toEqual(plain.entries.get(digest)?.check);
+    // By number as by digest.
+    const found = (numbers: Uint32Array) =>
+      Array.from(numbers, (number) => [index.endOf(number), index.checkOf(number)]);
+    const wanted = (claimed: Plain["claimed"]) =>
+      claimed.map(({ digest: own }) => [plain.entries.get(own)?.end, plain.entries.get(own)?.check]);
+    expect(found(index.claimed)).toEqual(wanted(plain.claimed));
+    expect(found(index.toRecheck)).toEqual(wanted(plain.claimed.filter(({ toRecheck }) => toRecheck)));
     return;
   }
   if (kind === "takeTurns") {
@@ -49,7 +58,9 @@ function apply(index: LedgerIndex, plain: Plain, { kind, dialogue, place, status
   }
   const entry = plain.entry(digest);
   if (kind === "claim") {
-    expect(index.claim(digest)).toBe(entry.claimed ? "duplicate" : (entry.end?.status ?? "open"));
+    const toRecheck = dialogue % 3 === 0;
+    expect(index.claim(digest, toRecheck)).toBe(entry.claimed ? "duplicate" : (entry.end?.status ?? "open"));
+    if (!entry.claimed) plain.claimed.push({ digest, toRecheck });
     entry.claimed = true;
   } else if (kind === "turn") {
     index.noteTurn(digest, place!);

@@ -1,5 +1,6 @@
 /** Which dialogues are asked, and what earlier answers spare. */
-import { rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -31,9 +32,10 @@ async function chosen(rows: Dialogue[], options: object): Promise<string[]> {
     yield* rows;
   };
   await selection.survey(each(), new AbortController().signal);
-  const ids = rows.filter((row) => selection.judge(row, dialogueDigest(row)) === undefined).map(({ id }) => id);
-  expect(selection.chosen).toBe(ids.length);
-  return ids;
+  const taken = rows.filter((_, place) => selection.reasonAt(place) === undefined);
+  expect(selection.chosen).toBe(taken.length);
+  expect(taken.map((_, index) => selection.digestAt(index))).toEqual(taken.map(dialogueDigest));
+  return taken.map(({ id }) => id);
 }
 
 describe("a choice of dialogues", () => {
@@ -60,9 +62,7 @@ describe("a choice of dialogues", () => {
               yield* shuffled;
             };
             await selection.survey(each(), new AbortController().signal).catch(() => undefined);
-            parts.push(
-              ...shuffled.filter((row) => selection.judge(row, dialogueDigest(row)) === undefined).map(({ id }) => id),
-            );
+            parts.push(...shuffled.filter((_, place) => selection.reasonAt(place) === undefined).map(({ id }) => id));
           }
           expect(parts.sort()).toEqual([...one].sort());
         },
@@ -90,6 +90,41 @@ describe("a choice of dialogues", () => {
     const sampled = await runStage({ input, options: { servers: [stub.url], sample: 7 } });
     expect(sampled.rows).toHaveLength(7);
     expect(sampled.draft.counts.notChosen).toEqual({ sample: COUNT - 7 });
+  });
+
+  it.each([
+    ["all", {}, COUNT],
+    ["a sample", { sample: 7 }, 7],
+    ["a part", { partition: "0/1" }, COUNT],
+  ])(
+    "of %s reads the input no more once questions are asked: recheck and output come from the ledger",
+    async (_, choice, count) => {
+      const own = await writeArtifact(await temporaryDirectory(), dialogues(COUNT));
+      stub.options.fault = (_n, body) => {
+        // Not the probe. The file is so small that its only block has been read.
+        if (JSON.stringify(body.messages).includes("Dialogue "))
+          rmSync(join(own.path, "dialogues.jsonl"), { force: true });
+        return undefined;
+      };
+      const options = { servers: [stub.url], recheckShare: 1, concurrency: 1, ...choice };
+      const { rows, draft } = await runStage({ input: own, options });
+      stub.options.fault = undefined;
+      expect(rows).toHaveLength(count);
+      const turns = rows.reduce((sum, row) => sum + row.turns.length, 0);
+      expect(draft.counts).toMatchObject({ read: count, recheck: { turns, equal: turns } });
+      const order = dialogues(COUNT).map(({ id }) => id);
+      expect(rows.map(({ id }) => order.indexOf(id))).toEqual(
+        rows.map(({ id }) => order.indexOf(id)).sort((a, b) => a - b),
+      );
+    },
+  );
+
+  it("counts blank lines as no dialogues", async () => {
+    const own = await writeArtifact(await temporaryDirectory(), dialogues(6));
+    const file = join(own.path, "dialogues.jsonl");
+    await writeFile(file, `\ufeff \n${(await readFile(file, "utf8")).replaceAll("\n", "\n \r\n\n")}`);
+    const { rows } = await runStage({ input: own, options: { servers: [stub.url], onlyIds: ["d1", "d4"] } });
+    expect(rows.map(({ id }) => id)).toEqual(["d1", "d4"]);
   });
 
   it("refuses ids that no dialogue has, and choices that make no sense", async () => {

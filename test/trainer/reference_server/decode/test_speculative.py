@@ -154,11 +154,11 @@ def test_first_token_may_be_the_last(targets, cases, answers):
 
 
 def test_a_drafter_object_can_be_reused(targets, cases, answers):
-    from draftsmith_trainer.draft.infer import BlockDrafter
+    from draftsmith_trainer.algorithms import block_drafter
 
     target = targets["qwen3_vl"]
     draft = lively_draft(small_config(target_layer_ids=LAYERS))
-    drafter = BlockDrafter(draft, target.text.embed_tokens.weight, target.model.lm_head.weight)
+    drafter = block_drafter(draft, target.text.embed_tokens.weight, target.model.lm_head.weight)
     for one, wanted in zip(cases[:3], answers["qwen3_vl"], strict=False):
         assert speculative.generate(target, drafter, **one.tensors(), max_new_tokens=20).ids == wanted
 

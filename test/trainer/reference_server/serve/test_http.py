@@ -165,8 +165,9 @@ def test_drafts_change_the_counts_and_not_the_answer(serve, settings, checkpoint
     from dataclasses import replace
 
     import httpx
+    from draftsmith_trainer.algorithms import new_draft
+    from draftsmith_trainer.algorithms.plain import PlainConfig
     from draftsmith_trainer.draft.config import DraftConfig
-    from draftsmith_trainer.draft.model import new_draft
     from reference_server.decode.speculative import drafting_for
     from reference_server.serve.app import make_app, make_context
 
@@ -182,6 +183,7 @@ def test_drafts_change_the_counts_and_not_the_answer(serve, settings, checkpoint
         mask_token_id=checkpoint.target.text_config.vocab_size - 1,
         target_layer_ids=(3, 4),
         num_target_layers=8,
+        algorithm=PlainConfig(),
     )
     drafting = drafting_for(checkpoint.target, new_draft(config, 0).eval())
 

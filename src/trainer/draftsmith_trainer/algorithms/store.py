@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -11,8 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..base.errors import UserError
-from .config import DraftConfig, read_config
-from .model import DFlashDraft
+from ..draft.config import DraftConfig
+from ..draft.model import DFlashDraft
+from .registry import algorithm_in, algorithm_of
 
 _DTYPE_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -28,10 +30,43 @@ def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.f
     write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
 
 
+def config_json(config: DraftConfig) -> dict[str, Any]:
+    """config.json as SGLang and vLLM read it: the backbone's keys, the architecture, the algorithm's own keys."""
+    algorithm = algorithm_of(config)
+    document = {"architectures": [algorithm.contract.architecture], **config.backbone_keys()}
+    algorithm.write_keys(config.algorithm, document)
+    return document
+
+
+def config_in(document: dict[str, Any]) -> DraftConfig:
+    """Reads what :func:`config_json` writes, or another engine-ready DFlash draft's config.json (for a warm start).
+
+    Raises:
+        UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+    """
+    return DraftConfig.from_keys(document, algorithm_in(document).read_keys(document))
+
+
 def write_config(config: DraftConfig, directory: Path) -> None:
     """Writes config.json with sorted keys."""
-    text = json.dumps(config.to_json(), indent=2, sort_keys=True) + "\n"
+    text = json.dumps(config_json(config), indent=2, sort_keys=True) + "\n"
     (directory / "config.json").write_text(text, "utf-8")
+
+
+def read_config(directory: Path) -> DraftConfig:
+    """Reads ``directory/config.json``.
+
+    Raises:
+        UserError: ``draft-missing`` without that file, ``draft-config`` when it does not describe a DFlash draft.
+    """
+    path = directory / "config.json"
+    try:
+        parsed = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError("draft-missing", f"no draft in {directory}: config.json is not there") from None
+    except ValueError as error:
+        raise UserError("draft-config", f"{path} is not JSON: {error}") from error
+    return config_in(parsed)
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
@@ -62,7 +97,8 @@ def load_draft(directory: Path | str, dtype: torch.dtype = torch.float32) -> DFl
             misshapen tensors: engines pass over those in silence, we do not).
     """
     directory = Path(directory)
-    draft = DFlashDraft(read_config(directory))
+    config = read_config(directory)
+    draft = algorithm_of(config).build(config)
     load_weights(draft, read_weights(directory), str(directory))
     return draft.to(dtype).eval()
 
@@ -73,23 +109,23 @@ def load_weights(draft: DFlashDraft, tensors: dict[str, Tensor], source: str) ->
     Raises:
         UserError: ``draft-weights``; the message starts with ``source``.
     """
-    problem = weights_problem(draft, tensors)
+    problem = weights_problem(draft.config, tensors)
     if problem:
         raise UserError("draft-weights", f"{source}: {problem}")
     draft.load_state_dict(tensors)
 
 
-def weights_problem(draft: DFlashDraft, tensors: dict[str, Tensor]) -> str | None:
-    """What is wrong with ``tensors`` as the weights of ``draft``, or None."""
-    wanted = draft.state_dict()
+def weights_problem(config: DraftConfig, tensors: dict[str, Tensor]) -> str | None:
+    """Where ``tensors`` differ from what the algorithm's export contract lists, or None."""
+    wanted = algorithm_of(config).contract.tensors(config)
     missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing:
         return f"weight {missing[0]} is missing ({len(missing)} missing in all)"
     if unknown:
         return f"weight {unknown[0]} is not part of this draft ({len(unknown)} unknown in all)"
     for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
-            return f"weight {name} has shape {list(tensor.shape)}, the config asks for {list(wanted[name].shape)}"
+        if tuple(tensor.shape) != wanted[name]:
+            return f"weight {name} has shape {list(tensor.shape)}, the config asks for {list(wanted[name])}"
         if not torch.isfinite(tensor).all():
             return f"weight {name} holds NaN or infinity"
     return None

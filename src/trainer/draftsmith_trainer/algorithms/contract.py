@@ -1,0 +1,113 @@
+"""What must agree between a draft and a target: for any use of the two together, and for engines that serve them.
+
+The one checker of this kind on the Python side: evaluation, the reference server and export ask it. Engines pass over
+most of what it refuses in silence and then accept next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..draft.config import DraftConfig
+from ..target.spec import MASK_TOKEN, TargetSpec, tokenizer_ids
+from .algorithm import Check
+from .registry import algorithm_of
+from .store import config_json
+
+
+def fit_problem(config: DraftConfig, spec: TargetSpec) -> str | None:
+    """Why a draft cannot work with a target at all, as a sentence; None when it can."""
+    return next((problem for _, check in _FIT if (problem := check(config, spec))), None)
+
+
+def served_checks(config: DraftConfig) -> list[tuple[str, Check]]:
+    """(name, check) of everything that engines need to serve the draft well, the rotary mode apart."""
+    return [*_FIT, *_SERVED, *algorithm_of(config).contract.checks]
+
+
+def rotary_problem(config: DraftConfig, allowed: Collection[str] = ()) -> str | None:
+    """Why engines would not rotate as the draft was trained; None for plain positions and for ``allowed`` modes."""
+    if config.rotary == "plain" or config.rotary in allowed:
+        return None
+    served = "only SGLang >= 0.5.20 serves it" if config.rotary == "partial" else "no engine serves it"
+    return f"the draft uses {config.rotary} rotary positions, and {served}"
+
+
+def keys_problem(config: DraftConfig) -> str | None:
+    """Which key of config.json that the engines' draft class needs would not be set."""
+    document = config_json(config)
+    for key in algorithm_of(config).contract.keys:
+        value: Any = document
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None:
+            return f"config.json would lack {key}, which engines need for {document['architectures'][0]}"
+    return None
+
+
+def _hidden_size(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.hidden_size != spec.hidden_size:
+        return f"the draft is {config.hidden_size} wide, the target {spec.hidden_size}: they share the embedding"
+    return None
+
+
+def _vocabulary(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.vocab_size != spec.vocab_size:
+        return f"the draft was trained for {config.vocab_size} tokens, the target has {spec.vocab_size}"
+    return None
+
+
+def _depth(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.num_target_layers != spec.num_layers:
+        return f"the draft was trained for a target of {config.num_target_layers} layers, this has {spec.num_layers}"
+    return None
+
+
+def _captured_layers(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.target_layer_ids[-1] > spec.num_layers - 2:
+        return f"layer {config.target_layer_ids[-1]} is the target's last: engines cannot capture its output"
+    if spec.model_type.startswith("qwen3_vl") and config.target_layer_ids[0] < 3:
+        # Engines disagree whether a capture there holds the deepstack features that are added behind layers 0..2.
+        return f"target layer {config.target_layer_ids[0]}: below 3, engines capture different states of a Qwen3-VL"
+    return None
+
+
+def _mask_token(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.mask_token_id >= spec.vocab_size:
+        return f"mask id {config.mask_token_id} is outside the target's vocabulary of {spec.vocab_size}"
+    known = tokenizer_ids(spec.directory)
+    if MASK_TOKEN in known and known[MASK_TOKEN] != config.mask_token_id:
+        return f"the tokenizer's {MASK_TOKEN} is {known[MASK_TOKEN]}, the draft was trained with {config.mask_token_id}"
+    names = [name for name, token in known.items() if token == config.mask_token_id and name != MASK_TOKEN]
+    if names:
+        return f"mask id {config.mask_token_id} is the token {names[0]!r}, which real text may hold"
+    return None
+
+
+def _positions(config: DraftConfig, spec: TargetSpec) -> str | None:
+    if config.max_position_embeddings < spec.max_position_embeddings:
+        return (
+            f"max_position_embeddings {config.max_position_embeddings} is below the target's "
+            f"{spec.max_position_embeddings}: SGLang refuses to start"
+        )
+    return None
+
+
+def _window(config: DraftConfig, _spec: TargetSpec) -> str | None:
+    if config.sliding_window is not None and config.sliding_window < config.block_size:
+        return f"sliding_window {config.sliding_window} is shorter than a block of {config.block_size}"
+    return None
+
+
+_FIT: tuple[tuple[str, Check], ...] = (
+    ("hidden-size", _hidden_size),
+    ("vocabulary", _vocabulary),
+    ("layers", _depth),
+)
+_SERVED: tuple[tuple[str, Check], ...] = (
+    ("layers", _captured_layers),
+    ("mask-token", _mask_token),
+    ("positions", _positions),
+    ("window", _window),
+)

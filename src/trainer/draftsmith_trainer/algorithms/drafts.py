@@ -1,0 +1,38 @@
+"""New drafts, and drafters of one sequence: an algorithm and the backbone put together."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..draft.config import DraftConfig
+from ..draft.geometry import draft_config
+from ..draft.infer import BlockDrafter
+from ..draft.model import DFlashDraft
+from ..draft.options import DraftOptions
+from ..target.spec import TargetSpec
+from .registry import algorithm_named, algorithm_of
+
+
+def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
+    """The config of a new draft of ``spec``.
+
+    Raises:
+        UserError: ``draft-config``, ``unknown-head``, and those of the layer rule and the mask id.
+    """
+    return draft_config(options, spec, algorithm_named(options.head).new_config(options))
+
+
+def new_draft(config: DraftConfig, seed: int) -> DFlashDraft:
+    """A draft with fresh weights; the same weights for the same seed."""
+    algorithm = algorithm_of(config)
+    draft = algorithm.build(config)
+    algorithm.initialise(draft, torch.Generator().manual_seed(seed))
+    return draft
+
+
+def block_drafter(draft: DFlashDraft, embed: Tensor, lm_head: Tensor) -> BlockDrafter:
+    """A drafter for one sequence. ``embed``, ``lm_head``: [V, H], the target's."""
+    return BlockDrafter(draft, embed, partial(algorithm_of(draft.config).propose, draft, lm_head=lm_head))

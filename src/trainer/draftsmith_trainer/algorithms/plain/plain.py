@@ -1,0 +1,58 @@
+"""Plain DFlash as an algorithm. Source: DFlash (arXiv 2602.06036)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ...draft.model import DFlashDraft
+from ...draft.options import DraftOptions
+from ...draft.tensors import backbone_tensors
+from ...losses import BlockLoss, LossRule, frozen_head_loss
+from ..algorithm import Algorithm, BlockOutputs, ExportContract
+from .propose import propose_greedily
+from .settings import PlainConfig
+
+
+class Plain(Algorithm[PlainConfig]):
+    """The backbone alone: no modules, no keys and no tensors of its own."""
+
+    name: ClassVar[str] = "plain"
+    contract: ClassVar[ExportContract] = ExportContract(
+        architecture="DFlashDraftModel",
+        keys=(
+            "model_type",
+            "num_target_layers",
+            "max_position_embeddings",
+            "dflash_config.block_size",
+            "dflash_config.mask_token_id",
+            "dflash_config.target_layer_ids",
+        ),
+        tensors=backbone_tensors,
+    )
+
+    def new_config(self, options: DraftOptions) -> PlainConfig:
+        """See :class:`..algorithm.Algorithm`."""
+        del options
+        return PlainConfig()
+
+    def read_keys(self, document: dict[str, Any]) -> PlainConfig:
+        """See :class:`..algorithm.Algorithm`."""
+        del document
+        return PlainConfig()
+
+    def write_keys(self, config: PlainConfig, document: dict[str, Any]) -> None:
+        """See :class:`..algorithm.Algorithm`."""
+
+    def loss(self, draft: DFlashDraft, outputs: BlockOutputs, rule: LossRule) -> BlockLoss:
+        """Weighted cross-entropy of every place against its label."""
+        del draft
+        blocks = outputs.blocks
+        places = outputs.hidden[:, :, 1:].flatten(0, 1)
+        return frozen_head_loss(places, blocks.labels.flatten(0, 1), blocks.valid.flatten(0, 1), outputs.lm_head, rule)
+
+    def propose(self, draft: DFlashDraft, hidden: Tensor, anchor_ids: Tensor, lm_head: Tensor) -> Tensor:
+        """The first choice at every place; places do not look at each other, nor at the anchor."""
+        del draft, anchor_ids
+        return propose_greedily(hidden[..., 1:, :], lm_head)

@@ -1,0 +1,45 @@
+"""Taking the outputs of a target's decoder layers out of a forward pass: for training, and for the reference server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+
+class _Stop(Exception):  # noqa: N818 - leaves the forward pass, nothing is wrong
+    """Raised by the hook of the last captured layer: what follows is not needed."""
+
+
+@contextmanager
+def captured_layers(layers: Any, layer_ids: Collection[int], stop: bool = False) -> Iterator[dict[int, Tensor]]:
+    """While the body runs a forward pass, collects what each of ``layer_ids`` gives, HF's ``hidden_states[k + 1]``.
+
+    For Qwen3-VL that is before deepstack features are added behind layers 0..2; from layer 3 on there is no difference,
+    which is why the layer rule starts there.
+
+    Args:
+        layers: the text model's decoder layers.
+        stop: leave the forward pass, and the body, after the last of ``layer_ids``.
+    """
+    taken: dict[int, Tensor] = {}
+    last = max(layer_ids, default=-1)
+
+    def hook_for(k: int) -> Any:
+        def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+            taken[k] = output
+            if stop and k == last:
+                raise _Stop
+
+        return hook
+
+    hooks = [layers[k].register_forward_hook(hook_for(k)) for k in layer_ids]
+    try:
+        yield taken
+    except _Stop:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
