@@ -71,8 +71,8 @@ def test_truncated_png_is_refused(row, target_dirs, tmp_path):
     with pytest.raises(Exception):  # noqa: B017 - the maker itself cannot read it either
         write_images(tmp_path, [cut])
     reader = PixelReader(target_dirs["qwen3_vl"], ImageShards(tmp_path))
-    whole = reader._images.png(row.image_hashes[0])
-    reader._images.png = lambda _name: whole[: len(whole) // 2]
+    whole = reader.images.png(row.image_hashes[0])
+    reader.images.png = lambda _name: whole[: len(whole) // 2]
     with pytest.raises(UserError) as error:
         reader.pixels(row)
     assert error.value.code == "image-damaged"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.data.images import PixelReader
+from draftsmith_trainer.data.images import PixelReader, load_image_processor
 from draftsmith_trainer.data.shards import ImageShards, RowShards
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.load import freeze
@@ -21,7 +21,7 @@ from transformers import AutoModelForImageTextToText
 def inputs_of(directory, seed=3):
     row, pngs = sample_row(seed, turns=2)
     ids = torch.tensor(row.ids)
-    reader = PixelReader(directory, None)._load()
+    reader = load_image_processor(directory)
     made = reader(images=[Image.open(io.BytesIO(png)) for png in pngs], return_tensors="pt")
     return ids, (ids == IMAGE).int(), made["pixel_values"], made["image_grid_thw"]
 

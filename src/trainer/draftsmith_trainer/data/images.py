@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..base.errors import UserError
-from .shards import ImageShards, Ints, Row
+from .pictures.decode import Pixels, read_picture
+from .shards import ImageShards, Row
 
 
 class PixelReader:
@@ -24,9 +25,33 @@ class PixelReader:
     """
 
     def __init__(self, target: Path, images: ImageShards) -> None:
-        self._target, self._images = target, images
+        self.target, self.images = target, images
         self._processor: Any = None
         self._video_processor: Any = None
+
+    @property
+    def processor(self) -> Any:
+        """The checkpoint's image processor.
+
+        Raises:
+            UserError: ``target-processor``.
+        """
+        if self._processor is None:
+            self._processor = load_image_processor(self.target)
+        return self._processor
+
+    @property
+    def video_processor(self) -> Any:
+        """The checkpoint's video processor.
+
+        Raises:
+            UserError: ``target-processor``.
+        """
+        if self._video_processor is None:
+            from transformers import AutoVideoProcessor
+
+            self._video_processor = _loaded(self.target, "video", AutoVideoProcessor)
+        return self._video_processor
 
     def pixels(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values fp32 [patches, C*2*patch^2], image_grid int64 [images, 3]); (None, None) without images.
@@ -37,10 +62,8 @@ class PixelReader:
         """
         if not row.image_hashes:
             return None, None
-        pictures = [self._decode(name) for name in row.image_hashes]
-        made = self._load()(images=pictures, return_tensors="pt")
-        grid = _checked_grid(row, "image", made["image_grid_thw"], row.image_grid)
-        return made["pixel_values"].float(), grid
+        made = self._processed([self._decode(name) for name in row.image_hashes])
+        return made["pixel_values"].float(), checked_grid(row, "image", made["image_grid_thw"])
 
     def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values_videos fp32 [patches, C*2*patch^2], video_grid int64 [videos, 3]); (None, None) without videos.
@@ -52,39 +75,45 @@ class PixelReader:
         """
         if not row.video_frames:
             return None, None
-        videos = [[self._decode(name) for name in frames] for frames in row.video_frames]
-        made = self._load_video()(videos=videos, do_sample_frames=False, return_tensors="pt")
-        grid = _checked_grid(row, "video", made["video_grid_thw"], row.video_grid)
-        return made["pixel_values_videos"].float(), grid
+        return self.processed_videos(row, [[self._decode(name) for name in frames] for frames in row.video_frames])
 
-    def _decode(self, image_hash: str) -> Image.Image:
-        try:
-            return Image.open(io.BytesIO(self._images.png(image_hash))).convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise UserError("image-damaged", f"image {image_hash} cannot be decoded: {error}") from error
+    def processed_picture(self, pixels: Pixels) -> tuple[Tensor, tuple[int, int, int]]:
+        """pixel_values fp32 [patches, C*2*patch^2] and grid of one decoded picture, as in a row of several."""
+        made = self._processed([pixels])
+        time, height, width = made["image_grid_thw"][0].tolist()
+        return made["pixel_values"].float(), (time, height, width)
 
-    def _load(self) -> Any:
-        if self._processor is None:
-            from transformers import AutoImageProcessor
+    def processed_videos(self, row: Row, videos: Sequence[Sequence[Pixels]]) -> tuple[Tensor, Tensor]:
+        """What :meth:`videos` gives, from the frames of the row's videos already decoded."""
+        frames = [[Image.fromarray(pixels) for pixels in video] for video in videos]
+        made = self.video_processor(videos=frames, do_sample_frames=False, return_tensors="pt")
+        return made["pixel_values_videos"].float(), checked_grid(row, "video", made["video_grid_thw"])
 
-            self._processor = self._loaded("image", AutoImageProcessor)
-        return self._processor
+    def _processed(self, pictures: Sequence[Pixels]) -> Any:
+        return self.processor(images=[Image.fromarray(pixels) for pixels in pictures], return_tensors="pt")
 
-    def _load_video(self) -> Any:
-        if self._video_processor is None:
-            from transformers import AutoVideoProcessor
-
-            self._video_processor = self._loaded("video", AutoVideoProcessor)
-        return self._video_processor
-
-    def _loaded(self, what: str, kind: Any) -> Any:
-        try:
-            return kind.from_pretrained(self._target)
-        except (OSError, ValueError) as error:
-            raise UserError("target-processor", f"{self._target}: no usable {what} processor: {error}") from error
+    def _decode(self, image_hash: str) -> Pixels:
+        return read_picture(self.images, image_hash)
 
 
-def _checked_grid(row: Row, what: str, made: Tensor, wanted: Ints) -> Tensor:
+def load_image_processor(target: Path) -> Any:
+    """The image processor of a model directory.
+
+    Raises:
+        UserError: ``target-processor``.
+    """
+    from transformers import AutoImageProcessor
+
+    return _loaded(target, "image", AutoImageProcessor)
+
+
+def checked_grid(row: Row, what: str, made: Tensor) -> Tensor:
+    """The grid of the row's images or videos (``what``), int64 [n, 3], which must be ``made``, that of its pixels.
+
+    Raises:
+        UserError: ``image-grid``, ``video-grid``.
+    """
+    wanted = row.image_grid if what == "image" else row.video_grid
     grid, tokenized = made.to(torch.int64), torch.from_numpy(wanted.astype(np.int64))
     if torch.equal(grid, tokenized):
         return grid
@@ -94,3 +123,10 @@ def _checked_grid(row: Row, what: str, made: Tensor, wanted: Ints) -> Tensor:
         f"the row has {tokenized.tolist()}",
         "tokenize the data again with this target's processor settings",
     )
+
+
+def _loaded(target: Path, what: str, kind: Any) -> Any:
+    try:
+        return kind.from_pretrained(target)
+    except (OSError, ValueError) as error:
+        raise UserError("target-processor", f"{target}: no usable {what} processor: {error}") from error

@@ -100,11 +100,11 @@ class ImageShards:
     """PNG bytes by content hash. Files are sorted by hash, so a look-up is a binary search on the mapped column."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._parts: list[pa.RecordBatch] = []
         for path in sorted(directory.glob("images-*-of-*.arrow")):
             reader = _open(path)
-            _require(path, reader.schema, ("hash", "png"))
+            _require(path, reader.schema, ("hash", "png", "width", "height"))
             batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
             self._parts += [batch for batch in batches if batch.num_rows]
 
@@ -114,15 +114,28 @@ class ImageShards:
         Raises:
             UserError: ``image-missing``.
         """
+        batch, at = self._locate(image_hash)
+        data: bytes = batch.column("png")[at].as_py()
+        return data
+
+    def size(self, image_hash: str) -> tuple[int, int]:
+        """(height, width) of the picture with this hash; its bytes are not read.
+
+        Raises:
+            UserError: ``image-missing``.
+        """
+        batch, at = self._locate(image_hash)
+        return int(batch.column("height")[at].as_py()), int(batch.column("width")[at].as_py())
+
+    def _locate(self, image_hash: str) -> tuple[pa.RecordBatch, int]:
         for batch in self._parts:
             hashes = batch.column("hash")
             if not hashes[0].as_py() <= image_hash <= hashes[-1].as_py():
                 continue
             at = _find(hashes, image_hash)
             if at < batch.num_rows and hashes[at].as_py() == image_hash:
-                data: bytes = batch.column("png")[at].as_py()
-                return data
-        raise UserError("image-missing", f"no image {image_hash} in the image shards of {self._directory}")
+                return batch, at
+        raise UserError("image-missing", f"no image {image_hash} in the image shards of {self.directory}")
 
 
 def _find(hashes: Any, wanted: str) -> int:
