@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from draftsmith_trainer.algorithms import new_draft
-from draftsmith_trainer.algorithms.plain import PlainConfig
+from draftsmith_trainer.algorithms.drafts import new_draft
+from draftsmith_trainer.algorithms.plain.settings import PlainConfig
 from draftsmith_trainer.draft.config import DraftConfig
 from draftsmith_trainer.draft.model import DFlashDraft
 from target_maker import HIDDEN, LAYERS, VOCAB

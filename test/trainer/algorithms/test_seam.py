@@ -8,10 +8,13 @@ from typing import ClassVar
 import pytest
 import torch
 from draft_maker import small_config
-from draftsmith_trainer.algorithms import ALGORITHMS, Algorithm, ExportContract, algorithm_of, load_draft, new_draft
+from draftsmith_trainer.algorithms.algorithm import Algorithm, ExportContract
 from draftsmith_trainer.algorithms.contract import keys_problem
-from draftsmith_trainer.algorithms.plain import Plain
-from draftsmith_trainer.algorithms.store import config_in, config_json
+from draftsmith_trainer.algorithms.drafts import new_draft
+from draftsmith_trainer.algorithms.plain.plain import Plain
+from draftsmith_trainer.algorithms.registry import ALGORITHMS, algorithm_of
+from draftsmith_trainer.algorithms.settings import SETTINGS, config_in, config_json
+from draftsmith_trainer.algorithms.store import load_draft
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.draft.config import AlgorithmConfig
@@ -30,15 +33,26 @@ class ChainConfig(AlgorithmConfig):
     """The rank of the table that says what follows a token."""
 
     name: ClassVar[str] = "chain"
+    architecture: ClassVar[str] = "ChainDraftModel"
     rank: int = RANK
 
+    @classmethod
+    def new(cls, _options):
+        return cls()
 
-class Chain(Algorithm[ChainConfig]):
+    @classmethod
+    def read_keys(cls, document):
+        return cls(document["dflash_config"]["chain_rank"])
+
+    def write_keys(self, document):
+        document["dflash_config"]["chain_rank"] = self.rank
+
+
+class Chain(Algorithm):
     """logits_k = lm_head h_k + W2 W1[token before]: proposals depend on the anchor, and training teaches W1 and W2."""
 
     name = "chain"
     contract = ExportContract(
-        architecture="ChainDraftModel",
         keys=("dflash_config.chain_rank",),
         tensors=lambda c: {
             **backbone_tensors(c),
@@ -47,15 +61,6 @@ class Chain(Algorithm[ChainConfig]):
         },
         checks=(("chain-rank", lambda c, _: None if c.algorithm.rank < 9 else "rank 9 is the end"),),
     )
-
-    def new_config(self, _options):
-        return ChainConfig()
-
-    def read_keys(self, document):
-        return ChainConfig(document["dflash_config"]["chain_rank"])
-
-    def write_keys(self, config, document):
-        document["dflash_config"]["chain_rank"] = config.rank
 
     def build(self, config):
         draft = super().build(config)
@@ -80,6 +85,7 @@ class Chain(Algorithm[ChainConfig]):
 @pytest.fixture
 def _chain(monkeypatch):
     monkeypatch.setitem(ALGORITHMS, "chain", Chain())
+    monkeypatch.setitem(SETTINGS, "chain", ChainConfig)
 
 
 def run(module, path, **job):
@@ -129,7 +135,7 @@ def test_the_config_of_an_algorithm_survives():
 
 @pytest.mark.usefixtures("_chain")
 def test_a_key_that_engines_need_is_missed(monkeypatch):
-    monkeypatch.setattr(Chain, "write_keys", lambda *_: None)
+    monkeypatch.setattr(ChainConfig, "write_keys", lambda *_: None)
     assert "dflash_config.chain_rank" in keys_problem(small_config(algorithm=ChainConfig()))
     assert keys_problem(small_config()) is None
 
@@ -148,7 +154,8 @@ def test_foreign_architectures_and_old_configs():
 @pytest.mark.parametrize("changes", [{}, {"attention_bias": True}, {"num_hidden_layers": 3, "head_dim": 8}])
 def test_the_contract_lists_the_modules_own_tensors(changes):
     config = small_config(**changes)
+    assert list(ALGORITHMS) == list(SETTINGS)
     for name, algorithm in ALGORITHMS.items():
-        assert name == algorithm.name
+        assert name == algorithm.name == SETTINGS[name].name
         listed = algorithm.contract.tensors(config)
         assert {k: tuple(v.shape) for k, v in new_draft(config, 0).state_dict().items()} == listed

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
-from draftsmith_trainer.algorithms import load_draft, new_draft, save_draft
+from draftsmith_trainer.algorithms.drafts import new_draft
+from draftsmith_trainer.algorithms.store import load_draft, save_draft
 from draftsmith_trainer.base.errors import UserError
 from safetensors.torch import load_file, save_file
 

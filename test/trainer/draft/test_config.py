@@ -4,7 +4,7 @@ import json
 
 import pytest
 from draft_maker import small_config
-from draftsmith_trainer.algorithms.store import config_in, config_json
+from draftsmith_trainer.algorithms.settings import config_in, config_json
 from draftsmith_trainer.base.errors import UserError
 
 FORMS = [

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
-from draftsmith_trainer.algorithms import algorithm_of, block_drafter
+from draftsmith_trainer.algorithms.drafts import block_drafter
+from draftsmith_trainer.algorithms.registry import algorithm_of
 from draftsmith_trainer.draft.passes import run_blocks
 
 LENGTH = 23

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
-from draftsmith_trainer.algorithms import load_draft, save_draft
+from draftsmith_trainer.algorithms.store import load_draft, save_draft
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.jobs.export import run

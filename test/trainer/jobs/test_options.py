@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from draftsmith_trainer.algorithms import new_config
+from draftsmith_trainer.algorithms.settings import new_config
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.typed_json import parse, read_job, to_json
 from draftsmith_trainer.export.options import ExportJob

@@ -1,23 +1,20 @@
-"""The interface of a drafting algorithm: its config, its modules, its loss, its proposals, its export contract."""
+"""The interface of a drafting algorithm: its modules, its loss, its proposals, its export contract."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..data.blocks import Blocks
-from ..draft.config import AlgorithmConfig, DraftConfig
+from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft, initialise
-from ..draft.options import DraftOptions
 from ..losses import BlockLoss, LossRule
 from ..target.spec import TargetSpec
-
-C = TypeVar("C", bound=AlgorithmConfig)
 
 #: What is wrong with a draft for a target, as a sentence; None when nothing is.
 Check = Callable[[DraftConfig, TargetSpec], str | None]
@@ -46,44 +43,22 @@ class ExportContract:
     """What the draft class of SGLang and vLLM for this algorithm expects to find.
 
     Attributes:
-        architecture: the class's name, ``architectures[0]`` of config.json.
         keys: keys of config.json that must be set, nested ones joined by a dot.
         tensors: name -> shape of everything in model.safetensors.
         checks: name -> check, beyond those that hold for every draft (see :mod:`.contract`).
     """
 
-    architecture: str
     keys: tuple[str, ...]
     tensors: Callable[[DraftConfig], dict[str, tuple[int, ...]]]
     checks: tuple[tuple[str, Check], ...] = ()
 
 
-class Algorithm(ABC, Generic[C]):
+class Algorithm(ABC):
     """One way to turn the backbone's block states into drafted tokens. Instances hold no state."""
 
-    #: What users write in ``draft.head``, and the key of the registry.
+    #: As its :class:`..draft.config.AlgorithmConfig` has it.
     name: ClassVar[str]
     contract: ClassVar[ExportContract]
-
-    @abstractmethod
-    def new_config(self, options: DraftOptions) -> C:
-        """The algorithm's own settings for a new draft.
-
-        Raises:
-            UserError: ``draft-config``.
-        """
-
-    @abstractmethod
-    def read_keys(self, document: dict[str, Any]) -> C:
-        """The algorithm's own settings from a config.json.
-
-        Raises:
-            UserError: ``draft-config`` when a needed key is missing or a value is impossible.
-        """
-
-    @abstractmethod
-    def write_keys(self, config: C, document: dict[str, Any]) -> None:
-        """Adds the algorithm's own keys to a config.json that holds the backbone's."""
 
     def build(self, config: DraftConfig) -> DFlashDraft:
         """The draft's modules, parameters not yet set. Parameter names are those of the export contract."""

@@ -13,7 +13,7 @@ from ..draft.config import DraftConfig
 from ..target.spec import MASK_TOKEN, TargetSpec, tokenizer_ids
 from .algorithm import Check
 from .registry import algorithm_of
-from .store import config_json
+from .settings import config_json
 
 
 def fit_problem(config: DraftConfig, spec: TargetSpec) -> str | None:

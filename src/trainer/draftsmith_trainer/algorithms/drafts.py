@@ -8,21 +8,9 @@ import torch
 from torch import Tensor
 
 from ..draft.config import DraftConfig
-from ..draft.geometry import draft_config
 from ..draft.infer import BlockDrafter
 from ..draft.model import DFlashDraft
-from ..draft.options import DraftOptions
-from ..target.spec import TargetSpec
-from .registry import algorithm_named, algorithm_of
-
-
-def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
-    """The config of a new draft of ``spec``.
-
-    Raises:
-        UserError: ``draft-config``, ``unknown-head``, and those of the layer rule and the mask id.
-    """
-    return draft_config(options, spec, algorithm_named(options.head).new_config(options))
+from .registry import algorithm_of
 
 
 def new_draft(config: DraftConfig, seed: int) -> DFlashDraft:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -14,7 +13,8 @@ from torch import Tensor
 from ..base.errors import UserError
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
-from .registry import algorithm_in, algorithm_of
+from .registry import algorithm_of
+from .settings import config_in, config_json
 
 _DTYPE_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -28,23 +28,6 @@ def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.f
     # safetensors writes for the owner alone; the engine often runs as somebody else.
     weights.chmod(0o644)
     write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
-
-
-def config_json(config: DraftConfig) -> dict[str, Any]:
-    """config.json as SGLang and vLLM read it: the backbone's keys, the architecture, the algorithm's own keys."""
-    algorithm = algorithm_of(config)
-    document = {"architectures": [algorithm.contract.architecture], **config.backbone_keys()}
-    algorithm.write_keys(config.algorithm, document)
-    return document
-
-
-def config_in(document: dict[str, Any]) -> DraftConfig:
-    """Reads what :func:`config_json` writes, or another engine-ready DFlash draft's config.json (for a warm start).
-
-    Raises:
-        UserError: ``draft-config`` when a needed key is missing or a value is impossible.
-    """
-    return DraftConfig.from_keys(document, algorithm_in(document).read_keys(document))
 
 
 def write_config(config: DraftConfig, directory: Path) -> None:

@@ -1,1 +1,1 @@
-"""The draft: its config, layers, masks and heads, for training and for incremental inference."""
+"""The draft: its config, layers and masks, for training and for incremental inference."""

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from ..base.errors import UserError
+from .options import DraftOptions
 
 RotaryMode = Literal["plain", "partial", "mrope"]
 LayerType = Literal["full_attention", "sliding_attention"]
 
 
 @dataclass(frozen=True)
-class AlgorithmConfig:
-    """What an algorithm adds to the backbone's geometry; each algorithm has a subclass (see ``algorithms``)."""
+class AlgorithmConfig(ABC):
+    """What an algorithm adds to the backbone's geometry; each algorithm subclasses it (``algorithms.settings``)."""
 
-    #: The algorithm's name in the registry.
+    #: The algorithm's name: what users write in ``draft.head``.
     name: ClassVar[str]
+    #: ``architectures[0]`` of config.json, by which engines find the draft class.
+    architecture: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def new(cls, options: DraftOptions) -> Self:
+        """The settings of a new draft.
+
+        Raises:
+            UserError: ``draft-config``.
+        """
+
+    @classmethod
+    @abstractmethod
+    def read_keys(cls, document: dict[str, Any]) -> Self:
+        """The settings in a config.json.
+
+        Raises:
+            UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+        """
+
+    @abstractmethod
+    def write_keys(self, document: dict[str, Any]) -> None:
+        """Adds the algorithm's keys to a config.json that holds the backbone's."""
 
 
 @dataclass(frozen=True)

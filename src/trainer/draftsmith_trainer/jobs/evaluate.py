@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..algorithms import load_draft
+from ..algorithms.store import load_draft
 from ..base.events import Events
 from ..base.files import write_json
 from ..base.typed_json import read_job

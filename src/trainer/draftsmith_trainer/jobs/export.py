@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ..algorithms import algorithm_of, config_json, load_draft, read_config, save_draft
-from ..algorithms.store import load_weights, read_weights
+from ..algorithms.registry import algorithm_of
+from ..algorithms.settings import config_json
+from ..algorithms.store import load_draft, load_weights, read_config, read_weights, save_draft
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.typed_json import read_job

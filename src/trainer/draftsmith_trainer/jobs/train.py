@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ..algorithms import config_json, load_draft, new_config, new_draft
+from ..algorithms.drafts import new_draft
+from ..algorithms.settings import config_json, new_config
+from ..algorithms.store import load_draft
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.lock import hold

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..algorithms import algorithm_of
+from ..algorithms.registry import algorithm_of
 from ..data.blocks import make_blocks
 from ..data.shards import Ints, Row
 from ..draft.attend import AttentionKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..algorithms import new_config
+from ..algorithms.settings import new_config
 from ..draft.config import DraftConfig
 from ..target.spec import TargetSpec, read_spec
 from .cards import KNOWN, Card, visible_cards

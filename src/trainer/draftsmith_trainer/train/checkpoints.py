@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..algorithms import save_draft
+from ..algorithms.store import save_draft
 from ..base.files import write_directory, write_json
 from ..draft.model import DFlashDraft
 from .state import Progress

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from ..algorithms import config_json
+from ..algorithms.settings import config_json
 from ..base.errors import Interrupted
 from ..base.events import Events
 from ..base.signals import StopRequest

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..algorithms import BlockOutputs, algorithm_of
+from ..algorithms.algorithm import BlockOutputs
+from ..algorithms.registry import algorithm_of
 from ..base.errors import UserError
 from ..data.blocks import draw_anchors, make_blocks
 from ..data.shards import Row

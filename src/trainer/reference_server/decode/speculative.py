@@ -44,7 +44,7 @@ class SpeculativeResult:
 
 def drafting_for(target: Any, draft: Any) -> Drafting:
     """How to draft with a loaded DFlash model (``algorithms.load_draft``) for a target: one drafter per sequence."""
-    from draftsmith_trainer.algorithms import block_drafter
+    from draftsmith_trainer.algorithms.drafts import block_drafter
 
     target = as_target(target)
     embed, head = target.text.embed_tokens.weight, target.model.lm_head.weight

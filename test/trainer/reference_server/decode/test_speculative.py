@@ -154,7 +154,7 @@ def test_first_token_may_be_the_last(targets, cases, answers):
 
 
 def test_a_drafter_object_can_be_reused(targets, cases, answers):
-    from draftsmith_trainer.algorithms import block_drafter
+    from draftsmith_trainer.algorithms.drafts import block_drafter
 
     target = targets["qwen3_vl"]
     draft = lively_draft(small_config(target_layer_ids=LAYERS))

@@ -165,8 +165,8 @@ def test_drafts_change_the_counts_and_not_the_answer(serve, settings, checkpoint
     from dataclasses import replace
 
     import httpx
-    from draftsmith_trainer.algorithms import new_draft
-    from draftsmith_trainer.algorithms.plain import PlainConfig
+    from draftsmith_trainer.algorithms.drafts import new_draft
+    from draftsmith_trainer.algorithms.plain.settings import PlainConfig
     from draftsmith_trainer.draft.config import DraftConfig
     from reference_server.decode.speculative import drafting_for
     from reference_server.serve.app import make_app, make_context

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from ...draft.model import DFlashDraft
-from ...draft.options import DraftOptions
 from ...draft.tensors import backbone_tensors
 from ...losses import BlockLoss, LossRule, frozen_head_loss
 from ..algorithm import Algorithm, BlockOutputs, ExportContract
@@ -15,12 +14,11 @@ from .propose import propose_greedily
 from .settings import PlainConfig
 
 
-class Plain(Algorithm[PlainConfig]):
+class Plain(Algorithm):
     """The backbone alone: no modules, no keys and no tensors of its own."""
 
-    name: ClassVar[str] = "plain"
+    name: ClassVar[str] = PlainConfig.name
     contract: ClassVar[ExportContract] = ExportContract(
-        architecture="DFlashDraftModel",
         keys=(
             "model_type",
             "num_target_layers",
@@ -31,19 +29,6 @@ class Plain(Algorithm[PlainConfig]):
         ),
         tensors=backbone_tensors,
     )
-
-    def new_config(self, options: DraftOptions) -> PlainConfig:
-        """See :class:`..algorithm.Algorithm`."""
-        del options
-        return PlainConfig()
-
-    def read_keys(self, document: dict[str, Any]) -> PlainConfig:
-        """See :class:`..algorithm.Algorithm`."""
-        del document
-        return PlainConfig()
-
-    def write_keys(self, config: PlainConfig, document: dict[str, Any]) -> None:
-        """See :class:`..algorithm.Algorithm`."""
 
     def loss(self, draft: DFlashDraft, outputs: BlockOutputs, rule: LossRule) -> BlockLoss:
         """Weighted cross-entropy of every place against its label."""

@@ -1,0 +1,67 @@
+"""The algorithms' settings, by name and by the architecture that their drafts carry. Needs no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.errors import UserError
+from ..draft.config import AlgorithmConfig, DraftConfig
+from ..draft.geometry import draft_config
+from ..draft.options import DraftOptions
+from ..target.spec import TargetSpec
+from .plain.settings import PlainConfig
+
+SETTINGS: dict[str, type[AlgorithmConfig]] = {kind.name: kind for kind in (PlainConfig,)}
+
+
+def settings_named(name: str) -> type[AlgorithmConfig]:
+    """The settings of the algorithm of this name.
+
+    Raises:
+        UserError: ``unknown-head``.
+    """
+    if name not in SETTINGS:
+        known = ", ".join(SETTINGS)
+        raise UserError("unknown-head", f"draft.head: no draft head is named {name!r}", f"known heads: {known}")
+    return SETTINGS[name]
+
+
+def settings_in(document: dict[str, Any]) -> AlgorithmConfig:
+    """The settings in a config.json, whose architecture names the algorithm; plain when it names none.
+
+    Raises:
+        UserError: ``draft-config`` for an architecture that no algorithm here writes.
+    """
+    if "draftsmith_head" in document:  # written by early versions
+        return settings_named(str(document["draftsmith_head"])).read_keys(document)
+    found = document.get("architectures") or [PlainConfig.architecture]
+    for kind in SETTINGS.values():
+        if kind.architecture in found:
+            return kind.read_keys(document)
+    known = ", ".join(kind.architecture for kind in SETTINGS.values())
+    raise UserError("draft-config", f"the draft's architecture is {', '.join(map(str, found))}", f"known: {known}")
+
+
+def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
+    """The config of a new draft of ``spec``.
+
+    Raises:
+        UserError: ``draft-config``, ``unknown-head``, and those of the layer rule and the mask id.
+    """
+    return draft_config(options, spec, settings_named(options.head).new(options))
+
+
+def config_json(config: DraftConfig) -> dict[str, Any]:
+    """config.json as SGLang and vLLM read it: the backbone's keys, the architecture, the algorithm's own keys."""
+    document = {"architectures": [config.algorithm.architecture], **config.backbone_keys()}
+    config.algorithm.write_keys(document)
+    return document
+
+
+def config_in(document: dict[str, Any]) -> DraftConfig:
+    """Reads what :func:`config_json` writes, or another engine-ready DFlash draft's config.json (for a warm start).
+
+    Raises:
+        UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+    """
+    return DraftConfig.from_keys(document, settings_in(document))
