@@ -1,5 +1,6 @@
 export * from "./account.js";
 export * from "./dialogue.js";
+export { OTHER_FIELDS } from "./fields.js";
 export * from "./generation.js";
 export * from "./partition.js";
 export * from "./pictures.js";

@@ -6,6 +6,17 @@ import type { Role, TextPart, ToolCall } from "./dialogue.js";
 export interface RawImagePart {
   type: "image";
   reference: string;
+  /** What the row asks of its size; undefined where nothing. */
+  size?: OwnSize;
+}
+
+/** Limits or a size for one image, as Qwen's tools take them beside it. In pixels. */
+export interface OwnSize {
+  minPixels?: number;
+  maxPixels?: number;
+  /** Only together with `width`. */
+  height?: number;
+  width?: number;
 }
 
 /** Frames as pictures are named; times as in the canonical part. */

@@ -1,24 +1,35 @@
 /** From one row of somebody's file to a dialogue, or to the reason why not. */
 import { isJsonObject } from "../base/index.js";
-import { readLlava } from "./llava.js";
-import { readOpenaiMessages } from "./openai-messages.js";
+import { type Row, UnreadFields } from "./fields.js";
 import type { RawDialogue } from "./raw-dialogue.js";
-import { idOf, messagesOf, type Row, separateThinking } from "./row-fields.js";
+import type { FormRules } from "./read-message.js";
+import { readRow } from "./read-row.js";
+import { idOf, messagesOf, separateThinking } from "./row-fields.js";
 import { type DialogueReason, RowProblem } from "./row-problem.js";
 import { checkDialogue } from "./rules.js";
-import { readSharegpt } from "./sharegpt.js";
 
 export const DIALOGUE_FORMS = ["openai", "sharegpt", "llava"] as const;
 export type DialogueForm = (typeof DIALOGUE_FORMS)[number];
 
 export type ReadDialogue =
-  | { ok: true; form: DialogueForm; dialogue: RawDialogue }
+  | {
+      ok: true;
+      form: DialogueForm;
+      dialogue: RawDialogue;
+      /** Names of fields with a value that nothing reads, such as `message.weight`. */
+      unread: readonly string[];
+    }
   | { ok: false; id: string | undefined; reason: DialogueReason; message: string };
 
-const READERS: Record<DialogueForm, (row: Row) => RawDialogue> = {
-  openai: readOpenaiMessages,
-  sharegpt: readSharegpt,
-  llava: readLlava,
+/**
+ * The forms differ in what `<image>` in a text means. OpenAI's has no placeholders: it is a word unless images are listed
+ * beside the text. In ShareGPT's it always stands for the next image. In LLaVA's so too, and the line break next to it,
+ * "<image>\nWhat is this?", is a separator and no part of the question.
+ */
+const RULES: Record<DialogueForm, FormRules> = {
+  openai: { alwaysPlaceholders: false, trimLineBreaks: false },
+  sharegpt: { alwaysPlaceholders: true, trimLineBreaks: false },
+  llava: { alwaysPlaceholders: true, trimLineBreaks: true },
 };
 
 /** @param form the row's form; "auto" looks at the row itself, so that one file may mix them */
@@ -28,10 +39,11 @@ export function readDialogue(value: unknown, form: DialogueForm | "auto"): ReadD
   }
   try {
     const known = form === "auto" ? detectForm(value) : form;
-    const dialogue = READERS[known](value);
+    const unread = new UnreadFields();
+    const dialogue = readRow(value, RULES[known], unread);
     dialogue.messages = dialogue.messages.map(separateThinking);
     checkDialogue(dialogue);
-    return { ok: true, form: known, dialogue };
+    return { ok: true, form: known, dialogue, unread: unread.names };
   } catch (error) {
     if (!(error instanceof RowProblem)) throw error;
     return { ok: false, id: idOf(value), reason: error.reason, message: error.message };

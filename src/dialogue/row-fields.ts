@@ -1,17 +1,21 @@
-/** Fields that the forms have in common: id, tags, tools, tool calls, thinking. */
-import { isJsonObject, JsonNumber, type JsonObject, parseJson } from "../base/index.js";
-import type { ToolCall } from "./dialogue.js";
+/** Fields that all forms have in common beside the messages: id, tags, tools, and content that no form can carry. */
+import { isJsonObject, JsonNumber } from "../base/index.js";
+import { Fields, type Row } from "./fields.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
 import { refuseListedVideos } from "./row-videos.js";
+import { idText, toolsOf } from "./tool-calls.js";
 
-export type Row = Record<string, unknown>;
+const MESSAGE_LISTS = ["messages", "conversations", "conversation"];
+/** Content that would be lost without a word. */
+const UNSUPPORTED = ["audio", "audios", "documents"];
 
 /** The row's messages under any of the usual names. */
 export function messagesOf(row: Row): Row[] {
-  const list = row.messages ?? row.conversations ?? row.conversation;
-  if (!Array.isArray(list)) {
-    const keys = Object.keys(row).slice(0, 8).join(", ");
+  const lists = MESSAGE_LISTS.map((key) => row[key]).filter(Array.isArray);
+  const list: unknown[] | undefined = lists.find(({ length }) => length > 0) ?? lists[0];
+  if (list === undefined) {
+    const keys = Object.keys(row).slice(0, 8).join(", ").slice(0, 200);
     throw new RowProblem("form-unknown", `neither \`messages\` nor \`conversations\` among the keys [${keys}]`);
   }
   return list.map((message, at) => {
@@ -21,62 +25,48 @@ export function messagesOf(row: Row): Row[] {
 }
 
 export function idOf(row: Row): string | undefined {
-  const { id } = row;
-  if (typeof id === "number" || id instanceof JsonNumber) return String(id);
-  return typeof id === "string" && id !== "" ? id : undefined;
+  return idText(row.id);
 }
 
-/** Everything but the messages. */
-export function commonFields(row: Row): Omit<RawDialogue, "messages"> {
-  refuseListedVideos(row);
-  const tools = toolsOf(row.tools);
-  const tags = tagsOf(row.tags);
-  return { id: idOf(row), ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+/** Everything but the messages and what belongs into them. */
+export function commonFields(fields: Fields): Omit<RawDialogue, "messages"> {
+  fields.takeOne(...MESSAGE_LISTS);
+  refuseUnsupported(fields);
+  const given = fields.take("id");
+  const id = idText(given);
+  if (given !== undefined && id === undefined) fields.unread.add("row", "id");
+  const tools = toolsIn(fields);
+  const tags = tagsOf(fields);
+  return { id, ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
 }
 
-/** A list, or the JSON text of one; an empty list is none. */
-function toolsOf(value: unknown): JsonObject[] | undefined {
-  if (value === undefined || value === null || value === "") return undefined;
-  const list = typeof value === "string" ? jsonIn(value) : value;
-  if (!Array.isArray(list) || !list.every(isJsonObject)) {
-    throw new RowProblem("tools-invalid", "`tools` is no list of objects");
+export function refuseUnsupported(fields: Fields): void {
+  fields.refuse(UNSUPPORTED, "content-unsupported", "cannot be carried");
+  refuseListedVideos(fields);
+}
+
+/** `functions` is the older name. */
+export function toolsIn(fields: Fields) {
+  return toolsOf(fields.takeOne("tools", "functions"));
+}
+
+function tagsOf(fields: Fields): Record<string, string> | undefined {
+  const value = fields.take("tags");
+  if (value === undefined) return undefined;
+  if (!isJsonObject(value)) {
+    fields.unread.add("row", "tags");
+    return undefined;
   }
-  return list.length === 0 ? undefined : (list as JsonObject[]);
-}
-
-function tagsOf(value: unknown): Record<string, string> | undefined {
-  if (!isJsonObject(value)) return undefined;
-  const entries = Object.entries(value).filter(([, tag]) => isTag(tag));
-  return entries.length === 0 ? undefined : Object.fromEntries(entries.map(([key, tag]) => [key, String(tag)]));
+  const inner = new Fields(value, "tags", "", fields.unread);
+  const tags = Object.keys(value).flatMap((key): [string, string][] =>
+    isTag(value[key]) ? [[key, String(inner.take(key) ?? "")]] : [],
+  );
+  inner.finish();
+  return tags.length === 0 ? undefined : Object.fromEntries(tags);
 }
 
 function isTag(value: unknown): boolean {
   return ["string", "number", "boolean"].includes(typeof value) || value instanceof JsonNumber;
-}
-
-/** One call as `{function: {name, arguments}}` or `{name, arguments}`; arguments as an object or its JSON text. */
-export function toolCallOf(value: unknown, where: string): ToolCall {
-  const call = isJsonObject(value) ? value : {};
-  const inner = isJsonObject(call.function) ? call.function : call;
-  const given = inner.arguments ?? inner.parameters ?? {};
-  const parsed = typeof given === "string" ? jsonIn(given.trim() === "" ? "{}" : given) : given;
-  if (typeof inner.name !== "string" || inner.name === "" || !isJsonObject(parsed)) {
-    throw new RowProblem(
-      "tool-call-invalid",
-      `${where}: a tool call without name, or with arguments that are no object`,
-    );
-  }
-  const id = call.id;
-  return { ...(typeof id === "string" ? { id } : {}), name: inner.name, arguments: parsed as JsonObject };
-}
-
-/** undefined for text that is not JSON. */
-export function jsonIn(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const THOUGHT = /^\s*<think>\n?([\s\S]*?)\n?<\/think>\s*/;

@@ -1,19 +1,39 @@
-/** The images that a row lists beside its messages, and the places in the text where they belong. */
-import { isJsonObject } from "../base/index.js";
+/** The images that a row or a message lists beside its text, and the places in the text where they belong. */
+import { canonicalJson, numberOf } from "../base/index.js";
+import type { Fields, UnreadFields } from "./fields.js";
+import { referenceOf } from "./image-reference.js";
 import type { RawImagePart, RawPart } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
 
 export const PLACEHOLDER = "<image>";
 
-/** Hands out a row's images in order, and knows at the end whether the count was right. */
+/** Hands out listed images in order, and knows at the end whether the count was right. */
 export class RowImages {
   readonly #references: string[];
   #taken = 0;
 
-  /** @param listed the row's `images` or `image` */
-  constructor(listed: unknown) {
-    const items = listed === undefined || listed === null ? [] : Array.isArray(listed) ? listed : [listed];
-    this.#references = items.map((item, at) => referenceOf(item, `image ${at}`));
+  /**
+   * @param listed names of images in any spelling
+   * @param where where the list stands, for messages; "" for the row
+   */
+  constructor(
+    listed: readonly unknown[],
+    private readonly where: string,
+    unread: UnreadFields,
+  ) {
+    this.#references = listed.map((item, at) => referenceOf(item, this.#at(`image ${at}`), unread));
+  }
+
+  /** Those under `images` or `image`, a list or a single one. */
+  static in(fields: Fields): RowImages {
+    const [many, one] = ["images", "image"].map((key) => {
+      const value = fields.take(key);
+      return value === undefined || Array.isArray(value) ? value : [value];
+    });
+    if (many !== undefined && one !== undefined && canonicalJson(many) !== canonicalJson(one)) {
+      throw fields.contradiction("images", "image");
+    }
+    return new RowImages(many ?? one ?? [], fields.where, fields.unread);
   }
 
   get listed(): number {
@@ -27,28 +47,31 @@ export class RowImages {
     return { type: "image", reference: reference ?? "" };
   }
 
-  finish(): void {
-    if (this.#taken !== this.#references.length) {
-      const message = `${this.#taken} placeholders for ${this.#references.length} listed images`;
-      throw new RowProblem("image-placeholder-mismatch", message);
-    }
+  /** The next one, for a part that says the number of its image, counted from 0. */
+  numbered(index: unknown, where: string): RawImagePart {
+    if (numberOf(index) === this.#taken) return this.next();
+    const message = `${where}: \`index\` does not count the images in their order`;
+    throw new RowProblem("image-placeholder-mismatch", message);
   }
-}
 
-/** A path or address, bare or as `{url}`, `{path}` or `{image}`. */
-export function referenceOf(value: unknown, where: string): string {
-  if (typeof value === "string") return value;
-  if (isJsonObject(value)) {
-    for (const key of ["url", "path", "image"]) {
-      const inner = value[key];
-      if (typeof inner === "string") return inner;
-    }
+  /** All of them, where the text marks no places. */
+  takeAll(): RawImagePart[] {
+    return this.#taken > 0 ? [] : this.#references.map(() => this.next());
   }
-  throw new RowProblem("message-invalid", `${where}: it names no file and no address`);
+
+  finish(): void {
+    if (this.#taken === this.#references.length) return;
+    const message = `${this.#taken} placeholders for ${this.#references.length} listed images`;
+    throw new RowProblem("image-placeholder-mismatch", this.#at(message));
+  }
+
+  #at(text: string): string {
+    return this.where === "" ? text : `${this.where}: ${text}`;
+  }
 }
 
 /**
- * Cuts a text at its placeholders and puts the row's images there.
+ * Cuts a text at its placeholders and puts the listed images there.
  * @param trim drops one line break next to an image, where a form uses it as a separator
  */
 export function placeImages(text: string, images: RowImages, trim: boolean): RawPart[] {

@@ -1,6 +1,6 @@
 /** What a dialogue must be to be put to a model turn by turn, whatever form it came in. */
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
-import { type DialogueReason, RowProblem } from "./row-problem.js";
+import { RowProblem } from "./row-problem.js";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -17,8 +17,17 @@ export function checkDialogue({ messages }: RawDialogue): void {
   }
   if (opening.role === "tool") throw new RowProblem("starts-with-tool", `message ${first} answers no call`);
   for (let at = first; at < messages.length; at += 1) {
-    checkOrder(messages[at]!, at > first ? messages[at - 1] : undefined, `message ${at}`);
+    const message = messages[at]!;
+    if (message.role === "system") {
+      throw new RowProblem("system-not-first", `message ${at}: a system message after the dialogue has begun`);
+    }
+    const previous = messages[at - 1];
+    const isAnswered = previous?.role === "assistant" && (previous.toolCalls ?? []).length === 0;
+    if (message.role === "assistant" && isAnswered) {
+      throw new RowProblem("roles-not-alternating", `message ${at}: role assistant after role assistant`);
+    }
   }
+  checkToolResults(messages);
 }
 
 function checkMessage({ role, content, toolCalls }: RawMessage, where: string): void {
@@ -37,18 +46,38 @@ function checkMessage({ role, content, toolCalls }: RawMessage, where: string): 
   }
 }
 
-function checkOrder(message: RawMessage, previous: RawMessage | undefined, where: string): void {
-  const fail = (reason: DialogueReason, text: string): never => {
-    throw new RowProblem(reason, `${where}: ${text}`);
-  };
-  if (message.role === "system") fail("system-not-first", "a system message after the dialogue has begun");
-  if (previous === undefined) return;
-  const asked = (previous.toolCalls ?? []).length > 0;
-  if (message.role === "tool") {
-    if (previous.role !== "tool" && !asked) fail("tool-without-call", "the message before calls no tool");
-  } else if (asked) {
-    fail("tool-result-missing", "the tool call before it has no result");
-  } else if (message.role === "assistant" ? previous.role === "assistant" : previous.role !== "assistant") {
-    fail("roles-not-alternating", `role ${message.role} after role ${previous.role}`);
+/** Every call has one result, directly after the message that calls; ids, where both sides have them, say which. */
+function checkToolResults(messages: readonly RawMessage[]): void {
+  let at = 0;
+  while (at < messages.length) {
+    const calls = messages[at]!.toolCalls ?? [];
+    const asked = `message ${at}`;
+    at += 1;
+    const open = new Map(calls.map(({ id }, call) => [id ?? call, call]));
+    if (open.size < calls.length) throw new RowProblem("tool-call-invalid", `${asked}: two calls have the same id`);
+    let results = 0;
+    for (; messages[at]?.role === "tool"; at += 1) {
+      if (calls.length === 0)
+        throw new RowProblem("tool-without-call", `message ${at}: the message before calls no tool`);
+      results += 1;
+      if (results > calls.length) {
+        throw new RowProblem("tool-result-mismatch", `message ${at}: result ${results} of ${count(calls, "call")}`);
+      }
+      const { toolCallId } = messages[at]!;
+      if (toolCallId === undefined || calls.some(({ id }) => id === undefined)) continue;
+      if (!open.delete(toolCallId)) {
+        const name = JSON.stringify(toolCallId.slice(0, 60));
+        throw new RowProblem("tool-result-mismatch", `message ${at}: no open call of ${asked} has the id ${name}`);
+      }
+    }
+    // A dialogue may end with calls: nothing was asked after them.
+    if (results < calls.length && (results > 0 || at < messages.length)) {
+      const message = `${asked}: ${count(calls, "call")}, ${count({ length: results }, "result")} before the next message`;
+      throw new RowProblem("tool-result-missing", message);
+    }
   }
+}
+
+function count({ length }: { length: number }, noun: string): string {
+  return `${length} ${noun}${length === 1 ? "" : "s"}`;
 }

@@ -5,10 +5,13 @@ import pLimit, { type LimitFunction } from "p-limit";
 import { type Journal, linkOrCopy, openJournal } from "../../artifacts/index.js";
 import { digestOf, fromErrno, isJsonObject, type JsonObject, type JsonValue, sha256 } from "../../base/index.js";
 import {
+  type DialogueReason,
   frameCountProblem,
   framesProblem,
+  type OwnSize,
   type Picture,
   type RawDialogue,
+  type RawImagePart,
   type RawVideoPart,
   type VideoLimits,
   type VideoReason,
@@ -30,11 +33,13 @@ type Taken = ImageResult<{ picture: Picture }>;
 /** What a dialogue's pictures come to. */
 export type TakenPictures =
   | { ok: true; pictures: Picture[] }
-  | { ok: false; reason: ImageReason | VideoReason; message: string };
+  | { ok: false; reason: ImageReason | VideoReason | DialogueReason; message: string };
 
 export interface IntakeRules {
   /** Of single pictures; frames of videos keep their size. */
   options: CanonicalOptions;
+  /** Target size of an image that asks for its own; undefined where no image is scaled. */
+  ownSize: ((own: OwnSize) => CanonicalOptions["targetSize"]) | undefined;
   videoLimits: VideoLimits;
   /** Pictures worked on at once. */
   concurrency: number;
@@ -59,6 +64,7 @@ export class ImageIntake {
   readonly #roots: ImageRoots;
   readonly #image: Use;
   readonly #frame: Use;
+  readonly #ownSize: IntakeRules["ownSize"];
   readonly #videoLimits: VideoLimits;
   readonly #limit: LimitFunction;
   /** By mark and sha256 of the source file: work under way or done in this run. */
@@ -77,7 +83,7 @@ export class ImageIntake {
     store: ImageStore,
     journal: Journal,
     roots: ImageRoots,
-    { options, videoLimits, concurrency }: IntakeRules,
+    { options, ownSize, videoLimits, concurrency }: IntakeRules,
     private readonly fetcher: Fetcher | undefined,
   ) {
     this.#store = store;
@@ -87,6 +93,7 @@ export class ImageIntake {
     // The rule for videos looks at all frames together, so what suits a single picture does not suit them.
     const { targetSize, ...asTheyAre } = options;
     this.#frame = { options: asTheyAre, mark: targetSize === undefined ? "" : "frame " };
+    this.#ownSize = ownSize;
     this.#videoLimits = videoLimits;
     this.#limit = pLimit(concurrency);
   }
@@ -126,7 +133,7 @@ export class ImageIntake {
     for (const [at, message] of messages.entries()) {
       for (const part of message.content) {
         if (part.type === "text") continue;
-        const taken = part.type === "video" ? await this.#takeVideo(part) : await this.#takeImage(part.reference);
+        const taken = part.type === "video" ? await this.#takeVideo(part) : await this.#takeImage(part);
         if (!taken.ok) return { ...taken, message: `message ${at}: ${taken.message}` };
         pictures.push(...taken.pictures);
       }
@@ -134,9 +141,23 @@ export class ImageIntake {
     return { ok: true, pictures };
   }
 
-  async #takeImage(reference: string): Promise<TakenPictures> {
-    const taken = await this.#takeOne(reference, this.#image);
+  async #takeImage({ reference, size }: RawImagePart): Promise<TakenPictures> {
+    const use = size === undefined ? this.#image : this.#useOf(size);
+    if (use === undefined) {
+      const message =
+        "an image asks for a size of its own, but resize is none: set it to fixed-point, or drop those fields";
+      return { ok: false, reason: "image-size-rule", message };
+    }
+    const taken = await this.#takeOne(reference, use);
     return taken.ok ? { ok: true, pictures: [taken.picture] } : taken;
+  }
+
+  #useOf(size: OwnSize): Use | undefined {
+    const targetSize = this.#ownSize?.(size);
+    if (targetSize === undefined) return undefined;
+    const { minPixels = "", maxPixels = "", width = "", height = "" } = size;
+    const mark = `size ${minPixels}-${maxPixels} ${width}x${height} `;
+    return { options: { ...this.#image.options, targetSize }, mark };
   }
 
   /** Frame by frame, so that one of another size or one too many ends it at once. */

@@ -3,6 +3,7 @@ import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../art
 import { DraftsmithError, fromErrno, type JsonObject, TimeSlice } from "../../base/index.js";
 import {
   type Dialogue,
+  type OwnSize,
   type Picture,
   picturesOf,
   placePictures,
@@ -17,14 +18,14 @@ import type { ImportOptions } from "./options.js";
 import { mapOrdered } from "./ordered.js";
 import { readSourceRows, type SourceRow } from "./source-rows.js";
 import { type Judged, specialTextRule } from "./special-text.js";
-import { type Rejected, Tally } from "./tally.js";
-import { chosenRule, targetSizeOf } from "./target-size.js";
+import { type KeptRow, type Rejected, Tally } from "./tally.js";
+import { chosenRule, ownTargetSizeOf, targetSizeOf } from "./target-size.js";
 
 /** Rows looked at ahead of the one that is written next: enough to keep the image workers busy past a slow row. */
 const ROWS_AHEAD = 32;
 const PROGRESS_EVERY_MS = 200;
 
-type Outcome = { ok: true; dialogue: Dialogue; form: string; escaped: number } | { ok: false; rejected: Rejected };
+type Outcome = { ok: true; dialogue: Dialogue; kept: KeptRow } | { ok: false; rejected: Rejected };
 
 /** Reads rows of any known form and writes canonical dialogues, their images, and the rows that were refused. */
 export async function runImport(options: ImportOptions, context: StageContext): Promise<ManifestDraft> {
@@ -43,7 +44,12 @@ export async function runImport(options: ImportOptions, context: StageContext): 
   };
   const roots = await findRoots(options.imageRoots);
   const fetcher = fetcherFor(options, context.signal);
-  const rules = { options: canonical, videoLimits, concurrency: options.concurrency };
+  const rules = {
+    options: canonical,
+    ownSize: rule === undefined ? undefined : (own: OwnSize) => ownTargetSizeOf(rule, own),
+    videoLimits,
+    concurrency: options.concurrency,
+  };
   const intake = await ImageIntake.open(context.resumeDir, settings, roots, rules, fetcher);
   const tally = new Tally();
   const hashes = new Set<string>();
@@ -67,13 +73,18 @@ export async function runImport(options: ImportOptions, context: StageContext): 
     const message = `${intake.stats.reused} images were taken over from the interrupted run`;
     context.events.emit({ type: "log", level: "info", step: context.step, message });
   }
-  const { read, kept, rejected, forms } = tally;
+  const { read, kept, rejected, forms, unreadFields } = tally;
+  if (unreadFields !== undefined) {
+    const message = `fields that nothing reads: ${tally.unreadText}`;
+    context.events.emit({ type: "log", level: "warn", step: context.step, message });
+  }
   return {
     counts: {
       read,
       kept,
       rejected,
       forms,
+      ...(unreadFields === undefined ? {} : { unreadFields }),
       ...(options.specialText === "escape" ? { escapedSpecialTokens: tally.escaped } : {}),
       images: hashes.size,
       imageReferences: intake.stats.references,
@@ -83,6 +94,7 @@ export async function runImport(options: ImportOptions, context: StageContext): 
     facts: {
       images: settings,
       ...(fetcher === undefined ? {} : { remoteImages: { allow: options.remoteImages.allow } }),
+      ...(unreadFields === undefined ? {} : { summary: [{ label: "fields not read", value: tally.unreadText }] }),
     },
   };
 }
@@ -117,7 +129,7 @@ async function writeRows(
     if (slice.isOver) await slice.yieldToEventLoop();
     if (context.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted");
     if (outcome.ok) {
-      tally.keep(outcome.form, outcome.escaped);
+      tally.keep(outcome.kept);
       tally.videos += videosOf(outcome.dialogue.messages).length;
       for (const picture of picturesOf(outcome.dialogue.messages)) hashes.add(picture.hash);
       await kept.write(outcome.dialogue);
@@ -145,7 +157,8 @@ async function finishRow(
     const message = `a text spells out the special token ${judged.token}`;
     return { ok: false, rejected: { id, source, reason: "special-token-text", message } };
   }
-  return { ok: true, form: row.form, dialogue: judged.dialogue, escaped: judged.escaped };
+  const { form, unread } = row;
+  return { ok: true, dialogue: judged.dialogue, kept: { form, unread, escaped: judged.escaped } };
 }
 
 /** Members in a fixed order, so that equal dialogues are equal lines. */

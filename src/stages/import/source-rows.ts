@@ -19,7 +19,7 @@ export interface RowPlace {
 }
 
 export type SourceRow =
-  | { ok: true; id: string; source: RowPlace; form: DialogueForm; dialogue: RawDialogue }
+  | { ok: true; id: string; source: RowPlace; form: DialogueForm; unread: readonly string[]; dialogue: RawDialogue }
   | {
       ok: false;
       id: string | null;
@@ -57,7 +57,8 @@ function readRow(item: JsonLine, source: RowPlace, options: ImportOptions): Sour
   const result = readDialogue(item.value, options.format);
   if (!result.ok) return { ok: false, id: result.id ?? null, source, reason: result.reason, message: result.message };
   const id = result.dialogue.id ?? `${source.file}:${source.line}`;
-  return { ok: true, id, source, form: result.form, dialogue: result.dialogue };
+  const { form, dialogue, unread } = result;
+  return { ok: true, id, source, form, unread, dialogue };
 }
 
 function settleId(row: SourceRow, seen: Set<string>, policy: ImportOptions["onDuplicateId"]): SourceRow {

@@ -1,8 +1,21 @@
 /** What became of the rows so far: counts for the manifest, and the words for when too many were lost. */
 import { DraftsmithError } from "../../base/index.js";
+import { OTHER_FIELDS } from "../../dialogue/index.js";
 import type { SourceRow } from "./source-rows.js";
 
 export type Rejected = Pick<SourceRow & { ok: false }, "id" | "source" | "message"> & { reason: string };
+
+export interface KeptRow {
+  form: string;
+  /** Special tokens in its texts that were escaped. */
+  escaped: number;
+  /** Names of its fields that nothing reads. */
+  unread: readonly string[];
+}
+
+/** Rows are untrusted: more names than this are counted together. */
+const MOST_NAMES = 100;
+const NAMES_SHOWN = 8;
 
 export class Tally {
   read = 0;
@@ -13,19 +26,23 @@ export class Tally {
   videos = 0;
   readonly #rejected = new Map<string, number>();
   readonly #forms = new Map<string, number>();
+  /** Kept rows by the fields that nothing reads. */
+  readonly #unread = new Map<string, number>();
   /** The first rejected row of each reason, to show. */
   readonly #examples = new Map<string, Rejected>();
 
-  keep(form: string, escaped: number): void {
+  keep({ form, escaped, unread }: KeptRow): void {
     this.read += 1;
     this.kept += 1;
     this.escaped += escaped;
-    this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1);
+    add(this.#forms, form);
+    for (const name of unread)
+      add(this.#unread, this.#unread.size < MOST_NAMES || this.#unread.has(name) ? name : OTHER_FIELDS);
   }
 
   reject(row: Rejected): void {
     this.read += 1;
-    this.#rejected.set(row.reason, (this.#rejected.get(row.reason) ?? 0) + 1);
+    add(this.#rejected, row.reason);
     if (!this.#examples.has(row.reason)) this.#examples.set(row.reason, row);
   }
 
@@ -35,6 +52,19 @@ export class Tally {
 
   get forms(): Record<string, number> {
     return sorted(this.#forms);
+  }
+
+  /** undefined where every field was read. */
+  get unreadFields(): Record<string, number> | undefined {
+    return this.#unread.size === 0 ? undefined : sorted(this.#unread);
+  }
+
+  /** The same for people, most frequent first. */
+  get unreadText(): string {
+    const names = [...this.#unread].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+    const shown = names.slice(0, NAMES_SHOWN).map(([name, rows]) => `${name} (${rows} ${rows === 1 ? "row" : "rows"})`);
+    const more = names.length - shown.length;
+    return [...shown, ...(more > 0 ? [`and ${more} more, all in manifest.json`] : [])].join(", ");
   }
 
   /** @throws DraftsmithError DATA_EMPTY, TOO_MANY_FAILURES */
@@ -63,6 +93,10 @@ export class Tally {
       hint: "correct the rows or the options; imageRoots and format decide most of it",
     });
   }
+}
+
+function add(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 function sorted(counts: Map<string, number>): Record<string, number> {

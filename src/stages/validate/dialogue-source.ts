@@ -184,6 +184,10 @@ async function locate({ messages }: RawDialogue, roots: ImageRoots) {
   };
   for (const [at, { content }] of messages.entries()) {
     for (const part of content) {
+      if (part.type === "image" && part.size !== undefined) {
+        const message = "an image asks for a size of its own: import such rows first, which scales it";
+        return refused(at, { reason: "image-size-rule", message });
+      }
       const count = part.type === "video" ? frameCountProblem(part.frames.length, DEFAULT_VIDEO_LIMITS) : null;
       if (count !== null) return refused(at, count);
       const own: Picture[] = [];
