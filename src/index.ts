@@ -1,32 +1,40 @@
 /**
- * Draftsmith as a library: run pipelines and stages from another program, listen to their events, read and write their
- * artifacts. Whatever is not exported here may change without notice.
+ * Draftsmith as a library: run stages and pipelines from another program, listen to their events, read what they made.
+ * Whatever is not exported here may change without notice.
  */
-export * from "./artifacts/directory.js";
-export * from "./artifacts/manifest.js";
-export * from "./base/index.js";
+
+export { type ArtifactKind, type Manifest, openArtifact, readManifest } from "./artifacts/index.js";
+export {
+  DraftsmithError,
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorLocation,
+  formatError,
+  isDraftsmithError,
+  type JsonObject,
+  type JsonValue,
+  VERSION,
+} from "./base/index.js";
 export type { Dialogue, Generation } from "./dialogue/index.js";
-export * from "./events/event.js";
-export { makeReporter } from "./events/reporter.js";
-export { tee } from "./events/sinks.js";
+export { type DraftsmithEvent, type EventSink, makeReporter, tee } from "./events/index.js";
 export {
   type DryRun,
   dryRun,
-  dryRunStage,
   formatDryRun,
+  formatWhy,
   type Plan,
   type PlanOptions,
   planPipeline,
   type RunOptions,
   type RunResult,
-  type RunStageRequest,
   refusalOf,
   runPipeline,
-  runStage,
+  type StageCall,
+  type StageFunction,
   type StageOutcome,
-  type StageRegistry,
   type StepResult,
+  stages,
+  type Why,
   whyStep,
 } from "./pipeline/index.js";
-export { isStageName, loadStage, STAGE_NAMES, type StageName } from "./stages/registry.js";
-export { defineStage, type InputArtifact, type InputSpec, type Stage, type StageContext } from "./stages/stage.js";
+export { STAGE_NAMES, type StageName, type StageOptions } from "./stages/registry.js";

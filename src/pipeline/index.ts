@@ -18,6 +18,7 @@ export {
 export { type RunStageRequest, runStage, type StageOutcome } from "./run-stage.js";
 export { SERVICE_TYPES, type ServiceRegistry, type ServiceType } from "./services/index.js";
 export { Source } from "./source.js";
+export { type StageCall, type StageFunction, stages } from "./stage-functions.js";
 export { allStages } from "./stage-registry.js";
 export { nearest, suggestion } from "./suggest.js";
 export { formatWhy, type Why, type WhyOptions, whyStep } from "./why.js";

@@ -1,5 +1,16 @@
 /** Every stage by name, loaded only when it is used: sharp, arrow and undici together cost a third of a second. */
+import type { z } from "zod";
+import type { demoDataOptionsSchema } from "./demo-data/options.js";
+import type { evaluateOptionsSchema } from "./evaluate/options.js";
+import type { exportOptionsSchema } from "./export/options.js";
+import type { importOptionsSchema } from "./import/options.js";
+import type { mergeOptions } from "./merge/options.js";
+import type { regenerateOptions } from "./regenerate/options.js";
+import type { shardOptionsSchema } from "./shard/options.js";
 import type { Stage } from "./stage.js";
+import type { tokenizeOptions } from "./tokenize/options.js";
+import type { trainOptionsSchema } from "./train/options.js";
+import type { validateOptions } from "./validate/options.js";
 
 const loaders = {
   "demo-data": () => import("./demo-data/index.js"),
@@ -15,6 +26,20 @@ const loaders = {
 } as const;
 
 export type StageName = keyof typeof loaders;
+
+/** Options as a user writes them: what has a default may be left out. */
+export interface StageOptions {
+  "demo-data": z.input<typeof demoDataOptionsSchema>;
+  import: z.input<typeof importOptionsSchema>;
+  regenerate: z.input<typeof regenerateOptions>;
+  merge: z.input<typeof mergeOptions>;
+  tokenize: z.input<typeof tokenizeOptions>;
+  shard: z.input<typeof shardOptionsSchema>;
+  validate: z.input<typeof validateOptions>;
+  train: z.input<typeof trainOptionsSchema>;
+  evaluate: z.input<typeof evaluateOptionsSchema>;
+  export: z.input<typeof exportOptionsSchema>;
+}
 
 export const STAGE_NAMES = Object.keys(loaders) as StageName[];
 
