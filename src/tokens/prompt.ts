@@ -4,7 +4,13 @@ import { type ImagePart, imagesOf, type Message, type VideoPart, videosOf } from
 import { type ModelDirectory, SPECIAL_TEXT } from "../model/index.js";
 import { expandPads } from "./expand.js";
 import { type Grid, gridTokens, imageGrid } from "./image-tokens.js";
-import { type ChatTemplate, compileTemplate, TemplateFailure, TemplateUnsupported } from "./template/index.js";
+import {
+  type ChatTemplate,
+  compileTemplate,
+  TemplateFailure,
+  TemplateSyntaxError,
+  TemplateUnsupported,
+} from "./template/index.js";
 import { templateMessages, templateTools } from "./template-messages.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 import { framesOf, patchTokens, videoGrid, videoText, videoTimestamps } from "./video-tokens.js";
@@ -49,7 +55,7 @@ export interface PromptRenderer {
 
 /**
  * Compiles the model's template. `chatTemplateKwargs` are the variables that the server gets in every request
- * (`enable_thinking`). Throws MODEL_INVALID for a template that cannot be rendered exactly as in Python.
+ * (`enable_thinking`). Throws MODEL_INVALID for a template that does not compile or cannot be rendered exactly as in Python.
  */
 export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readonly<JsonObject> = {}): PromptRenderer {
   const template = compile(model, model.template);
@@ -116,9 +122,11 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
     const counts = grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
     return { ok: true, text, spelled, images, grids, counts, videos, videoGrids };
   } catch (error) {
-    if (error instanceof TemplateFailure) return refused("template-refused", error.message);
+    if (error instanceof TemplateFailure) {
+      return refused("template-refused", `the chat template rejects these messages: ${error.message}`);
+    }
     if (error instanceof TemplateUnsupported) {
-      const message = `the chat template meets ${error.message}, which is not rendered here exactly as in Python`;
+      const message = `the chat template ran into ${error.message}, which cannot be rendered here exactly as in Python`;
       return refused("template-unsupported", message);
     }
     throw error;
@@ -161,19 +169,19 @@ function compile(model: ModelDirectory, source: string): ChatTemplate {
   try {
     return compileTemplate(source);
   } catch (error) {
-    if (error instanceof TemplateUnsupported) throw unsupported(model, error);
+    if (error instanceof TemplateSyntaxError) {
+      throw invalidTemplate(model, `the chat template does not compile: ${error.message}`, "fix the template", error);
+    }
+    if (error instanceof TemplateUnsupported) {
+      const message = `the chat template uses ${error.message}, which cannot be rendered here exactly as in Python`;
+      const hint = "src/tokens/README.md lists what is supported; report the construct, or use a template without it";
+      throw invalidTemplate(model, message, hint, error);
+    }
     throw error;
   }
 }
 
-function unsupported(model: ModelDirectory, error: TemplateUnsupported): DraftsmithError {
-  return new DraftsmithError(
-    "MODEL_INVALID",
-    `the chat template uses ${error.message}, which is not rendered here exactly as in Python`,
-    {
-      location: { file: model.dir, field: "chat_template" },
-      hint: "tell us about the construct; until then this template cannot be checked",
-      cause: error,
-    },
-  );
+function invalidTemplate(model: ModelDirectory, message: string, hint: string, cause: Error): DraftsmithError {
+  const location = { file: model.dir, field: "chat_template" };
+  return new DraftsmithError("MODEL_INVALID", message, { location, hint, cause });
 }

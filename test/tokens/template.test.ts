@@ -5,13 +5,14 @@ import type { JsonObject } from "../../src/base/index.js";
 import {
   compileTemplate,
   TemplateFailure,
+  TemplateSyntaxError,
   TemplateUnsupported,
   templateMessages,
   templateTools,
 } from "../../src/tokens/index.js";
 import { promptMessages, toolDefinitions } from "./arbitraries.js";
 import { findReference, Reference } from "./reference.js";
-import { INSTRUCT_TEMPLATE, REFUSED, SNIPPETS, THINKING_TEMPLATE, VARIABLES } from "./templates.js";
+import { INSTRUCT_TEMPLATE, MISTAKES, SNIPPETS, THINKING_TEMPLATE, UNSUPPORTED, VARIABLES } from "./templates.js";
 
 function render(template: string, variables: Record<string, unknown>): string {
   try {
@@ -38,11 +39,26 @@ describe("None is a value, not absence", () => {
   });
 });
 
-describe("what the engine does not do exactly", () => {
-  it.each(REFUSED)("%s is refused", (template) => {
-    expect(() => compileTemplate(template).render(VARIABLES)).toThrow(TemplateUnsupported);
+describe("what the engine does not do", () => {
+  it.each(UNSUPPORTED)("%s is refused as unsupported, by name", (template, name) => {
+    const run = (): string => compileTemplate(template).render(VARIABLES);
+    expect(run).toThrow(TemplateUnsupported);
+    expect(run).toThrow(name);
   });
 
+  it.each(MISTAKES)("%j is the template's own mistake", (template, message) => {
+    expect(() => compileTemplate(template)).toThrow(TemplateSyntaxError);
+    expect(() => compileTemplate(template)).toThrow(message);
+  });
+
+  it("names the line of an unsupported construct and of a failure", () => {
+    expect(() => compileTemplate("a\n{% if x %}\n{{ y | urlize }}{% endif %}")).toThrow("(line 3 of the template)");
+    const template = compileTemplate("a\n{% for x in list %}\n\n{{ x.y.z }}\n{% endfor %}");
+    expect(() => template.render({ list: [1] })).toThrow("(line 4 of the template)");
+  });
+});
+
+describe("what the template or Python refuses", () => {
   it("an undefined value fails where something is asked of it, and prints as nothing elsewhere", () => {
     expect(compileTemplate("[{{ a }}]").render({})).toBe("[]");
     expect(() => compileTemplate("{{ a.b }}").render({})).toThrow(TemplateFailure);

@@ -1,2 +1,2 @@
-export { type ChatTemplate, compileTemplate } from "./compile.js";
-export { TemplateFailure, TemplateUnsupported } from "./errors.js";
+export { TemplateFailure, TemplateSyntaxError, TemplateUnsupported } from "./errors.js";
+export { type ChatTemplate, compileTemplate } from "./template.js";

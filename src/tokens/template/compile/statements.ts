@@ -1,0 +1,166 @@
+/** Compiles statements into functions that write text. */
+import { TemplateSyntaxError, templateError } from "../errors.js";
+import type * as ast from "../syntax/nodes.js";
+import { checkLength } from "../values/limits.js";
+import { str } from "../values/text.js";
+import { truthy, type Value } from "../values/values.js";
+import { compileExpression } from "./expressions.js";
+import { compileFilter } from "./filtering.js";
+import { compileFor } from "./loops.js";
+import { compileCallBlock, compileGeneration, compileMacro } from "./macros.js";
+import {
+  type Block,
+  type Compiler,
+  type Ending,
+  type Expression,
+  innerPlace,
+  type Output,
+  type Place,
+} from "./place.js";
+import type { Scope } from "./scope.js";
+import { compileNamespaceChecks, compileTarget } from "./targets.js";
+
+export function compileBlock(nodes: readonly ast.Statement[], place: Place): Block {
+  const statements = nodes.map((node) => {
+    try {
+      return compileStatement(node, place);
+    } catch (error) {
+      throw templateError(error, node.line);
+    }
+  });
+  const lines = nodes.map((node) => node.line);
+  return (scope, output) => {
+    let at = 0;
+    try {
+      for (; at < statements.length; at += 1) {
+        const ending = statements[at]!(scope, output);
+        if (ending !== "end") return ending;
+      }
+      return "end";
+    } catch (error) {
+      throw templateError(error, lines[at]!);
+    }
+  };
+}
+
+function compileStatement(node: ast.Statement, place: Place): Block {
+  switch (node.kind) {
+    case "text": {
+      const { text } = node;
+      return (_, output) => {
+        output.text += text;
+        return "end";
+      };
+    }
+    case "output":
+      return compileOutput(compileExpression(node.value, place));
+    case "if":
+      return compileIf(node, place);
+    case "for":
+      return compileFor(node, place);
+    case "set":
+      return compileSet(node, place);
+    case "set-block":
+      return compileSetBlock(node, place);
+    case "with":
+      return compileWith(node, place);
+    case "macro":
+      return compileMacro(node.macro, place);
+    case "call-block":
+      return compileCallBlock(node, place);
+    case "generation":
+      return compileGeneration(node.macro, place);
+    case "filter-block":
+      return compileFilterBlock(node, place);
+    default: {
+      if (!place.inLoop) throw new TemplateSyntaxError(`'${node.kind}' outside a loop`);
+      const ending = node.kind;
+      return () => ending;
+    }
+  }
+}
+
+function compileOutput(value: Expression): Block {
+  return (scope, output) => {
+    output.text += str(value(scope));
+    checkLength(output.text.length);
+    return "end";
+  };
+}
+
+function compileIf(node: Extract<ast.Statement, { kind: "if" }>, place: Place): Block {
+  const soft = { ...place, soft: true };
+  const test = compileExpression(node.test, soft);
+  const body = compileBlock(node.body, soft);
+  const otherwise = compileBlock(node.otherwise, soft);
+  return (scope, output) => (truthy(test(scope)) ? body(scope, output) : otherwise(scope, output));
+}
+
+function compileSet(node: Extract<ast.Statement, { kind: "set" }>, place: Place): Block {
+  const value = compileExpression(node.value, place);
+  const check = compileNamespaceChecks(node.target, place);
+  const assign = compileTarget(node.target, place);
+  return (scope) => {
+    check(scope);
+    assign(scope, value(scope));
+    return "end";
+  };
+}
+
+/** Where a block's own text stands while its filter runs; no name of a template has a space. */
+const BLOCK_TEXT = "block text";
+
+/** Compiles the body of a set or filter block into its text after the filter; `break` and `continue` lose that text. */
+function compileCaptured(
+  body: readonly ast.Statement[],
+  filter: ast.FilterNode | null,
+  place: Place,
+): (scope: Scope, use: (value: Value) => void) => Ending {
+  const inner = innerPlace(place);
+  const block = compileBlock(body, inner);
+  const slot = inner.frame.slot(BLOCK_TEXT);
+  const read = (scope: Scope): Value => scope.values[slot]!;
+  const result = filter === null ? read : compileFilter(filter, read, inner);
+  return (scope, use) => {
+    const output: Output = { text: "" };
+    const own = scope.inner();
+    const ending = block(own, output);
+    if (ending !== "end") return ending;
+    own.values[slot] = output.text;
+    use(result(own));
+    return "end";
+  };
+}
+
+function compileSetBlock(node: Extract<ast.Statement, { kind: "set-block" }>, place: Place): Block {
+  const captured = compileCaptured(node.body, node.filter, place);
+  const check = compileNamespaceChecks(node.target, place);
+  const assign = compileTarget(node.target, place);
+  return (scope) =>
+    captured(scope, (value) => {
+      check(scope);
+      assign(scope, value);
+    });
+}
+
+function compileFilterBlock(node: Extract<ast.Statement, { kind: "filter-block" }>, place: Place): Block {
+  const captured = compileCaptured(node.body, node.filter, place);
+  return (scope, output) =>
+    captured(scope, (value) => {
+      output.text += str(value);
+    });
+}
+
+function compileWith(node: Extract<ast.Statement, { kind: "with" }>, place: Place): Block {
+  const inner = innerPlace(place);
+  const values = node.values.map((value) => compileExpression(value, place));
+  const targets = node.targets.map((target) => compileTarget(target, inner));
+  const body = compileBlock(node.body, inner);
+  return (scope, output) => {
+    const own = scope.inner();
+    for (const [index, assign] of targets.entries()) assign(own, values[index]!(scope));
+    return body(own, output);
+  };
+}
+
+export const COMPILER: Compiler = { expression: compileExpression, block: compileBlock };

@@ -1,0 +1,165 @@
+/** Python's arithmetic: ints of any size, floats, and bools that count as ints. */
+import { TemplateFailure, TemplateUnsupported } from "../errors.js";
+import { int, PyFloat, typeName, type Value } from "./values.js";
+
+/** Ints longer than this many bits are refused rather than computed. */
+const MAX_BITS = 4096n;
+
+type Int = number | bigint;
+
+/** The int of an int or bool, or undefined. */
+export function intOf(value: Value | undefined): Int | undefined {
+  if (typeof value === "number" || typeof value === "bigint") return value;
+  return typeof value === "boolean" ? Number(value) : undefined;
+}
+
+/** The number behind an int, float or bool, or undefined. */
+export function numberOf(value: Value): Int | undefined {
+  return value instanceof PyFloat ? value.value : intOf(value);
+}
+
+/** Equality by value over both number types, as Python has it; NaN equals nothing. */
+export function sameNumber(a: Int, b: Int): boolean {
+  return typeof a === typeof b ? a === b : a <= b && a >= b;
+}
+
+function bounded(value: bigint): Int {
+  const result = int(value);
+  if (typeof result === "bigint" && (result < 0n ? -result : result) >> MAX_BITS !== 0n) {
+    throw new TemplateUnsupported(`whole numbers of more than ${MAX_BITS} bits`);
+  }
+  return result;
+}
+
+/** Computes with numbers where the result is exact, with bigints elsewhere. */
+function exact(a: Int, b: Int, small: (a: number, b: number) => number, large: (a: bigint, b: bigint) => bigint): Int {
+  if (typeof a === "number" && typeof b === "number") {
+    const result = small(a, b);
+    // Adding 0 makes the int 0 of a negative zero.
+    if (Number.isSafeInteger(result)) return result + 0;
+  }
+  return bounded(large(BigInt(a), BigInt(b)));
+}
+
+function floorDivide(a: bigint, b: bigint): bigint {
+  const quotient = a / b;
+  return a % b !== 0n && a < 0n !== b < 0n ? quotient - 1n : quotient;
+}
+
+function floatModulo(a: number, b: number): number {
+  const rest = a % b;
+  if (rest === 0) return b < 0 ? -0 : 0;
+  return rest < 0 !== b < 0 ? rest + b : rest;
+}
+
+function floatFloorDivide(a: number, b: number): number {
+  const quotient = (a - floatModulo(a, b)) / b;
+  if (quotient === 0) return a / b < 0 ? -0 : 0;
+  const floor = Math.floor(quotient);
+  return quotient - floor > 0.5 ? floor + 1 : floor;
+}
+
+function power(a: Int, b: Int): Value {
+  if (b < 0) throw new TemplateUnsupported("a power with a negative exponent");
+  const base = BigInt(a);
+  const bits = BigInt(base.toString(2).length) * BigInt(b);
+  if (bits > MAX_BITS) throw new TemplateUnsupported(`whole numbers of more than ${MAX_BITS} bits`);
+  return int(base ** BigInt(b));
+}
+
+/** The result of an arithmetic operator on two numbers, or undefined where one of the values is none. */
+export function calculate(operator: string, a: Value, b: Value): Value | undefined {
+  const left = numberOf(a);
+  const right = numberOf(b);
+  if (left === undefined || right === undefined) return undefined;
+  if ((operator === "/" || operator === "//" || operator === "%") && Number(right) === 0) {
+    throw new TemplateFailure("division by zero");
+  }
+  const isFloat = a instanceof PyFloat || b instanceof PyFloat;
+  if (operator === "/") return divide(left, right);
+  if (isFloat) return floatResult(operator, Number(left), Number(right));
+  switch (operator) {
+    case "+":
+      return exact(
+        left,
+        right,
+        (x, y) => x + y,
+        (x, y) => x + y,
+      );
+    case "-":
+      return exact(
+        left,
+        right,
+        (x, y) => x - y,
+        (x, y) => x - y,
+      );
+    case "*":
+      return exact(
+        left,
+        right,
+        (x, y) => x * y,
+        (x, y) => x * y,
+      );
+    case "//":
+      return exact(left, right, (x, y) => Math.floor(x / y), floorDivide);
+    case "%":
+      return exact(left, right, floatModulo, (x, y) => x - y * floorDivide(x, y));
+    default:
+      return power(left, right);
+  }
+}
+
+function divide(left: Int, right: Int): PyFloat {
+  if (typeof left === "bigint" || typeof right === "bigint") {
+    throw new TemplateUnsupported("dividing whole numbers above 2^53");
+  }
+  return new PyFloat(left / right);
+}
+
+function floatResult(operator: string, a: number, b: number): PyFloat {
+  switch (operator) {
+    case "+":
+      return new PyFloat(a + b);
+    case "-":
+      return new PyFloat(a - b);
+    case "*":
+      return new PyFloat(a * b);
+    case "//":
+      return new PyFloat(floatFloorDivide(a, b));
+    case "%":
+      return new PyFloat(floatModulo(a, b));
+    default:
+      // The last digit of pow() differs between C libraries.
+      throw new TemplateUnsupported("a power of floats");
+  }
+}
+
+/** `-value` or `+value`. */
+export function signed(operator: "+" | "-", value: Value): Value {
+  if (value instanceof PyFloat) return operator === "-" ? new PyFloat(-value.value) : value;
+  const number = intOf(value);
+  if (number === undefined) throw new TemplateFailure(`bad operand type for unary ${operator}: '${typeName(value)}'`);
+  if (operator === "+") return number;
+  return typeof number === "bigint" ? int(-number) : 0 - number;
+}
+
+/** A whole number from a literal's digits (0x, 0o and 0b included). */
+export function integerLiteral(digits: string): Int {
+  return bounded(BigInt(/^0\d/.test(digits) ? "0" : digits));
+}
+
+/** The digits of a finite float with so many places, an exact tie rounded to even as Python does. */
+export function fixed(value: number, places: number): string {
+  if (places > 100 || Math.abs(value) >= 1e21) throw new TemplateUnsupported("rounding of numbers this long");
+  const text = value.toFixed(places);
+  // The exact decimal expansion of a double ends; a tie has 5 and then zeros behind the last place.
+  const rest = places < 100 ? value.toFixed(100).split(".")[1]!.slice(places) : "";
+  if (!/^50*$/.test(rest)) return text;
+  const down = towardsZero(value, places);
+  return Number(down.at(-1)) % 2 === 0 ? down : text;
+}
+
+function towardsZero(value: number, places: number): string {
+  const [whole, fraction] = value.toFixed(100).split(".") as [string, string];
+  return places === 0 ? whole : `${whole}.${fraction.slice(0, places)}`;
+}
