@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   graph: async () => (await import("./commands/graph.js")).command as unknown as Command,
   why: async () => (await import("./commands/why.js")).command as unknown as Command,
   schema: async () => (await import("./commands/schema.js")).command as unknown as Command,
+  report: async () => (await import("./commands/report.js")).command as unknown as Command,
   doctor: async () => (await import("./commands/doctor.js")).command as unknown as Command,
   errors: async () => (await import("./commands/errors.js")).command as unknown as Command,
 };

@@ -73,7 +73,7 @@ export function withSystemPrompt<Given extends readonly Message[]>(
 }
 
 /** As artifacts record it in their facts, under `systemPrompt`. */
-export function systemPromptFacts(option: SystemPromptOption): JsonObject {
+export function systemPromptFacts(option: SystemPromptOption) {
   const { policy, text = null } = option;
   return { policy, text, sha256: text === null ? null : sha256(text) };
 }

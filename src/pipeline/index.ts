@@ -7,6 +7,7 @@ export { jsonSchemaOf } from "./issues.js";
 export { exportSchemas, pipelineJsonSchema, stageJsonSchema, writeSchemas } from "./json-schema.js";
 export { mapStrings } from "./options.js";
 export type { Plan, PlannedService, PlannedStep, StageRegistry } from "./plan-types.js";
+export { redraw } from "./redraw.js";
 export {
   type PlanOptions,
   planPipeline,

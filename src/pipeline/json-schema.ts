@@ -1,8 +1,10 @@
-/** JSON Schemas for editors: one a stage's options, and one for pipeline files that knows every stage. */
+/** JSON Schemas: one for each stage's options and for its figures, and one for pipeline files that knows every stage. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { makeDirectory } from "../artifacts/index.js";
 import { fromErrno } from "../base/index.js";
+import type { ReportFiles } from "../report/index.js";
 import type { Stage } from "../stages/stage.js";
 import { jsonSchemaOf } from "./issues.js";
 import type { StageRegistry } from "./plan-types.js";
@@ -23,6 +25,15 @@ export function stageJsonSchema(stage: Stage): JsonSchema {
     ...(jsonSchemaOf(stage.options) as JsonSchema),
     title: `draftsmith ${stage.name}`,
     description: stage.summary,
+  };
+}
+
+/** Of the figures that a stage writes, for programs that read them. */
+export function reportJsonSchema({ name }: Stage, { file, schema }: ReportFiles): JsonSchema {
+  return {
+    ...(z.toJSONSchema(schema) as JsonSchema),
+    title: `draftsmith ${name}: ${file}`,
+    description: `the figures that ${name} writes`,
   };
 }
 
@@ -54,7 +65,12 @@ export async function pipelineJsonSchema(
 /** Files for configs/schema by name. */
 export async function exportSchemas(stages: StageRegistry = allStages): Promise<Record<string, JsonSchema>> {
   const files: Record<string, JsonSchema> = { "pipeline.schema.json": await pipelineJsonSchema(stages) };
-  for (const name of stages.names) files[`${name}.schema.json`] = stageJsonSchema(await stages.load(name));
+  for (const name of stages.names) {
+    const stage = await stages.load(name);
+    files[`${name}.schema.json`] = stageJsonSchema(stage);
+    if (stage.reportFiles !== undefined)
+      files[`${name}-report.schema.json`] = reportJsonSchema(stage, stage.reportFiles);
+  }
   return files;
 }
 

@@ -1,4 +1,5 @@
 /** Small charts as SVG: they scale, print and need no scripts. */
+import { z } from "zod";
 import { formatNumber } from "../events/index.js";
 import { Html, html } from "./html.js";
 
@@ -8,13 +9,12 @@ const LEFT = 46;
 const BOTTOM = 22;
 const TOP = 14;
 
-export interface Bin {
-  /** Lower bound, inclusive. */
-  from: number;
-  /** Upper bound, exclusive. */
-  to: number;
-  count: number;
-}
+export const binSchema = z.strictObject({
+  from: z.number().describe("lower bound, inclusive"),
+  to: z.number().describe("upper bound, exclusive"),
+  count: z.number().int().nonnegative(),
+});
+export type Bin = z.infer<typeof binSchema>;
 
 /** Bars of equal width, whatever the width of their bins: logarithmic bins show as what they are. */
 export function histogram(bins: readonly Bin[], unit: string): Html {

@@ -1,4 +1,5 @@
 export * from "./charts.js";
 export * from "./html.js";
 export * from "./pieces.js";
+export * from "./report-files.js";
 export * from "./tokens.js";

@@ -1,28 +1,25 @@
 /** Two token sequences side by side, round the place where they part. */
+import { z } from "zod";
 import { formatNumber } from "../events/index.js";
 import { type Html, html, visible } from "./html.js";
 
-export interface Token {
-  /** Index of the first of its ids. */
-  at: number;
-  id: number;
-  /** Times that it follows itself. */
-  count: number;
-  piece: string;
-}
+export const tokenSchema = z.strictObject({
+  at: z.number().int().nonnegative().describe("index of the first of its ids"),
+  id: z.number().int(),
+  count: z.number().int().positive().describe("times that it follows itself"),
+  piece: z.string(),
+});
+export type Token = z.infer<typeof tokenSchema>;
 
-/** A pair of lines; null where a sequence has ended. */
-export interface TokenRow {
-  differs: boolean;
-  ours: Token | null;
-  theirs: Token | null;
-}
-
-export interface TokenWindow {
-  /** What the two sequences are. */
-  names: readonly [string, string];
-  rows: readonly TokenRow[];
-}
+export const tokenWindowSchema = z.strictObject({
+  names: z.tuple([z.string(), z.string()]).describe("what the two sequences are"),
+  rows: z.array(
+    z
+      .strictObject({ differs: z.boolean(), ours: tokenSchema.nullable(), theirs: tokenSchema.nullable() })
+      .describe("a pair of lines; null where a sequence has ended"),
+  ),
+});
+export type TokenWindow = z.infer<typeof tokenWindowSchema>;
 
 export function tokenTable({ names, rows }: TokenWindow): Html {
   const first = rows.findIndex((row) => row.differs);

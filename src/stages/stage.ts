@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ArtifactKind, Manifest, ManifestDraft } from "../artifacts/index.js";
 import type { EventSink } from "../events/index.js";
+import type { ReportFiles } from "../report/index.js";
 import type { Statement } from "./shared-settings.js";
 
 /** A finished artifact that a stage reads. */
@@ -71,6 +72,8 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
    * no place for its output, and the text is printed, also where the stage fails (from `resumeDir`).
    */
   report?: string;
+  /** Figures that a run writes under a schema, and the pages drawn from them. */
+  reportFiles?: ReportFiles;
   /**
    * What a run would cost, as lines for `--dry-run`: rows, hours, bytes. Contacts nothing. Inputs that do not exist yet
    * are undefined, and so may be files that options name.

@@ -1,5 +1,5 @@
 /** Which system prompts a dataset holds, in bounded memory. */
-import { type JsonObject, sha256 } from "../base/index.js";
+import { sha256 } from "../base/index.js";
 
 /** Distinct prompts that are told apart; a dataset with more has prompts that vary by dialogue. */
 const LIMIT = 1000;
@@ -16,7 +16,7 @@ export class SystemPrompts {
   }
 
   /** How many were told apart, and the most frequent ones, by frequency and then by text. */
-  summary(shown: number): JsonObject {
+  summary(shown: number) {
     const sorted = [...this.counts].sort(([a, n], [b, m]) => m - n || ((a ?? "") < (b ?? "") ? -1 : 1));
     return {
       distinct: this.counts.size,

@@ -1,6 +1,7 @@
 import { statesRowLength, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { evaluateOptionsSchema } from "./options.js";
+import { evaluationReport } from "./report.js";
 import { runEvaluate } from "./run.js";
 
 export const stage = defineStage({
@@ -19,6 +20,7 @@ export const stage = defineStage({
   output: "evaluation",
   codeVersion: 1,
   fileOptions: { model: "directory" },
+  reportFiles: evaluationReport,
   neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks"],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>

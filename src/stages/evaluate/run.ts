@@ -1,13 +1,15 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
+import { writeReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import type { EvaluateOptions } from "./options.js";
-import { evaluateServed, type ServedReport } from "./served.js";
+import { type EvaluationData, evaluationReport, evaluationSchema, type ServedReport } from "./report.js";
+import { evaluateServed } from "./served.js";
 import { summarise } from "./summary.js";
 
 export interface EvaluateInputs {
@@ -16,7 +18,6 @@ export interface EvaluateInputs {
   checkpoints: InputArtifact | undefined;
 }
 
-const REPORT_FILE = "evaluation.json";
 const bestSchema = z.looseObject({ path: z.string() });
 
 /**
@@ -57,7 +58,7 @@ export async function runEvaluate(
           options: { ...options, serverRows: limitedRows(options.serverRows, context.limit) },
           context,
         });
-  const report = await addServed(join(context.workDir, REPORT_FILE), served);
+  const report = await addServed(context.workDir, served);
   return {
     counts: isJsonObject(result.counts) ? result.counts : {},
     facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
@@ -82,13 +83,12 @@ async function bestOf(checkpoints: string): Promise<string> {
   return join(checkpoints, best.path);
 }
 
-async function addServed(path: string, served: ServedReport | null): Promise<JsonObject> {
-  const report: unknown = JSON.parse(await readFile(path, "utf8"));
-  if (!isJsonObject(report)) throw new Error(`${path} is no JSON object`);
-  const whole = {
-    ...report,
-    served: served === null ? null : { ...served, differences: served.differences.map((d) => ({ ...d })) },
-  };
-  await writeFile(path, `${JSON.stringify(whole, null, 2)}\n`);
-  return whole;
+/** The trainer's figures with the server's, written again as a whole. */
+async function addServed(directory: string, served: ServedReport | null): Promise<EvaluationData> {
+  const path = join(directory, evaluationReport.file);
+  const figures: unknown = JSON.parse(await readFile(path, "utf8"));
+  if (!isJsonObject(figures)) throw new Error(`${path} is no JSON object`);
+  const whole = { ...figures, served };
+  await writeReport(evaluationReport, whole, directory);
+  return evaluationSchema.parse(whole);
 }

@@ -11,27 +11,12 @@ import {
   TransportFault,
 } from "../../sglang/index.js";
 import type { StageContext } from "../stage.js";
-import { poolAcceptance, type ServedAcceptance, type Speculation, speculationSchema } from "./accept-length.js";
+import { poolAcceptance, type Speculation, speculationSchema } from "./accept-length.js";
 import type { EvaluateOptions } from "./options.js";
+import type { ServedReport } from "./report.js";
 import { readPictures, type ServedPrompt, selectPrompts } from "./served-prompts.js";
 
-/** An answer that is not the target's own greedy one. */
-export interface ServedDifference {
-  dialogueId: string;
-  turn: number;
-  /** Index in the response of the first id that differs. */
-  at: number;
-  expected: number | null;
-  got: number | null;
-}
-
-export interface ServedReport extends ServedAcceptance {
-  /** Answers whose ids equal the target's greedy ids, all of them. */
-  identical: number;
-  differences: ServedDifference[];
-  /** Rows of the split that were not asked about. */
-  rowsWithVideos: number;
-}
+type ServedDifference = ServedReport["differences"][number];
 
 const replySchema = z.looseObject({ output_ids: z.array(z.number().int()), meta_info: speculationSchema });
 /** More would drown the report; the count says how many there are. */

@@ -1,27 +1,8 @@
 /** The rows that an evaluation adds to the table which closes a run. */
-import { z } from "zod";
 import type { JsonObject } from "../../base/index.js";
+import type { EvaluationData } from "./report.js";
 
-const figuresSchema = z.looseObject({ pooledAcceptLength: z.number(), tokensPerStep: z.number() });
-const reportSchema = z.looseObject({
-  breakEven: z.number(),
-  drafts: z.record(z.string(), figuresSchema.extend({ responses: z.number() })),
-  comparison: z
-    .record(
-      z.string(),
-      z.looseObject({
-        responses: z.number(),
-        steps: z.number(),
-        differingSteps: z.number(),
-        equalOutputs: z.number(),
-      }),
-    )
-    .nullish(),
-  served: figuresSchema.extend({ answers: z.number(), identical: z.number() }).nullish(),
-});
-
-export function summarise(report: JsonObject): JsonObject[] {
-  const { breakEven, drafts, comparison, served } = reportSchema.parse(report);
+export function summarise({ breakEven, drafts, comparison, served }: EvaluationData): JsonObject[] {
   const rows: JsonObject[] = [];
   for (const [name, figures] of Object.entries(drafts)) {
     const verdict =
@@ -31,7 +12,7 @@ export function summarise(report: JsonObject): JsonObject[] {
       value: `${figures.pooledAcceptLength.toFixed(3)} pooled over ${figures.responses} responses${verdict}`,
     });
   }
-  for (const [name, loop] of Object.entries(comparison ?? {})) {
+  for (const [name, loop] of Object.entries(comparison)) {
     rows.push({
       label: `draft-and-verify loop, ${name} draft`,
       value:
@@ -39,7 +20,7 @@ export function summarise(report: JsonObject): JsonObject[] {
         `${loop.equalOutputs} of ${loop.responses} outputs equal to greedy`,
     });
   }
-  if (served != null) {
+  if (served !== null) {
     const offline = drafts.trained?.tokensPerStep ?? 0;
     const apart = offline === 0 ? 0 : (100 * Math.abs(served.tokensPerStep - offline)) / offline;
     rows.push(

@@ -8,6 +8,7 @@ import {
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate/estimate.js";
 import { NEUTRAL_OPTIONS, regenerateOptions } from "./options.js";
+import { runReport } from "./report/run-report.js";
 import { run } from "./run.js";
 
 export const stage = defineStage({
@@ -27,6 +28,7 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file" },
   neutralOptions: NEUTRAL_OPTIONS,
+  reportFiles: runReport,
   states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [
     statesSystemPrompt(systemPrompt),
     statesTemplateArguments({ thinking, chatTemplateKwargs }),

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, systemPromptFacts } from "../../dialogue/index.js";
+import { writeReport } from "../../report/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { RequestImages } from "./asking/request-images.js";
@@ -15,6 +16,8 @@ import { type RegenerateOptions, templateKwargs } from "./options.js";
 import type { LocalModel } from "./prompts/local-model.js";
 import { recheck } from "./recheck/recheck.js";
 import { Progress } from "./report/progress.js";
+import { runReport } from "./report/run-report.js";
+import { runReportData } from "./report/run-report-data.js";
 import { ChosenDialogues } from "./selection/chosen-dialogues.js";
 import { Selection } from "./selection/selection.js";
 import type { Terms } from "./servers/inspect.js";
@@ -87,15 +90,14 @@ async function tellRun(
 ): Promise<void> {
   if (reportDir === undefined) return;
   const outcome = counts === undefined ? "stopped" : "done";
-  const { writeRunReport } = await import("./report/run-report.js");
   const limits = servers.map(({ name, identity }) => [name, identity && longestPrompt(identity)] as const);
-  const told = writeRunReport(reportDir, statistics, {
+  const figures = runReportData(statistics, {
     outcome,
     seconds,
     counts: counts as JsonObject | undefined,
     longestPrompts: new Map(limits),
   });
-  await told.then(
+  await writeReport(runReport, figures, reportDir).then(
     () => events.emit({ type: "log", level: "info", step, message: `the report of this run is in ${reportDir}` }),
     // What was asked for is the artifact.
     ({ message }: Error) => events.emit({ type: "log", level: "warn", step, message: `no report: ${message}` }),

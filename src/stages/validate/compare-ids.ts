@@ -40,7 +40,7 @@ export function compareIds(
     const differs = a?.id !== b?.id || a?.count !== b?.count;
     rows.push({ differs, ours: tokenOf(a, spell), theirs: tokenOf(b, spell) });
   }
-  const window = { names, rows };
+  const window: TokenWindow = { names: [...names], rows };
   return { index, window, frame: frameOf(window) };
 }
 

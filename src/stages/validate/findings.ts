@@ -1,6 +1,7 @@
 /** What the checks found, and when to stop. */
+import { z } from "zod";
 import type { ReasonCounts } from "../../events/index.js";
-import type { TokenWindow } from "../../report/index.js";
+import { tokenWindowSchema } from "../../report/index.js";
 
 /** Every way in which data, server, model and draft can disagree; each has its own sentence. */
 export const CHECKS = {
@@ -23,27 +24,25 @@ export const CHECKS = {
 } as const;
 export type Check = keyof typeof CHECKS;
 
-export interface Place {
-  /** Dialogue id. */
-  id?: string;
-  turn?: number;
-  /** Index of the first id in question. */
-  index?: number;
-  file?: string;
-  field?: string;
-}
+export const checkSchema = z.enum(Object.keys(CHECKS) as [Check, ...Check[]]);
 
-export interface Finding {
-  check: Check;
-  /** An error fails the verdict, a warning does not. */
-  severity: "error" | "warning";
-  message: string;
-  place: Place;
-  /** Lines that show it. */
-  frame?: string;
-  /** The tokens that differ, for the report. */
-  window?: TokenWindow;
-}
+const placeSchema = z.strictObject({
+  id: z.string().optional().describe("dialogue"),
+  turn: z.number().int().optional(),
+  index: z.number().int().optional().describe("of the first id in question"),
+  file: z.string().optional(),
+  field: z.string().optional(),
+});
+
+export const findingSchema = z.strictObject({
+  check: checkSchema,
+  severity: z.enum(["error", "warning"]).describe("an error fails the verdict, a warning does not"),
+  message: z.string(),
+  place: placeSchema,
+  frame: z.string().optional().describe("lines that show it"),
+  window: tokenWindowSchema.optional().describe("the tokens that differ"),
+});
+export type Finding = z.infer<typeof findingSchema>;
 
 /** Thrown by `add` to end the checks at the first error. */
 export class StopChecking extends Error {

@@ -3,7 +3,7 @@ import { statesSystemPrompt, statesTarget, statesTemplateArguments } from "../sh
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { type ValidateOptions, validateOptions } from "./options.js";
-import { REPORT_TEXT } from "./report.js";
+import { REPORT_TEXT, validateReport } from "./report/index.js";
 import { run, type ValidateInputs } from "./run.js";
 
 export { type ValidateOptions, validateOptions } from "./options.js";
@@ -29,6 +29,7 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   },
   output: "validation",
   report: REPORT_TEXT,
+  reportFiles: validateReport,
   codeVersion: 4,
   fileOptions: { model: "directory", draft: "directory", dialogues: "any", imageRoots: "directory" },
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, type ErrorLocation, type JsonObject } from "../../base/index.js";
+import { writeReport } from "../../report/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { checkDialogues } from "./check-dialogues.js";
 import { checkDraft } from "./check-draft.js";
@@ -16,7 +17,7 @@ import { type Finding, Findings, StopChecking } from "./findings.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
 import { Origins } from "./origins.js";
-import { buildReport, countsOf, REPORT_HTML, REPORT_TEXT, type Report, writeReport } from "./report.js";
+import { REPORT_HTML, REPORT_TEXT, type ReportData, reportDataOf, validateReport } from "./report/index.js";
 import { shareText } from "./share.js";
 import { statesText } from "./states.js";
 import { openSubject, type Subject } from "./subject.js";
@@ -64,18 +65,18 @@ export async function run(
   }
   warnOfSeveralPrompts(subject);
   const names = artifact === undefined && source !== undefined ? [...given, source.name] : given;
-  const report = buildReport(subject, names, stoppedEarly);
+  const report = reportDataOf(subject, names, stoppedEarly);
   if (report.verdict === "bad") {
-    await writeReport(report, context.resumeDir);
+    await writeReport(validateReport, report, context.resumeDir);
     throw failure(subject, findings.firstError!, join(context.resumeDir, REPORT_TEXT));
   }
-  await writeReport(report, context.workDir);
+  await writeReport(validateReport, report, context.workDir);
   for (const finding of findings.shown) {
     context.events.emit({ type: "log", level: "warn", step: context.step, message: finding.message });
   }
   return {
-    counts: countsOf(subject),
-    facts: { verdict: report.verdict, model: { ...subject.model.fingerprints }, summary: summaryOf(subject, report) },
+    counts: report.counts,
+    facts: { verdict: report.verdict, model: { ...subject.model.fingerprints }, summary: summaryOf(report) },
   };
 }
 
@@ -220,7 +221,7 @@ const HINTS: Record<Finding["check"], string> = {
   draft: "correct the draft's config.json",
 };
 
-function summaryOf({ counts }: Subject, { checks }: Report): JsonObject[] {
+function summaryOf({ counts, checks }: ReportData): JsonObject[] {
   const summary: JsonObject[] = [];
   const say = (label: string, value: string): void => {
     summary.push({ label, value });

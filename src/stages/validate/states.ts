@@ -1,18 +1,18 @@
 /** What became of each check: a gate that looked at nothing is not passed, and says why it did not look. */
-import { CHECKS, type Check } from "./findings.js";
+import { z } from "zod";
+import { CHECKS, type Check, checkSchema } from "./findings.js";
 import type { Subject } from "./subject.js";
 
-export interface CheckState {
-  check: Check;
-  says: string;
-  state: "ok" | "warnings" | "wrong" | "not-run";
-  /** Rows, turns, files or whatever the check looks at. */
-  looked: number;
-  errors: number;
-  warnings: number;
-  /** Why it is not run. */
-  reason?: string;
-}
+export const checkStateSchema = z.strictObject({
+  check: checkSchema,
+  says: z.string().describe("what must hold"),
+  state: z.enum(["ok", "warnings", "wrong", "not-run"]),
+  looked: z.number().int().describe("rows, turns, files or whatever the check looks at"),
+  errors: z.number().int(),
+  warnings: z.number().int(),
+  reason: z.string().optional().describe("why it is not run"),
+});
+export type CheckState = z.infer<typeof checkStateSchema>;
 
 /** What was missing where a check looked at nothing. */
 const MISSING: Record<Check, string> = {
@@ -46,8 +46,8 @@ export function checkStates({ findings, options }: Subject, stoppedEarly: boolea
     const warnings = findings.counts.warning[check] ?? 0;
     const looked = findings.looked[check] ?? 0;
     const state = errors > 0 ? "wrong" : warnings > 0 ? "warnings" : looked > 0 ? "ok" : "not-run";
-    const reason = state === "not-run" ? { reason: missing(check) } : {};
-    return { check, says: CHECKS[check], state, looked, errors, warnings, ...reason };
+    const reason = state === "not-run" ? missing(check) : undefined;
+    return { check, says: CHECKS[check], state, looked, errors, warnings, reason };
   });
 }
 

@@ -8,6 +8,7 @@ import { openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifa
 import { DraftsmithError, type JsonObject } from "../../../src/base/index.js";
 import { foldIds, type Generation, turnIds } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
+import { redraw } from "../../../src/pipeline/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
 import { stage } from "../../../src/stages/validate/index.js";
@@ -101,6 +102,22 @@ describe("data that agrees", () => {
     const dialogues = await bench.artifact("dialogues", [dialogue("d1", 2), dialogue("d2", 1)]);
     const result = await validate({}, { dialogues });
     expect(result.manifest.counts).toMatchObject({ dialogues: 2, promptsCompared: 0, errors: 0 });
+  });
+});
+
+describe("the report", () => {
+  it("is drawn again from its figures to the same bytes, whether good or bad", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const good = await validate({}, { generations: input });
+    const declared = { systemPrompt: declare("You operate a <b>phone</b>. \u202e Answer briefly.") };
+    await refusal(validate({ ...declared, keepGoing: true }, { generations: input }));
+    for (const directory of [good.path, bench.lastResumeDir]) {
+      const files = ["report.txt", "report.html"].map((name) => join(directory, name));
+      const before = await Promise.all(files.map((file) => readFile(file, "utf8")));
+      await Promise.all(files.map((file) => rm(file)));
+      expect(await redraw("report.json", directory)).toEqual(files);
+      expect(await Promise.all(files.map((file) => readFile(file, "utf8")))).toEqual(before);
+    }
   });
 });
 

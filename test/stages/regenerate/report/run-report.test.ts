@@ -1,8 +1,9 @@
 /** The report of a run: bounded statistics, and a page that tells what happened and leaves the artifact alone. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { redraw } from "../../../../src/pipeline/index.js";
 import { LogHistogram } from "../../../../src/stages/regenerate/report/log-histogram.js";
 import { Statistics } from "../../../../src/stages/regenerate/report/statistics.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
@@ -114,6 +115,24 @@ describe("the report of a run", () => {
     const page = await readFile(join(reportDir, "report.html"), "utf8");
     for (const words of ["Slowest requests", json.slowest[0]!.dialogue, ill.url, "server-error", "<svg"]) {
       expect(page).toContain(words);
+    }
+  });
+
+  it("is drawn again from its figures to the same bytes, whatever the run was like", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
+    const stubs = [await stubOf({ serverInfo: { max_req_input_len: 4090 } }), await stubOf({ salt: 3 })];
+    const ill = await stubOf({ fault: (_n, body) => (body.max_tokens === 4 ? undefined : "error-500") });
+    const runs = [
+      { servers: stubs.map(({ url }) => url), recheckShare: 1, concurrency: 2 },
+      { servers: [ill.url], retries: 0, retryDelaySeconds: 0 },
+    ];
+    for (const options of runs) {
+      const reportDir = await temporaryDirectory();
+      await runStage({ input, reportDir, options }).catch(() => undefined);
+      const page = await readFile(join(reportDir, "report.html"), "utf8");
+      await rm(join(reportDir, "report.html"));
+      expect(await redraw(reportDir, process.cwd())).toEqual([join(reportDir, "report.html")]);
+      expect(await readFile(join(reportDir, "report.html"), "utf8")).toBe(page);
     }
   });
 

@@ -1,25 +1,19 @@
 /** The verdict as a page for people: what was checked, what disagrees, and the first differing tokens side by side. */
-import type { JsonObject, JsonValue } from "../../base/index.js";
-import { type Html, html, keyFigures, objectTable, page, table, tokenTable, visible } from "../../report/index.js";
-import type { Finding } from "./findings.js";
-import { shareText } from "./share.js";
-import { type CheckState, statesText } from "./states.js";
-import type { Subject } from "./subject.js";
+import { type Html, html, keyFigures, objectTable, page, table, tokenTable, visible } from "../../../report/index.js";
+import type { Finding } from "../findings.js";
+import { shareText } from "../share.js";
+import { type CheckState, statesText } from "../states.js";
+import type { ReportData } from "./data.js";
 
-/** @param json - the report as machines read it; all that the page shows is in it, or in the subject that it was made from */
-export function pageOf(
-  subject: Subject,
-  json: JsonObject,
-  { verdict, stoppedEarly, checks }: { verdict: "good" | "bad"; stoppedEarly: boolean; checks: readonly CheckState[] },
-): string {
-  const { counts, findings } = subject;
+export function pageOf(data: ReportData): string {
+  const { verdict, stoppedEarly, checks, counts, findings } = data;
   const early = stoppedEarly
     ? html`<p class="quiet">Stopped at the first disagreement: counts cover only what came before it.</p>`
     : undefined;
   return page(
     `validate: ${verdict}`,
     html`<h1>validate: <span class="${verdict === "good" ? "good" : "bad"}">${verdict === "good" ? "everything that was looked at agrees" : "there is disagreement"}</span></h1>\n`,
-    html`<p class="quiet">looked at ${(json.inputs as string[]).join(", ") || "no data"}</p>\n`,
+    html`<p class="quiet">looked at ${data.inputs.join(", ") || "no data"}</p>\n`,
     early,
     keyFigures([
       { label: "prompts equal, here and by the server", value: shareText(counts.promptsEqual, counts.promptsCompared) },
@@ -30,24 +24,24 @@ export function pageOf(
         label: "prompts equal to the live server's",
         value: shareText(counts.livePromptsEqual, counts.livePromptsCompared),
       },
-      { label: "errors", value: findings.errors },
+      { label: "errors", value: counts.errors },
       { label: "dialogues", value: counts.dialogues },
       { label: "turns", value: counts.turns },
       { label: "rows", value: counts.rows },
     ]),
     html`<h2>Checks</h2>\n<p>${statesText(checks)}</p>\n`,
     checksTable(checks, stoppedEarly),
-    findings.shown.length === 0 ? undefined : html`<h2>Findings</h2>\n${findings.shown.map(findingOf)}`,
+    findings.length === 0 ? undefined : html`<h2>Findings</h2>\n${findings.map(findingOf)}`,
     html`<h2>System prompts in the data</h2>\n`,
-    promptsTable(json.systemPrompts as JsonObject),
+    promptsTable(data.systemPrompts),
     html`<h2>Declared for inference</h2>\n`,
-    objectTable(json.declared as JsonObject),
+    objectTable(data.declared),
     html`<h2>Model directory</h2>\n`,
-    objectTable(json.model as JsonObject),
-    listOf("Notes on the model directory", json.notes as JsonValue[]),
-    listOf("Rules and versions", json.rules as JsonValue[]),
+    objectTable(data.model),
+    listOf("Notes on the model directory", data.notes),
+    listOf("Rules and versions", data.rules),
     html`<h2>Counts</h2>\n`,
-    objectTable(json.counts as JsonObject),
+    objectTable(counts),
   );
 }
 
@@ -81,19 +75,16 @@ function findingOf({ check, severity, message, place, frame, window }: Finding):
   return html`<div class="finding ${severity === "error" ? "bad" : "warn"}"><h3>${severity} in ${check}</h3><p>${message}</p><p class="quiet">${where.join(", ")}</p>${shown}</div>\n`;
 }
 
-function promptsTable(summary: JsonObject): Html {
-  const most = summary.most as { text: string | null; dialogues: number }[];
+function promptsTable({ distinct, most }: ReportData["systemPrompts"]): Html {
   const rows = most.map(({ text, dialogues }) => [
     dialogues,
     text === null ? html`<span class="quiet">no system prompt</span>` : html`<code>${visible(text)}</code>`,
   ]);
-  return html`<p>${Number(summary.distinct)} different</p>\n${table([{ name: "dialogues", isNumber: true }, { name: "system prompt" }], rows)}`;
+  return html`<p>${distinct} different</p>\n${table([{ name: "dialogues", isNumber: true }, { name: "system prompt" }], rows)}`;
 }
 
-function listOf(title: string, items: readonly JsonValue[]): Html | undefined {
+function listOf(title: string, items: readonly string[]): Html | undefined {
   if (items.length === 0) return undefined;
-  const rows = items.map(
-    (item) => html`<li>${typeof item === "string" ? item : objectTable(item as JsonObject)}</li>\n`,
-  );
+  const rows = items.map((item) => html`<li>${item}</li>\n`);
   return html`<h2>${title}</h2>\n<ul>\n${rows}</ul>\n`;
 }

@@ -1,0 +1,99 @@
+/**
+ * A report as files: figures as JSON under a schema, and pages that are functions of these figures alone. So a page can be
+ * drawn again when the run is long over, and nothing on it can be missing from the figures.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { z } from "zod";
+import { DraftsmithError, fromErrno } from "../base/index.js";
+
+export interface ReportFiles {
+  /** Name of the JSON file. */
+  readonly file: string;
+  /** Of what the JSON file holds; exported beside the schemas of options. */
+  readonly schema: z.ZodType;
+  /**
+   * The pages by file name.
+   *
+   * @param figures - content of the JSON file, parsed
+   * @throws z.ZodError where it does not fit the schema
+   */
+  draw(figures: unknown): Record<string, string>;
+}
+
+/** @param pages - by file name; they may use their argument only: no clock, no files, no environment */
+export function defineReport<Data>(
+  file: string,
+  schema: z.ZodType<Data>,
+  pages: Readonly<Record<string, (data: Data) => string>>,
+): ReportFiles {
+  return {
+    file,
+    schema,
+    draw: (figures) => {
+      const data = schema.parse(figures);
+      return Object.fromEntries(Object.entries(pages).map(([name, draw]) => [name, draw(data)]));
+    },
+  };
+}
+
+/**
+ * Writes the figures first, then every page from the figures as they would be read back.
+ *
+ * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ */
+export async function writeReport(report: ReportFiles, data: object, directory: string): Promise<void> {
+  const text = `${JSON.stringify(data, null, 2)}\n`;
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, report.file), text);
+    await writePages(report.draw(JSON.parse(text)), directory);
+  } catch (error) {
+    throw fromErrno(error, directory, { use: "write" });
+  }
+}
+
+/**
+ * Draws the pages of a report again, beside its figures.
+ *
+ * @returns the paths of the pages
+ * @throws DraftsmithError INPUT_MISSING, INPUT_INVALID - the file of figures, or its content
+ */
+export async function redrawReport(report: ReportFiles, file: string): Promise<string[]> {
+  const figures = await readFigures(file);
+  const parsed = report.schema.safeParse(figures);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new DraftsmithError("INPUT_INVALID", issue?.message ?? "another shape than expected", {
+      location: { file, field: (issue?.path ?? []).join(".") },
+      hint: "figures of another version of draftsmith may have another shape; run the step again",
+    });
+  }
+  try {
+    return await writePages(report.draw(figures), dirname(file));
+  } catch (error) {
+    throw fromErrno(error, dirname(file), { use: "write" });
+  }
+}
+
+/** @throws DraftsmithError INPUT_MISSING, INPUT_INVALID */
+export async function readFigures(file: string): Promise<unknown> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw fromErrno(error, file);
+  });
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new DraftsmithError("INPUT_INVALID", `${file} is not JSON`, { location: { file }, cause });
+  }
+}
+
+async function writePages(pages: Readonly<Record<string, string>>, directory: string): Promise<string[]> {
+  const paths: string[] = [];
+  for (const [name, text] of Object.entries(pages)) {
+    const path = join(directory, name);
+    await writeFile(path, text);
+    paths.push(path);
+  }
+  return paths;
+}

@@ -1,0 +1,59 @@
+/** evaluation.json: what the trainer measured, and what the server with the draft reported. */
+import { z } from "zod";
+import { defineReport } from "../../report/index.js";
+
+const count = z.number().int().nonnegative();
+
+/** Written by the trainer, which may add figures. */
+const draftSchema = z.looseObject({
+  responses: count,
+  pooledAcceptLength: z.number().describe("1 + accepted tokens / steps, over all steps"),
+  tokensPerStep: z.number().describe("as a server counts them: comparable with `served`"),
+  aboveBreakEven: z.boolean(),
+});
+
+const comparisonSchema = z.looseObject({
+  responses: count,
+  steps: count,
+  differingSteps: count.describe("steps in which the real loop accepted another number than the offline walk"),
+  equalOutputs: count.describe("responses that came out as the target's greedy ones"),
+});
+
+export const servedSchema = z.strictObject({
+  answers: count,
+  steps: count.describe("verification steps over all answers"),
+  correctDrafts: count,
+  tokens: count.describe("of the answers without the first one, which comes from the prefill"),
+  pooledAcceptLength: z
+    .number()
+    .describe("1 + correct drafts / steps: what servers report, drafts after the stop token included"),
+  tokensPerStep: z.number().describe("exactly comparable with an offline walk that ends at the stop token"),
+  identical: count.describe("answers whose ids equal the target's greedy ids, all of them"),
+  differences: z
+    .array(
+      z.strictObject({
+        dialogueId: z.string(),
+        turn: count,
+        at: count.describe("index in the response of the first id that differs"),
+        expected: z.number().int().nullable(),
+        got: z.number().int().nullable(),
+      }),
+    )
+    .describe("the first ones"),
+  rowsWithVideos: count.describe("rows that were not asked about"),
+});
+export type ServedReport = z.infer<typeof servedSchema>;
+
+export const evaluationSchema = z.looseObject({
+  schemaVersion: z.literal(1),
+  split: z.enum(["heldout", "train"]),
+  rows: z.looseObject({ read: count, kept: count, rejected: z.record(z.string(), count) }),
+  breakEven: z.number().describe("accept length below which speculation does not pay"),
+  drafts: z.record(z.string(), draftSchema),
+  rowsWithVideos: count,
+  comparison: z.record(z.string(), comparisonSchema),
+  served: servedSchema.nullable().describe("null: no server was named"),
+});
+export type EvaluationData = z.infer<typeof evaluationSchema>;
+
+export const evaluationReport = defineReport("evaluation.json", evaluationSchema, {});
