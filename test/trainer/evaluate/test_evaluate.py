@@ -23,9 +23,9 @@ from shard_maker import write_images, write_rows
 def write_greedy_shards(directory, target_dir, rows=4):
     """Rows of two turns whose responses are what the target says, up to 14 tokens each."""
     from reference_server.decode import greedy
-    from reference_server.decode.target import Target
+    from reference_server.decode.decoder import Decoder
 
-    target, made, pngs = Target.load(target_dir), [], []
+    target, made, pngs = Decoder.load(target_dir), [], []
     for seed in range(rows):
         row, pictures = sample_row(100 + seed, turns=2)
         row.images = write_images(directory, pictures)

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .decoder import Decoder, Forward
 from .hybrid import RecurrentUndo
 from .prefix_cache import Entry, PrefixCache
 from .prompt import Prompt
-from .target import Forward, Target
 
 
 @dataclass(eq=False)
-class Row:
+class BatchedSequence:
     """One sequence in the batch.
 
     Attributes:
@@ -36,7 +36,7 @@ class Row:
     captured: list[Tensor] = field(default_factory=list)
 
 
-class Batch:
+class SequenceBatch:
     """Up to ``max_rows`` sequences over one cache.
 
     Every forward belongs to one of three kinds: ``join`` (the prompt of one sequence), ``step`` (one token each) and
@@ -45,7 +45,7 @@ class Batch:
 
     def __init__(
         self,
-        target: Target,
+        target: Decoder,
         max_rows: int,
         capture: Sequence[int] = (),
         prefixes: PrefixCache | None = None,
@@ -55,20 +55,20 @@ class Batch:
         self.capture = tuple(capture)
         self.prefixes = prefixes
         self.cache = target.new_cache(max_rows)
-        self.rows: list[Row] = []
+        self.sequences: list[BatchedSequence] = []
         self._undo: RecurrentUndo | None = None
         self._captured: Tensor | None = None
 
     @property
     def free(self) -> int:
         """How many more sequences fit."""
-        return self.max_rows - len(self.rows)
+        return self.max_rows - len(self.sequences)
 
     @torch.inference_mode()
-    def join(self, prompt: Prompt) -> tuple[Row, int, Tensor | None]:
+    def join(self, prompt: Prompt) -> tuple[BatchedSequence, int, Tensor | None]:
         """Prefills a prompt; returns its row, the first token, and captured states [S, K*H] if layers are captured."""
         assert self.free > 0, "the batch is full"
-        row, start = len(self.rows), 0
+        row, start = len(self.sequences), 0
         pieces: list[Tensor] = []
         found = self.prefixes.find(prompt.key) if self.prefixes is not None else None
         if found is not None:
@@ -81,17 +81,17 @@ class Batch:
         if out.captured is not None:
             pieces.append(out.captured[0])
         captured = torch.cat(pieces) if pieces else None
-        member = Row(prompt, row, len(prompt), start, captured=[] if captured is None else [captured])
-        self.rows.append(member)
+        member = BatchedSequence(prompt, row, len(prompt), start, captured=[] if captured is None else [captured])
+        self.sequences.append(member)
         return member, first, captured
 
     @torch.inference_mode()
     def step(self, tokens: list[int]) -> list[int]:
         """Feeds one token per row and returns the next one of each."""
         out = self._feed(torch.tensor(tokens, dtype=torch.int64)[:, None])
-        for row, token in zip(self.rows, tokens, strict=True):
-            row.length += 1
-            row.fed.append(token)
+        for member, token in zip(self.sequences, tokens, strict=True):
+            member.length += 1
+            member.fed.append(token)
         best: list[int] = self.target.logits(out.hidden[:, 0]).argmax(-1).tolist()
         return best
 
@@ -102,15 +102,15 @@ class Batch:
         Must be followed by ``keep``.
         """
         if self.target.hybrid:
-            self._undo = RecurrentUndo(self.target, self.cache, len(self.rows))
+            self._undo = RecurrentUndo(self.target, self.cache, len(self.sequences))
         try:
             out = self._feed(blocks)
         finally:
             if self._undo is not None:
                 self._undo.stop()
-        for row, block in zip(self.rows, blocks.tolist(), strict=True):
-            row.length += len(block)
-            row.fed.extend(block)
+        for member, block in zip(self.sequences, blocks.tolist(), strict=True):
+            member.length += len(block)
+            member.fed.extend(block)
         self._captured = out.captured
         R, n, H = out.hidden.shape
         return self.target.logits(out.hidden.reshape(R * n, H)).argmax(-1).view(R, n), out.captured
@@ -118,32 +118,32 @@ class Batch:
     @torch.inference_mode()
     def keep(self, counts: list[int], fed: int) -> None:
         """Of the ``fed`` tokens per row just verified, keeps the first ``counts[r]`` (at least 1)."""
-        for row, count in zip(self.rows, counts, strict=True):
+        for member, count in zip(self.sequences, counts, strict=True):
             drop = fed - count
             if drop:
-                row.length -= drop
-                del row.fed[-drop:]
+                member.length -= drop
+                del member.fed[-drop:]
             if self._captured is not None:
-                row.captured.append(self._captured[row.row, :count])
+                member.captured.append(self._captured[member.row, :count])
         if self._undo is not None:
             self._undo.replay(counts, fed)
             self._undo = None
 
     @torch.inference_mode()
-    def leave(self, member: Row) -> None:
+    def leave(self, member: BatchedSequence) -> None:
         """Takes a sequence out; its state goes to the prefix cache."""
         if self.prefixes is not None:
             key = np.concatenate([member.prompt.key, np.array(member.fed, dtype=np.int64)])
             captured = torch.cat(member.captured) if member.captured else None
             self.prefixes.keep(Entry(key, self.cache.read(member.row, member.length), captured))
-        last = self.rows.pop()
+        last = self.sequences.pop()
         if last is not member:
             # Rows stay consecutive, so that a step works on views instead of gathered copies.
             self.cache.move(last.row, member.row, last.length)
             last.row = member.row
-            self.rows[last.row] = last
+            self.sequences[last.row] = last
 
     def _feed(self, tokens: Tensor) -> Forward:
-        past = [row.length for row in self.rows]
-        deltas = [row.prompt.delta for row in self.rows]
+        past = [member.length for member in self.sequences]
+        deltas = [member.prompt.delta for member in self.sequences]
         return self.target.step(self.cache, past, deltas, tokens, self.capture)

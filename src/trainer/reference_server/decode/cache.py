@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 
 @dataclass
-class Step:
+class CacheView:
     """One forward's view of the cache: consecutive rows, each with its own past, all with equally many new tokens.
 
     Attributes:
@@ -45,7 +45,7 @@ class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped
 
     def __init__(self) -> None:
         super().__init__()
-        self.step: Step | None = None
+        self.step: CacheView | None = None
 
     def allocate(self, rows: int, capacity: int, like: Tensor) -> None:
         """Makes room, keeping what is there. Zeros, because masked keys are still multiplied (0 x NaN is NaN)."""
@@ -84,7 +84,7 @@ class RecurrentRows:
         self.conv: Tensor | None = None
         self.recurrent: Tensor | None = None
 
-    def lend(self, step: Step) -> None:
+    def lend(self, step: CacheView) -> None:
         """Points transformers' layer at the rows of a step; rows without a past start from nothing."""
         if self.conv is None or self.recurrent is None:
             return
@@ -93,7 +93,7 @@ class RecurrentRows:
         self.layer.recurrent_states[0] = self.recurrent[rows]
         self.layer.has_previous_state[0] = step.past[0] > 0
 
-    def collect(self, step: Step) -> None:
+    def collect(self, step: CacheView) -> None:
         """After the very first forward (one row): takes over the states that transformers allocated."""
         if self.conv is None:
             self.write(step.first, (self.layer.conv_states[0][0], self.layer.recurrent_states[0][0]))
@@ -132,7 +132,7 @@ class RowCache(DynamicCache):  # type: ignore[misc]
         """The layers that hold keys and values."""
         return [layer for layer in self.layers if isinstance(layer, RowLayer)]
 
-    def begin(self, step: Step, like: Tensor) -> None:
+    def begin(self, step: CacheView, like: Tensor) -> None:
         """Prepares a forward. ``like``: [1, kv_heads, 1, head_dim] of the right type and device."""
         if step.keys > self.capacity:
             # Doubling: growing copies everything, so it must be rare.
@@ -144,7 +144,7 @@ class RowCache(DynamicCache):  # type: ignore[misc]
         for states in self.recurrent.values():
             states.lend(step)
 
-    def end(self, step: Step) -> None:
+    def end(self, step: CacheView) -> None:
         """Finishes a forward."""
         for states in self.recurrent.values():
             states.collect(step)

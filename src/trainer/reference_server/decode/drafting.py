@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .batch import Batch, Row
+from .batch import BatchedSequence, SequenceBatch
 
 
 class Drafter(Protocol):
@@ -46,36 +46,36 @@ class Drafting:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round gave a row: the drafted tokens that the target agreed with, then the target's own next token."""
+    """What one round gave a sequence: the drafted tokens that the target agreed with, then the target's next one."""
 
     tokens: list[int]
     matched: int
 
 
 @torch.inference_mode()
-def begin(drafting: Drafting, row: Row, captured: Tensor) -> Drafter:
+def begin(drafting: Drafting, sequence: BatchedSequence, captured: Tensor) -> Drafter:
     """A drafter that has seen the whole prompt; ``captured``: [S, K*H]."""
     drafter = drafting.new_drafter()
-    drafter.extend(captured, row.prompt.positions.to(captured.device) if drafting.positions_3d else None)
+    drafter.extend(captured, sequence.prompt.positions.to(captured.device) if drafting.positions_3d else None)
     return drafter
 
 
 @torch.inference_mode()
-def run_round(batch: Batch, drafting: Drafting, drafters: list[Drafter], anchors: list[int]) -> list[Round]:
-    """Advances every row of the batch by 1 to B tokens.
+def run_round(batch: SequenceBatch, drafting: Drafting, drafters: list[Drafter], anchors: list[int]) -> list[Round]:
+    """Advances every sequence of the batch by 1 to B tokens.
 
     Args:
         batch: its rows hold everything before the anchors.
         drafting: see there.
-        drafters: one per row.
-        anchors: each row's last token, not fed yet.
+        drafters: one per sequence.
+        anchors: each sequence's last token, not fed yet.
     """
     size = drafters[0].block_size
     blocks = torch.empty(len(anchors), size, dtype=torch.int64)
     for r, (drafter, anchor) in enumerate(zip(drafters, anchors, strict=True)):
         blocks[r, 0] = anchor
         blocks[r, 1:] = drafter.draft(anchor)
-    starts = [row.length + row.prompt.delta for row in batch.rows]
+    starts = [sequence.length + sequence.prompt.delta for sequence in batch.sequences]
     own, captured = batch.verify(blocks)
     assert captured is not None, "the batch does not capture layers"
     own = own.cpu()

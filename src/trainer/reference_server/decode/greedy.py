@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .job import Job
+from .decoder import Decoder
 from .prompt import Prompt
+from .request import DecodeRequest
 from .scheduler import Scheduler
-from .target import Target
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class GreedyResult:
     finish: str
 
 
-def as_target(target: Any) -> Target:
-    """Accepts a ``Target`` or a transformers model."""
-    return target if isinstance(target, Target) else Target(target)
+def as_target(target: Any) -> Decoder:
+    """Accepts a ``Decoder`` or a transformers model."""
+    return target if isinstance(target, Decoder) else Decoder(target)
 
 
 def generate(
@@ -44,7 +44,7 @@ def generate(
     """Continues one prompt.
 
     Args:
-        target: a ``Target`` or a transformers Qwen vision-language model.
+        target: a ``Decoder`` or a transformers Qwen vision-language model.
         input_ids: [S] or [1, S], image placeholders expanded.
         pixel_values: [patches of all images, ...].
         image_grid_thw: [images, 3].
@@ -61,7 +61,7 @@ def generate(
 
 
 def generate_batch(
-    target: Target,
+    target: Decoder,
     prompts: Sequence[Prompt],
     max_new_tokens: int,
     stop_ids: Collection[int] = (),
@@ -70,8 +70,8 @@ def generate_batch(
 ) -> list[GreedyResult]:
     """Continues many prompts, up to ``max_rows`` at a time; a finished one makes room for the next at once."""
     scheduler = Scheduler(target, max_rows, prefix_bytes=prefix_bytes)
-    jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
-    for job in jobs:
-        scheduler.submit(job)
+    requests = [DecodeRequest(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
+    for request in requests:
+        scheduler.submit(request)
     scheduler.run()
-    return [GreedyResult(job.ids, job.finish.type if job.finish else "abort") for job in jobs]
+    return [GreedyResult(request.ids, request.finish.type if request.finish else "abort") for request in requests]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .cache import RowCache, Step
+from .cache import CacheView, RowCache
 
 if TYPE_CHECKING:
-    from .target import Target
+    from .decoder import Decoder
 
 
 class RecurrentUndo:
     """Copies the first R rows' recurrent states and records the mixers' inputs from now until ``stop``."""
 
-    def __init__(self, target: Target, cache: RowCache, rows: int) -> None:
+    def __init__(self, target: Decoder, cache: RowCache, rows: int) -> None:
         self._target = target
         self._cache = cache
         self._before = {index: [states.read(r) for r in range(rows)] for index, states in cache.recurrent.items()}
@@ -45,7 +45,7 @@ class RecurrentUndo:
                 continue
             # Only the row and whether there is a past matter to a recurrent layer.
             empty = torch.empty(0, dtype=torch.int64)
-            step = Step(first=row, past=[1], tokens=count, keys=0, rows=empty, positions=empty, mask=None)
+            step = CacheView(first=row, past=[1], tokens=count, keys=0, rows=empty, positions=empty, mask=None)
             for index, states in self._cache.recurrent.items():
                 states.write(row, self._before[index][row])
                 states.lend(step)

@@ -19,7 +19,7 @@ def speculative_loop(target: Target, draft: DFlashDraft, pixels: PixelReader) ->
     Decodes from the tokens and images before the response, up to the response's length or its stop token.
     """
     from . import speculative
-    from .target import Target as Decoder
+    from .decoder import Decoder
 
     decoder = Decoder(target.model)
     drafting = speculative.drafting_for(decoder, draft)

@@ -1,18 +1,18 @@
-"""Continuous batching: jobs join as soon as there is room, take steps together, and leave when they are done."""
+"""Continuous batching: requests join as soon as there is room, take steps together, and leave when they are done."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from .batch import Batch, Row
+from .batch import BatchedSequence, SequenceBatch
+from .decoder import Decoder
 from .drafting import Drafter, Drafting, begin, run_round
-from .job import DraftCounts, Finish, Job
 from .prefix_cache import PrefixCache
-from .target import Target
+from .request import DecodeRequest, DraftCounts, Finish
 
 
 class Scheduler:
-    """Decodes jobs greedily, with a draft or without. Not thread-safe: one thread submits and steps.
+    """Decodes requests greedily, with a draft or without. Not thread-safe: one thread submits and steps.
 
     Args:
         target: the model.
@@ -21,28 +21,28 @@ class Scheduler:
         prefix_bytes: how much of finished sequences to keep for later prompts that begin like them.
     """
 
-    def __init__(self, target: Target, max_rows: int, drafting: Drafting | None = None, prefix_bytes: int = 0) -> None:
+    def __init__(self, target: Decoder, max_rows: int, drafting: Drafting | None = None, prefix_bytes: int = 0) -> None:
         self.target = target
         self.drafting = drafting
         self.prefixes = PrefixCache(prefix_bytes, whole_only=target.hybrid) if prefix_bytes else None
-        self.batch = Batch(target, max_rows, drafting.capture if drafting else (), self.prefixes)
-        self.waiting: deque[Job] = deque()
-        self._jobs: dict[Row, Job] = {}
-        self._drafters: dict[Row, Drafter] = {}
+        self.batch = SequenceBatch(target, max_rows, drafting.capture if drafting else (), self.prefixes)
+        self.waiting: deque[DecodeRequest] = deque()
+        self._requests: dict[BatchedSequence, DecodeRequest] = {}
+        self._drafters: dict[BatchedSequence, Drafter] = {}
 
     @property
     def busy(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.waiting or self.batch.rows)
+        return bool(self.waiting or self.batch.sequences)
 
     @property
     def running(self) -> int:
         """Sequences in the batch."""
-        return len(self.batch.rows)
+        return len(self.batch.sequences)
 
-    def submit(self, job: Job) -> None:
-        """Queues a job."""
-        self.waiting.append(job)
+    def submit(self, request: DecodeRequest) -> None:
+        """Queues a request."""
+        self.waiting.append(request)
 
     def run(self) -> None:
         """Works until nothing is left."""
@@ -50,29 +50,29 @@ class Scheduler:
             self.step()
 
     def step(self) -> None:
-        """Lets waiting jobs in, then advances every sequence by one step."""
+        """Lets waiting requests in, then advances every sequence by one step."""
         self._drop_cancelled()
         while self.waiting and self.batch.free:
             self._admit(self.waiting.popleft())
-        if not self.batch.rows:
+        if not self.batch.sequences:
             return
-        jobs = [self._jobs[row] for row in self.batch.rows]
-        anchors = [job.ids[-1] for job in jobs]
+        requests = [self._requests[sequence] for sequence in self.batch.sequences]
+        anchors = [request.ids[-1] for request in requests]
         if self.drafting is None:
-            for job, token in zip(jobs, self.batch.step(anchors), strict=True):
-                job.take([token])
+            for request, token in zip(requests, self.batch.step(anchors), strict=True):
+                request.take([token])
         else:
-            drafters = [self._drafters[row] for row in self.batch.rows]
-            for job, drafter, result in zip(
-                jobs, drafters, run_round(self.batch, self.drafting, drafters, anchors), strict=True
+            drafters = [self._drafters[sequence] for sequence in self.batch.sequences]
+            for request, drafter, result in zip(
+                requests, drafters, run_round(self.batch, self.drafting, drafters, anchors), strict=True
             ):
-                taken = job.take(result.tokens)
-                assert job.drafts is not None
-                job.drafts.proposed += drafter.block_size - 1
-                job.drafts.matched.append(result.matched)
-                job.drafts.accepted.append(min(taken, result.matched))
-        for row in list(self.batch.rows):
-            self._after(row)
+                taken = request.take(result.tokens)
+                assert request.drafts is not None
+                request.drafts.proposed += drafter.block_size - 1
+                request.drafts.matched.append(result.matched)
+                request.drafts.accepted.append(min(taken, result.matched))
+        for sequence in list(self.batch.sequences):
+            self._after(sequence)
 
     def clear_prefixes(self) -> None:
         """Forgets the prefix cache and the image features."""
@@ -82,49 +82,49 @@ class Scheduler:
 
     def abort_all(self, message: str) -> None:
         """Ends everything that runs or waits."""
-        for job in [*self.waiting, *self._jobs.values()]:
-            job.finish = Finish("abort", message=message)
-            job.report()
+        for request in [*self.waiting, *self._requests.values()]:
+            request.finish = Finish("abort", message=message)
+            request.report()
         self.waiting.clear()
-        self._jobs.clear()
+        self._requests.clear()
         self._drafters.clear()
-        self.batch = Batch(self.target, self.batch.max_rows, self.batch.capture, self.prefixes)
+        self.batch = SequenceBatch(self.target, self.batch.max_rows, self.batch.capture, self.prefixes)
 
-    def _admit(self, job: Job) -> None:
-        row, token, captured = self.batch.join(job.prompt)
-        job.cached_tokens = row.cached_tokens
-        self._jobs[row] = job
+    def _admit(self, request: DecodeRequest) -> None:
+        sequence, token, captured = self.batch.join(request.prompt)
+        request.cached_tokens = sequence.cached_tokens
+        self._requests[sequence] = request
         if self.drafting is not None:
             assert captured is not None
-            job.drafts = DraftCounts()
-            self._drafters[row] = begin(self.drafting, row, captured)
-        if job.max_new_tokens == 0:
-            job.finish = Finish("length")
+            request.drafts = DraftCounts()
+            self._drafters[sequence] = begin(self.drafting, sequence, captured)
+        if request.max_new_tokens == 0:
+            request.finish = Finish("length")
         else:
-            job.take([token])
-        self._after(row)
+            request.take([token])
+        self._after(sequence)
 
-    def _after(self, row: Row) -> None:
-        job = self._jobs[row]
-        if job.finish is not None:
+    def _after(self, sequence: BatchedSequence) -> None:
+        request = self._requests[sequence]
+        if request.finish is not None:
             # Before reporting: whoever hears of the end may send the next turn at once.
-            self.batch.leave(row)
-            del self._jobs[row]
-            self._drafters.pop(row, None)
-        job.report()
+            self.batch.leave(sequence)
+            del self._requests[sequence]
+            self._drafters.pop(sequence, None)
+        request.report()
 
     def _drop_cancelled(self) -> None:
-        for job in [job for job in self.waiting if job.cancelled]:
-            self.waiting.remove(job)
-            self._abort(job)
-        for row, job in list(self._jobs.items()):
-            if job.cancelled:
-                self.batch.leave(row)
-                del self._jobs[row]
-                self._drafters.pop(row, None)
-                self._abort(job)
+        for request in [request for request in self.waiting if request.cancelled]:
+            self.waiting.remove(request)
+            self._abort(request)
+        for sequence, request in list(self._requests.items()):
+            if request.cancelled:
+                self.batch.leave(sequence)
+                del self._requests[sequence]
+                self._drafters.pop(sequence, None)
+                self._abort(request)
 
     @staticmethod
-    def _abort(job: Job) -> None:
-        job.finish = Finish("abort", message="Aborted")
-        job.report()
+    def _abort(request: DecodeRequest) -> None:
+        request.finish = Finish("abort", message="Aborted")
+        request.report()

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from .decoder import Decoder
 from .drafting import Drafter, Drafting
 from .greedy import as_target
-from .job import Job
 from .prompt import Prompt
+from .request import DecodeRequest
 from .scheduler import Scheduler
-from .target import Target
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def generate(
 
 
 def generate_batch(
-    target: Target,
+    target: Decoder,
     drafting: Drafting,
     prompts: Sequence[Prompt],
     max_new_tokens: int,
@@ -89,17 +89,19 @@ def generate_batch(
 ) -> list[SpeculativeResult]:
     """Continues many prompts, up to ``max_rows`` at a time, verifying all their blocks in one forward."""
     scheduler = Scheduler(target, max_rows, drafting)
-    jobs = [Job(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
-    for job in jobs:
-        scheduler.submit(job)
+    requests = [DecodeRequest(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
+    for request in requests:
+        scheduler.submit(request)
     scheduler.run()
-    return [result_of(job) for job in jobs]
+    return [result_of(request) for request in requests]
 
 
-def result_of(job: Job) -> SpeculativeResult:
-    """The result of a finished job that was decoded with a draft."""
-    assert job.finish is not None and job.drafts is not None
-    return SpeculativeResult(job.ids, job.finish.type, job.drafts.accepted, job.drafts.matched, job.drafts.proposed)
+def result_of(request: DecodeRequest) -> SpeculativeResult:
+    """The result of a finished request that was decoded with a draft."""
+    assert request.finish is not None and request.drafts is not None
+    return SpeculativeResult(
+        request.ids, request.finish.type, request.drafts.accepted, request.drafts.matched, request.drafts.proposed
+    )
 
 
 def _single(drafter: Any, capture: Sequence[int] | None) -> Drafting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..decode.job import DraftCounts, Finish, Job
+from ..decode.request import DecodeRequest, DraftCounts, Finish
 
 #: SGLang's name for weights that were never exchanged while serving.
 WEIGHT_VERSION = "default"
@@ -25,18 +25,24 @@ def weight_versions(count: int) -> list[dict[str, Any]]:
     return [{"version": WEIGHT_VERSION, "start": 0, "end": count}]
 
 
-def image_tokens(job: Job, merge_size: int) -> int:
+def image_tokens(decode_request: DecodeRequest, merge_size: int) -> int:
     """Placeholder tokens of a prompt's images."""
-    return sum(image.grid[0] * image.grid[1] * image.grid[2] // merge_size**2 for image in job.prompt.images)
+    return sum(image.grid[0] * image.grid[1] * image.grid[2] // merge_size**2 for image in decode_request.prompt.images)
 
 
 def meta_info(
-    job: Job, rid: str, merge_size: int, started: float, count: int, finish: Finish | None, reasoning_tokens: int = 0
+    decode_request: DecodeRequest,
+    rid: str,
+    merge_size: int,
+    started: float,
+    count: int,
+    finish: Finish | None,
+    reasoning_tokens: int = 0,
 ) -> dict[str, Any]:
     """SGLang's meta_info, keys in its order.
 
     Args:
-        job: the request's job.
+        decode_request: what was decoded for it.
         rid: request id.
         merge_size: of the vision tower.
         started: time.perf_counter() at arrival.
@@ -47,24 +53,26 @@ def meta_info(
     info: dict[str, Any] = {
         "id": rid,
         "finish_reason": None if finish is None else finish_reason(finish, count),
-        "prompt_tokens": len(job.prompt),
+        "prompt_tokens": len(decode_request.prompt),
         "weight_version": WEIGHT_VERSION,
         "num_retractions": 0,
         "reasoning_tokens": reasoning_tokens,
         "completion_tokens": count,
-        "cached_tokens": job.cached_tokens,
+        "cached_tokens": decode_request.cached_tokens,
     }
     if finish is not None:
         info["weight_versions"] = weight_versions(count)
-    info["cached_tokens_details"] = {"device": job.cached_tokens, "host": 0} if job.cached_tokens else None
-    pictures = image_tokens(job, merge_size)
+    info["cached_tokens_details"] = (
+        {"device": decode_request.cached_tokens, "host": 0} if decode_request.cached_tokens else None
+    )
+    pictures = image_tokens(decode_request, merge_size)
     if pictures:
         info["image_tokens"] = pictures
     info["dp_rank"] = None
     if finish is not None:
         info["e2e_latency"] = time.perf_counter() - started
-        if job.drafts is not None and job.drafts.matched:
-            info.update(spec_info(job.drafts, count))
+        if decode_request.drafts is not None and decode_request.drafts.matched:
+            info.update(spec_info(decode_request.drafts, count))
     info["response_sent_to_client_ts"] = time.time()
     return info
 
@@ -85,12 +93,12 @@ def spec_info(drafts: DraftCounts, count: int) -> dict[str, Any]:
     }
 
 
-def usage(job: Job, merge_size: int, count: int, reasoning_tokens: int = 0) -> dict[str, Any]:
+def usage(decode_request: DecodeRequest, merge_size: int, count: int, reasoning_tokens: int = 0) -> dict[str, Any]:
     """The OpenAI usage object; cached_tokens stays 0 there, as without SGLang's --enable-cache-report."""
-    pictures = image_tokens(job, merge_size)
+    pictures = image_tokens(decode_request, merge_size)
     return {
-        "prompt_tokens": len(job.prompt),
-        "total_tokens": len(job.prompt) + count,
+        "prompt_tokens": len(decode_request.prompt),
+        "total_tokens": len(decode_request.prompt) + count,
         "completion_tokens": count,
         "prompt_tokens_details": {"cached_tokens": 0, "image_tokens": pictures} if pictures else None,
         "reasoning_tokens": reasoning_tokens,

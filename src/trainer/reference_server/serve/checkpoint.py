@@ -11,10 +11,10 @@ import transformers
 from draftsmith_trainer.base.errors import UserError
 from transformers import AutoImageProcessor, AutoTokenizer
 
+from ..decode.decoder import Decoder
 from ..decode.drafting import Drafting
 from ..decode.rows import EXACT_SHAPES, bits_hold
 from ..decode.speculative import drafting_for
-from ..decode.target import Target
 from .settings import Settings
 
 
@@ -33,7 +33,7 @@ class Checkpoint:
         batch_invariant: whether a token's numbers are the same bits whatever it is batched with (see ``decode.rows``).
     """
 
-    target: Target
+    target: Decoder
     tokenizer: Any
     image_processor: Any
     stop_ids: frozenset[int]
@@ -58,7 +58,7 @@ def load(settings: Settings) -> Checkpoint:
     for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
         if not (settings.model / name).is_file():
             raise UserError("target-missing", f"{settings.model} has no {name}.", "Give a checkpoint's directory.")
-    target = Target.load(settings.model, dtype, settings.device)
+    target = Decoder.load(settings.model, dtype, settings.device)
     tokenizer = AutoTokenizer.from_pretrained(settings.model)
     if tokenizer.chat_template is None:
         raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
@@ -86,12 +86,12 @@ def load(settings: Settings) -> Checkpoint:
     )
 
 
-def _batch_invariant(target: Target) -> bool:
+def _batch_invariant(target: Decoder) -> bool:
     experts = getattr(target.text_config, "num_experts", None)
     return target.rules != EXACT_SHAPES and not experts and bits_hold(torch.get_num_threads())
 
 
-def _stop_ids(settings: Settings, target: Target, tokenizer: Any) -> frozenset[int]:
+def _stop_ids(settings: Settings, target: Decoder, tokenizer: Any) -> frozenset[int]:
     ids: set[int] = set()
     path = settings.model / "generation_config.json"
     generation = json.loads(path.read_text()) if path.is_file() else {}

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from ..decode.job import Job
 from ..decode.prompt import Prompt
+from ..decode.request import DecodeRequest
 from .checkpoint import Checkpoint
 from .engine import Engine
 from .errors import ApiError, InvalidBodyError, invalid
@@ -57,8 +57,8 @@ class Context:
         """Runs something slow beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
-    def new_job(self, prompt: Prompt, ending: Ending) -> tuple[Job, TextOf]:
-        """A job for a prompt, and what turns its ids into text.
+    def new_request(self, prompt: Prompt, ending: Ending) -> tuple[DecodeRequest, TextOf]:
+        """A request for a prompt, and what turns its ids into text.
 
         Raises:
             ApiError: when it does not fit the context.
@@ -66,7 +66,7 @@ class Context:
         limit = fit(ending, len(prompt), self.checkpoint.context)
         stop_ids = ending.stop_ids | (frozenset() if ending.ignore_eos else self.checkpoint.stop_ids)
         text = TextOf(self.checkpoint.tokenizer, ending)
-        return Job(prompt, limit, stop_ids, text.find_stop if ending.stop_strings else None), text
+        return DecodeRequest(prompt, limit, stop_ids, text.find_stop if ending.stop_strings else None), text
 
 
 def context_of(request: Request) -> Context:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-from ..decode.job import Finish, Job
+from ..decode.request import DecodeRequest, Finish
 from ..decode.scheduler import Scheduler
 from .errors import ApiError
 
@@ -25,12 +25,12 @@ class Engine:
         self._scheduler = scheduler
         self._max_queue = max_queue
         self._threads = threads
-        self._inbox: queue.SimpleQueue[Job | Callable[[], None] | None] = queue.SimpleQueue()
-        self._open = 0  # jobs submitted and not finished; changed only from the event loop
+        self._inbox: queue.SimpleQueue[DecodeRequest | Callable[[], None] | None] = queue.SimpleQueue()
+        self._open = 0  # requests submitted and not finished; changed only from the event loop
         self._thread = threading.Thread(target=self._work, name="decode", daemon=True)
 
     @property
-    def open_jobs(self) -> int:
+    def open_requests(self) -> int:
         """Requests in work or waiting."""
         return self._open
 
@@ -39,7 +39,7 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after the current step; running jobs end as aborted."""
+        """Ends the thread after the current step; running requests end as aborted."""
         self._inbox.put(None)
         self._thread.join(timeout=10)
 
@@ -59,8 +59,8 @@ class Engine:
         self._inbox.put(run)
         await done
 
-    async def stream(self, job: Job) -> AsyncIterator[tuple[int, Finish | None]]:
-        """Submits a job and yields (tokens so far, finish) after every step; leaving the iterator cancels the job.
+    async def stream(self, decode_request: DecodeRequest) -> AsyncIterator[tuple[int, Finish | None]]:
+        """Submits a request and yields (tokens so far, finish) after every step; leaving the iterator cancels it.
 
         Raises:
             ApiError: 503 when too many requests wait.
@@ -68,49 +68,49 @@ class Engine:
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[tuple[int, Finish | None]] = asyncio.Queue()
 
-        def report(at: Job) -> None:
+        def report(at: DecodeRequest) -> None:
             loop.call_soon_threadsafe(steps.put_nowait, (len(at.ids), at.finish))
 
-        with self._submitted(job, report):
+        with self._submitted(decode_request, report):
             finish: Finish | None = None
             while finish is None:
                 count, finish = await steps.get()
                 yield count, finish
 
-    async def run(self, job: Job) -> Job:
-        """Submits a job and waits for its end; cancelling the caller cancels the job.
+    async def run(self, decode_request: DecodeRequest) -> DecodeRequest:
+        """Submits a request and waits for its end; cancelling the caller cancels the request.
 
         Raises:
-            ApiError: when the engine is full or gave the job up.
+            ApiError: when the engine is full or gave the request up.
         """
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
 
-        def report(at: Job) -> None:
+        def report(at: DecodeRequest) -> None:
             # Only the end: waking the event loop for every token would cost the decoding thread its core.
             if at.finish is not None:
                 loop.call_soon_threadsafe(ended.set)
 
-        with self._submitted(job, report):
+        with self._submitted(decode_request, report):
             await ended.wait()
-        if job.finish is not None and job.finish.type == "abort":
-            raise ApiError(500, f"Internal server error: {job.finish.message}", "InternalServerError")
-        return job
+        if decode_request.finish is not None and decode_request.finish.type == "abort":
+            raise ApiError(500, f"Internal server error: {decode_request.finish.message}", "InternalServerError")
+        return decode_request
 
     @contextmanager
-    def _submitted(self, job: Job, report: Callable[[Job], None]) -> Iterator[None]:
-        """Submits a job, counts it as open, and cancels it when it is left before its end."""
+    def _submitted(self, decode_request: DecodeRequest, report: Callable[[DecodeRequest], None]) -> Iterator[None]:
+        """Submits a request, counts it as open, and cancels it when it is left before its end."""
         if self._open >= self._max_queue:
             raise ApiError(503, "The request queue is full.", "ServiceUnavailable")
-        job.on_tokens = report
+        decode_request.on_tokens = report
         self._open += 1
-        self._inbox.put(job)
+        self._inbox.put(decode_request)
         try:
             yield
         finally:
             self._open -= 1
-            if job.finish is None:
-                job.cancelled = True
+            if decode_request.finish is None:
+                decode_request.cancelled = True
 
     def _work(self) -> None:
         torch.set_num_threads(self._threads)
@@ -135,7 +135,7 @@ class Engine:
             block = False
             if item is None:
                 return False
-            if isinstance(item, Job):
+            if isinstance(item, DecodeRequest):
                 self._scheduler.submit(item)
             else:
                 item()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from draftsmith_trainer.base.errors import UserError
 
+from ..decode.decoder import Decoder
 from ..decode.prompt import Prompt
-from ..decode.target import Target
 from ..decode.vision import PixelImage
 from .checkpoint import Checkpoint
 from .errors import bad_request
@@ -20,7 +20,7 @@ class Preparer:
     """Shares the tokenizer and the image processor between requests."""
 
     def __init__(self, checkpoint: Checkpoint, renderer: Renderer, images: ImageReader) -> None:
-        self._target: Target = checkpoint.target
+        self._target: Decoder = checkpoint.target
         self._renderer = renderer
         self._images = images
 

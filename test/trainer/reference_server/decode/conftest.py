@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from reference_server.decode.target import Target
+from reference_server.decode.decoder import Decoder
 from reference_server.decode.vision import PixelImage
 from target_maker import IMAGE, MODEL_TYPES, VISION_END, VISION_START, make_model
 
@@ -46,7 +46,7 @@ def case(seed: int, text: int, grids: list[tuple[int, int]] | None = None) -> Ca
 
 
 @pytest.fixture(scope="session")
-def targets() -> dict[str, Target]:
+def targets() -> dict[str, Decoder]:
     """Model type -> a random target; weights are enlarged so that its greedy answers are not one token repeated."""
     made = {}
     for kind in MODEL_TYPES:
@@ -55,7 +55,7 @@ def targets() -> dict[str, Target]:
             for parameter in model.parameters():
                 if parameter.dim() > 1:
                     parameter.mul_(4)
-        made[kind] = Target(model)
+        made[kind] = Decoder(model)
     return made
 
 
@@ -79,7 +79,7 @@ def new_case() -> Callable[..., Case]:
 
 
 @pytest.fixture(scope="session")
-def answers(targets: dict[str, Target], cases: list[Case]) -> dict[str, list[list[int]]]:
+def answers(targets: dict[str, Decoder], cases: list[Case]) -> dict[str, list[list[int]]]:
     """Model type -> what transformers' own generate() says to each case, 20 tokens."""
     out = {}
     for kind, target in targets.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference_server.decode import greedy
-from reference_server.decode.batch import Batch
-from reference_server.decode.job import Job
+from reference_server.decode.batch import SequenceBatch
 from reference_server.decode.prefix_cache import Entry, PrefixCache, common_prefix
+from reference_server.decode.request import DecodeRequest
 from reference_server.decode.scheduler import Scheduler
 from target_maker import IMAGE, MODEL_TYPES
 
@@ -71,15 +71,15 @@ def test_a_second_turn_says_the_same_with_and_without(kind, targets, cases, answ
     wanted = [result.ids for result in greedy.generate_batch(target, turns, 10, max_rows=3)]
     scheduler = Scheduler(target, 3, prefix_bytes=1 << 26)
     for one in cases:
-        scheduler.submit(Job(target.prompt(one.ids, one.images), 20))
+        scheduler.submit(DecodeRequest(target.prompt(one.ids, one.images), 20))
     scheduler.run()
-    jobs = [Job(turn, 10) for turn in turns]
-    for job in jobs:
-        scheduler.submit(job)
+    requests = [DecodeRequest(turn, 10) for turn in turns]
+    for request in requests:
+        scheduler.submit(request)
     scheduler.run()
-    assert [job.ids for job in jobs] == wanted
+    assert [request.ids for request in requests] == wanted
     if not target.hybrid:
-        assert [job.cached_tokens for job in jobs] >= [len(one.ids) for one in cases]
+        assert [request.cached_tokens for request in requests] >= [len(one.ids) for one in cases]
 
 
 def test_another_picture_is_another_prefix(targets, new_case):
@@ -87,7 +87,7 @@ def test_another_picture_is_another_prefix(targets, new_case):
     first, second = new_case(1, 6, [(4, 4)]), new_case(1, 6, [(4, 4)])
     second.images = new_case(2, 6, [(4, 4)]).images
     assert first.ids == second.ids
-    batch = Batch(target, 1, prefixes=PrefixCache(1 << 24))
+    batch = SequenceBatch(target, 1, prefixes=PrefixCache(1 << 24))
     for one, cached in ((first, 0), (second, 7), (first, len(first.ids) - 1)):
         row, _, _ = batch.join(target.prompt(one.ids, one.images))
         batch.leave(row)

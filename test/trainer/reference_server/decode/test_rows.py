@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference_server.decode.batch import Batch
+from reference_server.decode.batch import SequenceBatch
 from reference_server.decode.rows import EXACT_SHAPES, RowRules, bits_hold
 
 
@@ -24,18 +24,18 @@ regular = pytest.mark.skipif(
 
 def logits_after(target, one, others, steps, blocks):
     """Logits [steps, V] of a case that is decoded beside others, in single steps or as one block."""
-    batch = Batch(target, 1 + len(others))
+    batch = SequenceBatch(target, 1 + len(others))
     for other in others:
         batch.join(target.prompt(other.ids, other.images))
     row, _, _ = batch.join(target.prompt(one.ids, one.images))
-    tokens = torch.arange(10, 10 + steps).expand(len(batch.rows), -1)
+    tokens = torch.arange(10, 10 + steps).expand(len(batch.sequences), -1)
     if blocks:
         hidden = batch._feed(tokens).hidden[row.row]
         return target.logits(hidden)
     out = []
     for i in range(steps):
         hidden = batch._feed(tokens[:, i : i + 1]).hidden[row.row]
-        for each in batch.rows:
+        for each in batch.sequences:
             each.length += 1
         out.append(target.logits(hidden))
     return torch.cat(out)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_server.decode import greedy, speculative
 from reference_server.decode.drafting import Drafting
-from reference_server.decode.job import Job
+from reference_server.decode.request import DecodeRequest
 from reference_server.decode.scheduler import Scheduler
 from target_maker import MODEL_TYPES
 
@@ -107,13 +107,13 @@ def test_a_cached_prefix_reaches_the_draft_too(targets, cases, answers):
     scheduler = Scheduler(target, 2, drafting, prefix_bytes=1 << 24)
     counts = []
     for _ in range(2):
-        jobs = [Job(target.prompt(one.ids, one.images), 20) for one in cases[:3]]
-        for job in jobs:
-            scheduler.submit(job)
+        requests = [DecodeRequest(target.prompt(one.ids, one.images), 20) for one in cases[:3]]
+        for request in requests:
+            scheduler.submit(request)
         scheduler.run()
-        assert [job.ids for job in jobs] == answers["qwen3_vl"][:3]
-        counts.append([job.drafts.accepted for job in jobs])
-    assert [job.cached_tokens for job in jobs] == [len(one.ids) - 1 for one in cases[:3]]
+        assert [request.ids for request in requests] == answers["qwen3_vl"][:3]
+        counts.append([request.drafts.accepted for request in requests])
+    assert [request.cached_tokens for request in requests] == [len(one.ids) - 1 for one in cases[:3]]
     assert counts[0] == counts[1]
 
 

@@ -32,12 +32,12 @@ def test_many_at_once_answer_as_one_by_one(serve):
     assert serve(alone, max_batch=1, prefix_cache_bytes=0) == serve(together)
 
 
-async def until_open(server, jobs):
+async def until_open(server, requests):
     for _ in range(3000):
-        if server.context.engine.open_jobs == jobs:
+        if server.context.engine.open_requests == requests:
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"the server has {server.context.engine.open_jobs} jobs, not {jobs}")
+    raise AssertionError(f"the server has {server.context.engine.open_requests} requests, not {requests}")
 
 
 def test_a_cancelled_request_makes_room(serve):

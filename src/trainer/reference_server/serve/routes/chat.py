@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from ...decode.job import Finish, Job
+from ...decode.request import DecodeRequest, Finish
 from ..answers import meta_info, metadata, usage
 from ..context import Context, body_of, context_of
 from ..disconnect import or_gone
@@ -29,7 +29,7 @@ class Chat:
 
     context: Context
     request: ChatRequest
-    job: Job
+    decode_request: DecodeRequest
     text: TextOf
     rid: str
     started: float
@@ -59,9 +59,9 @@ class Chat:
         """Ids at the top level, asked for by headers."""
         out: dict[str, Any] = {}
         if self.ext[0]:
-            out["input_ids"] = self.job.prompt.ids
+            out["input_ids"] = self.decode_request.prompt.ids
         if self.ext[1]:
-            out["output_ids"] = [self.job.ids]
+            out["output_ids"] = [self.decode_request.ids]
         return {"sglext": out} if out else {}
 
     def head(self, kind: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Chat:
         return {"id": self.rid, "object": kind, "created": self.created, "model": self.request.model}
 
     def _prompt_thinks(self) -> bool:
-        tail = self.context.checkpoint.tokenizer.decode(self.job.prompt.ids[-4:])
+        tail = self.context.checkpoint.tokenizer.decode(self.decode_request.prompt.ids[-4:])
         return str(tail).rstrip().endswith("<think>")
 
 
@@ -82,12 +82,21 @@ async def chat_completions(request: Request) -> Response:
         ending = chat_ending(body)
         context = context_of(request)
         prompt = await context.in_worker(lambda: context.preparer.chat(body))
-        job, text = context.new_job(prompt, ending)
+        decode_request, text = context.new_request(prompt, ending)
         ext = tuple(request.headers.get(f"x-sglext-return-{name}-ids") == "1" for name in ("input", "output"))
-        chat = Chat(context, body, job, text, body.rid or uuid.uuid4().hex, started, int(time.time()), (ext[0], ext[1]))
+        chat = Chat(
+            context,
+            body,
+            decode_request,
+            text,
+            body.rid or uuid.uuid4().hex,
+            started,
+            int(time.time()),
+            (ext[0], ext[1]),
+        )
         if body.stream:
             return StreamingResponse(_stream(chat), media_type="text/event-stream")
-        if await or_gone(request, context.engine.run(job)) is None:
+        if await or_gone(request, context.engine.run(decode_request)) is None:
             return Response(status_code=499)
         return JSONResponse(_whole(chat))
     except ApiError as error:
@@ -114,11 +123,11 @@ def _check(body: ChatRequest) -> None:
 
 
 def _whole(chat: Chat) -> dict[str, Any]:
-    job, body = chat.job, chat.request
-    finish = job.finish
+    decode_request, body = chat.decode_request, chat.request
+    finish = decode_request.finish
     assert finish is not None
-    count = len(job.ids)
-    parsed = chat.parsed(chat.text.whole(job.ids, finish.matched))
+    count = len(decode_request.ids)
+    parsed = chat.parsed(chat.text.whole(decode_request.ids, finish.matched))
     message: dict[str, Any] = {"role": "assistant", "content": parsed.content, "reasoning_content": parsed.reasoning}
     if parsed.tool_calls:
         message["tool_calls"] = parsed.tool_calls
@@ -129,18 +138,18 @@ def _whole(chat: Chat) -> dict[str, Any]:
         "finish_reason": "tool_calls" if parsed.tool_calls and finish.type == "stop" else finish.type,
         "matched_stop": finish.matched,
     }
-    reasoning = chat.reasoning_tokens(job.ids)
+    reasoning = chat.reasoning_tokens(decode_request.ids)
     merge = chat.context.merge_size
     if body.return_prompt_token_ids or body.return_token_ids:
-        choice["prompt_token_ids"] = job.prompt.ids
+        choice["prompt_token_ids"] = decode_request.prompt.ids
     if body.return_token_ids:
-        choice["response_token_ids"] = job.ids
+        choice["response_token_ids"] = decode_request.ids
     if body.return_meta_info:
-        choice["meta_info"] = meta_info(job, chat.rid, merge, chat.started, count, finish, reasoning)
+        choice["meta_info"] = meta_info(decode_request, chat.rid, merge, chat.started, count, finish, reasoning)
     return {
         **chat.head("chat.completion"),
         "choices": [choice],
-        "usage": usage(job, merge, count, reasoning),
+        "usage": usage(decode_request, merge, count, reasoning),
         "metadata": metadata(count),
         **chat.sglext(),
     }
@@ -161,10 +170,10 @@ async def _stream(chat: Chat) -> AsyncIterator[str]:
 
     sent, sent_reasoning, begun = "", "", False
     try:
-        async for count, finish in chat.context.engine.stream(chat.job):
+        async for count, finish in chat.context.engine.stream(chat.decode_request):
             if finish is not None and finish.type == "abort":
                 raise ApiError(500, f"Internal server error: {finish.message}", "InternalServerError")
-            ids = chat.job.ids[:count]
+            ids = chat.decode_request.ids[:count]
             if not begun:
                 begun = True
                 yield chunk({"reasoning_content": None, "role": "assistant", "content": ""})
@@ -189,7 +198,9 @@ async def _stream(chat: Chat) -> AsyncIterator[str]:
         return
     merge = chat.context.merge_size
     if chat.request.stream_options and chat.request.stream_options.include_usage:
-        counts = usage(chat.job, merge, len(chat.job.ids), chat.reasoning_tokens(chat.job.ids))
+        counts = usage(
+            chat.decode_request, merge, len(chat.decode_request.ids), chat.reasoning_tokens(chat.decode_request.ids)
+        )
         yield event({**chat.head("chat.completion.chunk"), "choices": [], "usage": counts})
     if chat.sglext():
         yield event({**chat.head("chat.completion.chunk"), "choices": [], **chat.sglext()})

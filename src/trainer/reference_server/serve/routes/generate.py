@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from ...decode.job import Finish, Job
+from ...decode.request import DecodeRequest, Finish
 from ..answers import meta_info
 from ..context import Context, body_of, context_of
 from ..disconnect import or_gone
@@ -29,7 +29,7 @@ class Item:
     """One prompt of a request."""
 
     context: Context
-    job: Job
+    decode_request: DecodeRequest
     text: TextOf
     rid: str
     started: float
@@ -37,14 +37,14 @@ class Item:
 
     def answer(self, count: int, finish: Finish | None) -> dict[str, Any]:
         """The answer so far; a stream repeats it from the beginning each time."""
-        ids = self.job.ids[:count]
+        ids = self.decode_request.ids[:count]
         out: dict[str, Any] = {
             "text": self.text.whole(ids, finish.matched) if finish else self.text.growing(ids),
             "output_ids": ids,
-            "meta_info": meta_info(self.job, self.rid, self.context.merge_size, self.started, count, finish),
+            "meta_info": meta_info(self.decode_request, self.rid, self.context.merge_size, self.started, count, finish),
         }
         if self.prompt_ids:
-            out["prompt_token_ids"] = self.job.prompt.ids
+            out["prompt_token_ids"] = self.decode_request.prompt.ids
         return out
 
 
@@ -67,7 +67,7 @@ async def generate(request: Request) -> Response:
             if many:
                 raise bad_request("Streaming several prompts in one request is not supported by this server.")
             return StreamingResponse(_stream(items[0]), media_type="text/event-stream")
-        work = asyncio.gather(*(context.engine.run(item.job) for item in items))
+        work = asyncio.gather(*(context.engine.run(item.decode_request) for item in items))
 
         async def wait() -> bool:
             await work
@@ -75,7 +75,7 @@ async def generate(request: Request) -> Response:
 
         if await or_gone(request, wait()) is None:
             return Response(status_code=499)
-        answers = [item.answer(len(item.job.ids), item.job.finish) for item in items]
+        answers = [item.answer(len(item.decode_request.ids), item.decode_request.finish) for item in items]
         return JSONResponse(answers if many else answers[0])
     except ApiError as error:
         return generate_error(error)
@@ -138,13 +138,13 @@ async def _item(context: Context, single: Single, started: float) -> Item:
     except ValidationError as error:
         raise invalid(error) from error
     prompt = await context.in_worker(lambda: context.preparer.generate(single.text, single.input_ids, single.images))
-    job, text = context.new_job(prompt, ending)
-    return Item(context, job, text, single.rid or uuid.uuid4().hex, started, single.prompt_ids)
+    decode_request, text = context.new_request(prompt, ending)
+    return Item(context, decode_request, text, single.rid or uuid.uuid4().hex, started, single.prompt_ids)
 
 
 async def _stream(item: Item) -> AsyncIterator[str]:
     try:
-        async for count, finish in item.context.engine.stream(item.job):
+        async for count, finish in item.context.engine.stream(item.decode_request):
             if finish is not None and finish.type == "abort":
                 raise ApiError(500, f"Internal server error: {finish.message}")
             yield event(item.answer(count, finish))

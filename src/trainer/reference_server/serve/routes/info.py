@@ -128,7 +128,7 @@ async def server_info(request: Request) -> Response:
 async def flush_cache(request: Request) -> Response:
     """Forgets prefixes and images; refused while requests are in work."""
     context = context_of(request)
-    if context.engine.open_jobs:
+    if context.engine.open_requests:
         return PlainTextResponse("Cache not flushed: requests are in work.\n" + FLUSH_NOTE, status_code=400)
     context.images.forget()
     await context.engine.flush()
@@ -138,12 +138,12 @@ async def flush_cache(request: Request) -> Response:
 async def loads(request: Request) -> Response:
     """How busy the server is."""
     context = context_of(request)
-    running = min(context.engine.open_jobs, context.settings.max_batch)
+    running = min(context.engine.open_requests, context.settings.max_batch)
     load = {
         "timestamp": time.time(),
         "dp_rank": 0,
         "num_running_reqs": running,
-        "num_waiting_reqs": context.engine.open_jobs - running,
+        "num_waiting_reqs": context.engine.open_requests - running,
         "max_running_requests": context.settings.max_batch,
     }
     return JSONResponse({"version": CONTRACT_VERSION, "loads": [load]})

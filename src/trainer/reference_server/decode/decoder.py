@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from .attention import row_attention, row_mask
-from .cache import RowCache, Step
+from .cache import CacheView, RowCache
 from .prompt import Prompt, check_placeholders, image_key
 from .rows import rules_for
 from .vision import PixelImage, VisionEncoder, split_images
@@ -38,7 +38,7 @@ class Forward:
     captured: Tensor | None
 
 
-class Target:
+class Decoder:
     """A Qwen vision-language model (qwen3_vl, qwen3_vl_moe, qwen3_5, qwen3_5_moe) for decoding.
 
     The wrapped model is left as it was: nothing is stored in it (not even its ``rope_deltas``) and its attention
@@ -63,7 +63,7 @@ class Target:
         )
 
     @staticmethod
-    def load(directory: str | Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Target:
+    def load(directory: str | Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Decoder:
         """Reads a checkpoint.
 
         Raises:
@@ -81,7 +81,7 @@ class Target:
             # Mapped weights are not aligned, and products over them differ in the last bit from one load to the next.
             parameter.data = parameter.data.clone()
             parameter.requires_grad_(False)
-        return Target(model)
+        return Decoder(model)
 
     def new_cache(self, rows: int) -> RowCache:
         """An empty cache for up to ``rows`` sequences."""
@@ -188,7 +188,7 @@ class Target:
         keys = self.rules.keys(total)
         plain = R == 1 and past[0] == 0 and (self.device.type != "cpu" or self.groups * n * keys > LARGEST_MASK)
         keys = n if plain else keys
-        step = Step(
+        step = CacheView(
             first=first,
             past=past,
             tokens=n,

@@ -43,7 +43,7 @@ class DraftCounts:
 
 
 @dataclass(eq=False)
-class Job:
+class DecodeRequest:
     """A request to continue a prompt.
 
     Attributes:
@@ -51,7 +51,7 @@ class Job:
         max_new_tokens: 0 or more; 0 only runs the prompt.
         stop_ids: the first of these ends the answer and is its last token.
         find_stop: called after each token with all ids; returns the stop string that they complete, or None.
-        on_tokens: called after each step with the job, from the thread that decodes; the last call has ``finish`` set.
+        on_tokens: called after each step with the request, from the decoding thread; the last call has ``finish`` set.
         ids: tokens so far.
         cached_tokens: prompt tokens that were not computed again.
         drafts: counts, when a draft is used.
@@ -62,7 +62,7 @@ class Job:
     max_new_tokens: int
     stop_ids: frozenset[int] = frozenset()
     find_stop: Callable[[list[int]], str | None] | None = None
-    on_tokens: Callable[[Job], None] | None = None
+    on_tokens: Callable[[DecodeRequest], None] | None = None
     ids: list[int] = field(default_factory=list)
     finish: Finish | None = None
     cached_tokens: int = 0
