@@ -4,13 +4,13 @@ import type { demoDataOptionsSchema } from "./demo-data/options.js";
 import type { evaluateOptionsSchema } from "./evaluate/options.js";
 import type { exportOptionsSchema } from "./export/options.js";
 import type { importOptionsSchema } from "./import/options.js";
-import type { mergeOptions } from "./merge/options.js";
+import type { mergeOptionsSchema } from "./merge/options.js";
 import type { regenerateOptions } from "./regenerate/options.js";
 import type { shardOptionsSchema } from "./shard/options.js";
 import type { Stage } from "./stage.js";
-import type { tokenizeOptions } from "./tokenize/options.js";
+import type { tokenizeOptionsSchema } from "./tokenize/options.js";
 import type { trainOptionsSchema } from "./train/options.js";
-import type { validateOptions } from "./validate/options.js";
+import type { validateOptionsSchema } from "./validate/options.js";
 
 const loaders = {
   "demo-data": () => import("./demo-data/index.js"),
@@ -32,10 +32,10 @@ export interface StageOptions {
   "demo-data": z.input<typeof demoDataOptionsSchema>;
   import: z.input<typeof importOptionsSchema>;
   regenerate: z.input<typeof regenerateOptions>;
-  merge: z.input<typeof mergeOptions>;
-  tokenize: z.input<typeof tokenizeOptions>;
+  merge: z.input<typeof mergeOptionsSchema>;
+  tokenize: z.input<typeof tokenizeOptionsSchema>;
   shard: z.input<typeof shardOptionsSchema>;
-  validate: z.input<typeof validateOptions>;
+  validate: z.input<typeof validateOptionsSchema>;
   train: z.input<typeof trainOptionsSchema>;
   evaluate: z.input<typeof evaluateOptionsSchema>;
   export: z.input<typeof exportOptionsSchema>;

@@ -21,7 +21,7 @@ import { openParts, type Part, refused, sharedFacts } from "./parts.js";
 
 const EVERY_MS = 500;
 
-export async function run(
+export async function runMerge(
   options: MergeOptions,
   inputs: Record<"dialogues", InputArtifact | undefined>,
   context: StageContext,

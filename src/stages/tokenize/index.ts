@@ -9,15 +9,15 @@ import {
 import { defineStage } from "../stage.js";
 import { declaresTemplateArguments, given } from "./declared.js";
 import { estimate } from "./estimate.js";
-import { type TokenizeOptions, tokenizeOptions } from "./options.js";
-import { run, type TokenizeInputs } from "./run.js";
+import { type TokenizeOptions, tokenizeOptionsSchema } from "./options.js";
+import { runTokenize, type TokenizeInputs } from "./run.js";
 
-export { type TokenizeOptions, tokenizeOptions } from "./options.js";
+export { type TokenizeOptions, tokenizeOptionsSchema } from "./options.js";
 
 export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   name: "tokenize",
   summary: "turns what the target said into training rows: ids, loss mask, token types, image grids, all checked",
-  options: tokenizeOptions,
+  options: tokenizeOptionsSchema,
   inputs: {
     generations: {
       kind: "generations",
@@ -47,5 +47,5 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
       ...(!makes && declaresTemplateArguments(options) ? [statesTemplateArguments(given(options))] : []),
     ];
   },
-  run,
+  run: runTokenize,
 });

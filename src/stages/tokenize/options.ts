@@ -19,7 +19,7 @@ const nearDuplicatesSchema = z.strictObject({
   maxRows: z.number().int().min(1).default(1).describe("rows that may show one screen before further ones are dropped"),
 });
 
-export const tokenizeOptions = z.strictObject({
+export const tokenizeOptionsSchema = z.strictObject({
   model: z.string().min(1).describe("directory of the target: config, tokenizer, chat template, processor settings"),
   source: z
     .enum(["ids", "fixed"])
@@ -86,4 +86,4 @@ export const tokenizeOptions = z.strictObject({
     ),
   rowsPerFile: z.number().int().min(1).default(50_000).describe("rows in one Arrow file at most"),
 });
-export type TokenizeOptions = z.infer<typeof tokenizeOptions>;
+export type TokenizeOptions = z.infer<typeof tokenizeOptionsSchema>;

@@ -21,7 +21,7 @@ export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact |
 /** Dialogues whose pictures are read before their turn comes. */
 const AHEAD = 16;
 
-export async function run(
+export async function runTokenize(
   options: TokenizeOptions,
   inputs: TokenizeInputs,
   context: StageContext,

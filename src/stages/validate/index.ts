@@ -2,17 +2,17 @@
 import { statesSystemPrompt, statesTarget, statesTemplateArguments } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
-import { type ValidateOptions, validateOptions } from "./options.js";
+import { type ValidateOptions, validateOptionsSchema } from "./options.js";
 import { REPORT_TEXT, validateReport } from "./report/index.js";
-import { run, type ValidateInputs } from "./run.js";
+import { runValidate, type ValidateInputs } from "./run.js";
 
-export { type ValidateOptions, validateOptions } from "./options.js";
+export { type ValidateOptions, validateOptionsSchema } from "./options.js";
 
 export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   name: "validate",
   summary:
     "compares every prompt, mask and fingerprint between data, model directory, server and draft, and stops where they differ",
-  options: validateOptions,
+  options: validateOptionsSchema,
   inputs: {
     dialogues: {
       kind: "dialogues",
@@ -41,5 +41,5 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
       : [statesTemplateArguments({ thinking, chatTemplateKwargs })]),
   ],
   estimate,
-  run,
+  run: runValidate,
 });

@@ -8,7 +8,7 @@ import {
   thinkingSchema,
 } from "../../dialogue/index.js";
 
-export const validateOptions = z.strictObject({
+export const validateOptionsSchema = z.strictObject({
   model: z.string().min(1).describe("directory of the target that will be trained against and served"),
   dialogues: z
     .string()
@@ -65,4 +65,4 @@ export const validateOptions = z.strictObject({
     .describe("look at everything before failing, instead of stopping at the first disagreement"),
   maxShown: z.number().int().min(1).default(20).describe("findings of one kind that the report shows in full"),
 });
-export type ValidateOptions = z.infer<typeof validateOptions>;
+export type ValidateOptions = z.infer<typeof validateOptionsSchema>;

@@ -33,7 +33,7 @@ interface Looked {
 
 type Progress = (unit: string, total: number | undefined) => (done: number) => void;
 
-export async function run(
+export async function runValidate(
   options: ValidateOptions,
   inputs: ValidateInputs,
   context: StageContext,
