@@ -108,7 +108,7 @@ def _pass(workers: PictureWorkers, names: list[str], count: int) -> float:
 
 def _cpu_seconds(workers: PictureWorkers) -> float:
     """What the workers have used so far: on a machine with other work this says more than a rate."""
-    fields = [Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split() for one in workers._processes]
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in workers.pids]
     return sum(int(part[11]) + int(part[12]) for part in fields) / os.sysconf("SC_CLK_TCK")
 
 

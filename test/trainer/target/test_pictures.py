@@ -62,7 +62,7 @@ def test_rows_equal_the_plain_reader(kind, workers, announced, target_dirs, shar
                 source.expect(name for one in rows[number : number + 3] for name in one.image_hashes)
             assert same(source.pixels(row), reader.pixels(row)), number
             assert same(source.videos(row), reader.videos(row)), number
-        assert not source._coming and not source._processed and not source._workers._entries
+        assert not source._coming and not source._processed and not source._workers._orders.wanted
 
 
 def shown(rows):
@@ -85,8 +85,9 @@ def test_pictures_of_a_pack_by_hash(workers, target_dirs, shards):
         source.expect(names[:3])
         assert torch.equal(source.values(names, grids), wanted)
         assert torch.equal(source.values(names[:3], grids[:3], torch.bfloat16), wanted[:48].bfloat16())
-        assert not source._coming and not source._processed and not source._workers._entries
+        assert not source._coming and not source._processed and not source._workers._orders.wanted
         assert torch.equal(source.values(names, grids, torch.bfloat16), wanted.bfloat16())
+        assert torch.equal(reader.values(names, grids, torch.bfloat16), wanted.bfloat16())
         source.expect(names)
         source.forget(names)
         assert not source._coming and not source._processed
@@ -117,10 +118,11 @@ def test_errors_are_the_plain_readers(workers, announced, target_dirs, shards):
             source.videos(film)
         assert error.value.code == "video-grid"
         names, grids = shown(rows[:1])
-        with pytest.raises(UserError, match=f"image {names[1]}.*makes grid .1, 4, 4., its row has .1, 4, 8."):
-            source.values(names, [grids[0], (1, 4, 8)])
+        for one in (source, plain):
+            with pytest.raises(UserError, match=f"image {names[1]}.*makes grid .1, 4, 4., its row has .1, 4, 8."):
+                one.values(names, [grids[0], (1, 4, 8)])
         assert same(source.pixels(rows[2]), plain.pixels(rows[2]))
-        assert not source._coming and not source._workers._entries
+        assert not source._coming and not source._workers._orders.wanted
 
 
 def test_states_are_the_same_from_either(target_dirs, shards):

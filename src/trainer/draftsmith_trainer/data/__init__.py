@@ -1,1 +1,1 @@
-"""Rows and images from shards, their order, the blocks drawn from them, and the cache of target states."""
+"""Rows and images from shards, their order, the blocks drawn from them; pictures decoded ahead."""

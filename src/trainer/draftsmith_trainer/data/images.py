@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,9 +15,42 @@ from ..base.errors import UserError
 from .pictures.decode import Pixels, read_picture
 from .shards import ImageShards, Row
 
+#: (time, height, width) in patches; time is 1 for a picture.
+Grid = tuple[int, int, int]
+
+
+class PixelSource(Protocol):
+    """Where pixel values come from: a :class:`PixelReader`, or one that works ahead."""
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Announces pictures by hash that will be asked for soon, in this order.
+
+        To each announcement of a picture belongs one later use of it, or :meth:`forget`; its memory is held till then.
+        """
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Takes back announcements."""
+
+    def values(self, names: Sequence[str], grids: Sequence[Grid], dtype: torch.dtype = torch.float32) -> Tensor:
+        """pixel_values of pictures by hash, one after the other: [patches, C*2*patch^2].
+
+        Args:
+            grids: those that the rows were tokenized with.
+            dtype: fp32, or what the target computes in: the same bits as casting afterwards.
+
+        Raises:
+            UserError: ``image-missing``, ``image-damaged``, ``image-grid``; ``picture-worker`` when a worker was ended.
+        """
+
+    def pixels(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
+        """(pixel_values fp32, image_grid int64 [images, 3]) of a row; (None, None) without images."""
+
+    def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
+        """(pixel_values_videos fp32, video_grid int64 [videos, 3]) of a row; (None, None) without videos."""
+
 
 class PixelReader:
-    """Decodes PNGs and runs the checkpoint's own image and video processors on them.
+    """Decodes PNGs and runs the checkpoint's own image and video processors on them, when they are asked for.
 
     Args:
         target: the model directory (preprocessor_config.json, video_preprocessor_config.json or processor_config.json).
@@ -53,6 +86,18 @@ class PixelReader:
             self._video_processor = _loaded(self.target, "video", AutoVideoProcessor)
         return self._video_processor
 
+    def expect(self, names: Iterable[str]) -> None:
+        """Does nothing: nothing is read before it is asked for."""
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Does nothing."""
+
+    def values(self, names: Sequence[str], grids: Sequence[Grid], dtype: torch.dtype = torch.float32) -> Tensor:
+        """See :meth:`PixelSource.values`."""
+        made = [self.processed_picture(self._decode(name)) for name in names]
+        check_grids(names, [grid for _, grid in made], grids)
+        return torch.cat([values for values, _ in made]).to(dtype)
+
     def pixels(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values fp32 [patches, C*2*patch^2], image_grid int64 [images, 3]); (None, None) without images.
 
@@ -82,7 +127,7 @@ class PixelReader:
             return None, None
         return self.processed_videos(row, [[self._decode(name) for name in frames] for frames in row.video_frames])
 
-    def processed_picture(self, pixels: Pixels) -> tuple[Tensor, tuple[int, int, int]]:
+    def processed_picture(self, pixels: Pixels) -> tuple[Tensor, Grid]:
         """pixel_values fp32 [patches, C*2*patch^2] and grid of one decoded picture, as in a row of several."""
         made = self._processed([pixels])
         time, height, width = made["image_grid_thw"][0].tolist()
@@ -110,6 +155,21 @@ def load_image_processor(target: Path) -> Any:
     from transformers import AutoImageProcessor
 
     return _loaded(target, "image", AutoImageProcessor)
+
+
+def check_grids(names: Sequence[str], made: Sequence[Grid], wanted: Sequence[Grid]) -> None:
+    """Holds the grids that pictures come to against those that their rows were tokenized with.
+
+    Raises:
+        UserError: ``image-grid``.
+    """
+    for name, found, grid in zip(names, made, wanted, strict=True):
+        if found != tuple(grid):
+            raise UserError(
+                "image-grid",
+                f"image {name}: the image processor makes grid {list(found)}, its row has {list(grid)}",
+                "tokenize the data again with this target's processor settings",
+            )
 
 
 def checked_grid(row: Row, what: str, made: Tensor) -> Tensor:

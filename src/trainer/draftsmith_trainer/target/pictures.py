@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ..base.errors import UserError
-from ..data.images import PixelReader, checked_grid
+from ..data.images import Grid, PixelReader, check_grids, checked_grid
 from ..data.pictures.workers import Picture, PictureWorkers
 from ..data.shards import Row
-from .pixels import Grid, PixelPrep
+from .pixels import PixelPrep
 
 #: Threads in which the processor works ahead; it holds the interpreter's lock for part of its time.
 _THREADS = 2
@@ -53,10 +53,7 @@ class PictureSource:
         return PixelPrep(self._reader.processor)
 
     def expect(self, names: Iterable[str]) -> None:
-        """Announces pictures by hash that will be asked for soon, in this order.
-
-        To each announcement of a picture belongs one later use of it, or :meth:`forget`; its memory is held till then.
-        """
+        """See :meth:`PixelSource.expect`."""
         if not self._workers.ahead:
             return
         for name in names:
@@ -66,30 +63,14 @@ class PictureSource:
                     self._processed[name] = self._threads.submit(self._process, name)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Takes back announcements."""
+        """See :meth:`PixelSource.forget`."""
         for name in names:
             self._done(name)
 
     def values(self, names: Sequence[str], grids: Sequence[Grid], dtype: torch.dtype = torch.float32) -> Tensor:
-        """pixel_values of pictures by hash, one after the other: [patches, C*2*patch^2] on the device.
-
-        Unless the processor is needed, nothing waits for the device.
-
-        Args:
-            grids: those that the rows were tokenized with.
-            dtype: fp32, or what the target computes in: the same bits as casting afterwards.
-
-        Raises:
-            UserError: ``image-missing``, ``image-damaged``, ``image-grid``; ``picture-worker`` when a worker was ended.
-        """
+        """See :meth:`PixelSource.values`. Unless the processor is needed, nothing waits for the device."""
         values, made = self._values(names, dtype)
-        for name, found, wanted in zip(names, made, grids, strict=True):
-            if found != tuple(wanted):
-                raise UserError(
-                    "image-grid",
-                    f"image {name}: the image processor makes grid {list(found)}, its row has {list(wanted)}",
-                    "tokenize the data again with this target's processor settings",
-                )
+        check_grids(names, made, grids)
         return values
 
     def pixels(self, row: Row) -> tuple[Tensor | None, Tensor | None]:

@@ -10,10 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.images import load_image_processor
-
-#: (time, height, width) in patches; time is 1 for a picture.
-Grid = tuple[int, int, int]
+from ..data.images import Grid, load_image_processor
 
 #: How often the resize rule is applied in search of a size that it keeps.
 _ROUNDS = 8

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .pixels import Grid
+from ..data.images import Grid
 
 #: Grids whose values are kept; one of a 1920x1088 picture takes 0.5 MB.
 _KEPT = 64

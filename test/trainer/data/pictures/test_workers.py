@@ -35,10 +35,6 @@ def entries(directory):
     return {path.name for path in Path(directory).iterdir()}
 
 
-def pids(workers):
-    return [process.pid for process in workers._processes]
-
-
 def write_raw(directory, entries):
     """Image shards of ``entries`` (hash, bytes, width, height), true or not."""
     records = [dict(zip(("hash", "png", "width", "height"), entry, strict=True)) for entry in sorted(entries)]
@@ -110,7 +106,10 @@ def test_memory_is_bounded_and_more_than_fits_is_decoded_in_place(tmp_path):
     names = write_images(tmp_path, [png_of(i, 512, 256) for i in range(8)])
     images = ImageShards(tmp_path)
     with PictureWorkers(images, 2, memory_mb=1) as workers:
-        low, high = workers._base.data_ptr(), workers._base.data_ptr() + workers._base.nbytes
+        low, high = (
+            workers._dispatcher.base.data_ptr(),
+            workers._dispatcher.base.data_ptr() + workers._dispatcher.base.nbytes,
+        )
         assert high - low == MIB
         asked = [workers.request(name) for name in names]
         # 384 KiB each: two fit. Nothing is released, so six are decoded by who wants them.
@@ -120,14 +119,14 @@ def test_memory_is_bounded_and_more_than_fits_is_decoded_in_place(tmp_path):
         for name, picture in zip(names, asked, strict=True):
             assert np.array_equal(picture.result().numpy(), decode(images.png(name), name))
             picture.release()
-        assert workers._room.free == MIB
+        assert workers._orders.room.free == MIB
         # In order and released in time, everything passes through the same megabyte.
         for _ in range(3):
             asked = [workers.request(name) for name in names]
             for name, picture in zip(names, asked, strict=True):
                 assert np.array_equal(picture.result().numpy(), decode(images.png(name), name))
                 picture.release()
-        assert not workers._entries
+        assert not workers._orders.wanted
 
 
 def test_a_picture_larger_than_all_memory_is_decoded_in_place(tmp_path):
@@ -148,9 +147,9 @@ def test_released_before_it_was_decoded(shards):
         assert np.array_equal(last.result().numpy(), decode(images.png(names[5]), "x"))
         last.release()
         deadline = time.monotonic() + 30
-        while workers._room.free < MIB and time.monotonic() < deadline:
+        while workers._orders.room.free < MIB and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert workers._room.free == MIB and not workers._entries
+        assert workers._orders.room.free == MIB and not workers._orders.wanted
 
 
 @pytest.mark.parametrize("busy", [True, False])
@@ -160,9 +159,9 @@ def test_a_killed_worker_is_an_error_and_no_hang(tmp_path, busy):
         ready = workers.request(names[0])
         kept = ready.result().clone()
         asked = [workers.request(name) for name in names[1:]] if busy else []
-        os.kill(pids(workers)[0], signal.SIGKILL)
+        os.kill(workers.pids[0], signal.SIGKILL)
         if not busy:
-            workers._processes[0]._process.wait()
+            workers._dispatcher.processes[0]._process.wait()
         asked += [workers.request(name) for name in names[1:]]
         with pytest.raises(UserError, match="SIGKILL") as error:
             for picture in asked:
@@ -181,7 +180,7 @@ def test_a_worker_that_cannot_start_says_so(tmp_path):
     images = ImageShards(tmp_path)
     (tmp_path / "images-00000-of-00001.arrow").write_bytes(b"gone")
     with PictureWorkers(images, 1, memory_mb=1) as workers:
-        workers._processes[0]._process.wait()
+        workers._dispatcher.processes[0]._process.wait()
         with pytest.raises(UserError, match="exit code 1") as error:
             workers.request("f" * 64).result()
             time.sleep(1)
@@ -221,7 +220,7 @@ def test_close_leaves_no_process_segment_or_descriptor(shards, fails):
         with PictureWorkers(images, 2, memory_mb=4) as workers:
             asked = [workers.request(name) for name in names]
             kept = asked[0].result()
-            started = pids(workers)
+            started = workers.pids
             if fails:
                 raise ZeroDivisionError
     except ZeroDivisionError:
@@ -253,7 +252,7 @@ def test_waiting_for_a_picture_ends_when_the_workers_are_closed(tmp_path):
     workers.close()
     thread.join(60)
     assert not thread.is_alive() and (
-        ended == ["the picture workers were closed"] or asked[-1]._entry.pixels is not None
+        ended == ["the picture workers were closed"] or asked[-1]._order.pixels is not None
     )
 
 
@@ -269,7 +268,7 @@ def test_workers_end_with_the_trainer(shards, tmp_path, way):
         if __name__ == "__main__":
             workers = PictureWorkers(ImageShards(Path({str(images.directory)!r})), 2, memory_mb=4)
             workers.request({names[0]!r}).result()
-            print(*(process.pid for process in workers._processes), flush=True)
+            print(*workers.pids, flush=True)
             if {way!r} == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if {way!r} == "exception":
