@@ -1,7 +1,7 @@
 /** Small helpers that this room shares: complete reads and writes, durable directories, errno to user errors. */
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type FileUse, fromErrno } from "../base/index.js";
+import { defined, type FileUse, fromErrno } from "../base/index.js";
 
 /** A journal's directory, and the one of all resume directories, may both be new. */
 const NEW_LEVELS = 3;
@@ -11,7 +11,7 @@ export async function onDisk<T>(file: string, operation: () => Promise<T>, use?:
   try {
     return await operation();
   } catch (error) {
-    throw fromErrno(error, file, use === undefined ? {} : { use });
+    throw fromErrno(error, file, defined({ use }));
   }
 }
 

@@ -1,4 +1,5 @@
 /** File-system errors as errors of the user: which path, what is wrong with it, what to do. */
+import { defined } from "./defined.js";
 import { DraftsmithError, type ErrorCode, type ErrorLocation } from "./errors.js";
 
 /** What the program was doing with the file. */
@@ -75,7 +76,7 @@ export interface FileContext {
  */
 export function fromErrno(error: unknown, file: string, { use, field }: FileContext = {}): unknown {
   if (!isNodeError(error)) return error;
-  const location = { file: shown(file), ...(field === undefined ? {} : { field }) };
+  const location = { file: shown(file), ...defined({ field }) };
   const problem = problemOf(error.code, file, use ?? useOf(error));
   if (problem !== undefined) return fileError(problem, location, error);
   if (!/^E[A-Z]+$/.test(error.code)) return error;
@@ -108,13 +109,13 @@ export function problemOf(errno: string, file: string, use: FileUse): FileProble
   const verdict = Object.hasOwn(table, errno) ? table[errno] : undefined;
   if (verdict === undefined) return undefined;
   const { code, says, hint } = verdict;
-  return { code, message: `${shown(file)} ${says}`, ...(hint === undefined ? {} : { hint }) };
+  return { code, message: `${shown(file)} ${says}`, ...defined({ hint }) };
 }
 
 /** The problem as an error with its place. */
 export function fileError(problem: FileProblem, location: ErrorLocation, cause?: unknown): DraftsmithError {
   const { code, message, hint } = problem;
-  return new DraftsmithError(code, message, { location, cause, ...(hint === undefined ? {} : { hint }) });
+  return new DraftsmithError(code, message, { location, cause, ...defined({ hint }) });
 }
 
 function useOf({ syscall }: NodeError): FileUse {

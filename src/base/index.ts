@@ -1,3 +1,4 @@
+export * from "./defined.js";
 export * from "./digest.js";
 export * from "./digest-index.js";
 export * from "./errors.js";

@@ -1,7 +1,9 @@
 /** Worker threads that take pieces of work side by side; `pool-thread.ts` is their end of it. */
+
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { defined } from "./defined.js";
 import { DraftsmithError, type ErrorCode, type ErrorDetails } from "./errors.js";
 
 /** What a thread sends back for one piece. */
@@ -97,9 +99,7 @@ export function errorAnswer(error: unknown): WorkerAnswer<never> {
     return { bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   const { code, message, hint, location, frame } = error;
   const details = {
-    ...(hint === undefined ? {} : { hint }),
-    ...(location === undefined ? {} : { location }),
-    ...(frame === undefined ? {} : { frame }),
+    ...defined({ hint, location, frame }),
   };
   return { error: { code, message, details } };
 }

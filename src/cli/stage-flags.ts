@@ -1,5 +1,7 @@
 /** A stage's options as flags, made from its schema, and the flags of a call as options again. */
+
 import type { Options } from "yargs";
+import { defined } from "../base/index.js";
 import { jsonSchemaOf } from "../pipeline/index.js";
 import type { Stage } from "../stages/stage.js";
 
@@ -97,7 +99,7 @@ function flagOf(schema: JsonSchema, path: readonly string[], required: boolean, 
     yargs: {
       ...common,
       type: "string",
-      ...(choices === undefined ? {} : { describe: `${describe} (${choices.join(", ")})` }),
+      ...defined({ describe: choices && `${describe} (${choices.join(", ")})` }),
     },
     read: (given) => readText(lastOf(given), schema),
   };

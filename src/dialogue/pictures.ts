@@ -1,4 +1,5 @@
 /** The pictures of dialogues, images and frames of videos alike, in the order in which they stand. */
+import { defined } from "../base/index.js";
 import type { ContentPart, ImagePart, Message, Picture, VideoPart } from "./dialogue.js";
 import type { RawMessage, RawPart } from "./raw-dialogue.js";
 
@@ -43,8 +44,6 @@ export function placePictures(messages: readonly RawMessage[], pictures: readonl
   return messages.map(({ role, content, reasoning, toolCalls, toolCallId }) => ({
     role,
     content: content.map(place),
-    ...(reasoning === undefined ? {} : { reasoning }),
-    ...(toolCalls === undefined ? {} : { toolCalls }),
-    ...(toolCallId === undefined ? {} : { toolCallId }),
+    ...defined({ reasoning, toolCalls, toolCallId }),
   }));
 }

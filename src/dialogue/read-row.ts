@@ -1,5 +1,5 @@
 /** A whole row in any of the forms: its messages, and what stands beside them. */
-import { canonicalJson } from "../base/index.js";
+import { canonicalJson, defined } from "../base/index.js";
 import { readContent } from "./content-parts.js";
 import { Fields, type Row, type UnreadFields } from "./fields.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
@@ -18,7 +18,7 @@ export function readRow(row: Row, rules: FormRules, unread: UnreadFields): RawDi
   const system = systemMessage(fields, images, unread);
   const messages = withSystem(system, joinCalls(read.filter((each) => !holdsToolsOnly(each))), fields);
   fields.finish();
-  return { ...rest, ...(tools === undefined ? {} : { tools }), messages };
+  return { ...rest, ...defined({ tools }), messages };
 }
 
 /** A system message may define the tools that the row does not. */

@@ -1,5 +1,5 @@
 /** Fields that all forms have in common beside the messages: id, tags, tools, and content that no form can carry. */
-import { isJsonObject, JsonNumber } from "../base/index.js";
+import { defined, isJsonObject, JsonNumber } from "../base/index.js";
 import { Fields, type Row } from "./fields.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
@@ -37,7 +37,7 @@ export function commonFields(fields: Fields): Omit<RawDialogue, "messages"> {
   if (given !== undefined && id === undefined) fields.unread.add("row", "id");
   const tools = toolsIn(fields);
   const tags = tagsOf(fields);
-  return { id, ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+  return { id, ...defined({ tools, tags }) };
 }
 
 export function refuseUnsupported(fields: Fields): void {

@@ -1,5 +1,5 @@
 /** Tool calls and tool definitions in the spellings that data sets have for them. */
-import { isJsonObject, JsonNumber, type JsonObject, numberOf, parseJson } from "../base/index.js";
+import { defined, isJsonObject, JsonNumber, type JsonObject, numberOf, parseJson } from "../base/index.js";
 import type { ToolCall } from "./dialogue.js";
 import { Fields, type UnreadFields } from "./fields.js";
 import { RowProblem } from "./row-problem.js";
@@ -52,7 +52,7 @@ function toolCallOf(call: JsonObject, where: string, unread: UnreadFields): Tool
   if (numberOf(call.index) !== undefined) outer.take("index");
   inner.finish();
   if (inner !== outer) outer.finish();
-  return { ...(text === undefined ? {} : { id: text }), name, arguments: parsed };
+  return { ...defined({ id: text }), name, arguments: parsed };
 }
 
 /** Definitions in OpenAI's form: a list, its JSON text, or a list of bare functions; an empty list is none. */

@@ -1,6 +1,6 @@
 /** Sinks that carry events elsewhere: to several sinks at once, or as JSON lines to a stream or file. */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { fromErrno, hideSecretsIn } from "../base/index.js";
+import { defined, fromErrno, hideSecretsIn } from "../base/index.js";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 
 /** Progress of one step is written to files and machines at most this often. */
@@ -74,6 +74,6 @@ function opened(path: string, field: string | undefined): number {
   try {
     return openSync(path, "a");
   } catch (error) {
-    throw fromErrno(error, path, { use: "write", ...(field === undefined ? {} : { field }) });
+    throw fromErrno(error, path, { use: "write", ...defined({ field }) });
   }
 }

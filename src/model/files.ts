@@ -1,7 +1,7 @@
 /** Reading the files of a model directory, with errors that name the file and the field. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DraftsmithError, fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
+import { DraftsmithError, defined, fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
 
 export const TOKENIZER_FILE = "tokenizer.json";
 export const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
@@ -10,8 +10,8 @@ export const TOKENS_MAP_FILE = "special_tokens_map.json";
 /** A model directory that is incomplete or contradicts itself. */
 export function modelError(dir: string, file: string, message: string, field?: string, hint?: string): DraftsmithError {
   return new DraftsmithError("MODEL_INVALID", `${file}: ${message}`, {
-    location: { file: join(dir, file), ...(field === undefined ? {} : { field }) },
-    ...(hint === undefined ? {} : { hint }),
+    location: { file: join(dir, file), ...defined({ field }) },
+    ...defined({ hint }),
   });
 }
 

@@ -1,5 +1,5 @@
 /** Whether the steps of a plan agree on the settings that they share, along the way that the data takes. */
-import { DraftsmithError, formatLocation } from "../base/index.js";
+import { DraftsmithError, defined, formatLocation } from "../base/index.js";
 import { agree, SETTING_RULES, type SettingName, type Statement, type Way } from "../stages/shared-settings.js";
 import type { PlannedService, PlannedStep, PlanWarning } from "./plan-types.js";
 import { findReferences } from "./references.js";
@@ -130,7 +130,7 @@ function refusal(message: string, earlier: Stated, later: Stated, source: Source
     ...variableLines(earlier, source),
   ].filter((line) => line !== undefined);
   return new DraftsmithError("PIPELINE_INVALID", message, {
-    ...(first!.location === undefined ? {} : { location: first!.location }),
+    ...defined({ location: first!.location }),
     frame: frame.join("\n"),
     hint: SETTING_RULES[later.statement.setting].hint,
   });

@@ -1,6 +1,6 @@
 /** Looks at one step: its inputs, its fingerprint, and whether its sealed output still fits. */
 import { type Manifest, openArtifact } from "../artifacts/index.js";
-import { DraftsmithError, type FileProblem } from "../base/index.js";
+import { DraftsmithError, defined, type FileProblem } from "../base/index.js";
 import type { InputArtifact, InputSpec } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
 import { type Fingerprint, fingerprintOf, insideSteps } from "./fingerprint.js";
@@ -93,8 +93,7 @@ export async function findPathProblems(plan: Plan, steps: readonly PlannedStep[]
 function located(plan: Plan, path: Path, { code, message, hint }: FileProblem): DraftsmithError {
   const { location, frame } = plan.source.error({ message: "", path });
   return new DraftsmithError(code, message, {
-    ...(location === undefined ? {} : { location }),
-    ...(frame === undefined ? {} : { frame }),
+    ...defined({ location, frame }),
     hint: hint ?? "paths in a pipeline file are relative to the file",
   });
 }

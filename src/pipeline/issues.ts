@@ -1,5 +1,7 @@
 /** zod's findings, said the way the rest of the toolkit speaks: one sentence, the path, and the nearest known name. */
+
 import { z } from "zod";
+import { defined } from "../base/index.js";
 import type { Path } from "./source.js";
 import { nearest } from "./suggest.js";
 
@@ -60,7 +62,7 @@ function explain(issue: ZodIssue, prefix: Path, schema: z.ZodType, noun: string)
     const values = issue.values.map(String);
     const given = typeof issue.input === "string" ? nearest(issue.input, values) : undefined;
     const message = values.length === 1 ? `expected ${values[0]}` : `expected one of ${values.join(", ")}`;
-    return [{ message, path, atKey: false, ...(given === undefined ? {} : { hint: `did you mean ${given}?` }) }];
+    return [{ message, path, atKey: false, ...defined({ hint: given && `did you mean ${given}?` }) }];
   }
   return [{ message: lower(issue.message), path, atKey: false }];
 }

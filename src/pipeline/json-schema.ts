@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { makeDirectory } from "../artifacts/index.js";
-import { fromErrno } from "../base/index.js";
+import { defined, fromErrno } from "../base/index.js";
 import type { ReportFiles } from "../report/index.js";
 import type { Stage } from "../stages/stage.js";
 import { jsonSchemaOf } from "./issues.js";
@@ -147,8 +147,7 @@ function orReference(schema: unknown, top = false): JsonSchema {
   if (top || plainText) return inner;
   const { description, default: standard, ...checks } = inner;
   return {
-    ...(description === undefined ? {} : { description }),
-    ...(standard === undefined ? {} : { default: standard }),
+    ...defined({ description, default: standard }),
     anyOf: [checks, REFERENCE],
   };
 }

@@ -1,7 +1,7 @@
 /** From a file's path to its checked content, with overrides applied; references are still in place. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { DraftsmithError, fromErrno, isJsonObject } from "../base/index.js";
+import { DraftsmithError, defined, fromErrno, isJsonObject } from "../base/index.js";
 import { explainIssues, type Issue } from "./issues.js";
 import { applyOverrides } from "./overrides.js";
 import { type PipelineFile, pipelineSchema } from "./schema.js";
@@ -44,8 +44,7 @@ export function issuesError(source: Source, prefix: Path, issues: readonly Issue
     return `also at ${place === "" ? location?.field : place}: ${message}`;
   });
   return new DraftsmithError(first.code, first.message, {
-    ...(first.location === undefined ? {} : { location: first.location }),
-    ...(first.hint === undefined ? {} : { hint: first.hint }),
+    ...defined({ location: first.location, hint: first.hint }),
     frame: [first.frame, ...also].filter((part) => part !== undefined).join("\n"),
   });
 }

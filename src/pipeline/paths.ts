@@ -1,7 +1,7 @@
 /** Paths that options name, looked at before anything runs: are they there, of the right kind, and readable? */
 import { constants, type Stats } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { type FileProblem, fileError, fromErrno, isDraftsmithError, problemOf } from "../base/index.js";
+import { defined, type FileProblem, fileError, fromErrno, isDraftsmithError, problemOf } from "../base/index.js";
 import type { FileOptions, PathKind } from "../stages/stage.js";
 import { listStrings } from "./options.js";
 
@@ -43,7 +43,7 @@ export async function pathProblem({ text, kind, isNeutral }: NamedPath): Promise
     const coded = fromErrno(error, text, { use: "read" });
     if (!isDraftsmithError(coded)) throw error;
     if (isNeutral && coded.code === "INPUT_MISSING") return undefined;
-    return { code: coded.code, message: coded.message, ...(coded.hint === undefined ? {} : { hint: coded.hint }) };
+    return { code: coded.code, message: coded.message, ...defined({ hint: coded.hint }) };
   }
 }
 

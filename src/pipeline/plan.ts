@@ -1,6 +1,6 @@
 /** From a loaded pipeline to a plan: stages found, options checked, inputs typed, order known. Touches no data. */
 import { dirname, resolve } from "node:path";
-import { hideSecretsIn } from "../base/index.js";
+import { defined, hideSecretsIn } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { checkAgreement } from "./agreement.js";
 import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
@@ -114,7 +114,7 @@ function baseOrder({ source, content }: LoadedPipeline, references: Map<string, 
       message: error.message,
       path: guilty?.path ?? ["steps", first],
       hint: "a step can only read what an earlier one makes",
-      ...(guilty === undefined ? {} : { within: guilty.text }),
+      ...defined({ within: guilty?.text }),
     });
   }
 }

@@ -1,6 +1,6 @@
 /** The whole of a run: load, plan, lock, execute, record. */
 import { join, resolve } from "node:path";
-import { DraftsmithError, isDraftsmithError, isJsonObject } from "../base/index.js";
+import { DraftsmithError, defined, isDraftsmithError, isJsonObject } from "../base/index.js";
 import { discreet, type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
 import { HashCache } from "./content.js";
 import { execute, type StepResult } from "./execute.js";
@@ -165,7 +165,7 @@ function stepRecord({ name, stage, state, seconds, output, manifest, error }: St
     state,
     seconds,
     output,
-    ...(manifest === undefined ? {} : { digest: manifest.digest, counts: manifest.counts }),
+    ...defined({ digest: manifest?.digest, counts: manifest?.counts }),
     ...(error === undefined
       ? {}
       : { error: isDraftsmithError(error) ? { code: error.code, message: error.message } : String(error) }),

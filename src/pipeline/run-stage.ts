@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type ArtifactKind, isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
-import { DraftsmithError, formatLocation, fromErrno, isDraftsmithError } from "../base/index.js";
+import { DraftsmithError, defined, formatLocation, fromErrno, isDraftsmithError } from "../base/index.js";
 import { discreet, type EventSink, silentSink } from "../events/index.js";
 import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
@@ -221,7 +221,7 @@ async function openNamed(name: string, path: string, kinds: readonly ArtifactKin
     throw new DraftsmithError(code, message, {
       location: { ...location, field: `in.${name}` },
       cause: error,
-      ...(hint === undefined ? {} : { hint }),
+      ...defined({ hint }),
     });
   }
 }

@@ -1,6 +1,6 @@
 /** A pipeline file as text: parsed, with the place of every key and value at hand for error messages. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
-import { DraftsmithError, type ErrorDetails } from "../base/index.js";
+import { DraftsmithError, defined, type ErrorDetails } from "../base/index.js";
 import { type Range, Veil } from "./veil.js";
 
 /** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
@@ -58,7 +58,7 @@ export class Source {
     if (assignment !== undefined) {
       return new DraftsmithError("PIPELINE_INVALID", problem.message, {
         location: { field: `--set ${assignment}` },
-        ...(problem.hint === undefined ? {} : { hint: problem.hint }),
+        ...defined({ hint: problem.hint }),
       });
     }
     return this.errorAt(this.#range(problem), problem.message, problem.hint, problem.path);
@@ -74,7 +74,7 @@ export class Source {
         ...(path === undefined || path.length === 0 ? {} : { field: path.join(".") }),
       },
       frame: this.#frame(range),
-      ...(hint === undefined ? {} : { hint }),
+      ...defined({ hint }),
     };
     return new DraftsmithError("PIPELINE_INVALID", message, details);
   }

@@ -4,7 +4,7 @@
  * statements of one setting meet, its rule compares them.
  */
 import { stat } from "node:fs/promises";
-import { canonicalJson, isDraftsmithError, type JsonObject } from "../base/index.js";
+import { canonicalJson, defined, isDraftsmithError, type JsonObject } from "../base/index.js";
 import { declaredPrompt, type SystemPromptOption, type TemplateOptions, templateArguments } from "../dialogue/index.js";
 import type { ResizeRule } from "../tokens/index.js";
 
@@ -129,7 +129,7 @@ export function statesTemplateArguments({
   thinking,
   chatTemplateKwargs,
 }: TemplateOptions): Statement<"templateArguments"> {
-  const given = { ...(thinking === undefined ? {} : { thinking }), ...(chatTemplateKwargs && { chatTemplateKwargs }) };
+  const given = defined({ thinking, chatTemplateKwargs });
   return {
     setting: "templateArguments",
     value: given,

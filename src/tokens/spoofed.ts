@@ -2,7 +2,7 @@
  * Special tokens typed into user text. Servers turn such text into real special tokens: a placeholder without an image,
  * or a turn that nobody took. Text like this is refused before it becomes ids, or escaped when it is imported.
  */
-import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
+import { defined, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import type { ContentPart, Message } from "../dialogue/index.js";
 import type { AddedToken } from "../model/index.js";
 
@@ -76,7 +76,7 @@ export function escapeSpecialText(
     return {
       ...message,
       content,
-      ...(reasoning === undefined ? {} : { reasoning: whole(reasoning) }),
+      ...defined({ reasoning: reasoning === undefined ? undefined : whole(reasoning) }),
       ...(toolCalls === undefined
         ? {}
         : { toolCalls: toolCalls.map((call) => ({ ...call, arguments: value(call.arguments) as JsonObject })) }),

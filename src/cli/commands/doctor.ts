@@ -1,4 +1,5 @@
 import type { CommandModule } from "yargs";
+import { defined } from "../../base/index.js";
 import { formatDoctorReport } from "../doctor-text.js";
 
 interface DoctorArguments {
@@ -25,7 +26,7 @@ export const command: CommandModule<object, DoctorArguments> = {
       .option("json", { type: "boolean", default: false, describe: "print JSON" }),
   handler: async ({ server, workspace, python, json }) => {
     const { runDoctor } = await import("../../trainer-process/index.js");
-    const report = await runDoctor({ servers: server, python, ...(workspace === undefined ? {} : { workspace }) });
+    const report = await runDoctor({ servers: server, python, ...defined({ workspace }) });
     process.stdout.write(`${json ? JSON.stringify(report) : formatDoctorReport(report)}\n`);
     if (!report.healthy) process.exitCode = 11;
   },

@@ -1,6 +1,6 @@
 /** Starts services when a step first needs them, notices when one dies, and stops each after its last user. */
 import { join } from "node:path";
-import { DraftsmithError, type JsonValue } from "../../base/index.js";
+import { DraftsmithError, defined, type JsonValue } from "../../base/index.js";
 import type { EventSink } from "../../events/index.js";
 import type { PlannedService } from "../plan-types.js";
 import { placeholder, type RunningService } from "./service.js";
@@ -95,6 +95,6 @@ export class Supervisor {
   }
 
   #emit(service: string, state: "starting" | "ready" | "stopping" | "stopped" | "failed", note?: string): void {
-    this.#request.events.emit({ type: "service", service, state, ...(note === undefined ? {} : { note }) });
+    this.#request.events.emit({ type: "service", service, state, ...defined({ note }) });
   }
 }

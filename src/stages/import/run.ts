@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, fromErrno, type JsonObject, TimeSlice } from "../../base/index.js";
+import { DraftsmithError, defined, fromErrno, type JsonObject, TimeSlice } from "../../base/index.js";
 import {
   type Dialogue,
   type OwnSize,
@@ -40,7 +40,7 @@ export async function runImport(options: ImportOptions, context: StageContext): 
   const canonical: CanonicalOptions = {
     limits,
     flattenColour: options.flattenColour,
-    ...(rule === undefined ? {} : { targetSize: targetSizeOf(rule) }),
+    ...defined({ targetSize: rule && targetSizeOf(rule) }),
   };
   const roots = await findRoots(options.imageRoots);
   const fetcher = fetcherFor(options, context.signal);
@@ -84,17 +84,17 @@ export async function runImport(options: ImportOptions, context: StageContext): 
       kept,
       rejected,
       forms,
-      ...(unreadFields === undefined ? {} : { unreadFields }),
+      ...defined({ unreadFields }),
       ...(options.specialText === "escape" ? { escapedSpecialTokens: tally.escaped } : {}),
       images: hashes.size,
       imageReferences: intake.stats.references,
       ...(tally.videos === 0 ? {} : { videos: tally.videos }),
-      ...(fetcher === undefined ? {} : { imagesFetched: fetcher.fetched }),
+      ...defined({ imagesFetched: fetcher?.fetched }),
     },
     facts: {
       images: settings,
-      ...(fetcher === undefined ? {} : { remoteImages: { allow: options.remoteImages.allow } }),
-      ...(unreadFields === undefined ? {} : { summary: [{ label: "fields not read", value: tally.unreadText }] }),
+      ...defined({ remoteImages: fetcher && { allow: options.remoteImages.allow } }),
+      ...defined({ summary: unreadFields && [{ label: "fields not read", value: tally.unreadText }] }),
     },
   };
 }
@@ -165,7 +165,7 @@ async function finishRow(
 function toDialogue(id: string, source: Dialogue["source"], raw: RawDialogue, pictures: Picture[]): Dialogue {
   const { tools, tags } = raw;
   const messages = placePictures(raw.messages, pictures);
-  return { id, source, messages, ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+  return { id, source, messages, ...defined({ tools, tags }) };
 }
 
 async function findRoots(directories: readonly string[]): Promise<ImageRoots> {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { readJsonl } from "../../artifacts/jsonl-reader.js";
-import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, defined, isJsonObject, type JsonObject } from "../../base/index.js";
 import {
   type Account,
   accountCounts,
@@ -41,7 +41,7 @@ export async function runMerge(
   const counts = {
     ...accountCounts(account),
     ...(passed === 0 ? {} : { notChosen: { selection: passed } }),
-    ...(rechecked === undefined ? {} : { recheck: rechecked }),
+    ...defined({ recheck: rechecked }),
   };
   return { counts, facts: { ...facts, summary: accountSummary(account) } };
 }
@@ -66,7 +66,7 @@ async function putTogether(
     writers.push(rejected);
     const report = (): void => {
       const done = account.read + passed;
-      events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit: "dialogues" });
+      events.emit({ type: "step-progress", step, done, ...defined({ total }), unit: "dialogues" });
     };
     for await (const { value } of readJsonl(join(input.path, "dialogues.jsonl"))) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while parts were put together");

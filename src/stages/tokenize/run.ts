@@ -1,7 +1,7 @@
 /** The stage: read, turn into rows, write, count. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, type JsonObject, TimeSlice } from "../../base/index.js";
+import { DraftsmithError, defined, type JsonObject, TimeSlice } from "../../base/index.js";
 import { systemPromptFacts, templateArguments } from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
@@ -70,7 +70,7 @@ export async function runTokenize(
         type: "step-progress",
         step,
         done: tally.dialogues,
-        ...(total === undefined ? {} : { total }),
+        ...defined({ total }),
         unit: "dialogues",
         failures: tally.rejected,
       });

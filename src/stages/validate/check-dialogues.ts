@@ -1,5 +1,5 @@
 /** Dialogues before any regeneration: system prompt, text that is no text, and whether they render at all. */
-import { DraftsmithError } from "../../base/index.js";
+import { DraftsmithError, defined } from "../../base/index.js";
 import type { Dialogue, Message } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
 import { countImages } from "./check-generations.js";
@@ -40,7 +40,7 @@ function reject(
   { line, id, reason, message }: Extract<SourceItem, { ok: false }>,
 ): void {
   counts.rejected[reason] = (counts.rejected[reason] ?? 0) + 1;
-  const place = { file: `${file}:${line}`, ...(id === undefined ? {} : { id }) };
+  const place = { file: `${file}:${line}`, ...defined({ id }) };
   findings.add({ check: "input", severity: "warning", message: `${file}:${line}: ${reason}: ${message}`, place });
 }
 

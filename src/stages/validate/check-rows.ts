@@ -1,5 +1,7 @@
 /** Training rows by themselves: masks, token types, image runs, ids. */
+
 import type { TokenRow } from "../../artifacts/index.js";
+import { defined } from "../../base/index.js";
 import {
   type Grid,
   gridTokens,
@@ -16,7 +18,7 @@ export function checkRow(subject: Subject, row: TokenRow, file: string): void {
   const { counts, findings, model } = subject;
   const { inputIds: ids, responseSpans: spans } = row;
   const say = (check: Check, message: string, index?: number): void => {
-    const place = { id: row.dialogueId, file, ...(index === undefined ? {} : { index }) };
+    const place = { id: row.dialogueId, file, ...defined({ index }) };
     findings.add({
       check,
       severity: "error",

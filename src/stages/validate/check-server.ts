@@ -1,6 +1,6 @@
 /** A live server: is it this model, do its settings leave prompts alone, does it tokenize and render as we do. */
 import { basename } from "node:path";
-import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
 import { type Message, requestMessages } from "../../dialogue/index.js";
 import {
   ask,
@@ -51,7 +51,7 @@ export class LiveServer {
     const key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
     const client = new ServerClient(url, {
       connections: 4,
-      ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } }),
+      ...defined({ headers: key === undefined ? undefined : { authorization: `Bearer ${key}` } }),
     });
     const server = new LiveServer(client, subject);
     try {
@@ -81,7 +81,7 @@ export class LiveServer {
     }
     const answer = await this.promptOf({
       messages: await requestMessages(messages, image),
-      ...(tools === undefined ? {} : { tools }),
+      ...defined({ tools }),
       templateKwargs: kwargs,
       maxTokens: 1,
       stopTokenIds: [],
@@ -165,8 +165,7 @@ export class LiveServer {
   private async countOf(question: Question, timeoutMs: number): Promise<number | undefined> {
     const { messages, tools, templateKwargs, maxTokens } = question;
     const more = {
-      ...(tools === undefined ? {} : { tools }),
-      ...(templateKwargs === undefined ? {} : { templateKwargs }),
+      ...defined({ tools, templateKwargs }),
     };
     try {
       const reply = await this.client.chat({ messages, maxTokens, ...more }, timeoutMs);

@@ -1,4 +1,5 @@
 /** The declared system prompt against the dialogues' own: one other token at the front shifts everything behind it. */
+import { defined } from "../../base/index.js";
 import { declaredPrompt, type Message, systemText } from "../../dialogue/index.js";
 import type { TokenWindow } from "../../report/index.js";
 import { compareIds } from "./compare-ids.js";
@@ -18,9 +19,8 @@ export async function checkSystemPrompt(subject: Subject, id: string, messages: 
     check: "system-prompt",
     severity: "error",
     message: `the dialogues carry ${name(found)}, but ${name(declared)} is declared for inference${difference.text}`,
-    place: { id, ...(difference.index === undefined ? {} : { index: difference.index }) },
-    ...(difference.frame === undefined ? {} : { frame: difference.frame }),
-    ...(difference.window === undefined ? {} : { window: difference.window }),
+    place: { id, ...defined({ index: difference.index }) },
+    ...defined({ frame: difference.frame, window: difference.window }),
   });
 }
 

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openArtifact, readChecked, readJsonRows } from "../../artifacts/index.js";
-import { DraftsmithError, fromErrno, isJsonObject, type JsonValue, sha256 } from "../../base/index.js";
+import { DraftsmithError, defined, fromErrno, isJsonObject, type JsonValue, sha256 } from "../../base/index.js";
 import {
   DEFAULT_VIDEO_LIMITS,
   type Dialogue,
@@ -172,7 +172,7 @@ async function readRow(
 }
 
 function rest({ tools, tags }: RawDialogue): Pick<Dialogue, "tools" | "tags"> {
-  return { ...(tools === undefined ? {} : { tools }), ...(tags === undefined ? {} : { tags }) };
+  return defined({ tools, tags });
 }
 
 /** Sizes from headers: no pixel is decoded until a server is asked. A picture is named by the bytes of its own file. */

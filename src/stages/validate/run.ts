@@ -1,7 +1,7 @@
 /** The stage: every check that the inputs allow, one report, one verdict. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { DraftsmithError, type ErrorLocation, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, defined, type ErrorLocation, type JsonObject } from "../../base/index.js";
 import { writeReport } from "../../report/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { checkDialogues } from "./check-dialogues.js";
@@ -86,7 +86,7 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
   const { options } = subject;
   const progress: Progress = (unit, total) => (done) => {
     if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
-    events.emit({ type: "step-progress", step, done, ...(total === undefined ? {} : { total }), unit });
+    events.emit({ type: "step-progress", step, done, ...defined({ total }), unit });
   };
   for (const name of given) checkFingerprints(subject, all[name]!.manifest.facts, name);
   if (subject.draft !== undefined) checkDraft(subject, subject.draft, options.draft!);
@@ -189,15 +189,14 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
   ];
   const place = parts.filter((part) => part !== undefined).join(", ");
   const location: ErrorLocation = {
-    ...(file === undefined ? {} : { file }),
-    ...(id === undefined ? {} : { id }),
+    ...defined({ file, id }),
     ...(place === "" ? {} : { field: place }),
   };
   const more = subject.findings.errors - 1;
   return new DraftsmithError("VALIDATION_FAILED", first.message + (more > 0 ? ` (and ${more} more)` : ""), {
     location,
     hint: `${HINTS[first.check]}; the report is ${reportPath} (tokens side by side: ${REPORT_HTML} beside it)`,
-    ...(first.frame === undefined ? {} : { frame: first.frame }),
+    ...defined({ frame: first.frame }),
   });
 }
 
