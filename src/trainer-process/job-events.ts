@@ -23,6 +23,7 @@ export const jobEventSchema = z.discriminatedUnion("type", [
     code: z.string(),
     message: z.string(),
     hint: z.string().nullish(),
+    field: z.string().nullish(),
   }),
 ]);
 export type JobEvent = z.infer<typeof jobEventSchema>;

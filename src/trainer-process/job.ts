@@ -120,11 +120,10 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
       outcome.result = isJsonObject(event) ? event : {};
       break;
     case "error":
-      outcome.error = new DraftsmithError(
-        errorCode(event.code),
-        event.message,
-        event.hint == null ? {} : { hint: event.hint },
-      );
+      outcome.error = new DraftsmithError(errorCode(event.code), event.message, {
+        ...(event.hint == null ? {} : { hint: event.hint }),
+        ...(event.field == null ? {} : { location: { field: event.field } }),
+      });
       break;
     case "ready":
       break;
@@ -134,6 +133,7 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
 /** The toolkit's codes for the trainer's own, by their beginning; the rest are TRAINER_FAILED with their message. */
 const TRAINER_CODES: readonly (readonly [string, ErrorCode])[] = [
   ["bad-option", "OPTIONS_INVALID"],
+  ["no-rows", "DATA_EMPTY"],
   ["disk-full", "DISK_FULL"],
   ["python-package-missing", "PYTHON_MISSING"],
   ["shards-", "ARTIFACT_INVALID"],

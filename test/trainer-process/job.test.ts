@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { type DraftsmithEvent, silentSink } from "../../src/events/index.js";
-import { existingPython, runJob, startServer } from "../../src/trainer-process/index.js";
+import { existingPython, packageRoot, runJob, startServer } from "../../src/trainer-process/index.js";
 import { parseJobEvent } from "../../src/trainer-process/job-events.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
@@ -41,6 +41,23 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     );
     expect(error.code).toBe("OPTIONS_INVALID");
     expect(error.message).toContain("lrr");
+    expect(error.location).toEqual({ field: "lrr" });
+  }, 120_000);
+
+  it("names an option that no draft can have as the user wrote it", async () => {
+    const target = join(packageRoot(), "fixtures", "tiny-gui");
+    const error = await errorOf(
+      runJob({
+        job: "train",
+        config: { target, shards: root, workDir: root, resumeDir: root, options: { draft: { targetLayerIds: [9] } } },
+        configFile: join(root, "job.json"),
+        step: "train",
+        events: silentSink,
+        signal: new AbortController().signal,
+      }),
+    );
+    expect(error).toMatchObject({ code: "OPTIONS_INVALID", location: { field: "draft.targetLayerIds" } });
+    expect(error.message).toBe("draft.targetLayerIds must lie in 0..6 for a target of 8 layers, not [9]");
   }, 120_000);
 
   it("draws demo data with progress, and equal seeds give equal counts", async () => {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,31 @@ from target_maker import MODEL_TYPES, write_target  # noqa: E402
 
 settings.register_profile("draftsmith", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("draftsmith")
+
+#: Caches that compilers keep below TMPDIR by design.
+_TOOL_CACHES = re.compile(r"torchinductor_.*|triton.*")
+_OWN_TEMPORARY = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the run a temporary directory of its own, child processes included; see test/scratch/run.ts."""
+    own = Path(tempfile.mkdtemp(prefix="draftsmith-run-"))
+    own.chmod(0o711)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+    config.stash[_OWN_TEMPORARY] = own
+    config.option.basetemp = config.option.basetemp or str(own / "pytest")
+    config.add_cleanup(lambda: shutil.rmtree(own, ignore_errors=True))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails a run whose tests leave anything outside ``tmp_path``."""
+    own = session.config.stash[_OWN_TEMPORARY]
+    left = [path.name for path in own.iterdir() if path.name != "pytest" and not _TOOL_CACHES.fullmatch(path.name)]
+    if left:
+        print(f"\nerror: the tests left {', '.join(left[:10])} in TMPDIR: use tmp_path", file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

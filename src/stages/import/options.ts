@@ -139,19 +139,24 @@ export const importOptionsSchema = z
     concurrency: z.number().int().min(1).max(64).default(4).describe("images worked on at the same time"),
   })
   .superRefine((options, context) => {
-    const explicit = [options.factor, options.minPixels, options.maxPixels];
-    const given = explicit.filter((value) => value !== undefined).length;
+    const given = (["factor", "minPixels", "maxPixels"] as const).filter((name) => options[name] !== undefined);
     const fail = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     if (options.specialText !== "keep" && options.model === undefined)
       fail("specialText", `is ${options.specialText}, which needs \`model\``);
     if (options.resize === "none") {
-      if (given > 0 || (options.model !== undefined && options.specialText === "keep"))
-        fail("resize", "is none, but a size rule is given: set it to fixed-point");
+      // The escaping of special tokens needs the model, too.
+      const unused = options.specialText === "keep" && options.model !== undefined ? ["model", ...given] : given;
+      if (unused.length > 0)
+        fail(
+          "resize",
+          `is none, so ${unused.join(", ")} would have no effect: set resize to fixed-point, or leave ${unused.length === 1 ? "it" : "them"} out`,
+        );
       return;
     }
-    if (options.model === undefined && given < 3)
+    if (options.model === undefined && given.length < 3)
       fail("resize", "needs `model`, or all of factor, minPixels and maxPixels");
-    if (options.model !== undefined && given > 0) fail("model", "already says factor, minPixels and maxPixels");
+    if (options.model !== undefined && given.length > 0)
+      fail("model", `already determines ${given.join(", ")}: give either the model or these`);
   });
 
 export type ImportOptions = z.infer<typeof importOptionsSchema>;

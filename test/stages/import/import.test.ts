@@ -167,6 +167,10 @@ describe("what the user got wrong", () => {
     expect(fields({ resize: "fixed-point" })).toEqual(["resize"]);
     expect(fields({ resize: "fixed-point", factor: 32, minPixels: 1 })).toEqual(["resize"]);
     expect(fields({ factor: 32 })).toEqual(["resize"]);
+    const unused = importOptionsSchema.safeParse({ source: ["a"], factor: 32, model: "m" }).error?.issues[0];
+    expect(unused?.message).toBe(
+      "is none, so model, factor would have no effect: set resize to fixed-point, or leave them out",
+    );
     expect(fields({ resize: "fixed-point", model: "m", factor: 32 })).toEqual(["model"]);
     expect(fields({ resize: "fixed-point", model: "m" })).toBeUndefined();
     expect(fields({ flattenColour: "white" })).toEqual(["flattenColour"]);

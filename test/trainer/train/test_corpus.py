@@ -37,9 +37,20 @@ def test_mask_id_in_a_response_is_refused(tmp_path):
     assert error.value.code == "mask-in-data"
 
 
-def test_nothing_left_is_refused(tmp_path):
+def test_nothing_left_is_refused_with_counts(tmp_path):
+    rows = [sample_row(seed)[0] for seed in (1, 2)]
+    short = SampleRow([1, 2], [(1, 2)])
     with pytest.raises(UserError) as error:
-        open_corpus(write(tmp_path, [sample_row(1)[0]]), TrainOptions(max_length=3), 510)
+        open_corpus(write(tmp_path, [*rows, short]), TrainOptions(max_length=3), 510)
+    assert error.value.code == "no-rows"
+    assert "none of 3 training rows" in error.value.message
+    assert "1 have no answer that a block could be drafted in" in error.value.message
+    assert "2 are longer than maxLength 3 (the shortest has" in error.value.message
+
+
+def test_no_rows_at_all(tmp_path):
+    with pytest.raises(UserError, match="has no training rows") as error:
+        open_corpus(write(tmp_path, []), TrainOptions(), 510)
     assert error.value.code == "no-rows"
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import io
 import json
+import re
 
 import pytest
 import torch
@@ -86,6 +87,7 @@ def test_divergence_is_said(tmp_path, target_dirs, shards):
     with pytest.raises(UserError) as error:
         train(tmp_path, target_dirs["qwen3_vl"], shards, lr=1e30, clip=None, warmup=0)
     assert error.value.code == "training-diverged"
+    assert re.search(r"is -?(nan|inf) at step \d, learning rate \S+, rows dialogue-\d+/0", error.value.message)
 
 
 @pytest.mark.parametrize("kind", ["qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"])

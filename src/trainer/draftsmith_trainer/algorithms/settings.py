@@ -46,7 +46,7 @@ def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
     """The config of a new draft of ``spec``.
 
     Raises:
-        UserError: ``draft-config``, ``unknown-head``, and those of the layer rule and the mask id.
+        UserError: ``bad-option``, ``unknown-head``, and those of the layer rule and the mask id.
     """
     return draft_config(options, spec, settings_named(options.head).new(options))
 

@@ -8,13 +8,15 @@ class UserError(Exception):
         code: stable kebab-case code, listed in the documentation.
         message: what is wrong, naming the file, field or value.
         hint: what to do about it, when that is known.
+        field: the option that caused it, as users write it (``draft.targetLayerIds``).
     """
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+    def __init__(self, code: str, message: str, hint: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.field = field
 
 
 class Interrupted(Exception):  # noqa: N818 - an order that was carried out, not an error

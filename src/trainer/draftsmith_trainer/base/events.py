@@ -50,6 +50,8 @@ class Events:
         event = {"type": "error", "code": error.code, "message": error.message}
         if error.hint:
             event["hint"] = error.hint
+        if error.field:
+            event["field"] = error.field
         # An image may be damaged in the share of one rank only: then its word is the only one there is.
         self._write(event)
 

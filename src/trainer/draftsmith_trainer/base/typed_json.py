@@ -44,24 +44,21 @@ def parse(kind: type[T], value: Any, where: str) -> T:
         UserError: ``bad-option``.
     """
     if not isinstance(value, dict):
-        raise UserError("bad-option", f"{where or 'the job'} must be an object, not {_name(value)}")
+        raise _bad(where, f"{where or 'the job'} must be an object, not {_name(value)}")
     fields = {_camel(f.name): f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     hints = get_type_hints(kind)
     for key in value:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
-            raise UserError(
-                "bad-option",
-                f"unknown option {_join(where, key)}",
-                f"did you mean {near[0]}?" if near else f"known: {', '.join(fields)}",
-            )
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(fields)}"
+            raise _bad(_join(where, key), f"unknown option {_join(where, key)}", hint)
     made = {}
     for key, spec in fields.items():
         place = _join(where, key)
         if key in value:
             made[spec.name] = _convert(hints[spec.name], value[key], place, spec.metadata)
         elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            raise UserError("bad-option", f"{place} is missing")
+            raise _bad(place, f"{place} is missing")
     return kind(**made)
 
 
@@ -76,6 +73,11 @@ def to_json(options: Any) -> Any:
     return str(options) if isinstance(options, Path) else options
 
 
+def _bad(place: str, message: str, hint: str | None = None) -> UserError:
+    """The error of an option; users do not write the job's own ``options.`` in front of its name."""
+    return UserError("bad-option", message, hint, place.removeprefix("options.") or None)
+
+
 def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -84,7 +86,7 @@ def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
         return _convert(next(a for a in args if a is not type(None)), value, where, limits)
     if origin is Literal:
         if value not in args:
-            raise UserError("bad-option", f"{where} must be one of {', '.join(map(repr, args))}, not {value!r}")
+            raise _bad(where, f"{where} must be one of {', '.join(map(repr, args))}, not {value!r}")
         return value
     if origin is list and isinstance(value, list):
         return [_convert(args[0], item, f"{where}[{i}]", {}) for i, item in enumerate(value)]
@@ -98,16 +100,16 @@ def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
         return value
     if hint in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(hint, value, where, limits)
-    raise UserError("bad-option", f"{where} must be {_wanted(hint)}, not {_name(value)}")
+    raise _bad(where, f"{where} must be {_wanted(hint)}, not {_name(value)}")
 
 
 def _number(hint: type, value: float, where: str, limits: Any) -> float:
     if not math.isfinite(value) or (hint is int and value != int(value)):
-        raise UserError("bad-option", f"{where} must be {_wanted(hint)}, not {value}")
+        raise _bad(where, f"{where} must be {_wanted(hint)}, not {value}")
     low, above, high = limits.get("low", -math.inf), limits.get("above", False), limits.get("high", math.inf)
     if value < low or value > high or (above and value == low):
         upper = f" and at most {high:g}" if high != math.inf else ""
-        raise UserError("bad-option", f"{where} must be {'more than' if above else 'at least'} {low:g}{upper}")
+        raise _bad(where, f"{where} must be {'more than' if above else 'at least'} {low:g}{upper}")
     return int(value) if hint is int else float(value)
 
 

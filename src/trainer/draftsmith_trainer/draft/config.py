@@ -46,6 +46,27 @@ class AlgorithmConfig(ABC):
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Why a config cannot be.
+
+    Attributes:
+        key: of config.json.
+        says: what is wrong with its value, to follow the key's name.
+    """
+
+    key: str
+    says: str
+
+
+class ImpossibleConfigError(UserError):
+    """``draft-config``: values that no draft can have, named as config.json does."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__("draft-config", f"{problem.key} {problem.says}")
+        self.problem = problem
+
+
+@dataclass(frozen=True)
 class DraftConfig:
     """Geometry of a dense DFlash draft.
 
@@ -87,9 +108,9 @@ class DraftConfig:
     def __post_init__(self) -> None:
         if not self.layer_types:
             object.__setattr__(self, "layer_types", ("full_attention",) * self.num_hidden_layers)
-        problem = _first_problem(self)
+        problem = first_problem(self)
         if problem:
-            raise UserError("draft-config", problem)
+            raise ImpossibleConfigError(problem)
 
     @property
     def rotary_dim(self) -> int:
@@ -202,33 +223,36 @@ class DraftConfig:
             ) from missing
 
 
-def _first_problem(config: DraftConfig) -> str | None:
-    """The first thing about a config that cannot be, as a sentence; None when all is well."""
+def first_problem(config: DraftConfig) -> Problem | None:
+    """The first thing about a config that cannot be; None when all is well."""
     sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
     for name in (*sizes, "intermediate_size", "vocab_size"):
         if getattr(config, name) < 1:
-            return f"{name} must be at least 1, not {getattr(config, name)}"
+            return Problem(name, f"must be at least 1, not {getattr(config, name)}")
     if config.block_size < 2:
-        return f"block_size must be at least 2, not {config.block_size}: the first place holds the anchor"
-    if config.num_attention_heads % config.num_key_value_heads:
-        return f"{config.num_attention_heads} heads cannot share {config.num_key_value_heads} key-value heads evenly"
+        return Problem("block_size", f"must be at least 2, not {config.block_size}: the first token is the anchor")
+    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
+    if heads % kv_heads:
+        return Problem("num_key_value_heads", f"is {kv_heads}, which does not divide the {heads} attention heads")
     if not 0 <= config.mask_token_id < config.vocab_size:
-        return f"mask_token_id {config.mask_token_id} is outside the vocabulary of {config.vocab_size}"
+        return Problem("mask_token_id", f"is {config.mask_token_id}, outside the vocabulary of {config.vocab_size}")
     ids = config.target_layer_ids
     if not ids or list(ids) != sorted(set(ids)):
-        return f"target_layer_ids must be a non-empty rising list, not {list(ids)}"
+        return Problem("target_layer_ids", f"must be a non-empty rising list, not {list(ids)}")
     if ids[0] < 0 or ids[-1] > config.num_target_layers - 2:
-        last = config.num_target_layers - 2
-        return f"target_layer_ids must lie in 0..{last} for {config.num_target_layers} target layers, not {list(ids)}"
+        last, layers = config.num_target_layers - 2, config.num_target_layers
+        return Problem("target_layer_ids", f"must lie in 0..{last} for a target of {layers} layers, not {list(ids)}")
     if len(config.layer_types) != config.num_hidden_layers:
-        return f"layer_types names {len(config.layer_types)} layers, num_hidden_layers is {config.num_hidden_layers}"
+        found, wanted = len(config.layer_types), config.num_hidden_layers
+        return Problem("layer_types", f"has {found} entries for {wanted} layers")
     unknown = set(config.layer_types) - {"full_attention", "sliding_attention"}
     if unknown:
-        return f"unknown layer type {sorted(unknown)[0]!r}"
+        return Problem("layer_types", f"has the unknown entry {sorted(unknown)[0]!r}")
     if "sliding_attention" in config.layer_types and not config.sliding_window:
-        return "a sliding_attention layer needs sliding_window"
+        return Problem("sliding_window", "is needed where a layer has sliding-window attention")
     if config.rotary_dim < 2 or config.rotary_dim % 2:
-        return f"the rotated width {config.rotary_dim} must be even and at least 2"
+        return Problem("head_dim", f"gives a rotated width of {config.rotary_dim}, which must be even and at least 2")
     if config.rotary == "mrope" and sum(config.mrope_section or ()) != config.rotary_dim // 2:
-        return f"mrope_section {config.mrope_section} must add up to {config.rotary_dim // 2}, half the rotated width"
+        half = config.rotary_dim // 2
+        return Problem("mrope_section", f"{config.mrope_section} must add up to {half}, half the rotated width")
     return None

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from ..base.errors import UserError
-from ..draft.config import AlgorithmConfig, DraftConfig, LayerType
+from ..draft.config import AlgorithmConfig, DraftConfig, ImpossibleConfigError, LayerType, Problem
 from ..draft.layer_rule import target_layer_ids
 from ..draft.options import DraftOptions
 from ..target.spec import TargetSpec, mask_token_id
+
+#: Keys of config.json -> the options that set them, as users write them.
+_OPTIONS = {
+    "num_hidden_layers": "draft.layers",
+    "num_attention_heads": "draft.heads",
+    "num_key_value_heads": "draft.kvHeads",
+    "head_dim": "draft.headDim",
+    "intermediate_size": "draft.intermediateSize",
+    "block_size": "draft.blockSize",
+    "mask_token_id": "draft.maskTokenId",
+    "target_layer_ids": "draft.targetLayerIds",
+    "layer_types": "draft.slidingLayers",
+    "sliding_window": "draft.slidingWindow",
+    "mrope_section": "draft.rotary",
+}
 
 
 def draft_config(options: DraftOptions, spec: TargetSpec, algorithm: AlgorithmConfig) -> DraftConfig:
     """The config of a new draft of ``spec``.
 
     Raises:
-        UserError: ``draft-config`` and those of the layer rule and the mask id.
+        UserError: ``bad-option`` for an option that cannot be, and those of the layer rule and the mask id.
     """
+    try:
+        return _config(options, spec, algorithm)
+    except ImpossibleConfigError as error:
+        option = _OPTIONS.get(error.problem.key)
+        if option is None:
+            raise
+        raise UserError("bad-option", f"{option} {error.problem.says}", field=option) from error
+
+
+def _config(options: DraftOptions, spec: TargetSpec, algorithm: AlgorithmConfig) -> DraftConfig:
     for layer in options.sliding_layers:
         if not 0 <= layer < options.layers:
-            raise UserError(
-                "draft-config", f"slidingLayers names layer {layer} of a draft with {options.layers} layers"
-            )
+            says = f"names layer {layer} of a draft with {options.layers} layers"
+            raise ImpossibleConfigError(Problem("layer_types", says))
     types: tuple[LayerType, ...] = tuple(
         "sliding_attention" if i in options.sliding_layers else "full_attention" for i in range(options.layers)
     )

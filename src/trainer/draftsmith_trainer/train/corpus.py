@@ -54,15 +54,30 @@ def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
             f"row {row.dialogue_id}/{row.row}: a response holds the mask id {mask_id}",
             "choose another draft.maskTokenId: one that the target never says",
         )
+    rejected = {"too-long": int((~fits).sum()), "no-anchors": int((fits & ~drafted).sum())}
     if not len(usable):
-        raise UserError("no-rows", f"{shards}: none of {limit} training rows can be trained on")
+        raise _nothing_left(shards, facts, rejected, options.max_length)
     heldout_facts = survey(heldout)
     measured: Ints = np.flatnonzero(heldout_facts.tokens <= options.max_length)[: options.eval_rows]
     counts = {
         "read": limit,
         "kept": len(usable),
-        "rejected": {"too-long": int((~fits).sum()), "no-anchors": int((fits & ~drafted).sum())},
+        "rejected": rejected,
         "heldout": len(heldout),
         "heldoutMeasured": len(measured),
     }
     return Corpus(train, heldout, usable, measured, counts, facts, heldout_facts)
+
+
+def _nothing_left(shards: Path, facts: RowFacts, rejected: dict[str, int], max_length: int) -> UserError:
+    if not len(facts):
+        return UserError("no-rows", f"{shards} has no training rows", "shard more rows, or lower heldoutShare")
+    reasons, hint = [], "train on rows whose answers have at least two tokens"
+    if rejected["no-anchors"]:
+        reasons.append(f"{rejected['no-anchors']} have no answer that a block could be drafted in")
+    if rejected["too-long"]:
+        shortest = int(facts.tokens.min())
+        reasons.append(f"{rejected['too-long']} are longer than maxLength {max_length} (the shortest has {shortest})")
+        hint = f"raise maxLength to at least {shortest} tokens"
+    message = f"{shards}: none of {len(facts)} training rows can be trained on: {'; '.join(reasons)}"
+    return UserError("no-rows", message, hint)

@@ -138,7 +138,7 @@ class Trainer:
         rows = self._rows(batch)
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
-        result = self._stepper.step(rows, progress.epoch, lr, self._wish(request))
+        result = self._stepper.step(rows, progress.epoch, lr, progress.step + 1, self._wish(request))
         done = progress.step + 1
         if self._metrics is not None:
             epoch = done / self._per_epoch

@@ -23,6 +23,9 @@ from ..target import Target
 from ..target.states import StateSource
 from ..train.options import TrainOptions
 
+#: Rows that a message names.
+_ROWS_SHOWN = 8
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -63,8 +66,15 @@ class Stepper:
         self._rule = LossRule(options.decay, options.dpace_alpha)
         self.optimizer = make_optimizer(draft, options)
 
-    def step(self, rows: list[Row], epoch: int, lr: float, stop: int = 0) -> StepResult:
-        """Learns from this rank's ``rows`` (possibly none; the ranks stay in step all the same)."""
+    def step(self, rows: list[Row], epoch: int, lr: float, number: int, stop: int = 0) -> StepResult:
+        """Learns from this rank's ``rows`` (possibly none; the ranks stay in step all the same).
+
+        Args:
+            number: of this step, from 1, for messages.
+
+        Raises:
+            UserError: ``training-diverged`` when the loss or its gradient is no longer finite.
+        """
         loss, blocks = self._loss(rows, epoch)
         prefix = loss.correct.cumprod(dim=1).sum()
         sums = torch.stack(
@@ -73,12 +83,14 @@ class Stepper:
         # Summed before the backward pass: the loss is normalised by the weight of all ranks, not by the mean of means.
         weight, total, correct, count, flags = self._ranks.sum(sums.double()).tolist()
         if not math.isfinite(total):
-            raise UserError("training-diverged", "the loss is no longer a number", "try a lower lr, or clip")
+            raise _diverged(f"the loss is {total}", number, lr, rows)
         self.optimizer.zero_grad(set_to_none=True)
         # Data parallelism averages gradients over ranks; the factor turns that back into the sum.
         (loss.total * (self._ranks.world / max(weight, 1e-12))).backward()
         clip = self._options.clip if self._options.clip is not None else float("inf")
         norm = nn.utils.clip_grad_norm_(self._draft.parameters(), clip)
+        if not math.isfinite(norm):
+            raise _diverged(f"the norm of the gradient is {float(norm)}", number, lr, rows)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.step()
@@ -132,3 +144,13 @@ def _nothing(target: Target, block_size: int) -> tuple[Tensor, Tensor, Any]:
     blocks = Blocks(one, one.bool(), ids, positions, labels, labels.bool())
     states = torch.zeros(1, 1, width, dtype=target.embed.dtype, device=device)
     return states, one[None].expand(3, -1, -1), blocks
+
+
+def _diverged(what: str, number: int, lr: float, rows: list[Row]) -> UserError:
+    shown = ", ".join(f"{row.dialogue_id}/{row.row}" for row in rows[:_ROWS_SHOWN])
+    more = "" if len(rows) <= _ROWS_SHOWN else f" and {len(rows) - _ROWS_SHOWN} more"
+    return UserError(
+        "training-diverged",
+        f"training diverged: {what} at step {number}, learning rate {lr:.3g}, rows {shown or 'of another rank'}{more}",
+        "try a lower lr, a longer warmup or clip; when it is always the same rows, look at them",
+    )
