@@ -6,7 +6,7 @@ export const deviceSchema = z.enum(["auto", "cpu", "cuda"]).default("auto").desc
 export const attentionSchema = z
   .enum(["auto", "sdpa", "split", "flex"])
   .default("auto")
-  .describe("attention implementation of the draft; auto: split on CPU, sdpa on CUDA");
+  .describe("attention implementation of the draft; auto: split on CPU; on CUDA flex in bf16, sdpa in fp32");
 export const threadsSchema = z
   .number()
   .int()
@@ -14,3 +14,15 @@ export const threadsSchema = z
   .nullable()
   .default(null)
   .describe("CPU threads of the trainer; null: its own choice");
+export const packTokensSchema = z
+  .number()
+  .int()
+  .min(128)
+  .default(16384)
+  .describe("tokens of several rows that the target reads in one pass on a GPU, each row by itself");
+export const slowRecurrenceSchema = z
+  .boolean()
+  .default(false)
+  .describe(
+    "on a GPU without flash-linear-attention, run recurrent-state layers (Qwen3.5, 3.6) in PyTorch, row by row",
+  );

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../trainer-process/options.js";
+import {
+  attentionSchema,
+  deviceSchema,
+  dtypeSchema,
+  packTokensSchema,
+  slowRecurrenceSchema,
+  threadsSchema,
+} from "../../trainer-process/options.js";
 
 const positiveInt = z.number().int().positive();
 
@@ -13,6 +20,8 @@ export const evaluateOptionsSchema = z.strictObject({
   rows: positiveInt.nullable().default(null).describe("first so many rows; null: all"),
   maxLength: positiveInt.default(4096).describe("longer rows are left out and counted"),
   batchBlocks: positiveInt.default(1024).describe("blocks drafted at once; bounds memory"),
+  packTokens: packTokensSchema,
+  slowRecurrence: slowRecurrenceSchema,
   compareRows: z
     .number()
     .int()

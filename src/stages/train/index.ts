@@ -15,7 +15,7 @@ export const stage = defineStage({
   output: "checkpoints",
   codeVersion: 1,
   fileOptions: { model: "directory", initFrom: "directory" },
-  neutralOptions: ["checkpointEvery", "stateCacheMb"],
+  neutralOptions: ["checkpointEvery", "stateCacheMb", "packTokens", "draftTokens", "slowRecurrence"],
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   estimate,
   run: (options, inputs, context) =>

@@ -1,6 +1,13 @@
 /** Options of the train stage. The trainer reads them from its job file under the same names. */
 import { z } from "zod";
-import { attentionSchema, deviceSchema, dtypeSchema, threadsSchema } from "../../trainer-process/options.js";
+import {
+  attentionSchema,
+  deviceSchema,
+  dtypeSchema,
+  packTokensSchema,
+  slowRecurrenceSchema,
+  threadsSchema,
+} from "../../trainer-process/options.js";
 
 const positiveInt = z.number().int().positive();
 
@@ -87,6 +94,14 @@ export const trainOptionsSchema = z.strictObject({
     .describe(
       "MiB of captured target states that each process may keep, so that later epochs cost only the draft; used where that saves 5 % of the target's passes or more",
     ),
+  packTokens: packTokensSchema,
+  draftTokens: z
+    .number()
+    .int()
+    .min(128)
+    .default(8192)
+    .describe("block tokens of one pass of the draft; bounds the memory of activations"),
+  slowRecurrence: slowRecurrenceSchema,
   initFrom: z.string().nullable().default(null).describe("draft directory of the same shape to start from"),
   processes: z
     .number()

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -70,11 +70,11 @@ class Chain(Algorithm):
 
     def loss(self, draft, outputs, rule):
         plain = Plain().loss(draft, outputs, rule)
-        before = outputs.blocks.ids[..., :1].expand_as(outputs.blocks.labels)
+        batch = outputs.batch
+        before = batch.ids[batch.places // batch.block_size, 0]
         logits = draft.chain["after"](draft.chain["before"](before))
-        wanted, valid = outputs.blocks.labels[outputs.blocks.valid], outputs.blocks.valid
-        extra = torch.nn.functional.cross_entropy(logits[valid], wanted, reduction="sum")
-        return plain.__class__(plain.total + 5 * extra, plain.weight, plain.correct)
+        extra = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
+        return replace(plain, total=plain.total + 5 * extra)
 
     def propose(self, draft, hidden, anchor_ids, lm_head):
         with torch.no_grad():

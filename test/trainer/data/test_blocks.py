@@ -1,13 +1,10 @@
-"""Anchors, labels and validity, against a loop over single places."""
+"""Anchors: where blocks may begin, and which are drawn."""
 
 import numpy as np
-import pytest
-from draftsmith_trainer.data.blocks import candidates, context_length, draw_anchors, make_blocks
+from draftsmith_trainer.data.blocks import candidates, context_length, draw_anchors
 from draftsmith_trainer.data.shards import Row
 from hypothesis import given
 from hypothesis import strategies as st
-
-MASK = 99
 
 
 def row_of(mask, index=0):
@@ -50,38 +47,3 @@ def test_every_candidate_is_drawn_equally_often():
         counts[draw_anchors(row, 5, 0, epoch)] += 1
     assert counts[0] == counts[21] == 0
     assert counts[1:21].min() > 400 and counts[1:21].max() < 600
-
-
-@given(masks, masks, st.integers(2, 6), st.integers(1, 5))
-def test_labels_and_validity(one, two, size, count):
-    rows = [row_of(one), row_of(two)]
-    drawn = [draw_anchors(row, count, 0, 0) for row in rows]
-    blocks = make_blocks(rows, drawn, size, MASK)
-    for r, (row, anchors) in enumerate(zip(rows, drawn, strict=True)):
-        assert blocks.keep[r].tolist() == [n < len(anchors) for n in range(blocks.keep.shape[1])]
-        for n, anchor in enumerate(anchors.tolist()):
-            assert blocks.anchors[r, n] == anchor
-            assert blocks.ids[r, n].tolist() == [row.input_ids[anchor], *[MASK] * (size - 1)]
-            places = blocks.positions[r].view(-1, size)[n].tolist()
-            assert places == list(range(anchor, anchor + size))
-            alive = True
-            for k in range(1, size):
-                at = anchor + k
-                alive = alive and at < len(row) and bool(row.loss_mask[at])
-                assert bool(blocks.valid[r, n, k - 1]) == alive
-                if alive:
-                    assert blocks.labels[r, n, k - 1] == row.input_ids[at]
-        assert not blocks.valid[r, len(anchors) :].any()
-
-
-def test_labels_do_not_reach_into_the_next_response():
-    row = row_of([0, 1, 1, 0, 1, 1, 1])
-    blocks = make_blocks([row], [np.array([1])], 6, MASK)
-    assert blocks.valid[0, 0].tolist() == [True, False, False, False, False]
-
-
-@pytest.mark.parametrize("empty", [0, 1])
-def test_a_row_without_anchors_is_all_padding(empty):
-    anchors = [np.zeros(0, np.int64), np.array([2, 3])]
-    blocks = make_blocks([row_of([0, 0, 1, 1, 1])] * 2, anchors if empty == 0 else anchors[::-1], 3, MASK)
-    assert blocks.keep[empty].sum() == 0 and not blocks.valid[empty].any()

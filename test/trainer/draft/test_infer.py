@@ -1,11 +1,15 @@
 """Drafting step by step equals the training pass over all anchors at once."""
 
+import numpy as np
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
 from draftsmith_trainer.algorithms.drafts import block_drafter
 from draftsmith_trainer.algorithms.registry import algorithm_of
-from draftsmith_trainer.draft.passes import run_blocks
+from draftsmith_trainer.data.batch import make_batch
+from draftsmith_trainer.data.shards import Row
+from draftsmith_trainer.draft.attend import make_attend
+from draftsmith_trainer.draft.passes import run_batch
 
 LENGTH = 23
 CONFIGS = {
@@ -36,12 +40,13 @@ def test_block_drafter_equals_training_pass_at_every_anchor(name, attention):
     tokens = torch.randint(0, 500, (LENGTH,))
     positions = positions_with_an_image()
     anchors = torch.arange(10, LENGTH)
-    ids = torch.full((1, len(anchors), config.block_size), config.mask_token_id)
-    ids[0, :, 0] = tokens[anchors]
-    keep = torch.ones(1, len(anchors), dtype=torch.bool)
+    nothing = np.zeros((0, 3), np.int32)
+    row = Row(0, tokens.numpy(), np.ones(LENGTH, np.int8), np.zeros(LENGTH, np.int8), (), nothing, "d", 0, (), ())
+    own = [positions.numpy()] if config.rotary == "mrope" else None
+    batch = make_batch([row], [anchors.numpy()], [0], config.block_size, config.mask_token_id, own)
     with torch.no_grad():
-        hidden = run_blocks(draft, config, embed, states[None], positions[:, None], anchors[None], keep, ids, attention)
-    wanted = algorithm_of(config).propose(draft, hidden[0], ids[0, :, 0], lm_head)
+        hidden = run_batch(draft, embed, states, batch, make_attend(attention, batch))
+    wanted = algorithm_of(config).propose(draft, hidden, batch.ids[:, 0], lm_head)
     assert len(wanted.unique()) > 5, "all drafts alike prove nothing"
 
     drafter, at = block_drafter(draft, embed, lm_head), 0

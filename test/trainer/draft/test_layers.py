@@ -1,7 +1,9 @@
 """The layer's arithmetic, against transformers' Qwen3: without context, causal in the block, the two are the same."""
 
+import numpy as np
 import pytest
 import torch
+from batches import batch_of
 from draft_maker import lively_draft, small_config
 from draftsmith_trainer.draft.attend import make_attend
 from draftsmith_trainer.draft.layers import RMSNorm
@@ -36,8 +38,7 @@ def test_causal_block_without_context_is_qwen3(attention):
     types = ("sliding_attention", "sliding_attention")
     draft = lively_draft(small_config(block_size=size, layer_types=types, sliding_window=size))
     noise = torch.randn(1, 2 * size, 64)
-    anchors = torch.tensor([[0, 0]])
-    attend = make_attend(attention, anchors, anchors == 0, size, 0)
+    attend = make_attend(attention, batch_of([2 * size] * 2, [np.array([0])] * 2, size))
     positions = torch.arange(size).repeat(2)[None]
     empty = torch.zeros(1, 2, 0, 16)
     ours = draft.blocks(noise, [(empty, empty)] * 2, positions, attend)
@@ -70,11 +71,11 @@ def test_norm_in_bf16_rounds_where_qwen3_does():
 def test_no_anchor_gives_no_nan_in_values_or_gradients():
     draft = lively_draft(small_config()).train()
     for attention in ("sdpa", "split"):
-        anchors, keep = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.bool)
-        keep[1, 0] = True  # anchored at 0: no context either
-        attend = make_attend(attention, anchors, keep, 4, 9)
-        out = draft(torch.randn(2, 9, 128), torch.arange(9).expand(2, 9), torch.randn(2, 12, 64),
-                    torch.arange(4).repeat(3).expand(2, 12), attend)  # fmt: skip
+        # A block anchored at 0 has no context either; two more are padding.
+        batch = batch_of([9], [np.array([0])], 4, multiple=12)
+        attend = make_attend(attention, batch)
+        out = draft(torch.randn(1, 12, 128), batch.context_positions[None], torch.randn(1, 12, 64),
+                    batch.positions[None], attend)  # fmt: skip
         assert torch.isfinite(out).all()
         draft.zero_grad()
         out.square().sum().backward()

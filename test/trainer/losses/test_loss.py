@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from draftsmith_trainer.losses import LossRule, decay_weights, dpace_weights, frozen_head_loss
@@ -10,6 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 VOCAB, WIDTH = 37, 12
+
+
+def ours(hidden, labels, valid, lm_head, rule, budget=None):
+    """The loss of a [blocks, places, width] problem, in the compact form that it takes."""
+    places = labels.shape[1]
+    at = torch.nn.functional.pad(valid, (1, 0)).flatten().nonzero()[:, 0]
+    ends = np.concatenate([[0], valid.sum(dim=1).cumsum(0).numpy()])
+    return frozen_head_loss(hidden[valid], labels[valid], at, ends, places + 1, lm_head, rule, budget)
 
 
 def problem(blocks, places, seed, share=0.7):
@@ -33,36 +42,37 @@ def test_chunked_equals_eager(blocks, places, seed, rule, budget):
     plain = hidden.clone().requires_grad_()
     total, weight = eager_loss(plain, labels, valid, lm_head, rule)
     (total / 3).backward()
-    ours = hidden.clone().requires_grad_()
-    made = frozen_head_loss(ours, labels, valid, lm_head, rule, budget)
+    mine = hidden.clone().requires_grad_()
+    made = ours(mine, labels, valid, lm_head, rule, budget)
     (made.total / 3).backward()
     torch.testing.assert_close(made.total, total)
     torch.testing.assert_close(made.weight, weight)
-    torch.testing.assert_close(ours.grad, plain.grad, atol=1e-6, rtol=1e-5)
-    right = ((hidden @ lm_head.T).argmax(-1) == labels) & valid
-    assert torch.equal(made.correct, right)
+    torch.testing.assert_close(mine.grad, plain.grad, atol=1e-6, rtol=1e-5)
+    assert torch.equal(made.best, (hidden @ lm_head.T).argmax(-1)[valid])
+    plain_losses = torch.nn.functional.cross_entropy((hidden @ lm_head.T)[valid], labels[valid], reduction="none")
+    torch.testing.assert_close(made.cross_entropy, plain_losses, atol=1e-5, rtol=1e-5)
 
 
 def test_gradient_against_finite_differences():
     hidden, labels, valid, lm_head = problem(3, 4, 5)
     hidden, lm_head = hidden.double().requires_grad_(), lm_head.double()
     rule = LossRule(4.0)
-    made = frozen_head_loss(hidden, labels, valid, lm_head, rule)
+    made = ours(hidden, labels, valid, lm_head, rule)
     made.total.backward()
     step = 1e-3
     for place in [(0, 0, 0), (1, 2, 3), (2, 1, 7)]:
         moved = hidden.detach().clone()
         moved[place] += step
-        up = frozen_head_loss(moved, labels, valid, lm_head, rule).total
+        up = ours(moved, labels, valid, lm_head, rule).total
         moved[place] -= 2 * step
-        slope = (up - frozen_head_loss(moved, labels, valid, lm_head, rule).total) / (2 * step)
+        slope = (up - ours(moved, labels, valid, lm_head, rule).total) / (2 * step)
         assert slope.item() == pytest.approx(hidden.grad[place].item(), abs=2e-3)
 
 
 def test_nothing_valid_is_zero_without_nan():
     hidden, labels, valid, lm_head = problem(2, 3, 0)
     hidden.requires_grad_()
-    made = frozen_head_loss(hidden, labels, torch.zeros_like(valid), lm_head, LossRule(4.0))
+    made = ours(hidden, labels, torch.zeros_like(valid), lm_head, LossRule(4.0))
     made.total.backward()
     assert made.total == 0 and made.weight == 0 and not hidden.grad.any()
 

@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from batches import batch_of
 from draft_maker import small_config
 from draftsmith_trainer.draft.attend import make_attend
 from draftsmith_trainer.draft.masks import block_mask
@@ -105,16 +107,15 @@ def test_operations_of_a_target(kind):
 def test_operations_of_a_draft():
     config = small_config()
     draft = DFlashDraft(config)
-    context, blocks, size = 40, 6, config.block_size
-    anchors = torch.arange(10, 10 + 3 * blocks, 3)[None]
-    attend = make_attend("split", anchors, torch.ones_like(anchors, dtype=torch.bool), size, context)
+    blocks, size = 6, config.block_size
+    batch = batch_of([40], [np.arange(10, 10 + 3 * blocks, 3)], size)
+    context = batch.context
     states = torch.randn(1, context, len(config.target_layer_ids) * config.hidden_size)
     noise = torch.randn(1, blocks * size, config.hidden_size)
-    places = (anchors[..., None] + torch.arange(size)).flatten(1)
     # The split form scores every context token for every query.
     rows = RowTotals(rows=1, context=context, anchors=blocks, block_pairs=blocks * context)
     with FlopCounterMode(display=False) as counter:
-        out = draft(states, torch.arange(context)[None], noise, places, attend)
+        out = draft(states, batch.context_positions[None], noise, batch.positions[None], make_attend("split", batch))
     assert counter.get_total_flops() == draft_forward_work(config, rows)
     with FlopCounterMode(display=False) as counter:
         out.sum().backward()
@@ -126,16 +127,15 @@ def test_operations_of_a_draft():
 
 def test_operations_of_the_head():
     config = small_config()
-    hidden = torch.randn(5, config.block_size - 1, config.hidden_size, requires_grad=True)
-    labels = torch.zeros(5, config.block_size - 1, dtype=torch.int64)
-    valid = torch.ones_like(labels, dtype=torch.bool)
-    valid[0, 1:] = False
+    batch = batch_of([9], [np.arange(5)], config.block_size)
+    hidden = torch.randn(len(batch.labels), config.hidden_size, requires_grad=True)
+    lm_head = torch.randn(config.vocab_size, config.hidden_size)
     with FlopCounterMode(display=False) as counter:
         loss = frozen_head_loss(
-            hidden, labels, valid, torch.randn(config.vocab_size, config.hidden_size), LossRule(4.0)
+            hidden, batch.labels, batch.places, batch.ends, config.block_size, lm_head, LossRule(4.0)
         )
         loss.total.backward()
-    rows = RowTotals(places=int(valid.sum()))
+    rows = RowTotals(places=len(batch.labels))
     assert counter.get_total_flops() == 2 * head_forward_work(config, rows)
 
 
@@ -186,6 +186,6 @@ def test_stated_operations_of_a_row():
 
 def test_a_draft_sees_what_its_mask_allows():
     """Pairs of a block: its context and itself."""
-    anchors, keep = torch.tensor([[5, 9]]), torch.tensor([[True, True]])
-    seen = block_mask(anchors, keep, 4, 12, None)
+    low, high = torch.tensor([0, 0]), torch.tensor([5, 9])
+    seen = block_mask(low, high, 4, 12, None)
     assert int(seen.sum()) == 4 * (5 + 9) + 2 * 4 * 4

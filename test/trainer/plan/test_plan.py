@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.data.blocks import draw_anchors, make_blocks
+from draftsmith_trainer.data.batch import make_batch
+from draftsmith_trainer.data.blocks import draw_anchors
 from draftsmith_trainer.data.shards import RowShards
 from draftsmith_trainer.data.survey import survey
 from draftsmith_trainer.draft.options import DraftOptions
@@ -52,10 +53,11 @@ def test_totals_are_those_of_the_blocks(tmp_path, anchors):
     opened = RowShards(tmp_path, "train")
     found = totals_of(survey(opened), anchors, 4)
     drawn = [draw_anchors(row, anchors, 0, 0) for row in opened]
-    blocks = make_blocks(list(opened), drawn, 4, 510)
-    assert found.anchors == sum(len(each) for each in drawn) == int(blocks.keep.sum())
+    starts = np.cumsum([0, *(len(row) for row in opened)])[:-1]
+    batch = make_batch(list(opened), drawn, starts, 4, 510)
+    assert found.anchors == sum(len(each) for each in drawn) == batch.blocks
     # Which anchors are drawn is chance, so places of a few of them are so on average only.
-    assert found.places == pytest.approx(int(blocks.valid.sum()), rel=1e-9 if anchors == 100 else 0.1)
+    assert found.places == pytest.approx(len(batch.labels), rel=1e-9 if anchors == 100 else 0.1)
     assert found.tokens == sum(len(row.ids) for row in rows)
     assert found.patches == 16 * sum(len(row.grids) for row in rows)
 

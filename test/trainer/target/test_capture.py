@@ -5,12 +5,15 @@ import io
 import numpy as np
 import pytest
 import torch
+from draft_maker import small_config
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.data.images import PixelReader, load_image_processor
+from draftsmith_trainer.data.pictures.workers import PictureWorkers
 from draftsmith_trainer.data.shards import ImageShards, RowShards
+from draftsmith_trainer.feed import Preparer, StateSource
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.load import freeze
-from draftsmith_trainer.target.states import StateSource
+from draftsmith_trainer.target.pictures import PictureSource
 from PIL import Image
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
@@ -71,14 +74,16 @@ def test_rows_with_videos_are_captured_as_the_whole_model_sees_them(kind, target
             output_hidden_states=True,
         ).hidden_states
     target = load_target(read_spec(directory), (3, 4), torch.float32)
-    captured = StateSource(target, reader, 0).row("train", row)
+    pictures = PictureSource(reader, PictureWorkers(ImageShards(tmp_path), 0))
+    captured = StateSource(target, pictures, 0).row("train", row)
     wanted = torch.cat([whole[k + 1][0] for k in (3, 4)], dim=-1)
-    torch.testing.assert_close(captured.states, wanted[: len(captured.states)], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(captured, wanted[: len(captured)], atol=1e-6, rtol=1e-6)
     positions, _ = model.model.get_rope_index(ids, types, **shapes)
-    assert torch.equal(captured.positions, positions[:, 0])
+    preparer = Preparer(target, small_config(), "split", packed=False, pack_tokens=1024, draft_tokens=1024)
+    assert torch.equal(preparer.positions(row), positions[:, 0])
 
     other = capture_row(target, ids[0], types[0], pixels, grid, videos.flip(0), video_grid)
-    assert not torch.allclose(other.states[: len(captured.states)], captured.states), "the frames do not matter"
+    assert not torch.allclose(other.states[: len(captured)], captured), "the frames do not matter"
 
 
 @pytest.mark.parametrize("kind", MODEL_TYPES)

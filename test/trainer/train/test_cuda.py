@@ -1,42 +1,91 @@
-"""On a CUDA device: flex attention equals sdpa, and a job trains in bf16."""
+"""On a CUDA device: flex attention equals sdpa, kernels equal their references, packs their rows, and a job trains."""
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from batches import batch_of
 from draft_maker import lively_draft, small_config
 from draftsmith_trainer.draft.attend import make_attend
+from draftsmith_trainer.draft.passes import windows_of
+from draftsmith_trainer.losses import rows
 from job_runner import write_job
 from sample import write_shards
 
 pytestmark = pytest.mark.cuda
+DEVICE = torch.device("cuda")
+
+
+def passes(draft, lengths, counts, seed, kinds=("sdpa", "split", "flex")):
+    """Hidden states of real blocks and the gradient of fc, by kind of attention."""
+    rng = np.random.default_rng(seed)
+    anchors = [np.sort(rng.choice(n - 1, k, replace=False)) for n, k in zip(lengths, counts, strict=True)]
+    size = draft.config.block_size
+    made = {}
+    for kind in kinds:
+        batch = batch_of(lengths, anchors, size, multiple=128 if kind == "flex" else 1)
+        attend = make_attend(kind, batch, windows_of(draft.config)).to(DEVICE)
+        batch = batch.to(DEVICE)
+        generator = torch.Generator("cuda").manual_seed(seed)
+        states = torch.randn(sum(lengths), 128, generator=generator, device=DEVICE)
+        noise = torch.randn(sum(counts) * size, 64, generator=generator, device=DEVICE)
+        states = torch.nn.functional.pad(states, (0, 0, 0, 256))[None, : batch.context]
+        noise = torch.nn.functional.pad(noise, (0, 0, 0, batch.ids.numel() - len(noise)))[None]
+        draft.zero_grad()
+        hidden = draft(states, batch.context_positions[None], noise, batch.positions[None], attend)
+        hidden = hidden[:, : batch.blocks * size]
+        hidden.square().mean().backward()
+        made[kind] = (hidden.detach(), draft.fc.weight.grad.clone())
+    return made
 
 
 @pytest.mark.parametrize("window", [None, 7])
 def test_flex_equals_sdpa(window):
     types = ("sliding_attention" if window else "full_attention",) * 2
-    config = small_config(layer_types=types, sliding_window=window)
-    draft = lively_draft(config).cuda().train()
-    generator = torch.Generator("cuda").manual_seed(0)
-    states = torch.randn(2, 150, 128, generator=generator, device="cuda")
-    anchors = torch.randint(0, 150, (2, 40), generator=generator, device="cuda").sort(dim=1).values
-    keep = torch.rand(2, 40, generator=generator, device="cuda") < 0.8
-    noise = torch.randn(2, 160, 64, generator=generator, device="cuda")
-    places = (anchors[..., None] + torch.arange(4, device="cuda")).flatten(1)
-    made = {}
-    for kind in ("sdpa", "split", "flex"):
-        draft.zero_grad()
-        attend = make_attend(kind, anchors, keep, 4, 150)
-        hidden = draft(states, torch.arange(150, device="cuda").expand(2, -1), noise, places, attend)
-        hidden.square().mean().backward()
-        made[kind] = (hidden.detach(), draft.fc.weight.grad.clone())
+    draft = lively_draft(small_config(layer_types=types, sliding_window=window)).cuda().train()
+    made = passes(draft, (150, 40, 333), (40, 10, 60), 0)
     for kind in ("split", "flex"):
         torch.testing.assert_close(made[kind][0], made["sdpa"][0], atol=2e-4, rtol=2e-3)
         torch.testing.assert_close(made[kind][1], made["sdpa"][1], atol=2e-5, rtol=2e-2)
 
 
+def test_no_recompiles_whatever_the_lengths():
+    """Rows 1 to 3, one block, contexts shorter than a tile, with and without gradients: two graphs of each kind."""
+    from torch._dynamo.utils import counters
+
+    draft = lively_draft(small_config()).cuda().train()
+    draft.compile_layers()
+    shapes = [((150, 40), (30, 9)), ((20,), (1,)), ((700, 9, 90), (100, 2, 33)), ((2,), (1,)), ((1000,), (200,))]
+    for lengths, counts in shapes[:2]:
+        passes(draft, lengths, counts, 1, kinds=("flex",))
+    with torch.no_grad():
+        draft.eval()
+    seen = counters["stats"]["unique_graphs"]
+    for lengths, counts in shapes:
+        passes(draft.train(), lengths, counts, 2, kinds=("flex",))
+    assert counters["stats"]["unique_graphs"] == seen
+
+
+def test_head_kernels_equal_their_references():
+    generator = torch.Generator("cuda").manual_seed(0)
+    for width in (512, 8192, 151_936, 248_320):
+        logits = torch.randn(37, width, generator=generator, device=DEVICE, dtype=torch.bfloat16) * 3
+        labels = torch.randint(0, width, (37,), generator=generator, device=DEVICE)
+        weights = torch.rand(37, generator=generator, device=DEVICE)
+        lse, gold, best = rows.statistics(logits, labels)
+        wanted = rows.plain_statistics(logits, labels)
+        torch.testing.assert_close(lse, wanted[0], atol=1e-5, rtol=1e-6)
+        assert torch.equal(gold, wanted[1])
+        assert torch.equal(logits.gather(1, best[:, None]), logits.max(dim=1, keepdim=True).values)
+        slope = rows.plain_gradient_(logits, labels, lse, weights)
+        made = rows.gradient_(logits.clone(), labels, lse, weights)
+        torch.testing.assert_close(made, slope.bfloat16(), atol=1e-8, rtol=1e-2)
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "flex"])
-def test_bf16_job(tmp_path, target_dirs, attention):
+@pytest.mark.parametrize("kind", ["qwen3_vl", "qwen3_vl_moe"])
+def test_bf16_job(tmp_path, target_dirs, kind, attention):
     import io
 
     from draftsmith_trainer.base.events import Events
@@ -54,7 +103,7 @@ def test_bf16_job(tmp_path, target_dirs, attention):
     }
     job = write_job(
         tmp_path / "job.json",
-        target=target_dirs["qwen3_vl"],
+        target=target_dirs[kind],
         shards=shards,
         workDir=tmp_path / "work",
         resumeDir=tmp_path / "resume",

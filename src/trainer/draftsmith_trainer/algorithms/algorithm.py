@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..data.blocks import Blocks
+from ..data.batch import Batch
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft, initialise
 from ..losses import BlockLoss, LossRule
@@ -25,14 +25,14 @@ class BlockOutputs:
     """What one pass of the backbone gives an algorithm's loss.
 
     Attributes:
-        hidden: [R, N, B, H], after the draft's final norm.
-        blocks: where the blocks are and what each place should say.
-        states: [R, C, K*H], the captured target states that the pass read.
+        hidden: [N, B, H], after the draft's final norm.
+        batch: where the blocks are and what each place should say.
+        states: [T, K*H], the captured target states that ``batch.offset`` counts in.
         embed, lm_head: [V, H], the target's, frozen.
     """
 
     hidden: Tensor
-    blocks: Blocks
+    batch: Batch
     states: Tensor
     embed: Tensor
     lm_head: Tensor

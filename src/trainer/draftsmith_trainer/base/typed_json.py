@@ -96,7 +96,7 @@ def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
         return parse(hint, value, where)
     if hint is Path and isinstance(value, str) and value:
         return Path(value)
-    if hint is str and isinstance(value, str):
+    if hint in (str, bool) and isinstance(value, hint):
         return value
     if hint in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(hint, value, where, limits)
@@ -114,7 +114,7 @@ def _number(hint: type, value: float, where: str, limits: Any) -> float:
 
 
 def _wanted(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a string", Path: "a path"}
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", Path: "a path"}
     return names.get(hint) or {list: "a list", dict: "an object"}.get(get_origin(hint), "an object")
 
 

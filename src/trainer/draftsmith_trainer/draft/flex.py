@@ -8,47 +8,68 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .attend import DenseAttend
+from ..base.eager import eager
+from ..data.batch import Batch
 from .layers import KeyValue
+from .tiles import TILE, Tiles, tiles_of
 
 
-class FlexAttend(DenseAttend):
-    """As :class:`DenseAttend`, without ever forming the [N * B, S + N * B] mask; skips tiles that nobody sees."""
+class FlexAttend:
+    """Never forms the [N * B, C + N * B] mask, and skips tiles that nobody sees.
 
-    def __init__(self, anchors: Tensor, keep: Tensor, block_size: int, context: int) -> None:
-        super().__init__(anchors, keep, block_size, context)
+    Which tiles those are follows from the blocks' ranges by arithmetic, on the host. Contexts and blocks are padded to
+    whole tiles, so that one compiled graph with a symbolic length serves every batch; a graph that cannot be compiled
+    is an error, never the uncompiled form, which would materialise all scores.
+    """
+
+    def __init__(self, batch: Batch, windows: tuple[int | None, ...]) -> None:
+        if batch.context % TILE or batch.ids.numel() % TILE:
+            raise ValueError(f"flex attention needs contexts and blocks padded to multiples of {TILE}")
+        self._size = batch.block_size
+        # A tensor, not a number: a number would be a constant of the compiled graph.
+        self._context = torch.tensor(batch.context, dtype=torch.int32)
+        self._low, self._high = batch.low, batch.high
+        self._tiles = {window: tiles_of(batch, window) for window in set(windows)}
         self._rules: dict[int | None, Any] = {}
 
+    def to(self, device: torch.device) -> FlexAttend:
+        """The same on a device; does not wait for the copies."""
+        self._context, self._low, self._high = (
+            x.to(device, non_blocking=True) for x in (self._context, self._low, self._high)
+        )
+        self._rules = {window: self._rule(tiles.to(device), window) for window, tiles in self._tiles.items()}
+        return self
+
+    @eager
     def __call__(self, q: Tensor, context: KeyValue, block: KeyValue, window: int | None) -> Tensor:
         """See :class:`.layers.Attend`."""
-        if window not in self._rules:
-            self._rules[window] = self._rule(window)
         keys, values = (torch.cat(pair, dim=2) for pair in zip(context, block, strict=True))
-        attention, _ = _compiled()
-        return attention(q, keys, values, block_mask=self._rules[window], enable_gqa=True)
+        return _compiled()(q, keys, values, block_mask=self._rules[window], enable_gqa=True)
 
-    def _rule(self, window: int | None) -> Any:
-        anchors, keep, size, length = self._layout
-        rows, blocks = anchors.shape
+    def _rule(self, tiles: Tiles, window: int | None) -> Any:
+        from torch.nn.attention.flex_attention import BlockMask
 
-        def visible(row: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            number, place = query // size, query % size
-            anchor = anchors[row, number]
-            inside = key >= length
-            far = ~inside & (key < anchor) & keep[row, number]
-            near = inside & ((key - length) // size == number)
+        size, length, low, high = self._size, self._context, self._low, self._high
+
+        def visible(_row: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            number = query // size
+            end = high[number]
+            far = (key >= low[number]) & (key < end)
+            near = (key >= length) & ((key - length) // size == number)
             if window is not None:
-                far = far & (key >= anchor + place - window + 1)
+                place = query % size
+                far = far & (key >= end + place - window + 1)
                 behind = place - (key - length) % size
                 near = near & (behind >= 0) & (behind < window)
             return far | near
 
-        _, create = _compiled()
-        return create(visible, rows, None, blocks * size, length + blocks * size, device=anchors.device)
+        return BlockMask.from_kv_blocks(
+            *tiles.tables, BLOCK_SIZE=TILE, mask_mod=visible, seq_lengths=(tiles.queries, tiles.keys)
+        )
 
 
 @cache
-def _compiled() -> tuple[Any, Any]:
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+def _compiled() -> Any:
+    from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=True), torch.compile(create_block_mask, dynamic=True)
+    return torch.compile(flex_attention, dynamic=True, fullgraph=True)

@@ -1,8 +1,9 @@
 """Who may look at whom: the attention mask of a batch of draft blocks.
 
-Keys are the S context positions followed by the N * B block positions. A block anchored at a sees the context strictly
-before a and its own block; no block sees another. A sliding layer sees, for the query at place j of its block, the
-positions a + j - window + 1 .. a + j (the window counts the token itself) and is causal within the block.
+Keys are the C context positions followed by the N * B block positions. A block sees the context low .. high - 1 (its
+document, strictly before its anchor) and its own places; no block sees another. A sliding layer sees, for the query at
+place j of its block, the context from high + j - window + 1 on (the window counts the token itself) and is causal
+within the block.
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ import torch
 from torch import Tensor
 
 
-def context_mask(anchors: Tensor, keep: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
-    """What block queries see of the context, bool [R, N, B, S]; True means visible.
+def context_mask(low: Tensor, high: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
+    """What block queries see of the context, bool [N, B, C]; True means visible.
 
     Args:
-        anchors: int64 [R, N], the absolute position of each block's first place.
-        keep: bool [R, N]; a padded block (False) sees no context at all.
-        context: S, the padded context length. Padding lies behind every anchor, hence needs no mask of its own.
+        low, high: int [N], the visible range of each block; empty for padding, which sees no context at all.
+        context: C.
     """
-    key = torch.arange(context, device=anchors.device)
-    seen = (key < anchors[..., None]) & keep[..., None]
+    key = torch.arange(context, device=low.device)
+    seen = (key >= low[:, None]) & (key < high[:, None])
     if window is None:
-        return seen[:, :, None, :].expand(-1, -1, block_size, -1)
-    place = torch.arange(block_size, device=anchors.device)
-    lowest = anchors[..., None] + place - window + 1
-    return seen[:, :, None, :] & (key >= lowest[..., None])
+        return seen[:, None, :].expand(-1, block_size, -1)
+    place = torch.arange(block_size, device=low.device)
+    lowest = high[:, None] + place - window + 1
+    return seen[:, None, :] & (key >= lowest[..., None])
 
 
 def inner_mask(block_size: int, window: int | None = None, device: torch.device | None = None) -> Tensor:
@@ -37,11 +37,11 @@ def inner_mask(block_size: int, window: int | None = None, device: torch.device 
     return (behind >= 0) & (behind < window)
 
 
-def block_mask(anchors: Tensor, keep: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
-    """The whole mask for one dense attention call, bool [R, 1, N * B, S + N * B]."""
-    rows, blocks = anchors.shape
-    outer = context_mask(anchors, keep, block_size, context, window)
-    same = torch.eye(blocks, dtype=torch.bool, device=anchors.device)
-    inner = same[:, None, :, None] & inner_mask(block_size, window, anchors.device)[None, :, None, :]
-    inner = inner.expand(rows, -1, -1, -1, -1).reshape(rows, blocks, block_size, blocks * block_size)
-    return torch.cat((outer, inner), dim=-1).reshape(rows, 1, blocks * block_size, context + blocks * block_size)
+def block_mask(low: Tensor, high: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
+    """The whole mask for one dense attention call, bool [1, 1, N * B, C + N * B]."""
+    blocks = len(low)
+    outer = context_mask(low, high, block_size, context, window)
+    same = torch.eye(blocks, dtype=torch.bool, device=low.device)
+    inner = same[:, None, :, None] & inner_mask(block_size, window, low.device)[None, :, None, :]
+    inner = inner.reshape(blocks, block_size, blocks * block_size)
+    return torch.cat((outer, inner), dim=-1).reshape(1, 1, blocks * block_size, context + blocks * block_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,13 @@ class DFlashDraft(nn.Module):
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(width, config.rms_norm_eps)
         self.rotary = Rotary(config)
+
+    def compile_layers(self) -> None:
+        """Compiles what surrounds attention: one graph for all layers and any length, one more without gradients."""
+        for layer in self.layers:
+            layer.compile(dynamic=True)
+            attention: Any = layer.self_attn
+            attention.keys_values = torch.compile(attention.keys_values, dynamic=True)
 
     def context(self, captured: Tensor) -> Tensor:
         """The target's concatenated layer outputs [R, S, K*H] -> what every layer projects keys from, [R, S, H]."""

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..algorithms.contract import fit_problem
 from ..base.errors import UserError
 from ..base.events import Events
-from ..data.images import PixelReader
 from ..data.shards import Row, RowShards
 from ..draft.model import DFlashDraft
+from ..draft.tiles import TILE
 from ..evaluate.options import EvaluateJob, EvaluateOptions
+from ..feed import PackWork, Preparer, StateSource
+from ..feed.ahead import announced
+from ..feed.packing import pack_target
 from ..measure.measurer import Measurer, ResponseWalk
 from ..measure.tally import Tally
 from ..parallel.device import Compute
 from ..target import Target, TargetSpec
-from ..target.states import StateSource
+from ..target.packed import PackedTarget
+from ..target.pictures import PictureSource
 from .compare import Comparison, Loop, MakeLoop
+
+#: The walks of a row's responses, by the draft's name.
+Walks = dict[str, list[ResponseWalk]]
 
 
 def check_drafts(drafts: dict[str, DFlashDraft], job: EvaluateJob, spec: TargetSpec) -> None:
@@ -51,41 +61,37 @@ def open_rows(shards: Path, options: EvaluateOptions) -> tuple[list[Row], dict[s
 
 
 class Evaluation:
-    """Walks all drafts over rows, one row at a time, so that each row's states are computed once."""
+    """Walks all drafts over rows; drafts that read the same layers share the states of each row."""
 
     def __init__(
         self,
         target: Target,
         drafts: dict[str, DFlashDraft],
-        pixels: PixelReader,
+        pictures: PictureSource,
         options: EvaluateOptions,
         compute: Compute,
         events: Events,
         make_loop: MakeLoop,
     ) -> None:
-        self._target, self._drafts, self._pixels = target, drafts, pixels
+        self._target, self._drafts, self._pictures = target, drafts, pictures
         self._options, self._compute, self._events = options, compute, events
         self._make_loop = make_loop
+        self._packers: dict[tuple[int, ...], PackedTarget | None] = {}
+        self._sources: dict[tuple[int, ...], StateSource] = {}
 
     def measure(self, rows: list[Row], write_line: Any) -> dict[str, Any]:
         """The ``drafts`` and ``comparison`` parts of evaluation.json."""
         options = self._options
         tallies = {name: Tally(draft.config.block_size) for name, draft in self._drafts.items()}
-        measurers = {name: self._measurer(draft) for name, draft in self._drafts.items()}
-        sources = {name: self._source(draft) for name, draft in self._drafts.items()}
         # The loop decodes from images only; rows with videos are walked and not compared.
         comparable = [number for number, row in enumerate(rows) if not row.video_frames]
         compared = set(comparable[: options.compare_rows])
         names = [name for name in options.compare_drafts if name in self._drafts] if compared else []
         loops = {name: self._loop(self._drafts[name]) for name in names}
         comparisons = {name: Comparison() for name in names}
-        for number, row in enumerate(rows):
-            captured = {}
-            for name, measurer in measurers.items():
-                ids = self._drafts[name].config.target_layer_ids
-                if ids not in captured:
-                    captured[ids] = sources[name].row(options.split, row)
-                for one in measurer.walks(row, captured[ids]):
+        for number, (row, walks) in enumerate(self._walked(rows)):
+            for name, responses in walks.items():
+                for one in responses:
                     tallies[name].add(one.start, one.end, one.accepted)
                     write_line(json.dumps(step_line(name, one)) + "\n")
                     if name in loops and number in compared and one.accepted:
@@ -101,20 +107,66 @@ class Evaluation:
     def _verdict(self, tally: Tally) -> dict[str, Any]:
         return {**tally.report(), "aboveBreakEven": tally.pooled >= self._options.break_even}
 
+    def _walked(self, rows: list[Row]) -> Iterator[tuple[Row, Walks]]:
+        """Each row with every draft's walks over it, in the rows' order, whatever order packs finish them in."""
+        measurers = {name: self._measurer(draft) for name, draft in self._drafts.items()}
+        done: dict[int, Walks] = {}
+        coming = iter(rows)
+        row = next(coming, None)
+        plans = zip(*(one.plan(rows) for one in measurers.values()), strict=True)
+        for works in announced(plans, self._expect):
+            for number, walks in self._pack_walks(dict(zip(measurers, works, strict=True)), measurers).items():
+                done[number] = walks
+            while row is not None and row.index in done:
+                yield row, done.pop(row.index)
+                row = next(coming, None)
+
+    def _expect(self, works: tuple[PackWork, ...]) -> None:
+        for ids in {draft.config.target_layer_ids: None for draft in self._drafts.values()}:
+            self._source(ids).expect(self._options.split, works[0])
+
+    def _pack_walks(self, works: dict[str, PackWork], measurers: dict[str, Measurer]) -> dict[int, Walks]:
+        captured: dict[tuple[int, ...], Tensor] = {}
+        made: dict[int, Walks] = {}
+        for name, work in works.items():
+            ids = self._drafts[name].config.target_layer_ids
+            if ids not in captured:
+                captured[ids] = self._source(ids).states(self._options.split, work, TILE)
+            for one in measurers[name].walks(work, captured[ids]):
+                made.setdefault(one.row.index, {}).setdefault(name, []).append(one)
+        for row in next(iter(works.values())).rows:
+            made.setdefault(row.index, {})
+        return made
+
     def _measurer(self, draft: DFlashDraft) -> Measurer:
-        compute = self._compute
-        return Measurer(self._of(draft), draft, compute.attention, self._options.batch_blocks, compute.autocast)
+        compute, config = self._compute, draft.config
+        preparer = Preparer(
+            self._of(config.target_layer_ids),
+            config,
+            compute.attention,
+            packed=self._packed(config.target_layer_ids) is not None,
+            pack_tokens=self._options.pack_tokens,
+            draft_tokens=self._options.batch_blocks * config.block_size,
+        )
+        return Measurer(self._of(config.target_layer_ids), draft, preparer, compute.autocast)
 
-    def _source(self, draft: DFlashDraft) -> StateSource:
-        return StateSource(self._of(draft), self._pixels, 0)
+    def _source(self, ids: tuple[int, ...]) -> StateSource:
+        if ids not in self._sources:
+            self._sources[ids] = StateSource(self._of(ids), self._pictures, 0, self._packed(ids))
+        return self._sources[ids]
 
-    def _of(self, draft: DFlashDraft) -> Target:
-        """The target as this draft reads it: drafts may want different layers."""
+    def _packed(self, ids: tuple[int, ...]) -> PackedTarget | None:
+        if ids not in self._packers:
+            self._packers[ids] = pack_target(self._of(ids), self._options.slow_recurrence)
+        return self._packers[ids]
+
+    def _of(self, ids: tuple[int, ...]) -> Target:
+        """The target as a draft of these layers reads it."""
         target = self._target
-        return Target(target.spec, target.model, draft.config.target_layer_ids, target.embed, target.lm_head)
+        return Target(target.spec, target.model, ids, target.embed, target.lm_head)
 
     def _loop(self, draft: DFlashDraft) -> Loop:
-        return self._make_loop(self._of(draft), draft, self._pixels)
+        return self._make_loop(self._of(draft.config.target_layer_ids), draft, self._pictures.reader)
 
 
 def step_line(name: str, one: ResponseWalk) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class EvaluateOptions:
     rows: int | None = at_least(1, None)
     max_length: int = at_least(2, 4096)
     batch_blocks: int = at_least(1, 1024)
+    pack_tokens: int = at_least(128, 16_384)
+    slow_recurrence: bool = False
     dtype: Dtype = "auto"
     device: Device = "auto"
     attention: Attention = "auto"

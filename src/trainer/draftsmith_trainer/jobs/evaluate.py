@@ -16,6 +16,7 @@ from ..evaluate.evaluation import Evaluation, check_drafts, evaluation_facts, op
 from ..evaluate.options import EvaluateJob
 from ..parallel.device import choose_compute
 from ..target import Target, load_target, read_spec
+from ..target.pictures import open_pictures
 
 
 def run(path: Path, events: Events) -> None:
@@ -33,10 +34,12 @@ def run(path: Path, events: Events) -> None:
     rows, counts = open_rows(job.shards, options)
     ids = sorted({k for draft in drafts.values() for k in draft.config.target_layer_ids})
     target = load_target(spec, tuple(ids), compute.dtype, compute.device, whole=bool(options.compare_rows != 0))
-    pixels = PixelReader(job.target, ImageShards(job.shards))
     job.work_dir.mkdir(parents=True, exist_ok=True)
-    evaluation = Evaluation(target, drafts, pixels, options, compute, events, _loop)
-    with (job.work_dir / "steps.jsonl").open("w", encoding="utf-8") as steps:
+    with (
+        open_pictures(job.target, ImageShards(job.shards), target.device) as pictures,
+        (job.work_dir / "steps.jsonl").open("w", encoding="utf-8") as steps,
+    ):
+        evaluation = Evaluation(target, drafts, pictures, options, compute, events, _loop)
         report = evaluation.measure(rows, steps.write)
     report = {"schemaVersion": 1, "split": options.split, "rows": counts, "breakEven": options.break_even, **report}
     write_json(job.work_dir / "evaluation.json", report)

@@ -14,19 +14,33 @@ from ..base.errors import UserError
 from ..base.events import Events
 from ..base.lock import hold
 from ..base.typed_json import read_job, to_json
-from ..data.images import PixelReader
 from ..data.shards import ImageShards
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
+from ..feed import Preparer, StateSource
+from ..feed.packing import pack_target
 from ..parallel.device import choose_compute
 from ..parallel.ranks import join_ranks
 from ..target import load_target, read_spec
-from ..target.states import StateSource
+from ..target.pictures import open_pictures
 from ..train.corpus import Corpus, open_corpus
 from ..train.extent import extent
 from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
 from ..train.state_cache import decide_cache
+
+#: Options that do not change what is learnt.
+_NEUTRAL = (
+    "threads",
+    "stateCacheMb",
+    "checkpointEvery",
+    "maxMinutes",
+    "device",
+    "attention",
+    "packTokens",
+    "draftTokens",
+    "slowRecurrence",
+)
 
 
 def run(path: Path, events: Events) -> None:
@@ -47,7 +61,6 @@ def run(path: Path, events: Events) -> None:
         device = f"cuda:{ranks.local}" if compute.device == "cuda" else "cpu"
         target = load_target(spec, config.target_layer_ids, compute.dtype, device)
         draft = _start(options, config).to(device)
-        pixels = PixelReader(job.target, ImageShards(job.shards))
         planned = extent(len(corpus.usable), options, ranks.world)
         cache = decide_cache(
             options.state_cache_mb,
@@ -58,11 +71,19 @@ def run(path: Path, events: Events) -> None:
             len(config.target_layer_ids) * config.hidden_size * compute.dtype.itemsize,
         )
         events.log(cache.reason)
-        # A second thread decodes the next batch's pictures while a GPU works; on a CPU it would only take its time.
-        source = StateSource(target, pixels, cache.budget_mb, ahead=2 if compute.device == "cuda" else 0)
+        packed = pack_target(target, options.slow_recurrence)
+        preparer = Preparer(
+            target, config, compute.attention, packed is not None, options.pack_tokens, options.draft_tokens
+        )
+        if compute.device == "cuda":
+            draft.compile_layers()
         fingerprint = _fingerprint(job, config, corpus, ranks.world)
-        with hold(job.resume_dir, events) if ranks.first else nullcontext():
-            facts = Trainer(job, corpus, target, draft, source, compute, ranks, events, fingerprint).run()
+        with (
+            open_pictures(job.target, ImageShards(job.shards), target.device, ranks.local_world) as pictures,
+            hold(job.resume_dir, events) if ranks.first else nullcontext(),
+        ):
+            source = StateSource(target, pictures, cache.budget_mb, packed)
+            facts = Trainer(job, corpus, target, draft, source, preparer, compute, ranks, events, fingerprint).run()
         if ranks.first:
             events.result(corpus.counts, facts)
     finally:
@@ -88,7 +109,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
 def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int) -> dict[str, Any]:
     """What a saved state belongs to. Options that only say how fast or how often to look are left out."""
     options = to_json(job.options)
-    for name in ("threads", "stateCacheMb", "checkpointEvery", "maxMinutes", "device", "attention"):
+    for name in _NEUTRAL:
         options.pop(name)
     lengths = hashlib.sha256(corpus.train.lengths.tobytes() + corpus.heldout.lengths.tobytes()).hexdigest()
     weights = {path.name: path.stat().st_size for path in job.target.glob("*.safetensors")}

@@ -1,6 +1,6 @@
 """What a draft is trained on: weighted cross-entropy against the target's frozen lm_head."""
 
-from .chunked import BlockLoss, frozen_head_loss
+from .frozen_head import BlockLoss, frozen_head_loss
 from .weights import LossRule, decay_weights, dpace_weights
 
 __all__ = ["BlockLoss", "LossRule", "decay_weights", "dpace_weights", "frozen_head_loss"]

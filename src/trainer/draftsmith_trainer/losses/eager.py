@@ -11,7 +11,10 @@ from .weights import LossRule
 def eager_loss(hidden: Tensor, labels: Tensor, valid: Tensor, lm_head: Tensor, rule: LossRule) -> tuple[Tensor, Tensor]:
     """Weighted sum of cross-entropies (with gradient) and the sum of weights.
 
-    Args and shapes as in :func:`.chunked.frozen_head_loss`.
+    Args:
+        hidden: [blocks, B-1, H], the draft's output at places 1..B-1.
+        labels: int64 [blocks, B-1], in range everywhere. valid: bool [blocks, B-1].
+        lm_head: [V, H]. rule: turns validity and cross-entropies into weights.
     """
     logits = (hidden @ lm_head.T).float()
     losses = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)

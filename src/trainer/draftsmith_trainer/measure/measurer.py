@@ -1,24 +1,27 @@
-"""Drafts at every candidate position of a row and walks its responses."""
+"""Drafts at every candidate position of rows and walks their responses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..algorithms.registry import algorithm_of
-from ..data.blocks import make_blocks
 from ..data.shards import Ints, Row
-from ..draft.attend import AttentionKind
 from ..draft.model import DFlashDraft
-from ..draft.passes import run_blocks
-from ..target import CapturedRow, Target
-from ..target.states import StateSource
+from ..draft.passes import run_batch
+from ..feed import PackWork, Part, Preparer, StateSource
+from ..feed.ahead import announced
+from ..target import Target
 from .tally import Tally
 from .walk import correct_prefix, walk
+
+#: Rows that are planned together: enough to fill packs, few enough that their plans cost no memory to speak of.
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -36,51 +39,63 @@ class Measurer:
     """Measures one draft on rows.
 
     Args:
-        batch_blocks: blocks drafted at once; bounds memory.
+        preparer: plans the passes, packed or row by row.
     """
 
-    def __init__(
-        self, target: Target, draft: DFlashDraft, attention: AttentionKind, batch_blocks: int, autocast: bool = False
-    ) -> None:
+    def __init__(self, target: Target, draft: DFlashDraft, preparer: Preparer, autocast: bool = False) -> None:
         self._target, self._draft = target, draft
         self._algorithm = algorithm_of(draft.config)
-        self._attention, self._batch_blocks, self._autocast = attention, batch_blocks, autocast
+        self._preparer, self._autocast = preparer, autocast
 
-    def tally(self, rows: list[Row], source: StateSource, split: str) -> Tally:
+    def tally(self, rows: Sequence[Row], source: StateSource, split: str) -> Tally:
         """Sums over all responses of ``rows``."""
         total = Tally(self._draft.config.block_size)
-        for row in rows:
-            for one in self.walks(row, source.row(split, row)):
+        for work in announced(self.plan(rows), partial(source.expect, split)):
+            for one in self.walks(work, source.states(split, work, self._preparer.multiple)):
                 total.add(one.start, one.end, one.accepted)
         return total
 
-    def walks(self, row: Row, captured: CapturedRow) -> Iterator[ResponseWalk]:
-        """The walk over every response of one row."""
-        for number, (start, end) in enumerate(row.spans):
-            anchors = np.arange(start, end - 1)
-            parts = [
-                correct_prefix(self.propose(row, captured, part), row.input_ids, part, end)
-                for part in np.split(anchors, range(self._batch_blocks, len(anchors), self._batch_blocks))
-                if len(part)
-            ]
-            prefix = np.concatenate(parts) if parts else np.zeros(0, np.int64)
-            yield ResponseWalk(row, number, start, end, walk(start, end, prefix))
+    def plan(self, rows: Sequence[Row]) -> Iterator[PackWork]:
+        """Work with a block at every position that a walk may come to."""
+        size = _ROWS_AT_ONCE if self._preparer.packed else 1
+        for start in range(0, len(rows), size):
+            some = rows[start : start + size]
+            yield from self._preparer.prepare(some, [walk_anchors(row) for row in some])
+
+    def walks(self, work: PackWork, states: Tensor) -> list[ResponseWalk]:
+        """The walks over every response of the rows of ``work``, in order, from their captured states."""
+        prefixes = {id(row): np.zeros(len(row), np.int64) for row in work.rows}
+        for part in work.parts:
+            proposed = self.propose(states, part).cpu()
+            first = 0
+            for row, anchors in part.owners:
+                mine = proposed[first : first + len(anchors)]
+                prefixes[id(row)][anchors] = correct_prefix(mine, row.input_ids, anchors, _ends(row, anchors))
+                first += len(anchors)
+        return [
+            ResponseWalk(row, number, start, end, walk(start, end, prefixes[id(row)][start : max(start, end - 1)]))
+            for row in work.rows
+            for number, (start, end) in enumerate(row.spans)
+        ]
 
     @torch.no_grad()
-    def propose(self, row: Row, captured: CapturedRow, anchors: Ints) -> Tensor:
-        """Greedy drafts at ``anchors`` [N] of one row, int64 [N, B-1]."""
-        config, device = self._draft.config, self._target.device
-        blocks = make_blocks([row], [anchors], config.block_size, config.mask_token_id).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._autocast):
-            hidden = run_blocks(
-                self._draft,
-                config,
-                self._target.embed,
-                captured.states[None],
-                captured.positions[:, None],
-                blocks.anchors,
-                blocks.keep,
-                blocks.ids,
-                self._attention,
-            )
-        return self._algorithm.propose(self._draft, hidden[0], blocks.ids[0, :, 0], self._target.lm_head)
+    def propose(self, states: Tensor, part: Part) -> Tensor:
+        """Greedy drafts of a part's blocks, int64 [N, B-1]."""
+        part = part.to(states.device)
+        with torch.autocast(states.device.type, torch.bfloat16, enabled=self._autocast):
+            hidden = run_batch(self._draft, self._target.embed, states, part.batch, part.attend)
+        ids = part.batch.ids[: part.batch.blocks, 0]
+        return self._algorithm.propose(self._draft, hidden[: part.batch.blocks], ids, self._target.lm_head)
+
+
+def walk_anchors(row: Row) -> Ints:
+    """Every position of a row that a walk may draft from, rising: all of a response but its last token."""
+    made: Ints = np.concatenate([np.zeros(0, np.int64), *(np.arange(start, end - 1) for start, end in row.spans)])
+    return made
+
+
+def _ends(row: Row, anchors: Ints) -> Ints:
+    """The end of the response that each anchor lies in."""
+    starts, ends = (np.array(side, np.int64) for side in zip(*row.spans, strict=True))
+    found: Ints = ends[np.searchsorted(starts, anchors, side="right") - 1]
+    return found

@@ -12,17 +12,17 @@ import torch
 from ..data.shards import Ints
 
 
-def correct_prefix(proposed: torch.Tensor, input_ids: Ints, anchors: Ints, end: int) -> Ints:
+def correct_prefix(proposed: torch.Tensor, input_ids: Ints, anchors: Ints, end: Ints | int) -> Ints:
     """How many drafted tokens are right, counted from the block's start, int64 [N].
 
     Drafts past the response's end are not counted: the engine has stopped there.
 
     Args:
         proposed: int64 [N, B-1]. input_ids: [S]. anchors: [N], each < end - 1.
-        end: the response's end, exclusive.
+        end: the response's end, exclusive; one for all or [N].
     """
     places = anchors[:, None] + np.arange(1, proposed.shape[1] + 1)
-    inside = places < end
+    inside = places < np.asarray(end).reshape(-1, 1)
     wanted = input_ids[np.minimum(places, len(input_ids) - 1)]
     right = (proposed.cpu().numpy() == wanted) & inside
     prefix: Ints = np.logical_and.accumulate(right, axis=1).sum(axis=1)

@@ -20,6 +20,11 @@ class Ranks:
     started: bool
 
     @property
+    def local_world(self) -> int:
+        """How many of the processes run on this machine."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.started else 1
+
+    @property
     def first(self) -> bool:
         """Whether this process writes files and speaks."""
         return self.rank == 0

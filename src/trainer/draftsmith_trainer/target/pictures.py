@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby, islice
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from ..base.errors import UserError
 from ..data.images import Grid, PixelReader, check_grids, checked_grid
-from ..data.pictures.workers import Picture, PictureWorkers
-from ..data.shards import Row
+from ..data.pictures.workers import Picture, PictureWorkers, default_workers
+from ..data.shards import ImageShards, Row
 from .pixels import PixelPrep
 
 #: Threads in which the processor works ahead; it holds the interpreter's lock for part of its time.
@@ -32,13 +33,13 @@ class PictureSource:
     One thread may announce pictures while another uses them.
 
     Args:
-        reader: the plain way, for what the processor is needed for.
+        reader: the plain way, for what the processor is needed for and for the reference server's loop.
         workers: who decodes; :meth:`close` closes them too.
         device: where pixel values are wanted.
     """
 
     def __init__(self, reader: PixelReader, workers: PictureWorkers, device: torch.device | str = "cpu") -> None:
-        self._reader, self._workers, self._device = reader, workers, torch.device(device)
+        self.reader, self._workers, self._device = reader, workers, torch.device(device)
         self._coming: defaultdict[str, list[Picture]] = defaultdict(list)
         self._processed: dict[str, Future[tuple[Tensor, Grid]]] = {}
         self._lock = Lock()
@@ -50,7 +51,7 @@ class PictureSource:
     @cached_property
     def prep(self) -> PixelPrep:
         """The tensor form of the checkpoint's image processor."""
-        return PixelPrep(self._reader.processor)
+        return PixelPrep(self.reader.processor)
 
     def expect(self, names: Iterable[str]) -> None:
         """See :meth:`PixelSource.expect`."""
@@ -98,7 +99,7 @@ class PictureSource:
         try:
             decoded = iter([frame.result().numpy() for frame in frames])
             videos = [list(islice(decoded, len(video))) for video in row.video_frames]
-            values, grid = self._reader.processed_videos(row, videos)
+            values, grid = self.reader.processed_videos(row, videos)
         finally:
             _release(frames)
         return values.to(self._device), grid
@@ -123,7 +124,7 @@ class PictureSource:
             for fits, group in groupby(names, key=self._fits):
                 some = list(group)
                 if fits:
-                    shapes = [self.prep.grid(*self._reader.images.size(name)) for name in some]
+                    shapes = [self.prep.grid(*self.reader.images.size(name)) for name in some]
                     parts.append(self._prepared(some, shapes, dtype))
                     grids += shapes
                 else:
@@ -161,12 +162,12 @@ class PictureSource:
     def _process(self, name: str) -> tuple[Tensor, Grid]:
         picture = self._workers.request(name)
         try:
-            return self._reader.processed_picture(picture.result().numpy())
+            return self.reader.processed_picture(picture.result().numpy())
         finally:
             picture.release()
 
     def _fits(self, name: str) -> bool:
-        return self.prep.fits(*self._reader.images.size(name))
+        return self.prep.fits(*self.reader.images.size(name))
 
     def _needs_processor(self, name: str) -> bool:
         try:
@@ -183,6 +184,16 @@ class PictureSource:
             if not waiting:
                 self._coming.pop(name, None)
                 self._processed.pop(name, None)
+
+
+def open_pictures(target: Path, images: ImageShards, device: torch.device, processes: int = 1) -> PictureSource:
+    """Pictures for a target on ``device``: decoded by workers for a GPU, by who needs them for a CPU.
+
+    Args:
+        target: the model directory. processes: how many trainers share this machine.
+    """
+    workers = default_workers(processes) if device.type == "cuda" else 0
+    return PictureSource(PixelReader(target, images), PictureWorkers(images, workers), device)
 
 
 def _release(pictures: Iterable[Picture]) -> None:

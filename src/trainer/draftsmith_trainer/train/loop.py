@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 
 from ..algorithms.settings import config_json
-from ..base.errors import Interrupted
+from ..base.errors import Interrupted, UserError
 from ..base.events import Events
 from ..base.signals import StopRequest
+from ..data.blocks import draw_anchors
 from ..data.order import epoch_batches, rank_part
-from ..data.shards import Ints, Row
+from ..data.shards import Ints
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule
+from ..feed import PackWork, Preparer, StateSource
+from ..feed.ahead import Ahead
 from ..measure.measurer import Measurer
 from ..measure.tally import Tally
 from ..parallel.device import Compute
 from ..parallel.ranks import Ranks
 from ..target import Target
-from ..target.states import StateSource
 from ..train.options import TrainJob
 from .checkpoints import Checkpoints
 from .corpus import Corpus
@@ -28,11 +33,26 @@ from .extent import extent
 from .metrics import MetricsFile
 from .schedule import learning_rate
 from .state import Progress, StateStore
-from .step import Stepper
+from .step import Pending, Stepper, StepResult
 
 #: Every how many steps numbers are written to metrics.jsonl.
 LOG_EVERY = 10
+#: Rows that a message names.
+_ROWS_SHOWN = 8
 _GO_ON, _BUDGET, _ASKED = 0, 1, 1000
+
+#: An epoch and the numbers of this rank's rows.
+_Key = tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A step that was started: its number, learning rate, rows, and what it measures."""
+
+    step: int
+    lr: float
+    rows: tuple[int, ...]
+    pending: Pending
 
 
 class Trainer:
@@ -45,15 +65,21 @@ class Trainer:
         target: Target,
         draft: DFlashDraft,
         source: StateSource,
+        preparer: Preparer,
         compute: Compute,
         ranks: Ranks,
         events: Events,
         fingerprint: dict[str, Any],
     ) -> None:
         self._options, self._corpus, self._draft = job.options, corpus, draft
-        self._ranks, self._events, self._source = ranks, events, source
-        self._stepper = Stepper(target, draft, _parallel(draft, ranks, compute), source, job.options, compute, ranks)
-        self._measurer = Measurer(target, draft, compute.attention, batch_blocks=512, autocast=compute.autocast)
+        self._ranks, self._events, self._source, self._preparer = ranks, events, source, preparer
+        module = _parallel(draft, ranks, compute)
+        self._stepper = Stepper(target, draft, module, source, job.options, compute, ranks, preparer.multiple)
+        self._measurer = Measurer(target, draft, preparer, autocast=compute.autocast)
+        # While a GPU works on one step, the host prepares the next and reads what the one before measured.
+        self._on_gpu = compute.device == "cuda"
+        self._work = Ahead(self._prepared, threads=1 if self._on_gpu else 0)
+        self._running: deque[_Running] = deque()
         self._states = StateStore(job.resume_dir, fingerprint)
         self._checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft, compute.dtype)
         self._metrics_path = job.resume_dir / "metrics.jsonl"
@@ -68,7 +94,7 @@ class Trainer:
         Raises:
             Interrupted: when asked to stop; the state is saved.
         """
-        progress = self._states.load(self._draft, self._stepper.optimizer)
+        progress = self._states.load(self._draft, self._stepper.optimizer.adam)
         self._ranks.wait()
         if progress is None:
             progress = self._begin()
@@ -106,8 +132,9 @@ class Trainer:
             )
             for number in range(progress.batch, len(batches)):
                 for coming in batches[number : number + 3]:
-                    self._source.expect("train", self._rows(coming))
-                flag = self._step(progress, batches[number], request)
+                    self._work.expect(self._key(progress.epoch, coming))
+                self._step(progress, batches[number], request)
+                flag = self._settle(keep=1 if self._on_gpu else 0)
                 last = number + 1 == len(batches)
                 progress = progress.then(
                     step=progress.step + 1,
@@ -130,25 +157,72 @@ class Trainer:
         patience = self._options.early_stop_patience
         return patience is not None and progress.misses >= patience
 
-    def _rows(self, batch: Ints) -> list[Row]:
+    def _key(self, epoch: int, batch: Ints) -> _Key:
         """This rank's share of a batch."""
-        return [self._corpus.train[int(i)] for i in rank_part(batch, self._ranks.rank, self._ranks.world)]
+        return epoch, tuple(int(i) for i in rank_part(batch, self._ranks.rank, self._ranks.world))
 
-    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> int:
-        rows = self._rows(batch)
+    def _prepared(self, key: _Key) -> list[PackWork]:
+        epoch, numbers = key
+        rows = [self._corpus.train[i] for i in numbers]
+        if not rows:
+            return [self._preparer.nothing()]
+        options = self._options
+        work = self._preparer.prepare(rows, [draw_anchors(row, options.anchors, options.seed, epoch) for row in rows])
+        for one in work:
+            self._source.expect("train", one)
+        return [one.pinned() for one in work] if self._on_gpu else work
+
+    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> None:
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
-        result = self._stepper.step(rows, progress.epoch, lr, progress.step + 1, self._wish(request))
-        done = progress.step + 1
-        if self._metrics is not None:
-            epoch = done / self._per_epoch
-            values = {"loss": result.loss, "lr": lr, "gradNorm": result.grad_norm, "trainAcceptLength": result.accept}
-            if done % LOG_EVERY == 0:
-                self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
-                self._events.metric(done, values)
-            rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
-            self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
-        return result.stop
+        key = self._key(progress.epoch, batch)
+        pending = self._stepper.step(self._work.take(key), lr, self._wish(request))
+        self._running.append(_Running(progress.step + 1, lr, key[1], pending))
+
+    def _settle(self, keep: int) -> int:
+        """Reads what steps measured, all but the last ``keep``; returns the highest stop flag among them.
+
+        All ranks keep equally many, so that they come to the same decision after the same step.
+        """
+        flag = 0
+        while len(self._running) > keep:
+            running = self._running.popleft()
+            result = running.pending.result()
+            if not result.finite:
+                raise self._diverged(running, result)
+            flag = max(flag, result.stop)
+            self._log(running, result)
+        return flag
+
+    def _diverged(self, running: _Running, result: StepResult) -> UserError:
+        rows = [self._corpus.train[i] for i in running.rows[:_ROWS_SHOWN]]
+        shown = ", ".join(f"{row.dialogue_id}/{row.row}" for row in rows)
+        more = "" if len(running.rows) <= _ROWS_SHOWN else f" and {len(running.rows) - _ROWS_SHOWN} more"
+        lost = not math.isfinite(result.loss)
+        what = f"the loss is {result.loss}" if lost else f"the norm of the gradient is {result.grad_norm}"
+        return UserError(
+            "training-diverged",
+            f"training diverged: {what} at step {running.step}, learning rate {running.lr:.3g}, "
+            f"rows {shown or 'of another rank'}{more}",
+            "try a lower lr, a longer warmup or clip; when it is always the same rows, look at them",
+        )
+
+    def _log(self, running: _Running, result: StepResult) -> None:
+        if self._metrics is None:
+            return
+        done = running.step
+        epoch = done / self._per_epoch
+        values = {
+            "loss": result.loss,
+            "lr": running.lr,
+            "gradNorm": result.grad_norm,
+            "trainAcceptLength": result.accept,
+        }
+        if done % LOG_EVERY == 0:
+            self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
+            self._events.metric(done, values)
+        rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
+        self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
 
     def _wish(self, request: StopRequest) -> int:
         """What this rank wants: the sum over ranks decides, so that all of them stop at the same step."""
@@ -159,6 +233,7 @@ class Trainer:
         return _BUDGET if over else _GO_ON
 
     def _evaluate(self, progress: Progress) -> Progress:
+        self._settle(keep=0)
         tally = self._measure()
         self._report(progress.step, tally)
         value = tally.pooled
@@ -194,9 +269,10 @@ class Trainer:
         self._events.metric(step, brief)
 
     def _save(self, progress: Progress) -> Progress:
+        self._settle(keep=0)
         progress = self._sized(progress).then(seconds=self._seconds())
         if self._ranks.first:
-            self._states.save(progress, self._draft, self._stepper.optimizer)
+            self._states.save(progress, self._draft, self._stepper.optimizer.adam)
             self._checkpoints.prune({progress.best_step, progress.last_eval})
         self._ranks.wait()
         return progress

@@ -43,6 +43,9 @@ class TrainOptions:
     checkpoint_every: int = at_least(1, 200)
     early_stop_patience: int | None = at_least(1, None)
     state_cache_mb: int = at_least(0, 2048)
+    pack_tokens: int = at_least(128, 16_384)
+    draft_tokens: int = at_least(128, 8192)
+    slow_recurrence: bool = False
     init_from: Path | None = None
 
     @property

@@ -1,27 +1,25 @@
-"""One optimizer step: blocks, forward, loss over all ranks, backward, update."""
+"""One optimizer step: target states, draft passes with their loss and gradient, update. It never waits for a GPU."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..algorithms.algorithm import BlockOutputs
 from ..algorithms.registry import algorithm_of
-from ..base.errors import UserError
-from ..data.blocks import draw_anchors, make_blocks
-from ..data.shards import Row
 from ..draft.model import DFlashDraft
-from ..draft.passes import DraftModule, run_blocks
-from ..losses import BlockLoss, LossRule
+from ..draft.passes import DraftModule, run_batch
+from ..feed import PackWork, Part, StateSource
+from ..losses import LossRule
 from ..parallel.device import Compute
 from ..parallel.ranks import Ranks
 from ..target import Target
-from ..target.states import StateSource
 from ..train.options import TrainOptions
+from .optimizer import Optimizer
 
 #: Rows that a message names.
 _ROWS_SHOWN = 8
@@ -34,13 +32,41 @@ class StepResult:
     Attributes:
         loss: weighted mean cross-entropy. accept: mean of 1 + correct prefix over the drawn blocks (teacher-forced, at
             random anchors: a hint, not an accept length of a walk).
-        stop: highest value any rank passed to :meth:`Stepper.step` as ``stop``.
+        stop: sum of the values that ranks passed to :meth:`Stepper.step` as ``stop``.
+        finite: whether loss and gradient were finite; if not, the step changed nothing.
     """
 
     loss: float
     accept: float
     grad_norm: float
     stop: int
+    finite: bool
+
+
+class Pending:
+    """A step's measurements on their way to the host."""
+
+    def __init__(self, sums: Tensor) -> None:
+        if sums.is_cuda:
+            self._host = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True)
+            self._host.copy_(sums, non_blocking=True)
+            self._event: torch.cuda.Event | None = torch.cuda.Event()
+            self._event.record()
+        else:
+            self._host, self._event = sums, None
+
+    def result(self) -> StepResult:
+        """Waits until they are there."""
+        if self._event is not None:
+            self._event.synchronize()
+        weight, total, correct, blocks, stop, norm, finite = self._host.tolist()
+        return StepResult(
+            loss=total / max(weight, 1e-12),
+            accept=1 + correct / max(blocks, 1.0),
+            grad_norm=norm,
+            stop=round(stop),
+            finite=bool(finite),
+        )
 
 
 class Stepper:
@@ -59,98 +85,48 @@ class Stepper:
         options: TrainOptions,
         compute: Compute,
         ranks: Ranks,
+        room: int = 0,
     ) -> None:
         self._target, self._draft, self._module, self._source = target, draft, module, source
-        self._options, self._compute, self._ranks = options, compute, ranks
+        self._compute, self._ranks, self._room = compute, ranks, room
         self._algorithm = algorithm_of(draft.config)
         self._rule = LossRule(options.decay, options.dpace_alpha)
-        self.optimizer = make_optimizer(draft, options)
+        self.optimizer = Optimizer(draft, options)
 
-    def step(self, rows: list[Row], epoch: int, lr: float, number: int, stop: int = 0) -> StepResult:
-        """Learns from this rank's ``rows`` (possibly none; the ranks stay in step all the same).
+    def step(self, work: list[PackWork], lr: float, stop: int = 0) -> Pending:
+        """Learns from this rank's work (never empty: a rank without rows brings :meth:`.Preparer.nothing`)."""
+        device = self._target.device
+        self.optimizer.zero_grad()
+        sums = torch.zeros(5, dtype=torch.float64, device=device)
+        left = sum(len(one.parts) for one in work)
+        for one in work:
+            states = self._source.states("train", one, self._room)
+            for part in one.parts:
+                left -= 1
+                with self._alone() if left else nullcontext():
+                    sums += self._learn(states, part.to(device))
+        # The gradient is that of a sum; what it is divided by, the weight over all ranks, is known only now.
+        sums[4] = stop
+        self._ranks.sum(sums)
+        norm, finite = self.optimizer.step(lr, sums[0], self._ranks.world, sums[1])
+        return Pending(torch.cat([sums, torch.stack([norm.double(), finite.double()])]))
 
-        Args:
-            number: of this step, from 1, for messages.
-
-        Raises:
-            UserError: ``training-diverged`` when the loss or its gradient is no longer finite.
-        """
-        loss, blocks = self._loss(rows, epoch)
-        prefix = loss.correct.cumprod(dim=1).sum()
-        sums = torch.stack(
-            [loss.weight, loss.total.detach(), prefix, torch.tensor(float(blocks)).to(prefix.device), prefix * 0 + stop]
-        )
-        # Summed before the backward pass: the loss is normalised by the weight of all ranks, not by the mean of means.
-        weight, total, correct, count, flags = self._ranks.sum(sums.double()).tolist()
-        if not math.isfinite(total):
-            raise _diverged(f"the loss is {total}", number, lr, rows)
-        self.optimizer.zero_grad(set_to_none=True)
-        # Data parallelism averages gradients over ranks; the factor turns that back into the sum.
-        (loss.total * (self._ranks.world / max(weight, 1e-12))).backward()
-        clip = self._options.clip if self._options.clip is not None else float("inf")
-        norm = nn.utils.clip_grad_norm_(self._draft.parameters(), clip)
-        if not math.isfinite(norm):
-            raise _diverged(f"the norm of the gradient is {float(norm)}", number, lr, rows)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
-        return StepResult(total / max(weight, 1e-12), 1 + correct / max(count, 1.0), float(norm), int(flags))
-
-    def _loss(self, rows: list[Row], epoch: int) -> tuple[BlockLoss, int]:
-        options, config, device = self._options, self._draft.config, self._target.device
-        drawn = [draw_anchors(row, options.anchors, options.seed, epoch) for row in rows]
-        if rows:
-            states, positions = self._source.batch("train", rows)
-            blocks = make_blocks(rows, drawn, config.block_size, config.mask_token_id).to(device)
-        else:
-            states, positions, blocks = _nothing(self._target, config.block_size)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._compute.autocast):
-            hidden = run_blocks(
-                self._module,
-                config,
-                self._target.embed,
-                states,
-                positions,
-                blocks.anchors,
-                blocks.keep,
-                blocks.ids,
-                self._compute.attention,
-            )
-        outputs = BlockOutputs(hidden, blocks, states, self._target.embed, self._target.lm_head)
+    def _learn(self, states: Tensor, part: Part) -> Tensor:
+        """Adds a part's gradient; returns weight, total, correct prefixes, blocks, 0."""
+        batch = part.batch
+        with torch.autocast(states.device.type, torch.bfloat16, enabled=self._compute.autocast):
+            hidden = run_batch(self._module, self._target.embed, states, batch, part.attend)
+        outputs = BlockOutputs(hidden, batch, states, self._target.embed, self._target.lm_head)
         loss = self._algorithm.loss(self._draft, outputs, self._rule)
-        return loss, sum(len(anchors) for anchors in drawn)
+        # Without labels the loss is a constant; the hidden states tie it to the parameters all the same.
+        (loss.total if len(batch.labels) else loss.total + 0 * hidden.sum()).backward()
+        right = torch.zeros(batch.ids.numel(), dtype=torch.bool, device=states.device)
+        right[batch.places] = loss.best == batch.labels
+        prefix = right.view(batch.ids.shape)[:, 1:].cumprod(dim=1).sum()
+        values = [loss.weight.double(), loss.total.detach().double(), prefix.double()]
+        return torch.stack([*values, torch.full_like(values[0], batch.blocks), torch.zeros_like(values[0])])
 
-
-def make_optimizer(draft: DFlashDraft, options: TrainOptions) -> torch.optim.AdamW:
-    """AdamW; norms and biases are not decayed."""
-    matrices = [p for p in draft.parameters() if p.dim() > 1]
-    others = [p for p in draft.parameters() if p.dim() <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": options.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, options.beta2), fused=True)
-
-
-def _nothing(target: Target, block_size: int) -> tuple[Tensor, Tensor, Any]:
-    """A padded block over one empty position, for a rank that got no row: every gradient exists and is zero."""
-    from ..data.blocks import Blocks
-
-    device, width = target.device, len(target.layer_ids) * target.embed.shape[1]
-    one = torch.zeros(1, 1, dtype=torch.int64, device=device)
-    labels = torch.zeros(1, 1, block_size - 1, dtype=torch.int64, device=device)
-    ids = torch.zeros(1, 1, block_size, dtype=torch.int64, device=device)
-    positions = torch.arange(block_size, device=device)[None]
-    blocks = Blocks(one, one.bool(), ids, positions, labels, labels.bool())
-    states = torch.zeros(1, 1, width, dtype=target.embed.dtype, device=device)
-    return states, one[None].expand(3, -1, -1), blocks
-
-
-def _diverged(what: str, number: int, lr: float, rows: list[Row]) -> UserError:
-    shown = ", ".join(f"{row.dialogue_id}/{row.row}" for row in rows[:_ROWS_SHOWN])
-    more = "" if len(rows) <= _ROWS_SHOWN else f" and {len(rows) - _ROWS_SHOWN} more"
-    return UserError(
-        "training-diverged",
-        f"training diverged: {what} at step {number}, learning rate {lr:.3g}, rows {shown or 'of another rank'}{more}",
-        "try a lower lr, a longer warmup or clip; when it is always the same rows, look at them",
-    )
+    def _alone(self) -> AbstractContextManager[None]:
+        """Gradients of all but the last pass are not exchanged."""
+        wait: Callable[[], AbstractContextManager[None]] | None = getattr(self._module, "no_sync", None)
+        return wait() if wait is not None else nullcontext()

@@ -33,9 +33,10 @@ class Plain(Algorithm):
     def loss(self, draft: DFlashDraft, outputs: BlockOutputs, rule: LossRule) -> BlockLoss:
         """Weighted cross-entropy of every place against its label."""
         del draft
-        blocks = outputs.blocks
-        places = outputs.hidden[:, :, 1:].flatten(0, 1)
-        return frozen_head_loss(places, blocks.labels.flatten(0, 1), blocks.valid.flatten(0, 1), outputs.lm_head, rule)
+        batch = outputs.batch
+        hidden = outputs.hidden.flatten(0, 1)[batch.places]
+        size = batch.block_size
+        return frozen_head_loss(hidden, batch.labels, batch.places, batch.ends, size, outputs.lm_head, rule)
 
     def propose(self, draft: DFlashDraft, hidden: Tensor, anchor_ids: Tensor, lm_head: Tensor) -> Tensor:
         """The first choice at every place; places do not look at each other, nor at the anchor."""

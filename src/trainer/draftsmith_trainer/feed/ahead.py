@@ -1,0 +1,53 @@
+"""Makes things on another thread before they are asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Made = TypeVar("Made")
+
+
+class Ahead(Generic[Key, Made]):
+    """What ``make`` makes of keys, made early for keys that were announced.
+
+    Args:
+        threads: 0 makes everything when it is asked for, on the caller's thread.
+    """
+
+    def __init__(self, make: Callable[[Key], Made], threads: int = 1) -> None:
+        self._make = make
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead") if threads else None
+        self._coming: dict[Key, Future[Made]] = {}
+
+    def expect(self, key: Key) -> None:
+        """Announces a key that will be asked for soon. Announcing it again changes nothing."""
+        if self._pool is not None and key not in self._coming:
+            self._coming[key] = self._pool.submit(self._make, key)
+
+    def take(self, key: Key) -> Made:
+        """The thing for ``key``, raising what making it raised; it is not kept."""
+        coming = self._coming.pop(key, None)
+        return coming.result() if coming is not None else self._make(key)
+
+    def close(self) -> None:
+        """Drops what was announced and not asked for, and ends the threads."""
+        for coming in self._coming.values():
+            coming.cancel()
+        self._coming.clear()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def announced(things: Iterable[Made], expect: Callable[[Made], None], ahead: int = 2) -> Iterator[Made]:
+    """The same things in the same order, each passed to ``expect`` before the ``ahead`` things before it are done."""
+    waiting: deque[Made] = deque()
+    for thing in things:
+        expect(thing)
+        waiting.append(thing)
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting

@@ -1,0 +1,99 @@
+"""Captured target states of a piece of work: computed, or remembered while a budget lasts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..data.blocks import context_length
+from ..data.images import PixelSource
+from ..data.shards import Row
+from ..target import Target, capture_row
+from ..target.packed import PackedTarget
+from .work import PackWork
+
+
+class StateSource:
+    """Runs the target on rows, packed or one by one, or remembers that it already did.
+
+    The target is frozen, so its states of a row are the same in every epoch; when all rows fit, epochs after the first
+    cost only the draft. One by one (on a CPU), a remembered state equals a recomputed one bit for bit.
+
+    Args:
+        budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing.
+    """
+
+    def __init__(
+        self, target: Target, pictures: PixelSource, budget_mb: int, packed: PackedTarget | None = None
+    ) -> None:
+        self._target, self._pictures, self._packed = target, pictures, packed
+        self._budget = budget_mb * 2**20
+        self._kept: dict[tuple[str, int], Tensor] = {}
+        self._announced: set[tuple[str, ...]] = set()
+        self.used = 0
+        self.computed = 0
+
+    def expect(self, split: str, work: PackWork) -> None:
+        """Announces work whose states will be asked for soon, so that its pictures are decoded by then."""
+        if work.pack is not None and work.pack.hashes and not self._remembers(split, work):
+            self._announced.add(self._announcement(split, work))
+            self._pictures.expect(work.pack.hashes)
+
+    def states(self, split: str, work: PackWork, room: int = 0) -> Tensor:
+        """The buffer that ``work`` counts in, [tokens + room, K*H] on the target's device; its last rows are zero.
+
+        Raises:
+            UserError: what reading and preparing pictures raises.
+        """
+        announced = self._announcement(split, work)
+        if work.pack is None or self._remembers(split, work):
+            if announced in self._announced and work.pack is not None:
+                self._pictures.forget(work.pack.hashes)
+            self._announced.discard(announced)
+            return self._by_row(split, work, room)
+        self._announced.discard(announced)
+        made = self._capture(work, room)
+        for row, start in zip(work.rows, work.starts, strict=True):
+            self._keep(split, row, made[start : start + context_length(row)].clone())
+        return made
+
+    def row(self, split: str, row: Row) -> Tensor:
+        """States [C, K*H] of the positions that a row's blocks read."""
+        kept = self._kept.get((split, row.index))
+        if kept is not None:
+            return kept.to(self._target.device)
+        self.computed += 1
+        ids, types = (torch.from_numpy(part.astype("int64")) for part in (row.input_ids, row.token_types))
+        made = capture_row(self._target, ids, types, *self._pictures.pixels(row), *self._pictures.videos(row)).states
+        made = made[: context_length(row)].clone()
+        self._keep(split, row, made)
+        return made
+
+    def _remembers(self, split: str, work: PackWork) -> bool:
+        return all((split, row.index) in self._kept for row in work.rows)
+
+    @staticmethod
+    def _announcement(split: str, work: PackWork) -> tuple[str, ...]:
+        return (split, *(str(row.index) for row in work.rows))
+
+    def _by_row(self, split: str, work: PackWork, room: int) -> Tensor:
+        width = len(self._target.layer_ids) * self._target.embed.shape[1]
+        buffer = self._target.embed.new_zeros(max(1, work.tokens + room), width)
+        for row, start in zip(work.rows, work.starts, strict=True):
+            states = self.row(split, row)
+            buffer[start : start + len(states)] = states
+        return buffer
+
+    def _capture(self, work: PackWork, room: int) -> Tensor:
+        assert work.pack is not None and self._packed is not None
+        self.computed += len(work.rows)
+        pack = work.pack
+        pixels = self._pictures.values(pack.hashes, pack.grids, self._target.embed.dtype) if pack.hashes else None
+        return self._packed.capture(pack.to(self._target.device), pixels, room)
+
+    def _keep(self, split: str, row: Row, states: Tensor) -> None:
+        key = (split, row.index)
+        size = states.nbytes
+        if key not in self._kept and self.used + size <= self._budget:
+            self.used += size
+            self._kept[key] = states.cpu()

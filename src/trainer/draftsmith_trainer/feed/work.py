@@ -1,0 +1,163 @@
+"""Plans passes on the host: which rows share a target pass, which blocks share a draft pass, and their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch, make_batch
+from ..data.blocks import context_length
+from ..data.shards import Ints, Row
+from ..draft.attend import AttentionKind, BatchAttend, make_attend
+from ..draft.config import DraftConfig
+from ..draft.passes import windows_of
+from ..draft.tiles import TILE
+from ..target import Target
+from ..target.pack import Pack, make_pack, plan_packs
+
+
+@dataclass(frozen=True)
+class Part:
+    """One draft pass.
+
+    Attributes:
+        batch, attend: its blocks, and attention for them.
+        owners: which anchors of which row (of the pack) the blocks are, in order.
+    """
+
+    batch: Batch
+    attend: BatchAttend
+    owners: tuple[tuple[Row, Ints], ...]
+
+    def to(self, device: torch.device) -> Part:
+        """The same on a device; does not wait for the copies."""
+        return replace(self, batch=self.batch.to(device), attend=self.attend.to(device))
+
+    def pinned(self) -> Part:
+        """The same in memory from which copies to a CUDA device do not block."""
+        return replace(self, batch=self.batch.pinned())
+
+
+@dataclass(frozen=True)
+class PackWork:
+    """One target pass and the draft passes that read its states.
+
+    Attributes:
+        rows: whose states are needed. starts: where each row's begin in the buffer.
+        tokens: rows of the buffer.
+        pack: how the target reads them together; None reads them one by one.
+    """
+
+    rows: tuple[Row, ...]
+    starts: tuple[int, ...]
+    tokens: int
+    pack: Pack | None
+    parts: tuple[Part, ...]
+
+    @property
+    def blocks(self) -> int:
+        """Blocks in all parts."""
+        return sum(part.batch.blocks for part in self.parts)
+
+    def pinned(self) -> PackWork:
+        """The same in memory from which copies to a CUDA device do not block."""
+        pack = self.pack.pinned() if self.pack is not None else None
+        return replace(self, pack=pack, parts=tuple(part.pinned() for part in self.parts))
+
+
+class Preparer:
+    """Makes work from rows. Needs the target's config only, so that it may run on another thread than the device's.
+
+    Args:
+        attention: of the draft.
+        packed: whether the target reads rows packed.
+        pack_tokens: most context tokens of a target pass. draft_tokens: most block tokens of a draft pass.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        config: DraftConfig,
+        attention: AttentionKind,
+        packed: bool,
+        pack_tokens: int,
+        draft_tokens: int,
+    ) -> None:
+        self._target, self._config, self._attention = target, config, attention
+        self.packed, self._pack_tokens = packed, pack_tokens
+        self._blocks = max(1, draft_tokens // config.block_size)
+        self._windows = windows_of(config)
+        self.multiple = TILE if attention == "flex" else 1
+
+    def prepare(self, rows: Sequence[Row], anchors: Sequence[Ints]) -> list[PackWork]:
+        """Work for ``rows`` with blocks at ``anchors`` (one rising array per row).
+
+        Raises:
+            UserError: ``image-tokens`` when a row's placeholders do not fit its images.
+        """
+        alone = [i for i, row in enumerate(rows) if row.video_frames or not self.packed]
+        together = [i for i, row in enumerate(rows) if i not in set(alone)]
+        plans = [
+            [together[i] for i in plan] for plan in plan_packs([len(rows[i]) for i in together], self._pack_tokens)
+        ]
+        if alone:
+            plans.append(alone)
+        return [
+            self._work([rows[i] for i in plan], [anchors[i] for i in plan], packed=plan is not alone) for plan in plans
+        ]
+
+    def nothing(self) -> PackWork:
+        """Work without any label, for a rank that got no row: every gradient exists and is zero."""
+        batch = make_batch([], [], [], self._config.block_size, self._config.mask_token_id, multiple=self.multiple)
+        part = Part(batch, make_attend(self._attention, batch, self._windows), ())
+        return PackWork((), (), 0, None, (part,))
+
+    def _work(self, rows: list[Row], anchors: list[Ints], packed: bool) -> PackWork:
+        mrope = self._config.rotary == "mrope"
+        positions = [self.positions(row) for row in rows] if packed or mrope else []
+        pack = make_pack(rows, positions, self._target.spec) if packed else None
+        lengths = [len(row) if packed else context_length(row) for row in rows]
+        starts = np.cumsum([0, *lengths])
+        own = [part.numpy() for part in positions] if mrope else None
+        parts = [
+            self._part([rows[i] for i, _ in group], [a for _, a in group], [int(starts[i]) for i, _ in group],
+                       [own[i] for i, _ in group] if own is not None else None)
+            for group in self._groups(anchors)
+        ]  # fmt: skip
+        return PackWork(tuple(rows), tuple(int(s) for s in starts[:-1]), int(starts[-1]), pack, tuple(parts))
+
+    def _part(self, rows: list[Row], anchors: list[Ints], starts: list[int], positions: list[Ints] | None) -> Part:
+        config = self._config
+        batch = make_batch(rows, anchors, starts, config.block_size, config.mask_token_id, positions, self.multiple)
+        attend = make_attend(self._attention, batch, self._windows)
+        return Part(batch, attend, tuple(zip(rows, anchors, strict=True)))
+
+    def _groups(self, anchors: Sequence[Ints]) -> list[list[tuple[int, Ints]]]:
+        """Runs of (row, anchors) with at most the allowed number of blocks; a row with more is cut."""
+        groups: list[list[tuple[int, Ints]]] = []
+        room = 0
+        for number, found in enumerate(anchors):
+            for piece in np.split(found, range(self._blocks, len(found), self._blocks)):
+                if not len(piece):
+                    continue
+                # A row occurs once in a batch: its context would otherwise be there twice.
+                if len(piece) > room or (groups and groups[-1][-1][0] == number):
+                    groups.append([])
+                    room = self._blocks
+                groups[-1].append((number, piece))
+                room -= len(piece)
+        return groups
+
+    def positions(self, row: Row) -> Tensor:
+        """The target's own positions of a row, int64 [3, S], by transformers' rule, on the host."""
+        ids, types = (torch.from_numpy(part.astype("int64"))[None] for part in (row.input_ids, row.token_types))
+        grids = {
+            "image_grid_thw": torch.from_numpy(row.image_grid.astype("int64")) if len(row.image_grid) else None,
+            "video_grid_thw": torch.from_numpy(row.video_grid.astype("int64")) if len(row.video_grid) else None,
+        }
+        made: Tensor = self._target.model.model.get_rope_index(ids, types, **grids)[0]
+        return made[:, 0]

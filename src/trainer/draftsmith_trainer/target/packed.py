@@ -1,0 +1,75 @@
+"""Captures a whole pack in one pass of the target's own modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import experts, recurrent
+from .attention import segmented
+from .layout import active
+from .load import Target
+from .pack import Pack
+from .tower import Features, Tower
+
+
+class PackedTarget:
+    """Runs packs through the tower and the first layers of a target; layers behind the last captured one never run.
+
+    The layers are transformers' modules, called in the order of its own forward pass; what differs is that documents
+    are segments of one sequence, that captured outputs go straight into one buffer, and that on CUDA the layers are
+    compiled (for any length: one graph a kind of layer) and experts run by :mod:`.experts`.
+
+    Args:
+        compile_: None compiles on CUDA only.
+    """
+
+    def __init__(self, target: Target, compile_: bool | None = None) -> None:
+        self._target = target
+        on_gpu = target.device.type == "cuda"
+        compile_ = on_gpu if compile_ is None else compile_
+        model = target.model
+        if on_gpu and target.embed.dtype == torch.bfloat16:
+            experts.install(model)
+        recurrent.install(model)
+        self._text = model.model.language_model
+        self._tower = Tower(model.model.visual, compile_)
+        layers = self._text.layers[: max(target.layer_ids) + 1]
+        self._layers: list[Any] = [
+            torch.compile(layer.forward, dynamic=True) if compile_ else layer.forward for layer in layers
+        ]
+
+    @torch.no_grad()
+    def capture(self, pack: Pack, pixels: Tensor | None, room: int = 0) -> Tensor:
+        """Outputs of the captured layers, [T + room, K * H]; the last ``room`` rows are zero.
+
+        Args:
+            pack: on the target's device.
+            pixels: of ``pack.grids``, [patches, channels * 2 * patch^2], on the device; None without pictures.
+        """
+        target, text = self._target, self._text
+        width = target.embed.shape[1]
+        states = target.embed.new_empty(pack.tokens + room, len(target.layer_ids) * width)
+        states[pack.tokens :] = 0
+        taken = {layer: place * width for place, layer in enumerate(target.layer_ids)}
+        with segmented(target.model), active(text=pack.layout):
+            x = text.embed_tokens(pack.input_ids)[None]
+            deep: list[Tensor] = []
+            if pixels is not None:
+                found = self._pictures(pixels, pack)
+                x[0].index_copy_(0, pack.visual_at, found.merged.to(x.dtype))
+                deep = found.deep
+            angles = text.rotary_emb(x, pack.positions[:, None])
+            for number, layer in enumerate(self._layers):
+                x = layer(x, position_embeddings=angles, attention_mask=None)
+                if number in taken:
+                    states[: pack.tokens, taken[number] : taken[number] + width] = x[0]
+                if number < len(deep):
+                    x[0].index_add_(0, pack.visual_at, deep[number].to(x.dtype))
+        return states
+
+    def _pictures(self, pixels: Tensor, pack: Pack) -> Features:
+        made = self._tower(pixels, pack.grids)
+        return Features(made.merged[pack.visual_from], [one[pack.visual_from] for one in made.deep])

@@ -1,0 +1,53 @@
+"""AdamW on fp32 masters, with normalisation, clipping and the check for NaN on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..draft.model import DFlashDraft
+from ..train.options import TrainOptions
+
+
+class Optimizer:
+    """The update of a draft's weights. Norms and biases are not decayed."""
+
+    def __init__(self, draft: DFlashDraft, options: TrainOptions) -> None:
+        self._parameters = list(draft.parameters())
+        self._clip = options.clip
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in self._parameters if p.dim() > 1], "weight_decay": options.weight_decay},
+            {"params": [p for p in self._parameters if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.adam = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, options.beta2), fused=True)
+
+    def zero_grad(self) -> None:
+        """Forgets the last step's gradient."""
+        self.adam.zero_grad(set_to_none=True)
+
+    def step(self, lr: float, weight: Tensor, world: int, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Updates from the gradient of a weighted sum of losses; changes nothing when anything is not finite.
+
+        Args:
+            weight: scalar, the sum of weights over all ranks. total: scalar, the sum of losses.
+            world: over how many ranks data parallelism averaged the gradient.
+
+        Returns:
+            The norm of the gradient of the weighted mean, before clipping, and whether all was finite; scalars on the
+            device.
+        """
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        scale = (world / weight.clamp(min=1e-12)).float()
+        norm = torch.nn.utils.get_total_norm(gradients) * scale
+        finite = torch.isfinite(norm) & torch.isfinite(total)
+        if self._clip is not None:
+            scale = scale * (self._clip / (norm + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(gradients, scale)
+        for group in self.adam.param_groups:
+            group["lr"] = lr
+        # The interface by which GradScaler tells a fused optimizer to skip: no number has to reach the host.
+        self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.adam.step()
+        return norm, finite
