@@ -46,7 +46,7 @@ class PictureSource:
         self._threads = ThreadPoolExecutor(_THREADS, "pixels")
         self._sent: deque[tuple[torch.cuda.Event, list[Picture]]] = deque()
         if self._device.type == "cuda":
-            workers.pin()
+            workers.pin(self._device)
 
     @cached_property
     def prep(self) -> PixelPrep:

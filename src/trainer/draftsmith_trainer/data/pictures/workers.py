@@ -14,6 +14,9 @@ from .decode import read_picture
 from .dispatcher import Dispatcher
 from .orders import Order, Orders
 
+#: cudaHostRegisterPortable: pinned for every device that this process uses.
+_PORTABLE = 1
+
 
 class Picture:
     """A picture that was asked for. Release it when nothing reads its pixels any more, also no copy on a device."""
@@ -77,15 +80,17 @@ class PictureWorkers:
         """The worker processes."""
         return [process.pid for process in self._dispatcher.processes] if self._dispatcher is not None else []
 
-    def pin(self) -> bool:
-        """Registers the shared memory with CUDA, so that copies to a device need no staging and do not block.
+    def pin(self, device: torch.device | str = "cuda") -> bool:
+        """Registers the shared memory with CUDA, so that copies to ``device`` need no staging and do not block.
 
-        Call it once the process has chosen its device. Returns whether the memory is pinned. Without workers there is
-        none to pin; where the system refuses, copies take longer and nothing else changes.
+        Returns whether the memory is pinned. Without workers there is none to pin; where the system refuses, copies
+        take longer and nothing else changes.
         """
         if self._dispatcher is not None and not self.pinned and torch.cuda.is_available():
             base = self._dispatcher.base
-            code = torch.cuda.cudart().cudaHostRegister(base.data_ptr(), base.nbytes, 0)
+            # Else a rank would set up a context on the current device too, which takes half a gigabyte there.
+            with torch.cuda.device(device):
+                code = torch.cuda.cudart().cudaHostRegister(base.data_ptr(), base.nbytes, _PORTABLE)
             self.pinned = int(code) == 0
         return self.pinned
 
