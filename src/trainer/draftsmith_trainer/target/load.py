@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import UserError
+from .fp8 import fp8_state_dict
 from .spec import TargetSpec
 
 
@@ -47,15 +48,22 @@ def load_target(
     Raises:
         UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights.
     """
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig
 
     _quiet_transformers()
     config = AutoConfig.from_pretrained(spec.directory)
     if not whole:
         cut_config(config, max(layer_ids) + 1)
+    source: dict[str, Any] = {"pretrained_model_name_or_path": spec.directory}
+    if spec.fp8 is not None:
+        _forget_quantization(config)
+        layers = None if whole else max(layer_ids) + 1
+        weights = fp8_state_dict(spec.directory, spec.fp8, layers, dtype)
+        source = {"pretrained_model_name_or_path": None, "state_dict": weights}
     try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            spec.directory, config=config, dtype=dtype, output_loading_info=True
+        # The Auto class would look for a directory, and a state dict has none.
+        model, report = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)].from_pretrained(
+            **source, config=config, dtype=dtype, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError("target-weights", f"{spec.directory}: the model cannot be loaded: {error}") from error
@@ -85,6 +93,13 @@ def cut_config(config: Any, layers: int) -> None:
     text.num_hidden_layers = layers
     if getattr(text, "layer_types", None):
         text.layer_types = copy.copy(text.layer_types[:layers])
+
+
+def _forget_quantization(config: Any) -> None:
+    """The weights come dequantised; told of it, transformers would look for packages and kernels of its own."""
+    for part in (config, config.text_config):
+        if hasattr(part, "quantization_config"):
+            del part.quantization_config
 
 
 def _retie(model: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import UserError
+from .quantization import BlockScales, read_quantization
 
 MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
 
@@ -18,7 +19,7 @@ MASK_TOKEN = "<|MASK|>"
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """The parts of a target's config.json that a draft depends on."""
+    """The parts of a target's config.json that a draft depends on. ``fp8``: how its weights are scaled, if they are."""
 
     directory: Path
     model_type: str
@@ -39,13 +40,14 @@ class TargetSpec:
     bos_token_id: int | None
     eos_token_id: int | None
     dtype: str
+    fp8: BlockScales | None = None
 
 
 def read_spec(directory: Path) -> TargetSpec:
     """Reads ``directory/config.json`` of a Qwen vision-language target.
 
     Raises:
-        UserError: ``target-missing``, ``target-config``.
+        UserError: ``target-missing``, ``target-config``; ``target-quantization`` for weights that cannot be read.
     """
     path = directory / "config.json"
     try:
@@ -130,5 +132,6 @@ def _from_config(directory: Path, kind: str, config: dict[str, Any], text: dict[
         spatial_merge_size=int(config["vision_config"].get("spatial_merge_size", 2)),
         bos_token_id=text.get("bos_token_id", config.get("bos_token_id")),
         eos_token_id=eos[0] if isinstance(eos, list) else eos,
+        fp8=read_quantization(config, directory / "config.json"),
         dtype=str(text.get("dtype") or config.get("dtype") or config.get("torch_dtype") or "float32"),
     )
