@@ -45,7 +45,10 @@ export class Reference {
   private readonly waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
   private complaints = "";
 
-  constructor(executable: string, model = TINY_GUI) {
+  constructor(
+    readonly executable: string,
+    model = TINY_GUI,
+  ) {
     this.child = spawn(executable, ["-m", "parity", model], {
       env: { ...parityEnvironment(), OMP_WAIT_POLICY: "PASSIVE" },
     });

@@ -3,7 +3,7 @@
 import { checkedMember } from "../compile/targets.js";
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { Arguments } from "../values/arguments.js";
-import { dictKey } from "../values/order.js";
+import { dictKey, keepsOtherType } from "../values/order.js";
 import { str } from "../values/text.js";
 import {
   type Dict,
@@ -14,6 +14,7 @@ import {
   PyObject,
   PyRange,
   typeName,
+  Undefined,
   type Value,
 } from "../values/values.js";
 
@@ -36,6 +37,7 @@ function dict(positional: Value[], keywords: ReadonlyMap<string, Value>): Dict {
   if (positional.length > 1) throw new TemplateFailure(`dict expected at most 1 argument, got ${positional.length}`);
   const members: Dict = new Map();
   const [source] = positional;
+  if (source instanceof Undefined) throw source.failure();
   if (source instanceof Map) for (const [name, value] of source) members.set(name, value);
   else if (source !== undefined) for (const pair of iterate(source)) addPair(members, pair);
   for (const [name, value] of keywords) members.set(name, value);
@@ -46,8 +48,7 @@ function addPair(members: Dict, pair: Value): void {
   const [key, value, ...more] = listOf(pair);
   if (key === undefined || value === undefined || more.length > 0) throw new TemplateFailure("dict() needs pairs");
   const name = dictKey(key);
-  if (name === undefined || typeof key === "boolean")
-    throw new TemplateUnsupported(`a dict key of type ${typeName(key)}`);
+  if (name === undefined || keepsOtherType(key)) throw new TemplateUnsupported(`a dict key of type ${typeName(key)}`);
   members.set(name, value);
 }
 

@@ -6,7 +6,7 @@ import { getAttribute, getItem } from "../values/attributes.js";
 import { checkLength } from "../values/limits.js";
 import { integerLiteral, signed } from "../values/numbers.js";
 import { arithmetic, comparison, slice } from "../values/operators.js";
-import { dictKey } from "../values/order.js";
+import { dictKey, keepsOtherType } from "../values/order.js";
 import { str } from "../values/text.js";
 import { type Dict, PyFloat, PyTuple, truthy, typeName, Undefined } from "../values/values.js";
 import { compileCall, sizeOf } from "./calls.js";
@@ -129,7 +129,7 @@ function compileDict(members: readonly (readonly [Expression, Expression])[]): E
     for (const [key, value] of members) {
       const given = key(scope);
       const name = dictKey(given);
-      if (name === undefined || typeof given === "boolean" || given instanceof PyFloat)
+      if (name === undefined || keepsOtherType(given))
         throw new TemplateUnsupported(`a dict key of type ${typeName(given)}`);
       dict.set(name, value(scope));
     }

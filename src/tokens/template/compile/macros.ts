@@ -9,7 +9,7 @@ import { type Block, innerPlace, type Output, type Place } from "./place.js";
 import type { Scope } from "./scope.js";
 
 export function compileMacro(node: ast.MacroNode, place: Place): Block {
-  const slot = place.frame.slot(node.name!);
+  const slot = place.frame.store(node.name!, place.soft);
   const create = compileMacroFunction(node, place);
   return (scope) => {
     scope.values[slot] = create(scope);
@@ -75,10 +75,13 @@ function compileMacroFunction(node: ast.MacroNode, place: Place): (scope: Scope)
     else if (positional.length > parameters.length) {
       throw new TemplateFailure(`macro '${title}' takes not more than ${parameters.length} argument(s)`);
     }
-    for (const [index, { name, slot, fallback }] of parameters.entries()) {
+    // A default sees all other parameters, given or not, before the names around the macro.
+    for (const [index, { name, slot }] of parameters.entries()) {
       const value = given[index];
-      if (value !== undefined) own.values[slot] = value;
-      else own.values[slot] = fallback === null ? new Undefined(`parameter '${name}' was not provided`) : fallback(own);
+      own.values[slot] = value === undefined ? new Undefined(`parameter '${name}' was not provided`) : value;
+    }
+    for (const [index, { slot, fallback }] of parameters.entries()) {
+      if (given[index] === undefined && fallback !== null) own.values[slot] = fallback(own);
     }
   };
   const invoke = (scope: Scope, positional: readonly Value[], keywords: ReadonlyMap<string, Value>): string => {

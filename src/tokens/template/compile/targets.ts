@@ -9,7 +9,7 @@ export type Assign = (scope: Scope, value: Value) => void;
 
 export function compileTarget(target: Target, place: Place): Assign {
   if (target.kind === "name") {
-    const slot = place.frame.slot(target.name);
+    const slot = place.frame.store(target.name, place.soft);
     return (scope, value) => {
       scope.values[slot] = value;
     };

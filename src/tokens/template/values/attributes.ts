@@ -150,14 +150,14 @@ function otherAttribute(value: Value, name: string): Value | undefined {
   const known =
     (isNumber && NUMBER_ATTRIBUTES.has(name)) ||
     (value instanceof PyIterator && ITERATOR_ATTRIBUTES.has(name)) ||
-    (value instanceof PyFunction && (value.kind === "function" || MACRO_ATTRIBUTES.has(name))) ||
+    (value instanceof PyFunction && value.kind === "macro" && MACRO_ATTRIBUTES.has(name)) ||
     (value instanceof PyRange && ["count", "index", "start", "step", "stop"].includes(name)) ||
     (value instanceof DictView && ["isdisjoint", "mapping"].includes(name));
   return known ? unsupported(value, name) : undefined;
 }
 
 function markupAttribute(value: Markup, name: string): Value | undefined {
-  const apply: StringMethod | undefined = Object.hasOwn(STRING_METHODS, name) ? STRING_METHODS[name] : undefined;
+  const apply: StringMethod | undefined = Object.hasOwn(TEXT_METHODS, name) ? TEXT_METHODS[name] : undefined;
   if (apply !== undefined && MARKUP_QUESTIONS.has(name)) return method(apply, value.text, name);
   if (apply !== undefined && MARKUP_METHODS.has(name)) {
     return method((text: string, args: Arguments) => asMarkup(apply(text, args)), value.text, name);

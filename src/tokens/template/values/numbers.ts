@@ -150,7 +150,8 @@ export function integerLiteral(digits: string): Int {
 
 /** The digits of a finite float with so many places, an exact tie rounded to even as Python does. */
 export function fixed(value: number, places: number): string {
-  if (places > 100 || Math.abs(value) >= 1e21) throw new TemplateUnsupported("rounding of numbers this long");
+  if (places > 100) throw new TemplateUnsupported("rounding to more than 100 places");
+  if (Math.abs(value) >= 1e21) return BigInt(value) + (places === 0 ? "" : `.${"0".repeat(places)}`);
   const text = value.toFixed(places);
   // The exact decimal expansion of a double ends; a tie has 5 and then zeros behind the last place.
   const rest = places < 100 ? value.toFixed(100).split(".")[1]!.slice(places) : "";

@@ -6,7 +6,9 @@ import {
   DictView,
   int,
   iterate,
+  Markup,
   PyFloat,
+  PyFunction,
   PyRange,
   PyTuple,
   sequenceItems,
@@ -34,6 +36,9 @@ export function equals(a: Value, b: Value): boolean {
   if (a instanceof PyRange && b instanceof PyRange) return equals(a.items(), b.items());
   if (a instanceof DictView && b instanceof DictView && a !== b) {
     throw new TemplateUnsupported("comparing dict.items() and the like");
+  }
+  if (a instanceof PyFunction && b instanceof PyFunction && a !== b) {
+    throw new TemplateUnsupported("comparing functions");
   }
   return a === b;
 }
@@ -125,6 +130,11 @@ export function dictKey(value: Value): DictKey | undefined {
   const key = keyOf(value);
   if (key === undefined) checkHashable(value);
   return key;
+}
+
+/** Whether a value is equal to a key of another type, which a dict would print instead of it. */
+export function keepsOtherType(value: Value): boolean {
+  return typeof value === "boolean" || value instanceof PyFloat || value instanceof Markup;
 }
 
 export function checkHashable(value: Value): void {
