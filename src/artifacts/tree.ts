@@ -1,6 +1,6 @@
 /** Trees of files: listing, durable writing, and work on many files with few in flight. */
 import { execFile } from "node:child_process";
-import { mkdir, open, readdir, rename, stat } from "node:fs/promises";
+import { open, readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
@@ -25,27 +25,6 @@ export async function listFiles(directory: string): Promise<string[]> {
   };
   await walk("");
   return found.sort((a, b) => (a < b ? -1 : 1));
-}
-
-/**
- * Makes a directory that a user named, and those above it.
- *
- * Node's own recursive `mkdir` never returns where a file system answers "no such file" for a name whose parent exists,
- * as /proc does.
- */
-export async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isDirectory() === true) return;
-    if (!hasCode(error, "ENOENT") || (await stat(dirname(path)).catch(() => undefined)) !== undefined) throw error;
-    await makeDirectory(dirname(path));
-    await mkdir(path).catch((again: unknown) => {
-      // Another process may have been quicker.
-      if (!hasCode(again, "EEXIST")) throw again;
-    });
-  }
 }
 
 /** Writes a file so that it is either absent, old or complete, also after a power failure. */

@@ -2,8 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { makeDirectory } from "../artifacts/index.js";
-import { defined, fromErrno } from "../base/index.js";
+import { defined, fromErrno, makeDirectory } from "../base/index.js";
 import type { ReportFiles } from "../report/index.js";
 import type { Stage } from "../stages/stage.js";
 import { jsonSchemaOf } from "./issues.js";

@@ -2,8 +2,8 @@
 import { link, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { hasCode, makeDirectory } from "../artifacts/index.js";
-import { DraftsmithError, fromErrno } from "../base/index.js";
+import { hasCode } from "../artifacts/index.js";
+import { DraftsmithError, fromErrno, makeDirectory } from "../base/index.js";
 
 interface Holder {
   pid: number;

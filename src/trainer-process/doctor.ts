@@ -1,6 +1,8 @@
 /** `draftsmith doctor`: what is there, what is missing, and what to do about it. */
 import { execFile } from "node:child_process";
-import { statfs } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, stat, statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { VERSION } from "../base/index.js";
 import { trainerEnvironment } from "./child.js";
@@ -73,7 +75,7 @@ async function nativeModules(): Promise<DoctorFinding[]> {
           name,
           state: "missing",
           detail,
-          advice: "run npm ci on this machine; do not copy node_modules between platforms",
+          advice: "install the Node packages on this machine; node_modules of another platform does not work here",
         };
       }
     }),
@@ -156,7 +158,7 @@ async function cudaFinding(executable: string): Promise<DoctorFinding> {
       name: "cuda",
       state: "missing",
       detail: `torch does not import: ${detail}`,
-      advice: "make the environment anew",
+      advice: "delete the environment; the next step that needs it makes it again",
     };
   }
 }
@@ -176,21 +178,28 @@ async function gpuFinding(): Promise<DoctorFinding> {
   }
 }
 
+/** Free space where a directory is, or would be made. */
 async function diskFinding(name: string, directory: string, needed: number): Promise<DoctorFinding> {
-  let place = directory;
-  for (;;) {
-    try {
-      const { bavail, bsize } = await statfs(place);
-      const free = bavail * bsize;
-      const detail = `${(free / 1e9).toFixed(1)} GB free at ${place}`;
-      if (free >= needed) return { name, state: "ok", detail };
-      return { name, state: "missing", detail, advice: `free at least ${(needed / 1e9).toFixed(0)} GB` };
-    } catch {
-      const parent = place.replace(/\/[^/]*$/, "");
-      if (parent === place || parent === "") return { name, state: "note", detail: `${directory} cannot be looked at` };
-      place = parent;
+  const place = await nearestExisting(resolve(directory));
+  const advice = "choose another directory";
+  try {
+    if (!(await stat(place)).isDirectory()) {
+      return { name, state: "missing", detail: `${place} is a file, but a directory is needed`, advice };
     }
+    await access(place, constants.W_OK | constants.X_OK);
+  } catch {
+    return { name, state: "missing", detail: `${place} cannot be written: permission denied`, advice };
   }
+  const { bavail, bsize } = await statfs(place);
+  const free = bavail * bsize;
+  const detail = `${(free / 1e9).toFixed(1)} GB free at ${place}`;
+  if (free >= needed) return { name, state: "ok", detail };
+  return { name, state: "missing", detail, advice: `free at least ${(needed / 1e9).toFixed(0)} GB` };
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined || dirname(path) === path ? path : nearestExisting(dirname(path));
 }
 
 async function serverFinding(url: string): Promise<DoctorFinding> {

@@ -2,10 +2,10 @@
  * The trainer's Python environment: an interpreter the user names, or one the toolkit makes from the pinned
  * requirements, once, outside the tree.
  */
-import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { constants, existsSync } from "node:fs";
+import { access, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DraftsmithError, sha256 } from "../base/index.js";
+import { DraftsmithError, fromErrno, makeDirectory, sha256 } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import { runLogged } from "./child.js";
 import { withLock } from "./lock.js";
@@ -76,7 +76,13 @@ export async function ensurePython(request: EnvironmentRequest = {}): Promise<Py
     );
   }
   const directory = await managedDirectory(base, request.environment);
-  await mkdir(cacheRoot(request.environment), { recursive: true });
+  const cache = cacheRoot(request.environment);
+  try {
+    await makeDirectory(cache);
+    await access(cache, constants.W_OK);
+  } catch (error) {
+    throw fromErrno(error, cache, { use: "write", field: "DRAFTSMITH_CACHE" });
+  }
   await withLock(`${directory}.lock`, async () => {
     if (!existsSync(join(directory, STAMP))) await build(base, directory, request);
   });

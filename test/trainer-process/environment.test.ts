@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { ensurePython, existingPython, runDoctor } from "../../src/trainer-process/index.js";
@@ -54,6 +54,18 @@ describe("the managed environment", () => {
     expect(await findSystemPython()).not.toBeNull();
     expect(await existingPython({ environment: { DRAFTSMITH_CACHE: join(root, "empty-cache") } })).toBeNull();
   });
+
+  it("is not made where nothing can be written", async ({ skip }) => {
+    const base = await findSystemPython();
+    skip(base?.venv !== true, "needs a Python with venv");
+    for (const cache of ["/proc/no/such/place", join(root, "a-file")]) {
+      writeFileSync(join(root, "a-file"), "text");
+      await expect(ensurePython({ environment: { DRAFTSMITH_CACHE: cache } })).rejects.toMatchObject({
+        code: "OUTPUT_INVALID",
+        location: { field: "DRAFTSMITH_CACHE" },
+      });
+    }
+  });
 });
 
 describe("withLock", () => {
@@ -79,6 +91,23 @@ describe("withLock", () => {
 });
 
 describe("doctor", () => {
+  it.each([
+    ["a directory that is yet to be made", "a/b/c", "ok", / GB free at /],
+    ["a file", "file/w", "missing", /file is a file, but a directory is needed/],
+    ["a place that takes no files", "/proc/w", "missing", /\/proc/],
+  ])(
+    "looks at a workspace: %s",
+    async (_, path, state, detail) => {
+      writeFileSync(join(root, "file"), "text");
+      const { findings } = await runDoctor({ workspace: resolve(root, path) });
+      expect(findings.find(({ name }) => name === "disk (workspace)")).toMatchObject({
+        state,
+        detail: expect.stringMatching(detail),
+      });
+    },
+    120_000,
+  );
+
   it("names a server that does not answer, and says what to do", async () => {
     const report = await runDoctor({ servers: ["http://127.0.0.1:9"], workspace: root });
     const finding = report.findings.find(({ name }) => name.startsWith("server"));
