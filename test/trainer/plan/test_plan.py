@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from draftsmith_trainer.data.blocks import draw_anchors
 from draftsmith_trainer.data.shards import RowShards
 from draftsmith_trainer.data.survey import survey
 from draftsmith_trainer.draft.options import DraftOptions
+from draftsmith_trainer.losses.frozen_head import LOGITS_BUDGET
 from draftsmith_trainer.plan.cards import KNOWN, Card, read_cards
 from draftsmith_trainer.plan.estimate import estimate
-from draftsmith_trainer.plan.memory import Pack, training_memory
+from draftsmith_trainer.plan.memory import LOGITS_BYTES, Pack, training_memory
 from draftsmith_trainer.plan.options import PlanJob
 from draftsmith_trainer.plan.parameters import target_parameters
 from draftsmith_trainer.plan.report import report_facts, report_lines
@@ -104,7 +106,7 @@ def test_hours_follow_from_operations(target):
     row = 1024 * (layers + attention) + draft + scores + head
     assert plan.work.total / plan.scope.train.rows == pytest.approx(row, rel=1e-3)
     timing = plan.timings[1]
-    step = (8 * row / 750e12 + 1_048_646_656 * 30 / 4.3e12) / 0.75
+    step = (8 * row / 750e12 + 1_048_646_656 * 46 / 4.3e12) / 0.75
     assert timing.card.name == "H200"
     assert timing.train == pytest.approx(step, rel=0.01)
     two = estimate(PlanJob(target("8b"), None, 2, options), []).timings[1]
@@ -123,6 +125,20 @@ def test_memory_of_the_30b(target):
     assert parts["captured states"] == 11_200 * 5 * 2048 * 2
 
 
+def test_logits_are_those_that_the_head_makes():
+    assert 2 * LOGITS_BUDGET["cuda"] == LOGITS_BYTES
+
+
+def test_packs_and_passes_bound_the_memory(target):
+    large = TrainOptions(batch_size=64, max_length=4096, anchors=512)
+    plan = estimate(PlanJob(target("8b"), None, 1, large), [])
+    assert plan.scope.pack == Pack(16_384, 1024, 0)
+    smaller = replace(large, pack_tokens=4096, draft_tokens=2048)
+    halved = estimate(PlanJob(target("8b"), None, 1, smaller), [])
+    assert halved.scope.pack == Pack(4096, 256, 0)
+    assert halved.memory.parts["activations"] < 0.5 * plan.memory.parts["activations"]
+
+
 def test_what_cannot_fit_is_refused(target):
     h100 = KNOWN[0]
     fits = PlanJob(target("30b"), None, 1, TrainOptions(batch_size=4))
@@ -135,18 +151,26 @@ def test_what_cannot_fit_is_refused(target):
     assert estimate(on_cpu, [Card("tiny", 2**30)]).refusal is None
 
 
-def test_the_advised_batch_fits(target):
-    options = TrainOptions(batch_size=4, max_length=4096, anchors=2048)
-    refused = estimate(PlanJob(target("8b"), None, 1, options), [Card("some", 60 * 2**30)])
-    advised = int(refused.refusal.hint.split()[1])
-    assert 1 <= advised < 4
+@pytest.mark.parametrize("room", [41, 39, 37])
+def test_the_advised_passes_fit(target, room):
+    card = Card("some", room * 2**30)
+    options = TrainOptions(batch_size=8, max_length=2048)
+    refused = estimate(PlanJob(target("8b"), None, 1, options), [card])
+    words = refused.refusal.hint.split()
+    pack_tokens, draft_tokens = int(words[1]), int(words[4])
+    assert pack_tokens == 2 * draft_tokens < 16_384
 
-    def refusal(batch: int):
-        smaller = TrainOptions(batch_size=batch, max_length=4096, anchors=2048)
-        return estimate(PlanJob(target("8b"), None, 1, smaller), [Card("some", 60 * 2**30)]).refusal
+    def refusal(factor: int):
+        changed = replace(options, pack_tokens=factor * pack_tokens, draft_tokens=factor * draft_tokens)
+        return estimate(PlanJob(target("8b"), None, 1, changed), [card]).refusal
 
-    assert refusal(advised) is None
-    assert refusal(advised + 1) is not None
+    assert refusal(1) is None
+    assert refusal(2) is not None
+
+
+def test_advice_where_no_pass_is_small_enough(target):
+    refused = estimate(PlanJob(target("8b"), None, 1, TrainOptions()), [Card("some", 30 * 2**30)]).refusal
+    assert refused.hint == "lower draft.layers, draft.intermediateSize or maxLength"
 
 
 def test_no_known_card_holds_it(target):

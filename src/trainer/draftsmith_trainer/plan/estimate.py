@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..algorithms.settings import new_config
 from ..draft.config import DraftConfig
 from ..target.spec import TargetSpec, read_spec
 from .cards import KNOWN, Card, visible_cards
-from .memory import Memory, Pack, training_memory
+from .fit import Refusal, refuse
+from .memory import Memory, training_memory
 from .options import PlanJob
 from .parameters import TargetParameters, draft_parameters, target_parameters
 from .scope import Scope, scope_of
-from .shape import TargetShape, read_shape
+from .shape import read_shape
 from .timing import Timing, timing_on
 from .work import Work, evaluation_work, training_work
 
@@ -42,14 +43,6 @@ class Estimate:
     refusal: Refusal | None
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a run cannot be, and what to change."""
-
-    message: str
-    hint: str
-
-
 def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
     """Plans a run from configs and shards alone.
 
@@ -63,7 +56,7 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
     config = new_config(job.options.draft, spec)
     element = 4 if job.options.dtype == "fp32" else 2
     kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
-    scope = scope_of(job, config, len(config.target_layer_ids) * config.hidden_size * element)
+    scope = scope_of(job, config, element)
     memory = training_memory(shape, kept, config, scope.pack, element)
     if job.options.device == "cpu":
         here: tuple[Card, ...] = ()
@@ -98,49 +91,5 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
         here=here,
         # fp32 products run at another rate, which nobody has measured.
         timings=tuple(timing for timing in timings if timing is not None and element == 2),
-        refusal=_refusal(job, shape, kept, config, scope, memory, here),
+        refusal=refuse(job, shape, config, memory, here, element),
     )
-
-
-def _refusal(
-    job: PlanJob,
-    shape: TargetShape,
-    kept: TargetParameters,
-    config: DraftConfig,
-    scope: Scope,
-    memory: Memory,
-    here: tuple[Card, ...],
-) -> Refusal | None:
-    """A run that this machine's cards cannot hold; without any, one that no known card can hold."""
-    if job.options.device == "cpu":
-        return None
-    card = min(here, key=lambda each: each.memory) if here else max(KNOWN, key=lambda each: each.memory)
-    if memory.total <= card.memory:
-        return None
-    whose = f"this machine's {card.name}" if here else f"an {card.name}"
-    message = f"training takes {gib(memory.total)} GiB on each GPU, {whose} has {gib(card.memory)}"
-    return Refusal(message, _advice(shape, kept, config, scope, job, card))
-
-
-def _advice(
-    shape: TargetShape, kept: TargetParameters, config: DraftConfig, scope: Scope, job: PlanJob, card: Card
-) -> str:
-    """The largest batch that fits; where none does, what takes the room."""
-    element = 4 if job.options.dtype == "fp32" else 2
-    for batch in range(job.options.batch_size - 1, 0, -1):
-        share = batch / job.options.batch_size
-        pack = Pack(*(int(share * number) for number in (scope.pack.tokens, scope.pack.blocks, scope.pack.patches)))
-        if training_memory(shape, kept, config, pack, element).total <= card.memory:
-            return f"batchSize {batch} fits; or lower maxLength or anchors"
-    smaller = replace(config, num_hidden_layers=1, layer_types=())
-    least = training_memory(shape, kept, smaller, Pack(0, 0, 0), element).total
-    if least <= card.memory:
-        return "lower draft.layers, draft.intermediateSize, maxLength or anchors"
-    weights = (kept.layers + kept.tower + kept.embedding + kept.head) * element
-    instead = "dtype bf16" if element == 4 else "GPUs with more memory"
-    return f"the target's weights alone take {gib(weights)} GiB: use {instead}"
-
-
-def gib(count: float) -> str:
-    """Bytes as GiB with one place."""
-    return f"{count / 2**30:.1f}"

@@ -12,10 +12,8 @@ from ..draft.config import DraftConfig
 from .parameters import TargetParameters, draft_parameters
 from .shape import TargetShape, TextShape, TowerShape
 
-#: Context tokens that go through target and draft together at most; longer batches are cut into packs.
-PACK_TOKENS = 16_384
-#: Logits alive at once: a bf16 buffer and what a pass over it needs in fp32.
-LOGITS_BYTES = 512 * 2**20
+#: Logits alive at once, in bf16: LOGITS_BUDGET of losses/frozen_head.
+LOGITS_BYTES = 2 * 320 * 2**20
 #: CUDA context, libraries' workspaces, collectives' buffers, and blocks that the allocator cannot reuse.
 RESERVED_BYTES = 2 * 2**30
 
@@ -25,7 +23,7 @@ _MASTERS, _MOMENTS, _GRADIENTS = 4, 8, 4
 
 @dataclass(frozen=True)
 class Pack:
-    """The largest pack of a run: context tokens, blocks, and patches of its pictures."""
+    """The largest pack of a run: context tokens, blocks of one pass of the draft, and patches of its pictures."""
 
     tokens: int
     blocks: int

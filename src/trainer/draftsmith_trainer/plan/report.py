@@ -6,7 +6,8 @@ from textwrap import wrap
 from typing import Any
 
 from .cards import KNOWN
-from .estimate import Estimate, gib
+from .estimate import Estimate
+from .fit import gib
 from .timing import Timing
 
 

@@ -10,8 +10,9 @@ from ..data.survey import RowFacts
 from ..draft.config import DraftConfig
 from ..train.corpus import open_corpus
 from ..train.extent import Extent, extent
+from ..train.options import TrainOptions
 from ..train.state_cache import decide_cache
-from .memory import PACK_TOKENS, Pack
+from .memory import Pack
 from .options import PlanJob
 from .rows import RowTotals, bound_of, totals_of
 
@@ -26,7 +27,7 @@ class Scope:
         saved: share of target passes that the cache of states saves.
         pack: the largest pack that a process meets.
         counts: rows read, kept and rejected, as training counts them; None without shards.
-        batch: rows of a step on one process.
+        batch: rows of a step on one process. pack_tokens: context tokens of a pack at most.
     """
 
     train: RowTotals
@@ -36,30 +37,32 @@ class Scope:
     pack: Pack
     counts: dict[str, object] | None
     batch: int
+    pack_tokens: int
 
     @property
     def mean_pack(self) -> float:
-        """Context tokens of a pack, on average; at most :data:`~.memory.PACK_TOKENS`."""
-        return min(PACK_TOKENS, self.train.tokens / max(self.train.rows, 1) * self.batch)
+        """Context tokens of a pack, on average."""
+        return min(self.pack_tokens, self.train.tokens / max(self.train.rows, 1) * self.batch)
 
 
-def scope_of(job: PlanJob, config: DraftConfig, state_bytes: int) -> Scope:
+def scope_of(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     """The scope of a run.
 
     Args:
-        state_bytes: bytes of one token's captured states.
+        element: bytes of a number in captured states.
 
     Raises:
         UserError: those of :func:`~..train.corpus.open_corpus`.
     """
-    return _bounded(job, config) if job.shards is None else _surveyed(job, config, state_bytes)
+    return _bounded(job, config) if job.shards is None else _surveyed(job, config, element)
 
 
-def _surveyed(job: PlanJob, config: DraftConfig, state_bytes: int) -> Scope:
+def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     assert job.shards is not None
     options = job.options
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     train, measured = corpus.facts.take(corpus.usable), corpus.heldout_facts.take(corpus.measured)
+    state_bytes = len(config.target_layer_ids) * config.hidden_size * element
     planned = extent(len(train), options, job.world)
     cache = decide_cache(options.state_cache_mb, train, measured, planned, job.world, state_bytes)
     return Scope(
@@ -67,9 +70,10 @@ def _surveyed(job: PlanJob, config: DraftConfig, state_bytes: int) -> Scope:
         measured=totals_of(measured, None, config.block_size),
         extent=planned,
         saved=cache.saved if cache.budget_mb else 0.0,
-        pack=_largest_pack(train, options.batch_size, options.anchors),
+        pack=_largest_pack(train, options, config.block_size),
         counts=corpus.counts,
         batch=options.batch_size,
+        pack_tokens=options.pack_tokens,
     )
 
 
@@ -78,25 +82,27 @@ def _bounded(job: PlanJob, config: DraftConfig) -> Scope:
     rows = options.max_train_rows
     if rows is None and options.max_steps is not None:
         rows = options.max_steps * options.batch_size * job.world
-    blocks = min(options.anchors, options.max_length)
-    tokens = min(options.batch_size * options.max_length, max(PACK_TOKENS, options.max_length))
+    tokens = min(options.batch_size * options.max_length, max(options.pack_tokens, options.max_length))
+    blocks = min(options.anchors, options.max_length) * max(1, tokens // options.max_length)
     return Scope(
         train=bound_of(rows or 1, options.max_length, options.anchors, size),
         measured=bound_of(options.eval_rows or 0, options.max_length, options.max_length, size),
         extent=None if rows is None else extent(rows, options, job.world),
         saved=0.0,
-        pack=Pack(tokens, blocks * max(1, tokens // options.max_length), 0),
+        pack=Pack(tokens, min(blocks, options.draft_tokens // size), 0),
         counts=None,
         batch=options.batch_size,
+        pack_tokens=options.pack_tokens,
     )
 
 
-def _largest_pack(facts: RowFacts, batch: int, anchors: int) -> Pack:
-    """The largest of what ``batch`` rows can be together, each number for itself: a batch holds rows of like length."""
+def _largest_pack(facts: RowFacts, options: TrainOptions, block_size: int) -> Pack:
+    """The largest of what rows of a batch can be together: each number for itself, as if they were of one row."""
     longest = int(facts.tokens.max())
-    rows = max(1, min(batch, PACK_TOKENS // longest))
+    rows = max(1, min(options.batch_size, options.pack_tokens // longest))
 
     def top(values: np.ndarray) -> int:
         return int(np.sort(values)[-rows:].sum())
 
-    return Pack(top(facts.tokens), top(np.minimum(facts.anchors, anchors)), top(facts.patches))
+    blocks = top(np.minimum(facts.anchors, options.anchors))
+    return Pack(top(facts.tokens), min(blocks, options.draft_tokens // block_size), top(facts.patches))

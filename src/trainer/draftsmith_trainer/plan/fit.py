@@ -1,0 +1,68 @@
+"""Whether a run fits the GPUs that are there, and if not, what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..draft.config import DraftConfig
+from .cards import KNOWN, Card
+from .memory import Memory, Pack, training_memory
+from .options import PlanJob
+from .parameters import target_parameters
+from .scope import scope_of
+from .shape import TargetShape
+
+#: The options' smallest values.
+_LEAST_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a run cannot be, and what to change."""
+
+    message: str
+    hint: str
+
+
+def refuse(
+    job: PlanJob, shape: TargetShape, config: DraftConfig, memory: Memory, here: Sequence[Card], element: int
+) -> Refusal | None:
+    """The refusal of a run that this machine's cards cannot hold; without any, of one that no known card can hold.
+
+    Args:
+        memory: of the run as it is. element: bytes of a number in computations.
+    """
+    if job.options.device == "cpu":
+        return None
+    card = min(here, key=lambda each: each.memory) if here else max(KNOWN, key=lambda each: each.memory)
+    if memory.total <= card.memory:
+        return None
+    whose = f"this machine's {card.name}" if here else f"an {card.name}"
+    message = f"training takes {gib(memory.total)} GiB on each GPU, {whose} has {gib(card.memory)}"
+    return Refusal(message, _advice(job, shape, config, card, element))
+
+
+def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, element: int) -> str:
+    """Passes that fit; where none do, what takes the room."""
+    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
+
+    def fits(pack: Pack, draft: DraftConfig = config) -> bool:
+        return training_memory(shape, kept, draft, pack, element).total <= card.memory
+
+    pack_tokens, draft_tokens = job.options.pack_tokens, job.options.draft_tokens
+    while max(pack_tokens, draft_tokens) > _LEAST_TOKENS:
+        pack_tokens, draft_tokens = (max(_LEAST_TOKENS, tokens // 2) for tokens in (pack_tokens, draft_tokens))
+        smaller = replace(job.options, pack_tokens=pack_tokens, draft_tokens=draft_tokens)
+        if fits(scope_of(replace(job, options=smaller), config, element).pack):
+            return f"packTokens {pack_tokens} and draftTokens {draft_tokens} fit; a lower maxLength may, too"
+    if fits(Pack(0, 0, 0), replace(config, num_hidden_layers=1, layer_types=())):
+        return "lower draft.layers, draft.intermediateSize or maxLength"
+    weights = (kept.layers + kept.tower + kept.embedding + kept.head) * element
+    instead = "dtype bf16" if element == 4 else "GPUs with more memory"
+    return f"the target's weights alone take {gib(weights)} GiB: use {instead}"
+
+
+def gib(count: float) -> str:
+    """Bytes as GiB with one place."""
+    return f"{count / 2**30:.1f}"
