@@ -24,7 +24,7 @@ export const draftOptionsSchema = z.strictObject({
   intermediateSize: positiveInt.nullable().default(null).describe("MLP width; null: 3 x hidden size"),
   heads: positiveInt.nullable().default(null).describe("attention heads; null: the target's"),
   kvHeads: positiveInt.nullable().default(null).describe("key-value heads; null: the target's"),
-  headDim: positiveInt.nullable().default(null).describe("width of a head; null: the target's"),
+  headDim: z.number().int().min(2).nullable().default(null).describe("width of a head; null: the target's"),
   maskTokenId: z
     .number()
     .int()
@@ -52,7 +52,7 @@ export const trainOptionsSchema = z.strictObject({
   maxSteps: positiveInt.nullable().default(null).describe("end after so many optimizer steps"),
   maxMinutes: z.number().positive().nullable().default(null).describe("end after so many minutes; not reproducible"),
   batchSize: positiveInt.default(2).describe("rows per process and step"),
-  maxLength: positiveInt.default(4096).describe("longer rows are left out and counted"),
+  maxLength: z.number().int().min(2).default(4096).describe("longer rows are left out and counted"),
   maxTrainRows: positiveInt.nullable().default(null).describe("use only the first rows of the training split"),
   anchors: positiveInt.default(512).describe("blocks drawn per row and step"),
   gamma: z
@@ -73,7 +73,7 @@ export const trainOptionsSchema = z.strictObject({
   warmup: z.number().min(0).max(1).default(0.04).describe("share of all steps with rising learning rate"),
   clip: z.number().positive().nullable().default(1).describe("largest gradient norm; null: no clipping"),
   weightDecay: z.number().nonnegative().default(0.01).describe("weight decay of matrices"),
-  beta2: z.number().min(0).max(1).default(0.95).describe("second moment's decay of AdamW"),
+  beta2: z.number().min(0).lt(1).default(0.95).describe("second moment's decay of AdamW"),
   seed: z.number().int().nonnegative().default(0).describe("seed of weights, order and anchors"),
   dtype: dtypeSchema,
   device: deviceSchema,

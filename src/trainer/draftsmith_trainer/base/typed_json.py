@@ -17,9 +17,26 @@ from .errors import UserError
 T = TypeVar("T")
 
 
-def at_least(low: float, default: Any = dataclasses.MISSING, *, above: bool = False, high: float = math.inf) -> Any:
-    """A field whose number must be >= ``low`` (> with ``above``) and <= ``high``."""
-    return field(default=default, metadata={"low": low, "above": above, "high": high})
+def at_least(
+    low: float,
+    default: Any = dataclasses.MISSING,
+    *,
+    above: bool = False,
+    high: float = math.inf,
+    below: bool = False,
+) -> Any:
+    """A field whose number must be >= ``low`` (> with ``above``) and <= ``high`` (< with ``below``)."""
+    return field(default=default, metadata={"low": low, "above": above, "high": high, "below": below})
+
+
+def each_at_least(low: float, *, fewest: int = 0) -> dict[str, Any]:
+    """Metadata of a field whose list holds at least ``fewest`` numbers, each >= ``low``."""
+    return {"items": {"low": low}, "fewest": fewest}
+
+
+def matching(pattern: str, default: str) -> Any:
+    """A field whose string matches ``pattern`` from end to end."""
+    return field(default=default, metadata={"pattern": pattern})
 
 
 def read_job(kind: type[T], path: Path) -> T:
@@ -89,14 +106,20 @@ def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
             raise _bad(where, f"{where} must be one of {', '.join(map(repr, args))}, not {value!r}")
         return value
     if origin is list and isinstance(value, list):
-        return [_convert(args[0], item, f"{where}[{i}]", {}) for i, item in enumerate(value)]
+        if len(value) < limits.get("fewest", 0):
+            raise _bad(where, f"{where} must have at least {limits['fewest']} entries, not {len(value)}")
+        return [_convert(args[0], item, f"{where}[{i}]", limits.get("items", {})) for i, item in enumerate(value)]
     if origin is dict and isinstance(value, dict):
         return {key: _convert(args[1], item, _join(where, key), {}) for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return parse(hint, value, where)
     if hint is Path and isinstance(value, str) and value:
         return Path(value)
-    if hint in (str, bool) and isinstance(value, hint):
+    if hint is str and isinstance(value, str):
+        if not re.fullmatch(limits.get("pattern", "(?s:.*)"), value):
+            raise _bad(where, f"{where} must match {limits['pattern']}, not {value!r}")
+        return value
+    if hint is bool and isinstance(value, bool):
         return value
     if hint in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(hint, value, where, limits)
@@ -107,8 +130,9 @@ def _number(hint: type, value: float, where: str, limits: Any) -> float:
     if not math.isfinite(value) or (hint is int and value != int(value)):
         raise _bad(where, f"{where} must be {_wanted(hint)}, not {value}")
     low, above, high = limits.get("low", -math.inf), limits.get("above", False), limits.get("high", math.inf)
-    if value < low or value > high or (above and value == low):
-        upper = f" and at most {high:g}" if high != math.inf else ""
+    below = limits.get("below", False)
+    if value < low or value > high or (above and value == low) or (below and value == high):
+        upper = f" and {'less than' if below else 'at most'} {high:.17g}" if high != math.inf else ""
         raise _bad(where, f"{where} must be {'more than' if above else 'at least'} {low:g}{upper}")
     return int(value) if hint is int else float(value)
 

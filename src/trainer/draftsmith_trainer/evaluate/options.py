@@ -1,6 +1,7 @@
 """The ``evaluate`` job's file, with defaults.
 
-The JSON keys are camelCase, the fields here snake_case; the TypeScript schemas mirror these classes.
+The JSON keys are camelCase, the fields here snake_case. Bounds, defaults and choices are those of configs/schema
+(test/trainer/jobs/test_schemas.py compares them).
 """
 
 from __future__ import annotations

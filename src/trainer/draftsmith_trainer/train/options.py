@@ -1,6 +1,7 @@
 """The ``train`` job's file, with defaults.
 
-The JSON keys are camelCase, the fields here snake_case; the TypeScript schemas mirror these classes.
+The JSON keys are camelCase, the fields here snake_case. Bounds, defaults and choices are those of configs/schema
+(test/trainer/jobs/test_schemas.py compares them).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class TrainOptions:
     warmup: float = at_least(0, 0.04, high=1)
     clip: float | None = at_least(0, 1.0, above=True)
     weight_decay: float = at_least(0, 0.01)
-    beta2: float = at_least(0, 0.95, high=0.9999)
-    seed: int = at_least(0, 0, high=2**63 - 1)
+    beta2: float = at_least(0, 0.95, high=1, below=True)
+    seed: int = at_least(0, 0, high=2**53 - 1)
     dtype: Dtype = "auto"
     device: Device = "auto"
     attention: Attention = "auto"
