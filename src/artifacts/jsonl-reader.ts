@@ -1,13 +1,14 @@
 /** Reading line-delimited JSON in large blocks, with line numbers, bounded lines and errors that name the place. */
 import { isUtf8 } from "node:buffer";
-import { open } from "node:fs/promises";
 import { DraftsmithError, type JsonValue, parseJson, TimeSlice } from "../base/index.js";
-import { onDisk } from "./disk.js";
+import { readBlocks } from "./byte-blocks.js";
 
 export interface ReadLinesOptions {
   /** Lines above this many bytes are reported instead of being held in memory. */
   maxLineBytes?: number;
   blockBytes?: number;
+  /** Where the bytes come from; the file as it is by default. Offsets count in what this gives. */
+  blocks?: typeof readBlocks;
 }
 
 export interface Line {
@@ -36,46 +37,36 @@ export async function* readLines(path: string, options: ReadLinesOptions = {}): 
 
 /** The lines of one block at a time: handing each line through several generators would cost more than parsing it. */
 export async function* readLineBlocks(path: string, options: ReadLinesOptions = {}): AsyncGenerator<Line[]> {
-  const { maxLineBytes = DEFAULT_MAX_LINE_BYTES, blockBytes = 1 << 20 } = options;
-  const handle = await onDisk(path, () => open(path, "r"));
-  try {
-    // The beginning of the current line, as far as earlier blocks hold it; dropped once it is too long.
-    let held: Buffer[] = [];
-    let heldBytes = 0;
-    let line = 1;
-    let lineOffset = 0;
-    const take = (rest: Buffer, ended: boolean): Line => {
-      const length = heldBytes + rest.length;
-      const content = length > maxLineBytes ? undefined : held.length === 0 ? rest : Buffer.concat([...held, rest]);
-      const item = { line, offset: lineOffset, bytes: length + (ended ? 1 : 0), content, ended };
-      held = [];
-      heldBytes = 0;
-      line += 1;
-      lineOffset += item.bytes;
-      return item;
-    };
-    while (true) {
-      // A fresh block each time: lines handed out may still be looked at.
-      const block = Buffer.allocUnsafe(blockBytes);
-      const { bytesRead } = await onDisk(path, () => handle.read(block, 0, blockBytes, null));
-      if (bytesRead === 0) break;
-      const filled = block.subarray(0, bytesRead);
-      const lines: Line[] = [];
-      let start = 0;
-      for (let end = filled.indexOf(NEWLINE); end >= 0; end = filled.indexOf(NEWLINE, start)) {
-        lines.push(take(filled.subarray(start, end), true));
-        start = end + 1;
-      }
-      if (lines.length > 0) yield lines;
-      const rest = filled.subarray(start);
-      heldBytes += rest.length;
-      if (heldBytes <= maxLineBytes) held.push(rest);
-      else held = [];
+  const { maxLineBytes = DEFAULT_MAX_LINE_BYTES, blockBytes, blocks = readBlocks } = options;
+  // The beginning of the current line, as far as earlier blocks hold it; dropped once it is too long.
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let line = 1;
+  let lineOffset = 0;
+  const take = (rest: Buffer, ended: boolean): Line => {
+    const length = heldBytes + rest.length;
+    const content = length > maxLineBytes ? undefined : held.length === 0 ? rest : Buffer.concat([...held, rest]);
+    const item = { line, offset: lineOffset, bytes: length + (ended ? 1 : 0), content, ended };
+    held = [];
+    heldBytes = 0;
+    line += 1;
+    lineOffset += item.bytes;
+    return item;
+  };
+  for await (const block of blocks(path, blockBytes)) {
+    const lines: Line[] = [];
+    let start = 0;
+    for (let end = block.indexOf(NEWLINE); end >= 0; end = block.indexOf(NEWLINE, start)) {
+      lines.push(take(block.subarray(start, end), true));
+      start = end + 1;
     }
-    if (heldBytes > 0) yield [take(Buffer.alloc(0), false)];
-  } finally {
-    await handle.close();
+    if (lines.length > 0) yield lines;
+    const rest = block.subarray(start);
+    heldBytes += rest.length;
+    if (heldBytes <= maxLineBytes) held.push(rest);
+    else held = [];
   }
+  if (heldBytes > 0) yield [take(Buffer.alloc(0), false)];
 }
 
 export type JsonLine =

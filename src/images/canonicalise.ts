@@ -1,6 +1,7 @@
 /** From any picture file to the one form that servers and trainer see alike: 8-bit RGB, upright, opaque, PNG. */
 import type SharpModule from "sharp";
 import { sha256 } from "../base/index.js";
+import { mendJpegHeaders } from "./mend-jpeg.js";
 import { keepPixelChunks, pngSize } from "./png.js";
 import { type ImageResult, refuse } from "./reasons.js";
 import { loadSharp } from "./sharp.js";
@@ -57,7 +58,19 @@ const PNG_OPTIONS = { compressionLevel: 4, adaptiveFiltering: false, palette: fa
  * Decodes once: EXIF rotation applied, transparency flattened, first frame, sRGB, 8 bits, optionally scaled. Equal input
  * and options give equal bytes. Never throws for what is in the file.
  */
-export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Promise<ImageResult<CanonicalImage>> {
+export function canonicalise(bytes: Buffer, options: CanonicalOptions): Promise<ImageResult<CanonicalImage>> {
+  return withMending(bytes, (file) => decode(file, options));
+}
+
+/** A JPEG that counts as damaged gets a second chance with its headers corrected; nobody else pays for it. */
+async function withMending<T>(bytes: Buffer, read: (file: Buffer) => Promise<ImageResult<T>>): Promise<ImageResult<T>> {
+  const result = await read(bytes);
+  if (result.ok || result.reason !== "image-corrupt" || sniffFormat(bytes) !== "jpeg") return result;
+  const mended = mendJpegHeaders(bytes);
+  return mended === undefined ? result : read(mended);
+}
+
+async function decode(bytes: Buffer, options: CanonicalOptions): Promise<ImageResult<CanonicalImage>> {
   const { limits } = options;
   if (bytes.length > limits.maxBytes) return tooManyBytes(bytes.length, limits.maxBytes);
   const format = sniffFormat(bytes);
@@ -99,7 +112,11 @@ export async function canonicalise(bytes: Buffer, options: CanonicalOptions): Pr
 }
 
 /** Width and height of the upright picture, from the file's header alone: no pixel is decoded. */
-export async function headerSize(bytes: Buffer, limits: ImageLimits = DEFAULT_LIMITS): Promise<ImageResult<ImageSize>> {
+export function headerSize(bytes: Buffer, limits: ImageLimits = DEFAULT_LIMITS): Promise<ImageResult<ImageSize>> {
+  return withMending(bytes, (file) => headerOf(file, limits));
+}
+
+async function headerOf(bytes: Buffer, limits: ImageLimits): Promise<ImageResult<ImageSize>> {
   const format = sniffFormat(bytes);
   if (format === undefined) return refuseFormat(bytes);
   const size = await readSize(await loadSharp(), bytes);

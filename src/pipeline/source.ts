@@ -1,7 +1,7 @@
 /** A pipeline file as text: parsed, with the place of every key and value at hand for error messages. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { DraftsmithError, defined, type ErrorDetails } from "../base/index.js";
-import { type Range, Veil } from "./veil.js";
+import { mergedMaps, type Range, type Resolve, Veil } from "./veil.js";
 
 /** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
 export type Path = readonly (string | number)[];
@@ -32,14 +32,25 @@ export class Source {
   constructor(file: string, text: string) {
     this.file = file;
     this.text = text;
-    const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: true });
+    const document = parseDocument(text, {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      merge: true,
+    });
     const fault = document.errors[0] ?? document.warnings[0];
     if (fault !== undefined) {
       const [start, end] = fault.pos;
       throw this.errorAt({ start, end }, yamlMessage(fault.code, fault.message), yamlHint(text, start));
     }
     this.#root = document.contents;
-    this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
+    try {
+      this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
+    } catch (cause) {
+      // Aliases that multiply, or `<<` with something that is no map: yaml does not say where.
+      const message = yamlMessage("", (cause as Error).message);
+      throw new DraftsmithError("PIPELINE_INVALID", message, { location: { file }, cause });
+    }
   }
 
   /** The whole text without the secrets in it, for records of a run. */
@@ -95,9 +106,7 @@ export class Source {
       const target: Node | null = isAlias(node) ? (this.#resolve(node) ?? null) : node;
       const last = depth === problem.path.length - 1;
       if (isMap(target)) {
-        const pair: Pair | undefined = target.items.find(
-          (item) => isScalar(item.key) && String(item.key.value) === String(key),
-        );
+        const pair = pairIn(target, key, (alias) => this.#resolve(alias));
         if (pair === undefined) break;
         range = rangeOf(pair.key as Node) ?? range;
         node = (pair.value as Node | null) ?? null;
@@ -155,6 +164,22 @@ export class Source {
     return shown.join("\n");
   }
 }
+
+/** The pair with a key, its own before one that `<<` brings in, and of those the first. */
+function pairIn(map: YAMLMap, key: string | number, resolve: Resolve, depth = 0): Pair | undefined {
+  const own = map.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+  // A map that merges itself is refused elsewhere, but its error is shown with this.
+  if (own !== undefined || depth > MOST_MERGES) return own;
+  for (const item of map.items) {
+    for (const merged of mergedMaps(item, resolve)) {
+      const pair = pairIn(merged, key, resolve, depth + 1);
+      if (pair !== undefined) return pair;
+    }
+  }
+  return undefined;
+}
+
+const MOST_MERGES = 20;
 
 function rangeOf(node: Node | null | undefined): Range | undefined {
   if (node?.range == null) return undefined;

@@ -1,6 +1,6 @@
 /** Which parts of a YAML text must not be shown: found by what the values are, since their spelling may hide it. */
 
-import { isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
 import { hideSecrets, isHeadersName, isKeyForVariable, isSecretName } from "../base/index.js";
 
 /** Offsets in a text, the end not included. */
@@ -11,6 +11,18 @@ export interface Range {
 
 const INSTEAD = "...";
 
+/** The node that an alias stands for. */
+export type Resolve = (alias: Node) => Node | undefined;
+
+/** The maps whose members `<<` brings into the map that the pair is in; none for any other key. */
+export function mergedMaps({ key, value }: Pair, resolve: Resolve): YAMLMap[] {
+  const name = isScalar(key) ? key.value : undefined;
+  // With merging switched on, yaml makes a symbol of the key.
+  if (name !== "<<" && !(typeof name === "symbol" && name.description === "<<")) return [];
+  const sources = isSeq(value) ? value.items : [value];
+  return sources.map((source) => (isAlias(source) ? resolve(source) : source)).filter((source) => isMap(source));
+}
+
 /** The text with the hidden parts of it left out; places can be asked for by their offset in the original. */
 export class Veil {
   readonly #ranges: readonly Range[];
@@ -19,7 +31,7 @@ export class Veil {
   constructor(
     readonly text: string,
     root: Node | null,
-    resolve: (alias: Node) => Node | undefined,
+    resolve: Resolve,
   ) {
     this.#ranges = merged(root === null ? [] : secretRanges(text, root, resolve));
   }
@@ -39,8 +51,10 @@ export class Veil {
   }
 }
 
-function secretRanges(text: string, root: Node, resolve: (alias: Node) => Node | undefined): Range[] {
+function secretRanges(text: string, root: Node, resolve: Resolve): Range[] {
   const found: Range[] = [];
+  /** Those looked at as headers: a map that merges itself must come to an end. */
+  const headers = new Set<Node>();
   const hideAll = (node: Node | null): void => {
     const target = isAlias(node) ? (resolve(node) ?? null) : node;
     if (isSeq(target)) for (const item of target.items) hideAll(item as Node | null);
@@ -52,7 +66,14 @@ function secretRanges(text: string, root: Node, resolve: (alias: Node) => Node |
       if (isOpenSecret(node.value, text.slice(range.start, range.end))) found.push(range);
     } else if (isSeq(node)) for (const item of node.items) visit(item as Node | null, isInHeaders);
     else if (isMap(node)) {
-      for (const { key, value } of node.items as { key: Node; value: Node | null }[]) {
+      if (isInHeaders) {
+        if (headers.has(node)) return;
+        headers.add(node);
+      }
+      for (const pair of node.items as { key: Node; value: Node | null }[]) {
+        const { key, value } = pair;
+        // What is merged into headers is one, wherever it stands.
+        if (isInHeaders) for (const map of mergedMaps(pair as Pair, resolve)) visit(map, true);
         const name = isScalar(key) ? String(key.value) : "";
         visit(key, false);
         const text = isScalar(value) ? value.value : undefined;

@@ -3,7 +3,7 @@
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
 import type { Dispatcher, Pool } from "undici";
-import { DraftsmithError } from "../base/index.js";
+import { DraftsmithError, serverName, serverPrefix } from "../base/index.js";
 import { type BodyPiece, bytesInOrder, type RequestBody } from "./body.js";
 import { ConnectionPools } from "./connection-pools.js";
 import { wholeRequests } from "./connector.js";
@@ -47,12 +47,6 @@ export const DEFAULT_MAX_REQUEST_BYTES = 256 << 20;
 /** SGLang's HTTP server closes idle sockets after 5 s; ours must be gone before. */
 const KEEP_ALIVE_MS = 3000;
 
-/** Origin and path prefix of an address, without credentials: safe to print, and the same for the same server. */
-export function serverName(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname.replace(/\/+$/, "");
-}
-
 export class Transport {
   /** Origin and path prefix, without credentials: safe to print. */
   readonly name: string;
@@ -69,7 +63,7 @@ export class Transport {
 
   constructor(url: string, options: TransportOptions) {
     const parsed = new URL(url);
-    this.prefix = parsed.pathname.replace(/\/+$/, "");
+    this.prefix = serverPrefix(parsed);
     this.name = serverName(url);
     this.headers = { ...options.headers };
     if (parsed.username !== "") {

@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
-import { VERSION } from "../base/index.js";
+import { serverPath, VERSION } from "../base/index.js";
 import { trainerEnvironment } from "./child.js";
 import { existingPython, managedDirectory, namedPython } from "./environment.js";
 import { cacheRoot } from "./paths.js";
@@ -205,7 +205,7 @@ async function nearestExisting(path: string): Promise<string> {
 async function serverFinding(url: string): Promise<DoctorFinding> {
   const name = `server ${url}`;
   try {
-    const response = await fetch(new URL("/v1/models", url), { signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(serverPath(url, "/v1/models"), { signal: AbortSignal.timeout(10_000) });
     if (!response.ok)
       return { name, state: "missing", detail: `answers HTTP ${response.status}`, advice: "look at its log" };
     return { name, state: "ok", detail: "answers /v1/models" };

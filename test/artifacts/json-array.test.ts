@@ -2,7 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { isJsonArrayFile, type JsonLine, readJsonArray, readJsonRows } from "../../src/artifacts/index.js";
+import { type JsonLine, readJsonArray, readJsonRows } from "../../src/artifacts/index.js";
+import { rowFileOf } from "../../src/artifacts/row-file.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 let directory: string;
@@ -66,7 +67,7 @@ describe("a file that is one JSON array", () => {
       ["", false],
     ] as const) {
       await writeFile(path, text);
-      expect(await isJsonArrayFile(path)).toBe(array);
+      expect((await rowFileOf(path)).kind).toBe(array ? "array" : "lines");
     }
     await writeFile(path, '{"a": 1}\n{"a": 2}\n');
     const values: JsonLine[] = [];

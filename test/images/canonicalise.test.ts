@@ -186,6 +186,26 @@ describe("hostile files get a reason, quickly", () => {
     );
   });
 
+  it("ISO media without a brand of AVIF among its brands", async () => {
+    const avif = await plain().avif().toBuffer();
+    /** The same box with other brands, as many as it had. */
+    const branded = (major: string, ...compatible: string[]): Buffer => {
+      const file = Buffer.from(avif);
+      file.write(major, 8, "latin1");
+      for (let at = 16, k = 0; at < file.readUInt32BE(0); at += 4, k += 1)
+        file.write(compatible[k] ?? "mif1", at, "latin1");
+      return file;
+    };
+    expect(await canonical(branded("mif1", "miaf", "avif"))).toEqual(await canonical(avif));
+    expect(sniffFormat(branded("msf1", "avis"))).toBe("avif");
+    expect(await reasonOf(branded("mif1", "miaf", "heic"))).toBe("image-format-refused");
+    expect(await reasonOf(branded("isom", "mp41"))).toBe("image-format-refused");
+    // A brand behind the end that the box claims is none, and a claim beyond the file's end is no harm.
+    expect(sniffFormat(Buffer.from("\0\0\0\x10ftypmif1\0\0\0\0avif", "latin1"))).toBeUndefined();
+    expect(sniffFormat(Buffer.from("\xff\xff\xff\xffftypmif1\0\0\0\0avif", "latin1"))).toBe("avif");
+    expect(sniffFormat(Buffer.from("\xff\xff\xff\xffftypmif", "latin1"))).toBeUndefined();
+  });
+
   it("everything that is not on the list, whatever its name", async () => {
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>';
     for (const text of [

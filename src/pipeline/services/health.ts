@@ -1,6 +1,6 @@
 /** Asks a server whether it is well, with patience for one that is just starting. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { DraftsmithError, withoutCredentials } from "../../base/index.js";
+import { DraftsmithError, serverPath, withoutCredentials } from "../../base/index.js";
 
 const TRY_MS = 10_000;
 const PAUSE_MS = 1000;
@@ -15,7 +15,7 @@ export interface HealthRequest {
 /** @throws DraftsmithError SERVER_UNREACHABLE when /health gives no 200 after all attempts; INTERRUPTED on abort. */
 export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequest): Promise<void> {
   let reason = "";
-  const { address, headers } = askable(new URL("/health", url));
+  const { address, headers } = askable(serverPath(url, "/health"));
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     try {
       const response = await fetch(address, {

@@ -1,7 +1,7 @@
 /** Which servers a run is to use: from the options, or from a file that may change while the run goes on. */
 import { readFile, stat } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { DraftsmithError, hideSecretsIn } from "../../../base/index.js";
+import { DraftsmithError, hideSecretsIn, serverName } from "../../../base/index.js";
 import type { RegenerateOptions } from "../options.js";
 import { type Concurrency, type ServerEntry, serverEntrySchema } from "./options.js";
 
@@ -123,8 +123,7 @@ function distinct(entries: readonly ServerEntry[], concurrency: Concurrency): Wa
   const servers = new Map<string, WantedServer>();
   for (const entry of entries) {
     const { url, concurrency: own } = typeof entry === "string" ? { url: entry, concurrency: undefined } : entry;
-    const { origin, pathname } = new URL(url);
-    const key = origin + pathname.replace(/\/+$/, "");
+    const key = serverName(url);
     if (!servers.has(key)) servers.set(key, { url, concurrency: own ?? concurrency });
   }
   return [...servers.values()];

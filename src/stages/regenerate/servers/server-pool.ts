@@ -1,7 +1,7 @@
 /** All servers of a run: inspected before they get work, monitored while they have it, added and removed by a file. */
 import { setMaxListeners } from "node:events";
-import { DraftsmithError } from "../../../base/index.js";
-import { longestPrompt, ServerClient, serverName, type Verdict } from "../../../sglang/index.js";
+import { DraftsmithError, serverName } from "../../../base/index.js";
+import { longestPrompt, ServerClient, type Verdict } from "../../../sglang/index.js";
 import { apiKey } from "./api-key.js";
 import {
   compared,

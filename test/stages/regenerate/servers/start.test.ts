@@ -16,6 +16,15 @@ async function errorOf(servers: string[], options: Record<string, unknown> = {})
 
 const isProbe = (body: JsonObject): boolean => body.max_tokens === 4;
 
+describe("an address that ends in /v1", () => {
+  it("is the server without it, also where both stand in the list", async () => {
+    const stub = await stubOf({});
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(4));
+    const { rows } = await runStage({ input, options: { servers: [`${stub.url}/v1`, stub.url, `${stub.url}/v1/`] } });
+    expect(rows).toHaveLength(4);
+  });
+});
+
 describe("before the first question", () => {
   it("says which server does not answer and what to try", async () => {
     const stub = await startStub();
