@@ -16,6 +16,24 @@ function sees(room, others) {
   };
 }
 
+/** What the stage import needs of tokens/ is arithmetic; the room's index loads the tokenizer, a native library. */
+const SIZES_ONLY = {
+  from: "^src/stages/import/(target-size|special-text)\\.ts$",
+  to: "^src/tokens/(image-tokens|smart-resize|spoofed)\\.ts$",
+};
+
+/** Files of another room are reached by its index alone, so that the index says what the room offers. */
+function byIndex(name, from, exceptions) {
+  const own = from.path === SIZES_ONLY.from ? "^src/stages/" : "^src/$1/";
+  return {
+    name,
+    comment: "import from the room's index.ts; what it lacks and others need belongs there",
+    severity: "error",
+    from,
+    to: { path: "^src/[^/]+/", pathNot: [own, "^src/[^/]+/index\\.ts$", SEAM, ...exceptions] },
+  };
+}
+
 module.exports = {
   forbidden: [
     sees("base", []),
@@ -69,6 +87,8 @@ module.exports = {
       from: { path: "^src/", pathNot: "^src/cli/" },
       to: { path: "^src/cli/" },
     },
+    byIndex("rooms-are-entered-by-their-index", { path: "^src/([^/]+)/", pathNot: SIZES_ONLY.from }, []),
+    byIndex("import-needs-sizes-and-texts-of-tokens", { path: SIZES_ONLY.from }, [SIZES_ONLY.to]),
     {
       name: "no-circles",
       comment: "files that import each other cannot be understood one at a time; types may",

@@ -1,19 +1,24 @@
 /** The commands, each loaded only when it is called; the list of all is made for help alone. */
 import yargs, { type Argv, type CommandModule } from "yargs";
 import { DraftsmithError, VERSION } from "../base/index.js";
-import { suggestion } from "../pipeline/suggest.js";
+import { suggestion } from "../pipeline/index.js";
 import { isStageName, STAGE_NAMES } from "../stages/registry.js";
 
-type Command = CommandModule<object, never>;
+/** Adds a command to the program. Its arguments' types end here: yargs has one for each command. */
+type Register = (program: Argv) => Argv;
 
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  run: async () => (await import("./commands/run.js")).command as unknown as Command,
-  graph: async () => (await import("./commands/graph.js")).command as unknown as Command,
-  why: async () => (await import("./commands/why.js")).command as unknown as Command,
-  schema: async () => (await import("./commands/schema.js")).command as unknown as Command,
-  report: async () => (await import("./commands/report.js")).command as unknown as Command,
-  doctor: async () => (await import("./commands/doctor.js")).command as unknown as Command,
-  errors: async () => (await import("./commands/errors.js")).command as unknown as Command,
+function registration<Arguments>(command: CommandModule<object, Arguments>): Register {
+  return (program) => program.command(command);
+}
+
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  run: async () => registration((await import("./commands/run.js")).command),
+  graph: async () => registration((await import("./commands/graph.js")).command),
+  why: async () => registration((await import("./commands/why.js")).command),
+  schema: async () => registration((await import("./commands/schema.js")).command),
+  report: async () => registration((await import("./commands/report.js")).command),
+  doctor: async () => registration((await import("./commands/doctor.js")).command),
+  errors: async () => registration((await import("./commands/errors.js")).command),
 };
 
 /** @throws DraftsmithError; anything else is a bug. */
@@ -23,7 +28,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     const known = [...Object.keys(commands), ...STAGE_NAMES];
     throw new DraftsmithError("USAGE", `there is no command ${name}`, { hint: suggestion(name, known, "commands") });
   }
-  let program = yargs()
+  let program: Argv = yargs()
     .scriptName("draftsmith")
     .usage("$0 COMMAND [options]\n\nFrom raw screenshots and dialogues to a DFlash draft model that SGLang can serve.")
     .version(VERSION)
@@ -49,7 +54,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
       throw usageError(error?.message ?? message ?? "the command line is wrong", program, name);
     });
   const wanted = name === undefined || name === "help" ? [...Object.keys(commands), ...STAGE_NAMES] : [name];
-  for (const each of wanted) program = program.command(await loadCommand(each));
+  for (const each of wanted) program = (await loadCommand(each))(program);
   await program.parseAsync([...args]);
 }
 
@@ -57,11 +62,11 @@ function isCommand(name: string): boolean {
   return Object.hasOwn(commands, name) || isStageName(name);
 }
 
-async function loadCommand(name: string): Promise<Command> {
+async function loadCommand(name: string): Promise<Register> {
   const load = commands[name];
   if (load !== undefined) return load();
   const { stageCommand } = await import("./commands/stage.js");
-  return (await stageCommand(name)) as unknown as Command;
+  return registration(await stageCommand(name));
 }
 
 function usageError(message: string, program: Argv, command: string | undefined): DraftsmithError {
@@ -75,7 +80,8 @@ function usageError(message: string, program: Argv, command: string | undefined)
 
 /** yargs keeps the options of the command that was being parsed, but its types do not tell. */
 function knownFlags(program: Argv): string[] {
-  const { key } = (program as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  const internal: unknown = program;
+  const { key } = (internal as { getOptions(): { key: Record<string, unknown> } }).getOptions();
   return Object.keys(key)
     .filter((name) => name.length > 1 && !/[A-Z]/.test(name))
     .map((name) => `--${name}`);

@@ -1,6 +1,6 @@
 /** Finds a schema by what a person types. */
 import { DraftsmithError } from "../base/index.js";
-import { suggestion } from "../pipeline/suggest.js";
+import { suggestion } from "../pipeline/index.js";
 
 const ENDING = ".schema.json";
 

@@ -11,7 +11,7 @@ import { workspacePaths } from "./workspace.js";
 /** Raised when the meaning of a field below changes: every step then runs again. */
 const FORMAT = 1;
 
-export interface Fingerprint {
+export type Fingerprint = {
   /** So that keys of an older layout never match by accident. */
   format: typeof FORMAT;
   /** Another stage makes something else. */
@@ -28,7 +28,7 @@ export interface Fingerprint {
   services: Record<string, JsonObject>;
   /** `--limit` makes another output of the same options. */
   limit: number | null;
-}
+};
 
 export interface FingerprintRequest {
   step: PlannedStep;

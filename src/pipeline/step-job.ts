@@ -62,7 +62,7 @@ export async function runStepJob(job: StepJob): Promise<Manifest> {
       producer: { stage: stage.name, version: String(stage.codeVersion), options: producerOptions(job.fingerprint) },
       inputs: inputDigests(job.inputs),
       draft,
-      fingerprint: job.fingerprint as unknown as JsonObject,
+      fingerprint: job.fingerprint,
     });
   } catch (error) {
     await keepForALook(work, failed);

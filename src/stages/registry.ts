@@ -50,5 +50,5 @@ export function isStageName(name: string): name is StageName {
 /** The stage, with its option and input types forgotten: callers validate through its schema. */
 export async function loadStage(name: StageName): Promise<Stage> {
   const module = await loaders[name]();
-  return module.stage as unknown as Stage;
+  return module.stage;
 }

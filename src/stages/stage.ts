@@ -42,7 +42,10 @@ export interface StageContext {
 /** What a path must lead to. */
 export type PathKind = "file" | "directory" | "any";
 
-export type FileOptions<Options = unknown> = Readonly<Partial<Record<keyof Options & string, PathKind>>>;
+/** Names of options; of a stage whose options are not known, any. */
+export type OptionName<Options> = unknown extends Options ? string : keyof Options & string;
+
+export type FileOptions<Options = unknown> = Readonly<Partial<Record<OptionName<Options>, PathKind>>>;
 
 export interface Stage<Options = unknown, Inputs extends string = string> {
   name: string;
@@ -60,9 +63,9 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
    */
   fileOptions?: FileOptions<Options>;
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
-  neutralOptions?: readonly (keyof Options & string)[];
+  neutralOptions?: readonly OptionName<Options>[];
   /** Options of earlier versions under the names that they have now: who still writes one is told. */
-  renamedOptions?: Readonly<Record<string, keyof Options & string>>;
+  renamedOptions?: Readonly<Record<string, OptionName<Options>>>;
   /** What a step says about settings that all steps of a lineage must agree on; a plan in which two disagree is refused. */
   states?(options: Options): Statement[];
   /** Inputs that may have been made with other settings. */

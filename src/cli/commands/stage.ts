@@ -1,5 +1,5 @@
 /** Every stage as a command, made from its schema. */
-import type { Argv, CommandModule } from "yargs";
+import type { CommandModule } from "yargs";
 import { EventFile, makeReporter, tee } from "../../events/index.js";
 import { allStages, dryRunStage, runStage } from "../../pipeline/index.js";
 import type { InputSpec } from "../../stages/stage.js";
@@ -26,9 +26,10 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
   return {
     command: name,
     describe: stage.summary,
-    builder: (yargs) =>
-      yargs
-        .options(Object.fromEntries(flags.map((flag) => [flag.name, flag.yargs])))
+    builder: (yargs) => {
+      // The stage's schema knows their types, the compiler does not.
+      yargs.options(Object.fromEntries(flags.map((flag) => [flag.name, flag.yargs])));
+      return yargs
         .option("out", {
           type: "string",
           requiresArg: true,
@@ -62,9 +63,10 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
         .parserConfiguration({
           "dot-notation": false,
           "camel-case-expansion": false,
-        }) as unknown as Argv<StageArguments>,
+        });
+    },
     handler: async (argv) => {
-      const given = readFlags(flags, argv as unknown as Record<string, unknown>);
+      const given = readFlags(flags, { ...argv });
       const fromFile = argv.options === undefined ? {} : await readOptionsFile(argv.options, stage);
       const request = {
         stage,

@@ -6,6 +6,6 @@ import type { ServiceType } from "./service.js";
 export type ServiceRegistry = Readonly<Record<string, ServiceType>>;
 
 export const SERVICE_TYPES: ServiceRegistry = {
-  "reference-server": referenceServer as unknown as ServiceType,
-  external: external as unknown as ServiceType,
+  "reference-server": referenceServer,
+  external,
 };

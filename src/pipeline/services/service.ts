@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { JsonValue } from "../../base/index.js";
 import type { EventSink } from "../../events/index.js";
 import type { Statement } from "../../stages/shared-settings.js";
-import type { FileOptions } from "../../stages/stage.js";
+import type { FileOptions, OptionName } from "../../stages/stage.js";
 
 export interface ServiceContext {
   /** Name in the pipeline file. */
@@ -31,7 +31,7 @@ export interface ServiceType<Options = unknown> {
   /** Options whose files' content tells one service from another; resolved like a stage's. */
   fileOptions?: FileOptions<Options>;
   /** Options that cannot change what a step gets from it: addresses, threads. */
-  neutralOptions?: readonly (keyof Options & string)[];
+  neutralOptions?: readonly OptionName<Options>[];
   /** Names that may follow `${services.NAME.`. */
   properties: readonly string[];
   /** Properties that are known without starting anything; `--dry-run` shows them and estimates with them. */

@@ -6,7 +6,7 @@ import {
   packTokensSchema,
   slowRecurrenceSchema,
   threadsSchema,
-} from "../../trainer-process/options.js";
+} from "../../trainer-process/index.js";
 
 const positiveInt = z.number().int().positive();
 

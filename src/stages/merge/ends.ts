@@ -1,6 +1,6 @@
 /** The ends of one part's dialogues, taken in input order from its two files. */
 import { join } from "node:path";
-import { readJsonl } from "../../artifacts/jsonl-reader.js";
+import { readJsonl } from "../../artifacts/index.js";
 import type { EndRow } from "../../dialogue/index.js";
 import { type Part, refused } from "./parts.js";
 

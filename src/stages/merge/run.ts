@@ -1,7 +1,6 @@
 /** The stage: parts of a run, put together in the order of the dialogues; the rows are those of an undivided run. */
 import { join } from "node:path";
-import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { readJsonl } from "../../artifacts/jsonl-reader.js";
+import { type ManifestDraft, openJsonlWriter, readSealed } from "../../artifacts/index.js";
 import { DraftsmithError, defined, isJsonObject, type JsonObject } from "../../base/index.js";
 import {
   type Account,
@@ -68,17 +67,16 @@ async function putTogether(
       const done = account.read + passed;
       events.emit({ type: "step-progress", step, done, ...defined({ total }), unit: "dialogues" });
     };
-    for await (const { value } of readJsonl(join(input.path, "dialogues.jsonl"))) {
+    for await (const dialogue of readSealed<Dialogue>(join(input.path, "dialogues.jsonl"))) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while parts were put together");
-      const { id } = value as unknown as Dialogue;
-      const digest = dialogueDigest(value as unknown as Dialogue);
+      const digest = dialogueDigest(dialogue);
       const index = partitionOf(digest, parts.length);
       const row = await ends[index]!.take(digest);
       if (row !== undefined) {
         enter(account, row);
         await (isKept(row) ? generations : rejected).write(row);
       } else if (choice !== undefined) passed += 1;
-      else throw withoutEnd(parts[index]!, id);
+      else throw withoutEnd(parts[index]!, dialogue.id);
       if (Date.now() - shown > EVERY_MS) {
         shown = Date.now();
         report();

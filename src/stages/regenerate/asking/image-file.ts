@@ -1,6 +1,6 @@
 /** A stored picture as requests carry it: whole where it is small, read while it is sent where it is large. */
 import { type FileHandle, open } from "node:fs/promises";
-import { readFully } from "../../../artifacts/disk.js";
+import { readFully } from "../../../artifacts/index.js";
 import { DraftsmithError, fromErrno } from "../../../base/index.js";
 import { base64Bytes, encodedImage, type RequestImage } from "../../../sglang/index.js";
 

@@ -1,7 +1,6 @@
 /** Some dialogues from all over a file, without reading all of it. */
 import { open } from "node:fs/promises";
-import { onDisk } from "../../../artifacts/disk.js";
-import { readJsonl } from "../../../artifacts/jsonl-reader.js";
+import { onDisk, readJsonl } from "../../../artifacts/index.js";
 import { parseJson } from "../../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../../dialogue/index.js";
 

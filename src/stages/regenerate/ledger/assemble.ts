@@ -1,6 +1,6 @@
 /** Puts what the ledger holds into input order: the finished artifact, and the account of every dialogue. */
 import { join } from "node:path";
-import { openJsonlWriter } from "../../../artifacts/jsonl-writer.js";
+import { openJsonlWriter } from "../../../artifacts/index.js";
 import { DraftsmithError, TimeSlice } from "../../../base/index.js";
 import { type Account, emptyAccount, enter, isKept } from "../../../dialogue/index.js";
 import type { Ledger } from "./ledger.js";

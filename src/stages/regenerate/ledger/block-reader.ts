@@ -1,6 +1,6 @@
 /** Random reads that are nearly in order: whole blocks, the last few kept. */
 import { type FileHandle, open } from "node:fs/promises";
-import { readFully } from "../../../artifacts/disk.js";
+import { readFully } from "../../../artifacts/index.js";
 import { fromErrno } from "../../../base/index.js";
 
 const BLOCK_BYTES = 1 << 20;

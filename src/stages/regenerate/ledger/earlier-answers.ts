@@ -4,9 +4,7 @@
  */
 import { rename, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { onDisk, syncParent } from "../../../artifacts/disk.js";
-import { openJournal } from "../../../artifacts/journal.js";
-import { readJsonl } from "../../../artifacts/jsonl-reader.js";
+import { onDisk, openJournal, readSealed, syncParent } from "../../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../../base/index.js";
 import type { EndRow } from "../../../dialogue/index.js";
 import type { InputArtifact } from "../../stage.js";
@@ -110,9 +108,8 @@ export async function takeOver(ledger: Ledger, earlier: InputArtifact, parts: Ea
   let left = 0;
   let writing: Promise<void>[] = [];
   for (const file of ["generations.jsonl", "rejected.jsonl"]) {
-    for await (const { value } of readJsonl(join(earlier.path, file))) {
+    for await (const row of readSealed<EndRow>(join(earlier.path, file))) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while earlier answers were taken over");
-      const row = value as unknown as EndRow;
       if (row.status === "failed" && options.retryFailed) {
         left += 1;
         continue;

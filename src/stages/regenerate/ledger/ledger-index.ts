@@ -2,7 +2,7 @@
  * What the ledger knows of each dialogue, in typed arrays: 50 to 100 bytes a dialogue, none of it for the garbage
  * collector to walk through. Dialogues have numbers, in the order in which they were first noted.
  */
-import type { RecordPlace as Place } from "../../../artifacts/journal.js";
+import type { RecordPlace as Place } from "../../../artifacts/index.js";
 import { DigestIndex, DraftsmithError } from "../../../base/index.js";
 import type { EndStatus } from "../../../dialogue/index.js";
 

@@ -2,7 +2,7 @@
  * What is finished, on disk. One journal line for every answer that is followed by another question, one for the end
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
-import { type Journal, openJournal, type RecordPlace as Place } from "../../../artifacts/journal.js";
+import { type Journal, openJournal, type RecordPlace as Place } from "../../../artifacts/index.js";
 import { DraftsmithError, type JsonObject, parseJson } from "../../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
@@ -93,7 +93,7 @@ export class Ledger {
   async turnsOf(digest: string): Promise<TurnRecord[]> {
     const turns: TurnRecord[] = [];
     for (const place of this.index.takeTurns(digest)) {
-      const record = (await this.read(place)) as unknown as TurnRecord & { index: number };
+      const record = await this.read<TurnRecord & { index: number }>(place);
       // A damaged line costs the turns after it, too: their history would be another one.
       if (record.index !== turns.length) break;
       turns.push({ message: record.message, turn: record.turn, server: record.server });
@@ -133,21 +133,21 @@ export class Ledger {
   ): Promise<{ status: EndStatus; row: EndRow; answerers: Answerers } | undefined> {
     const end = this.index.endOf(dialogue);
     if (end === undefined) return undefined;
-    const { row, server, servers } = (await this.read(end.place)) as unknown as { row: EndRow } & Answerers;
+    const { row, server, servers } = await this.read<{ row: EndRow } & Answerers>(end.place);
     return { status: end.status, row, answerers: { server, ...(servers === undefined ? {} : { servers }) } };
   }
 
   async checkOf(dialogue: string | number): Promise<CheckRecord | undefined> {
     const place = this.index.checkOf(dialogue);
     if (place === undefined) return undefined;
-    return readCheck((await this.read(place)).check as unknown as CheckRecord);
+    return readCheck((await this.read<{ check: CheckRecord }>(place)).check);
   }
 
   /** All re-checks of earlier runs. */
   async checks(): Promise<CheckRecord[]> {
     const found: CheckRecord[] = [];
     for (const place of this.index.allChecks()) {
-      found.push(readCheck((await this.read(place)).check as unknown as CheckRecord));
+      found.push(readCheck((await this.read<{ check: CheckRecord }>(place)).check));
     }
     return found;
   }
@@ -176,9 +176,10 @@ export class Ledger {
     else this.index.noteEnd(digest, status as EndStatus, place);
   }
 
-  private async read({ offset, bytes }: Place): Promise<JsonObject> {
+  /** A record of ours, whose sum was checked when the journal was opened. */
+  private async read<Content>({ offset, bytes }: Place): Promise<Content> {
     const line = await this.reader.read(offset, bytes);
-    return parseJson(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as JsonObject;
+    return parseJson(line.toString("utf8", LINE_PREFIX, bytes - "]\n".length)) as Content;
   }
 }
 

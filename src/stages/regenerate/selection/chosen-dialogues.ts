@@ -2,7 +2,7 @@
  * The dialogues of the input that are asked, in order: each line is parsed and hashed once, or, where a choice needs a
  * look at all of them first, once more for those that are chosen. What comes after the questions reads the ledger.
  */
-import { isBlankLine, parseGoodLine, readJsonl, readLineBlocks } from "../../../artifacts/index.js";
+import { isBlankLine, parseGoodLine, readLineBlocks, readSealed } from "../../../artifacts/index.js";
 import { TimeSlice } from "../../../base/index.js";
 import { type Dialogue, dialogueDigest } from "../../../dialogue/index.js";
 import type { Chosen, NotChosen, Selection } from "./selection.js";
@@ -49,8 +49,8 @@ export class ChosenDialogues {
           notChosen[reason] = (notChosen[reason] ?? 0) + 1;
           continue;
         }
-        const { value } = parseGoodLine(line, file)!;
-        yield { dialogue: value as unknown as Dialogue, digest: selection.digestAt(index) };
+        const { value }: { value: unknown } = parseGoodLine(line, file)!;
+        yield { dialogue: value as Dialogue, digest: selection.digestAt(index) };
         index += 1;
       }
     }
@@ -59,10 +59,10 @@ export class ChosenDialogues {
   /** Unchecked: the workers check the shape of what they ask, so that a continuation skips the rest quickly. */
   private async *all(): AsyncGenerator<Dialogue> {
     let count = 0;
-    for await (const { value } of readJsonl(this.file)) {
+    for await (const dialogue of readSealed<Dialogue>(this.file)) {
       if (count >= this.limit) return;
       count += 1;
-      yield value as unknown as Dialogue;
+      yield dialogue;
     }
   }
 }

@@ -26,7 +26,7 @@ export function formatBraces(format: string, args: Arguments, lookup: Lookup): s
         if (/\{[^}]*\{/.test(format)) throw new TemplateUnsupported("nested fields in str.format()");
         throw new TemplateFailure("unbalanced braces in the format string");
       }
-      const [, first, rest] = /^([^.[]*)(.*)$/s.exec(field) as unknown as [string, string, string];
+      const [, first, rest] = /^([^.[]*)(.*)$/s.exec(field) as RegExpExecArray & [string, string, string];
       if (first === "") {
         if (next < 0)
           throw new TemplateFailure("cannot switch from manual field specification to automatic field numbering");
