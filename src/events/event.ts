@@ -52,7 +52,10 @@ export interface StepProgress {
   unit: string;
   /** Further rates and gauges, already per second where they are rates: {"tokens/s": 812}. */
   rates?: Record<string, number>;
+  /** Units that failed, that were rejected, and that ended early with a part to keep, by reason. */
   failures?: ReasonCounts;
+  rejected?: ReasonCounts;
+  partial?: ReasonCounts;
   /** Time left where the step knows better than its count of `done` tells, because units differ in size. */
   secondsLeft?: number;
   parts?: ProgressPart[];

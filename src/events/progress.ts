@@ -1,5 +1,5 @@
 /** From a stream of progress events to rate, time left and one line of text. */
-import type { StepProgress } from "./event.js";
+import type { ReasonCounts, StepProgress } from "./event.js";
 import { formatNumber, formatReasons, formatSeconds, sumReasons } from "./format.js";
 
 /** Rates are taken over this long, so that they follow a server that slows down. */
@@ -44,19 +44,25 @@ export class ProgressMeter {
   }
 }
 
-/** `120/1,000 dialogues 12 %, 14.2/s, 1 min 02 s left, tokens/s 812, 3 failed (timeout 3), note`. */
+/** `120/1,000 dialogues 12 %, 14.2/s, 1 min 02 s left, tokens/s 812, 3 failed (timeout 3), 2 rejected (loop 2), note`. */
 export function describeProgress(event: StepProgress, meter: ProgressMeter): string {
-  const { done, total, unit, rates = {}, failures = {}, note } = event;
+  const { done, total, unit, rates = {}, note } = event;
   const rate = meter.rate();
   const left = meter.remaining(event);
-  const failed = sumReasons(failures);
   const share = total === undefined || total === 0 ? "" : ` ${Math.floor((done / total) * 100)} %`;
   return [
     `${formatNumber(done)}${total === undefined ? "" : `/${formatNumber(total)}`} ${unit}${share}`,
     ...(rate === undefined ? [] : [`${formatNumber(rate)}/s`]),
     ...(left === undefined ? [] : [`${formatSeconds(left)} left`]),
     ...Object.entries(rates).map(([name, value]) => `${name} ${formatNumber(value)}`),
-    ...(failed === 0 ? [] : [`${formatNumber(failed)} failed (${formatReasons(failures)})`]),
+    ...reasonsText("failed", event.failures),
+    ...reasonsText("rejected", event.rejected),
+    ...reasonsText("ended early", event.partial),
     ...(note === undefined || note === "" ? [] : [note]),
   ].join(", ");
+}
+
+function reasonsText(word: string, counts: ReasonCounts = {}): string[] {
+  const sum = sumReasons(counts);
+  return sum === 0 ? [] : [`${formatNumber(sum)} ${word} (${formatReasons(counts)})`];
 }

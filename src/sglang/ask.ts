@@ -5,7 +5,7 @@ import type { RequestImage } from "./body.js";
 import { JsonFault } from "./bounded-json.js";
 import type { ChatMessage } from "./chat.js";
 import type { ServerClient } from "./client.js";
-import { type Counted, countIds, type OwnIds } from "./count.js";
+import { type Counted, countIds, type LocalIds } from "./count.js";
 import {
   type AnswerRules,
   judgeAnswer,
@@ -28,7 +28,7 @@ export interface Question {
   maxTokens: number;
   stopTokenIds: number[];
   /** Needed where ids come by count. */
-  own?: OwnIds;
+  local?: LocalIds;
 }
 
 export type Outcome =
@@ -89,9 +89,13 @@ export async function ask(
   }
 }
 
-function counting(answer: Answer, { own, maxTokens, stopTokenIds }: Question, client: ServerClient): Promise<Counted> {
-  if (own === undefined) throw new Error("a question whose ids come by count brings its own");
-  return countIds(answer, own, { dialect: client.dialect, maxTokens, stopTokenIds });
+function counting(
+  answer: Answer,
+  { local, maxTokens, stopTokenIds }: Question,
+  client: ServerClient,
+): Promise<Counted> {
+  if (local === undefined) throw new Error("a question whose ids come by count brings its own");
+  return countIds(answer, local, { dialect: client.dialect, maxTokens, stopTokenIds });
 }
 
 async function askChat(

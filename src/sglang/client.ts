@@ -14,7 +14,12 @@ import { type Reply, Transport, TransportFault, type TransportOptions } from "./
 
 /** It answers, but not like a server of ours. */
 export class NotAServer extends Error {
-  override readonly name = "NotAServer";
+  override readonly name: string = "NotAServer";
+}
+
+/** It answers 401 or 403: the key is missing or wrong, or the address is not ours. */
+export class AccessDenied extends NotAServer {
+  override readonly name = "AccessDenied";
 }
 
 /** Identifying takes a look-up or two; a server that needs longer is not ready. */
@@ -52,7 +57,7 @@ export class ServerClient {
   /**
    * Reads what the server says about itself, by the newer addresses or the deprecated ones.
    *
-   * @throws TransportFault - no answer. @throws NotAServer - answers of another kind, or not ready yet.
+   * @throws TransportFault - no answer. @throws NotAServer - answers of another kind, or not ready yet. @throws AccessDenied
    */
   async identify(): Promise<ServerIdentity> {
     const models = await this.info(["/v1/models"]);
@@ -154,7 +159,8 @@ export class ServerClient {
         }
       }
       if (reply.status !== 404 && reply.status !== 405) {
-        throw new NotAServer(`${this.name}${path} answers ${describeServerError(reply.status, reply.body)}`);
+        const Kind = reply.status === 401 || reply.status === 403 ? AccessDenied : NotAServer;
+        throw new Kind(`${this.name}${path} answers ${describeServerError(reply.status, reply.body)}`);
       }
     }
     return undefined;

@@ -7,14 +7,14 @@ import type { Dialect } from "./dialect.js";
 import { judgeFinishType, MAX_CHARACTERS_PER_ID, type Refusal, type RejectReason } from "./judge.js";
 
 /** Ids, or why there are none. */
-export type OwnList = { ids: number[] } | { problem: string };
+export type LocalIdList = { ids: number[] } | { problem: string };
 
 /** What the caller knows of one question; this room knows neither templates nor tokenizers. */
-export interface OwnIds {
+export interface LocalIds {
   /** Of the whole prompt as the model sees it, pads of pictures included. */
-  prompt(): Promise<OwnList>;
+  prompt(): Promise<LocalIdList>;
   /** Of an answer's text without its stop; a problem where these ids would not give that very text again. */
-  text(text: string): Promise<OwnList>;
+  text(text: string): Promise<LocalIdList>;
   /** Ids that end the model's answers. */
   stops: readonly number[];
   /** The tokenizer's own end of sequence. */
@@ -38,7 +38,7 @@ export const COUNTED_FIELDS = {
 export type Counted = { answer: GoodAnswer; refusal?: Refusal } | { answer?: undefined; refusal: Refusal };
 
 /** @param answer - from chat, asked for as one text: with `wholeText`, reasoning is not taken out of it */
-export async function countIds(answer: Answer, own: OwnIds, rules: CountRules): Promise<Counted> {
+export async function countIds(answer: Answer, own: LocalIds, rules: CountRules): Promise<Counted> {
   const finish = judgeFinishType(answer);
   if (finish !== undefined) return { refusal: finish };
   const { promptTokens, completionTokens } = answer;
@@ -81,7 +81,7 @@ export async function countIds(answer: Answer, own: OwnIds, rules: CountRules): 
  */
 async function responseIds(
   { text, reasoning, toolCalls, finish }: Answer,
-  own: OwnIds,
+  own: LocalIds,
   rules: CountRules,
 ): Promise<{ ids: number[]; stop: number | undefined } | { problem: string }> {
   if (toolCalls.length > 0 || finish.type === "tool_calls") {
@@ -101,7 +101,7 @@ async function responseIds(
 
 function stopOf(
   matched: Answer["finish"]["matched"],
-  { stops, endOfSequence }: OwnIds,
+  { stops, endOfSequence }: LocalIds,
   { dialect, stopTokenIds }: CountRules,
 ): number | { problem: string } {
   const possible = [...new Set([...stops, ...stopTokenIds])];

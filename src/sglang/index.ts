@@ -1,4 +1,5 @@
 export * from "./answer.js";
+export * from "./api-key.js";
 export * from "./ask.js";
 export * from "./body.js";
 export * from "./bounded-json.js";

@@ -21,6 +21,7 @@ export const TRANSIENT_REASONS = {
   "ids-missing": "the answer holds no ids",
   "ids-invalid": "the ids are not token ids",
   "ids-count": "the ids and the server's own counts differ",
+  "prompt-differs": "the server rendered the prompt to other ids than the model directory gives",
 } as const;
 
 /** The same request will always end so. */
@@ -56,7 +57,8 @@ export type Verdict =
   | { kind: "good" }
   /** Cut by the limit on tokens; whether that is data is the caller's policy. */
   | { kind: "cut" }
-  | { kind: "transient"; reason: TransientReason; message: string; retryAfterMs?: number }
+  /** `denied`: the server wants another API key. */
+  | { kind: "transient"; reason: TransientReason; message: string; retryAfterMs?: number; denied?: true }
   | { kind: "permanent"; reason: PermanentReason; message: string }
   | { kind: "reject"; reason: RejectReason; message: string };
 
@@ -99,7 +101,8 @@ export function judgeStatus(reply: Reply): Refusal {
   if (status === 503) return transient("server-busy", message, retryAfterMs);
   if (status === 408 || status === 425 || status === 429) return transient("rate-limited", message, retryAfterMs);
   if (status >= 500) return transient("server-error", message, retryAfterMs);
-  if (status === 401 || status === 403 || status === 404 || status === 405) return transient("access-denied", message);
+  if (status === 401 || status === 403) return { kind: "transient", reason: "access-denied", message, denied: true };
+  if (status === 404 || status === 405) return transient("access-denied", message);
   if (status === 413) return { kind: "permanent", reason: "request-too-large", message };
   if (status >= 400) return { kind: "permanent", reason: permanentReason(message), message };
   return transient("answer-malformed", message);

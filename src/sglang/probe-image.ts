@@ -1,35 +1,56 @@
-/** A small picture of our own for probing servers: no file to ship, and its ids are the same everywhere. */
+/** Images of our own for probing servers: no files to ship, and the same bytes everywhere. */
 import { crc32, deflateSync } from "node:zlib";
 import type { EncodedImage } from "./body.js";
 import { encodedImage } from "./encoded-image.js";
 
-/** Pixels; a multiple of every patch grid in use, and above the least size, so that nothing is resized. */
-export const PROBE_SIDE = 64;
-const SIDE = PROBE_SIDE;
+export interface ImageSize {
+  width: number;
+  height: number;
+}
 
-/** 64x64 RGB, a diagonal gradient. */
-export function probeImage(): EncodedImage {
-  const rows = Buffer.alloc(SIDE * (1 + SIDE * 3));
-  for (let y = 0; y < SIDE; y += 1) {
-    for (let x = 0; x < SIDE; x += 1) {
-      const at = y * (1 + SIDE * 3) + 1 + x * 3;
+/** A multiple of the patch grids in use, and above their least size, so that few processors resize it. */
+export const SMALL_PROBE_IMAGE: ImageSize = { width: 64, height: 64 };
+/**
+ * About the pixels of a 1080p screenshot, in multiples of 224 (which patch grids of 28 and of 32 pixels divide): a server
+ * whose max_pixels is lower than that resizes it, and its prompt has fewer pads.
+ */
+export const LARGE_PROBE_IMAGE: ImageSize = { width: 1792, height: 1120 };
+
+const encoded = new Map<ImageSize, EncodedImage>();
+
+/** An RGB gradient as PNG; made once per process. */
+export function probeImage(size: ImageSize): EncodedImage {
+  let image = encoded.get(size);
+  if (image === undefined) {
+    image = encodedImage(gradient(size));
+    encoded.set(size, image);
+  }
+  return image;
+}
+
+function gradient({ width, height }: ImageSize): Buffer {
+  const stride = 1 + width * 3;
+  const rows = Buffer.alloc(height * stride);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const at = y * stride + 1 + x * 3;
+      // A buffer keeps the low byte of each.
       rows[at] = x * 4;
       rows[at + 1] = y * 4;
       rows[at + 2] = (x + y) * 2;
     }
   }
   const header = Buffer.alloc(13);
-  header.writeUInt32BE(SIDE, 0);
-  header.writeUInt32BE(SIDE, 4);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
   // 8 bits a channel, colour type 2 (RGB), no interlacing.
   header.set([8, 2, 0, 0, 0], 8);
-  const png = Buffer.concat([
+  return Buffer.concat([
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
     chunk("IHDR", header),
     chunk("IDAT", deflateSync(rows)),
     chunk("IEND", Buffer.alloc(0)),
   ]);
-  return encodedImage(png);
 }
 
 function chunk(type: string, data: Buffer): Buffer {

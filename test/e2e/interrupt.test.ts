@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ERROR_CODES } from "../../src/base/index.js";
 import { closingStubs } from "../sglang-client/closing-stubs.js";
-import type { Stub } from "../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub } from "../sglang-client/stub-server.js";
 import { dialogues, temporaryDirectory } from "../stages/regenerate/harness.js";
 import { sealedDialogues } from "../stages/regenerate/sealed.js";
 import { run, start } from "./cli.js";
 
 const COUNT = 40;
-const PROBES = 1;
+const PROBES = PROBE_REQUESTS;
 const { stubOf } = closingStubs();
 
 async function prepare(delayMs: number): Promise<{ stub: Stub; args: (out: string) => string[] }> {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Message } from "../../src/dialogue/index.js";
 import { openModel } from "../../src/model/index.js";
-import { type Answer, type CountRules, countIds, DIALECTS, type OwnIds } from "../../src/sglang/index.js";
+import { type Answer, type CountRules, countIds, DIALECTS, type LocalIds } from "../../src/sglang/index.js";
 import { LocalModel } from "../../src/stages/regenerate/prompts/local-model.js";
 import { TINY_GUI } from "../tokens/reference.js";
 
@@ -19,8 +19,8 @@ const messages: Message[] = [
     ],
   },
 ];
-const own: OwnIds = model.idsFor(messages, undefined);
-const listed = async (list: ReturnType<OwnIds["text"]>): Promise<number[]> => {
+const own: LocalIds = model.idsFor(messages, undefined);
+const listed = async (list: ReturnType<LocalIds["text"]>): Promise<number[]> => {
   const found = await list;
   if ("problem" in found) throw new Error(found.problem);
   return found.ids;

@@ -2,6 +2,17 @@
 import { createHash } from "node:crypto";
 import type { JsonObject, JsonValue } from "../../src/base/index.js";
 
+/** What gives the stub's ids, where it is to be a real model directory. */
+export interface StubModel {
+  /** Ends answers. */
+  end: number;
+  tokenize(text: string): Promise<number[]>;
+  /** Of an answer, without its end. */
+  text(ids: readonly number[]): Promise<string>;
+  /** The prompt of a request's body, with all image pads or one for each image. */
+  render(body: JsonObject, expanded: boolean): Promise<number[]>;
+}
+
 export const SPECIAL = {
   "<|im_start|>": 1000,
   "<|im_end|>": 1001,
@@ -68,12 +79,17 @@ export function padsOf(url: string): number {
 
 const WORDS = ["click", "type", "scroll", "the", "red", "green", "button", "field", "now", "then", "wait"];
 
-/** Ids of the answer, stop included; longer than `maxTokens` it is cut. */
-export function answerTo(promptIds: readonly number[], maxTokens: number): { ids: number[]; cut: boolean } {
+/** The answer's text. */
+export function wordsFor(promptIds: readonly number[]): string {
   const seed = createHash("sha256").update(JSON.stringify(promptIds)).digest();
   const count = 3 + (seed[0]! % 6);
   const words = Array.from({ length: count }, (_, k) => WORDS[seed[k + 1]! % WORDS.length]!);
-  const ids = [...tokenize(`${words.join(" ")} ${seed.readUInt16BE(20)}`), IM_END];
+  return `${words.join(" ")} ${seed.readUInt16BE(20)}`;
+}
+
+/** Ids of the answer, stop included; longer than `maxTokens` it is cut. */
+export function answerTo(promptIds: readonly number[], maxTokens: number): { ids: number[]; cut: boolean } {
+  const ids = [...tokenize(wordsFor(promptIds)), IM_END];
   return ids.length > maxTokens ? { ids: ids.slice(0, maxTokens), cut: true } : { ids, cut: false };
 }
 

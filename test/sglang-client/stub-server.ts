@@ -2,7 +2,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type JsonObject, parseJson } from "../../src/base/index.js";
-import { answerTo, IM_END, padsOf, render, SPECIAL, tokenize, untokenize } from "./stub-model.js";
+import {
+  answerTo,
+  IM_END,
+  padsOf,
+  render,
+  SPECIAL,
+  type StubModel,
+  tokenize,
+  untokenize,
+  wordsFor,
+} from "./stub-model.js";
 
 export type Fault =
   | "reset"
@@ -37,6 +47,8 @@ export type Fault =
   | "vision-token"
   | "loop"
   | "other-weights"
+  /** Another prompt than the one that was asked, as a server with another template or image processor has. */
+  | "prompt-shifted"
   | "hang";
 
 export interface StubOptions {
@@ -53,6 +65,8 @@ export interface StubOptions {
   truncatesTo?: number;
   /** Status of /ready; 404 by default, as before 0.5.20. */
   ready?: number;
+  /** Whoever brings another key gets 401, at every address. */
+  apiKey?: string | undefined;
   /** Time that /ready takes. */
   readyDelayMs?: number;
   /** Time to answer. */
@@ -68,6 +82,8 @@ export interface StubOptions {
   reasoningField?: "reasoning" | "reasoning_content";
   /** The form of error bodies: SGLang's, which older vLLM had as well, or that of newer vLLM. */
   errorForm?: "flat" | "nested";
+  /** Its ids come from here; left out, bytes are tokens and an image has pads by its content. */
+  model?: StubModel;
   /** Replaces the answer's text and ids. */
   answer?: (body: JsonObject) => string | undefined;
 }
@@ -85,6 +101,9 @@ export interface Stub {
   close(): Promise<void>;
 }
 
+/** Requests that an inspection of a healthy stub takes: the probes with the small and the large image. */
+export const PROBE_REQUESTS = 2;
+
 export async function startStub(options: StubOptions = {}): Promise<Stub> {
   const counts = { maxInFlight: 0, readyAsked: 0, maxReadyInFlight: 0 };
   const stub: Stub = { url: "", port: 0, requests: [], options, ...counts, close: () => Promise.resolve() };
@@ -96,6 +115,11 @@ export async function startStub(options: StubOptions = {}): Promise<Stub> {
     void bodyOf(request).then(async (text) => {
       const path = request.url ?? "/";
       const body = text === "" ? {} : (parseJson(text) as JsonObject);
+      const { apiKey } = stub.options;
+      if (apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`) {
+        send(response, 401, { error: "Unauthorized" });
+        return;
+      }
       if (path === "/ready") {
         stub.readyAsked += 1;
         readyInFlight += 1;
@@ -104,7 +128,7 @@ export async function startStub(options: StubOptions = {}): Promise<Stub> {
         readyInFlight -= 1;
       }
       if (path !== "/v1/chat/completions" && path !== "/generate") {
-        lookUp(stub.options, path, body, response);
+        await lookUp(stub.options, path, body, response);
         return;
       }
       inFlight += 1;
@@ -149,7 +173,7 @@ const MODEL = {
   model_type: "qwen3_vl",
 };
 
-function lookUp(options: StubOptions, path: string, body: JsonObject, response: ServerResponse): void {
+async function lookUp(options: StubOptions, path: string, body: JsonObject, response: ServerResponse): Promise<void> {
   const isVllm = options.dialect === "vllm";
   if (path === "/v1/models") {
     const model = { id: "stub", root: "/models/stub", owned_by: isVllm ? "vllm" : "sglang", max_model_len: 100_000 };
@@ -162,7 +186,11 @@ function lookUp(options: StubOptions, path: string, body: JsonObject, response: 
   } else if (path === "/ready" && options.ready !== undefined) send(response, options.ready, "");
   else if (path === "/version" && isVllm) send(response, 200, { version: "0.33.0" });
   else if (path === "/tokenize") {
-    const tokens = body.messages === undefined ? tokenize(String(body.prompt)) : render(body, false);
+    const { model } = options;
+    const tokens =
+      body.messages === undefined
+        ? await (model?.tokenize ?? tokenize)(String(body.prompt))
+        : await (model?.render ?? render)(body, false);
     send(response, 200, { tokens, count: tokens.length, max_model_len: 100_000 });
   } else send(response, 404, { detail: "Not Found" });
 }
@@ -183,7 +211,7 @@ interface Given {
   matched: number | null;
 }
 
-function think(options: StubOptions, path: string, body: JsonObject): Given {
+async function think(options: StubOptions, path: string, body: JsonObject): Promise<Given> {
   let promptIds: number[];
   if (path === "/generate") {
     const images = (body.image_data ?? []) as string[];
@@ -191,11 +219,12 @@ function think(options: StubOptions, path: string, body: JsonObject): Given {
     promptIds = (body.input_ids as number[]).flatMap((id) =>
       id === SPECIAL["<|image_pad|>"] ? new Array<number>(padsOf(images[at++]!)).fill(id) : [id],
     );
-  } else promptIds = render(body, true);
+  } else promptIds = await (options.model?.render ?? render)(body, true);
   promptIds = promptIds.slice(0, options.truncatesTo);
   const sampling = (body.sampling_params ?? {}) as JsonObject;
   const max = Number(body.max_tokens ?? sampling.max_new_tokens ?? 128);
   const said = options.answer?.(body);
+  if (options.model !== undefined) return speak(options.model, promptIds, said ?? wordsFor(promptIds), max);
   const salted = options.salt === undefined ? promptIds : [...promptIds, options.salt];
   const { ids, cut } =
     said === undefined
@@ -203,6 +232,13 @@ function think(options: StubOptions, path: string, body: JsonObject): Given {
       : { ids: [...tokenize(said), IM_END].slice(0, max), cut: said.length >= max };
   const text = untokenize(ids);
   return { promptIds, ids, text, finish: cut ? "length" : "stop", matched: cut ? null : IM_END };
+}
+
+async function speak(model: StubModel, promptIds: number[], text: string, max: number): Promise<Given> {
+  const all = [...(await model.tokenize(text)), model.end];
+  if (all.length <= max) return { promptIds, ids: all, text, finish: "stop", matched: model.end };
+  const ids = all.slice(0, max);
+  return { promptIds, ids, text: await model.text(ids), finish: "length", matched: null };
 }
 
 async function answer(
@@ -213,7 +249,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   const fault = options.fault?.(n, body);
-  const given = think(options, path, body);
+  const given = await think(options, path, body);
   if (fault !== undefined && (await failBefore(fault, options, response))) return;
   if (fault !== undefined) spoil(fault, given);
   const finish = (fault && FINISHES[fault]) ?? given.finish;
@@ -343,6 +379,7 @@ function spoil(fault: Fault, given: Given): void {
   if (fault === "stop-mismatch") given.ids[given.ids.length - 1] = 65;
   if (fault === "length-early") Object.assign(given, { finish: "length", matched: null });
   if (fault === "vision-token") given.ids.splice(1, 0, SPECIAL["<|vision_start|>"]);
+  if (fault === "prompt-shifted") given.promptIds = given.promptIds.map((id) => id + 1);
   if (fault === "loop") given.ids = [...Array.from({ length: 80 }, (_, k) => 66 + (k % 2)), IM_END];
 }
 

@@ -118,7 +118,7 @@ async function writeRows(
       done: tally.read,
       unit: "dialogues",
       rates: { "images/s": Math.round((intake.stats.decoded / seconds) * 10) / 10 },
-      failures: tally.rejected,
+      rejected: tally.rejected,
     });
     reported = performance.now();
   };

@@ -36,12 +36,12 @@ export async function run(
   const file = join(input.path, "dialogues.jsonl");
   const dialogues = await ChosenDialogues.open(file, selection, context.limit, signal);
   const total = selection.chosen ?? totalOf(input, context.limit);
-  const { own, prompts, terms } = await ownModel(options, note);
+  const { counting, prompts, terms } = await openLocalModel(options);
   const pool = await ServerPool.open({ options, ...terms }, { note });
   const progress = new Progress(step, events, total, () => pool.servers);
   let finished: ManifestDraft["counts"] | undefined;
   try {
-    const facts = factsOf(options, pool, own);
+    const facts = factsOf(options, pool, counting);
     if (pool.reference.probe.idSource === "count") note("warn", COUNTED_NOTE);
     const { resumeDir, otherResumeDirs = [] } = context;
     const settings = facts.settings as JsonObject;
@@ -52,7 +52,7 @@ export async function run(
         note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
       if (inputs.earlier !== undefined) await takeOver(ledger, inputs.earlier, earlierParts);
       const images = new RequestImages(input.path);
-      const parts = { options, pool, ledger, images, progress, own, prompts, total, signal, note };
+      const parts = { options, pool, ledger, images, progress, counting, prompts, total, signal, note };
       progress.start();
       await new DialogueWorkers(parts).run(dialogues.read());
       ledger.refresh();
@@ -74,15 +74,15 @@ export async function run(
     } finally {
       progress.stop();
       await ledger.close();
-      await tellRun(context, progress, pool, finished);
+      await reportRun(context, progress, pool, finished);
     }
   } finally {
     await pool.close();
   }
 }
 
-/** Of a run that was stopped, too: why it was slow is then the question. */
-async function tellRun(
+/** Also for a run that was stopped: its report says why. */
+async function reportRun(
   { reportDir, events, step }: StageContext,
   { statistics, seconds }: Progress,
   { servers }: ServerPool,
@@ -90,16 +90,19 @@ async function tellRun(
 ): Promise<void> {
   if (reportDir === undefined) return;
   const outcome = counts === undefined ? "stopped" : "done";
-  const limits = servers.map(({ name, identity }) => [name, identity && longestPrompt(identity)] as const);
   const figures = runReportData(statistics, {
     outcome,
     seconds,
     counts: counts as JsonObject | undefined,
-    longestPrompts: new Map(limits),
+    servers: servers.map(({ name, identity, state, trouble }) => ({
+      name,
+      promptLimit: identity && longestPrompt(identity),
+      trouble: state === "up" ? "" : trouble,
+    })),
   });
   await writeReport(runReport, figures, reportDir).then(
     () => events.emit({ type: "log", level: "info", step, message: `the report of this run is in ${reportDir}` }),
-    // What was asked for is the artifact.
+    // The artifact is complete without it.
     ({ message }: Error) => events.emit({ type: "log", level: "warn", step, message: `no report: ${message}` }),
   );
 }
@@ -107,24 +110,25 @@ async function tellRun(
 const COUNTED_NOTE =
   "the servers return no ids: prompts are rendered and answers encoded here, held against the servers' counts, and every turn is marked `counted`; tokenize refuses such turns unless countedIds: keep";
 
-interface Own extends Pick<RunParts, "own" | "prompts"> {
-  terms: Pick<Terms, "check" | "own">;
+interface Local extends Pick<RunParts, "counting" | "prompts"> {
+  terms: Pick<Terms, "check" | "local">;
 }
 
-/** Loaded only when asked for: the tokenizer is a large native library. */
-async function ownModel(options: RegenerateOptions, note: RunParts["note"]): Promise<Own> {
+/** Loaded only when it is needed: the tokenizer is a large native library. */
+async function openLocalModel(options: RegenerateOptions): Promise<Local> {
   if (options.model === undefined) {
-    return { own: undefined, prompts: undefined, terms: { check: undefined, own: undefined } };
+    return { counting: undefined, prompts: undefined, terms: { check: undefined, local: undefined } };
   }
   const [{ PromptCheck }, { LocalModel, probeDialogue }] = await Promise.all([
     import("./prompts/prompt-check.js"),
     import("./prompts/local-model.js"),
   ]);
-  const own = await LocalModel.open(options.model, templateKwargs(options));
-  const prompts = new PromptCheck(own, note);
+  const model = await LocalModel.open(options.model, templateKwargs(options));
+  const prompts = new PromptCheck(model);
   const check: Terms["check"] = (probe, withImage) => prompts.checkProbe(probe, withImage);
-  if (options.idSource !== "count") return { own: undefined, prompts, terms: { check, own: undefined } };
-  return { own, prompts, terms: { check, own: (withImage) => own.idsFor(probeDialogue(withImage), undefined) } };
+  if (options.idSource !== "count") return { counting: undefined, prompts, terms: { check, local: undefined } };
+  const local: Terms["local"] = (image) => model.idsFor(probeDialogue(image), undefined);
+  return { counting: model, prompts, terms: { check, local } };
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
@@ -133,11 +137,11 @@ function totalOf(input: InputArtifact, limit: number | undefined): number | unde
 }
 
 /** What later stages need to know; no addresses, no times, nothing that differs between equal runs. */
-function factsOf(options: RegenerateOptions, pool: ServerPool, own: LocalModel | undefined): JsonObject {
+function factsOf(options: RegenerateOptions, pool: ServerPool, counted: LocalModel | undefined): JsonObject {
   const { identity, probe } = pool.reference;
   const model = identityFacts(identity);
   // They decide the ids then; otherwise the server's are kept whatever lies in the directory.
-  const counting = probe.idSource === "count" && own !== undefined ? { countedWith: own.fingerprints } : {};
+  const counting = probe.idSource === "count" && counted !== undefined ? { countedWith: counted.fingerprints } : {};
   return {
     systemPrompt: systemPromptFacts(options.systemPrompt),
     chatTemplateKwargs: templateKwargs(options),

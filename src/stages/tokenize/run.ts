@@ -72,7 +72,7 @@ export async function runTokenize(
         done: tally.dialogues,
         ...defined({ total }),
         unit: "dialogues",
-        failures: tally.rejected,
+        rejected: tally.rejected,
       });
     }
     await files.close();

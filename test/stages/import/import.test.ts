@@ -57,7 +57,7 @@ describe("a good import", () => {
 
   it("reports progress with a closing total", async () => {
     const progress = (await runStage(world, {})).events.filter((event) => event.type === "step-progress");
-    expect(progress.at(-1)).toMatchObject({ step: "import", done: 4, unit: "dialogues", failures: {} });
+    expect(progress.at(-1)).toMatchObject({ step: "import", done: 4, unit: "dialogues", rejected: {} });
   });
 
   it("reads one JSON array and several files too", async () => {

@@ -71,7 +71,7 @@ describe.skipIf(python === null)("the reference server (skipped without a Python
       const bad = runStage({ input, options: { ...checked(), model: other }, limit: 5 });
       await expect(bad).rejects.toMatchObject({
         code: "SERVER_REFUSED",
-        message: expect.stringContaining(`it renders a probe otherwise than ${other}`),
+        message: expect.stringContaining(`it renders a probe differently from ${other}`),
         ...frame,
       });
     },

@@ -1,35 +1,46 @@
-/** From canonical messages to what a server is asked: texts as strings, pictures as bytes. */
+/** From canonical messages to what a server is asked: texts as strings, images as bytes. */
+import type { JsonObject } from "../../../base/index.js";
 import { type Dialogue, imagesOf, type Message, requestMessages } from "../../../dialogue/index.js";
 import type { Question } from "../../../sglang/index.js";
 import { type RegenerateOptions, templateKwargs } from "../options.js";
 import type { LocalModel } from "../prompts/local-model.js";
+import type { About } from "../report/progress.js";
 import type { RequestImages } from "./request-images.js";
 
 export interface QuestionParts {
   options: RegenerateOptions;
   images: RequestImages;
   /** Undefined unless ids may come by count: no question then carries more than it needs. */
-  own: LocalModel | undefined;
+  counting: LocalModel | undefined;
+}
+
+/** A question, and the messages that it was made from. */
+export interface AskedTurn {
+  question: Question;
+  messages: readonly Message[];
+  tools: JsonObject[] | undefined;
+  about: About;
 }
 
 /** The question that these messages end with. */
-export async function questionOf(
+export async function askedTurn(
   messages: readonly Message[],
-  dialogue: Pick<Dialogue, "tools">,
-  { options, images, own }: QuestionParts,
-): Promise<Question> {
+  { tools }: Pick<Dialogue, "tools">,
+  about: About,
+  { options, images, counting }: QuestionParts,
+): Promise<AskedTurn> {
   const question: Question = {
     messages: await requestMessages(messages, (hash) => images.read(hash)),
     templateKwargs: templateKwargs(options),
     maxTokens: options.maxNewTokens,
     stopTokenIds: options.stopTokenIds,
   };
-  if (dialogue.tools !== undefined) question.tools = dialogue.tools;
-  if (own !== undefined) question.own = own.idsFor(messages, dialogue.tools);
-  return question;
+  if (tools !== undefined) question.tools = tools;
+  if (counting !== undefined) question.local = counting.idsFor(messages, tools);
+  return { question, messages, tools, about };
 }
 
-/** Hashes of all pictures in the order in which the prompt holds them. */
+/** Hashes of all images in the order in which the prompt holds them. */
 export function imageHashes(messages: readonly Message[]): string[] {
   return imagesOf(messages).map(({ hash }) => hash);
 }

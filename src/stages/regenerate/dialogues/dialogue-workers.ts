@@ -3,7 +3,7 @@ import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../../dialogue/index.js";
 import { Asker } from "../asking/asker.js";
-import { questionOf } from "../asking/request.js";
+import { askedTurn } from "../asking/request.js";
 import type { RunParts } from "../asking/run-parts.js";
 import { type Answerers, answerersOf } from "../ledger/check-record.js";
 import type { RegenerateOptions } from "../options.js";
@@ -29,7 +29,7 @@ export class DialogueWorkers {
   constructor(private readonly parts: RunParts) {
     // Every conversation that waits listens.
     setMaxListeners(0, this.stopping.signal);
-    this.asker = new Asker(parts.pool, parts.options, parts.progress, this.stopping.signal);
+    this.asker = new Asker(parts, this.stopping.signal);
     this.rechecks = new RecheckDuringRun(parts, this.asker, (error) => this.fail(error));
   }
 
@@ -88,7 +88,7 @@ export class DialogueWorkers {
   }
 
   private async handle(source: Dialogue, digest: string, slot: Slot): Promise<void> {
-    const { ledger, options, progress, prompts } = this.parts;
+    const { ledger, options, progress } = this.parts;
     const dialogue = withTools(source, options.tools);
     let end: ConversationEnd;
     let answerers: Answerers;
@@ -100,15 +100,10 @@ export class DialogueWorkers {
       end = await converse(dialogue, digest, earlier, {
         options,
         ask: async (messages) => {
-          const question = await questionOf(messages, dialogue, this.parts);
           const about = { dialogue: dialogue.id, turn: servers.length, isRecheck: false };
-          const outcome = await this.asker.ask(slot, question, about);
+          const outcome = await this.asker.ask(slot, await askedTurn(messages, dialogue, about, this.parts));
           servers.push(slot.server?.name ?? "");
           progress.came(begun, outcome);
-          const { promptIds: ids, counted } = outcome.answer ?? {};
-          // Counted ones are our own rendering already.
-          if (ids !== undefined && counted !== true)
-            await prompts?.checkTurn(dialogue.id, messages, dialogue.tools, ids);
           return outcome;
         },
         keep: (index, record) => ledger.addTurn(digest, index, { ...record, server: servers[index] }),

@@ -1,8 +1,8 @@
-/** The model directory as a source of ids: what it renders and encodes, for comparing and for counting. */
+/** The model directory as a source of ids: what it renders and encodes, to compare with servers and to count by. */
 import type { JsonObject } from "../../../base/index.js";
 import type { Message } from "../../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../../model/index.js";
-import { type OwnIds, type OwnList, PROBE_SIDE, PROBE_TEXT } from "../../../sglang/index.js";
+import { type ImageSize, type LocalIdList, type LocalIds, PROBE_TEXT } from "../../../sglang/index.js";
 import { createRenderer, type Prompt, type PromptRenderer } from "../../../tokens/index.js";
 
 export class LocalModel {
@@ -21,7 +21,7 @@ export class LocalModel {
     return this.model.dir;
   }
 
-  /** Hashes of what decides our ids; counted answers of another directory are others. */
+  /** Hashes of all files that decide the ids: answers that were counted with other files have other ids. */
   get fingerprints(): JsonObject {
     const { template, tokenizer, processor } = this.model.fingerprints;
     return { template, tokenizer, processor, stopIds: [...this.model.specialIds.stop] };
@@ -35,11 +35,11 @@ export class LocalModel {
     return this.renderer.tokenizer.decode(ids);
   }
 
-  /** What counting needs of the question that these messages end with. Nothing is rendered until it is asked for. */
-  idsFor(messages: readonly Message[], tools: JsonObject[] | undefined): OwnIds {
+  /** What counting needs of the question that these messages end with; rendered only when it is needed. */
+  idsFor(messages: readonly Message[], tools: JsonObject[] | undefined): LocalIds {
     const { specialIds, tokenizer } = this.model;
     const { eos_token: eos } = tokenizer.specialTokens;
-    // The history grows under way; the question is about these messages.
+    // The history grows while the question is asked.
     const asked = [...messages];
     return {
       prompt: async () => {
@@ -52,17 +52,19 @@ export class LocalModel {
     };
   }
 
-  /** Tokenizers that normalise, and text that is no Unicode, do not give the same text again. */
-  private async encode(text: string): Promise<OwnList> {
+  /** The ids must decode to the same text: a tokenizer that normalises, or text that is not valid Unicode, does not. */
+  private async encode(text: string): Promise<LocalIdList> {
     const ids = Array.from(await this.renderer.tokenizer.encode(text));
     if ((await this.decode(ids)) === text) return { ids };
-    return { problem: "no ids give this very text: the tokenizer normalises it, so the model wrote it otherwise" };
+    return {
+      problem: "no ids decode to exactly this text: the tokenizer normalises it, so the model wrote something else",
+    };
   }
 }
 
-/** What the probe asks, as canonical messages. */
-export function probeDialogue(withImage: boolean): Message[] {
-  const image = { type: "image" as const, hash: "0".repeat(64), width: PROBE_SIDE, height: PROBE_SIDE };
+/** The probe's question with this image, as canonical messages. */
+export function probeDialogue(image: ImageSize | undefined): Message[] {
   const text = { type: "text" as const, text: PROBE_TEXT };
-  return [{ role: "user", content: withImage ? [image, text] : [text] }];
+  if (image === undefined) return [{ role: "user", content: [text] }];
+  return [{ role: "user", content: [{ type: "image", hash: "0".repeat(64), ...image }, text] }];
 }

@@ -7,7 +7,7 @@ import { DraftsmithError, type JsonObject } from "../../../base/index.js";
 import { commonPrefix, type Generation, unfoldIds } from "../../../dialogue/index.js";
 import { isUsable } from "../../../sglang/index.js";
 import { Asker } from "../asking/asker.js";
-import { questionOf } from "../asking/request.js";
+import { askedTurn } from "../asking/request.js";
 import type { RunParts } from "../asking/run-parts.js";
 import { type Answerers, answererOf, type CheckRecord, emptyCheck, enterTurn } from "../ledger/check-record.js";
 import { type Slot, Stopped } from "../servers/slots.js";
@@ -22,7 +22,7 @@ export async function recheck(parts: RunParts): Promise<JsonObject | undefined> 
   setMaxListeners(0, stopping.signal);
   const stop = (): void => stopping.abort();
   signal.addEventListener("abort", stop, { once: true });
-  const asker = new Asker(parts.pool, options, parts.progress, stopping.signal);
+  const asker = new Asker(parts, stopping.signal);
   const checks: CheckRecord[] = [];
   const running = new Set<Promise<void>>();
   let fatal: unknown;
@@ -97,8 +97,9 @@ export async function checkOne(
 ): Promise<CheckRecord> {
   const check = emptyCheck();
   for (const [at, turn] of turns.entries()) {
-    const question = await questionOf(messages.slice(0, turn.message), tools === undefined ? {} : { tools }, parts);
-    const outcome = await asker.ask(slot, question, { dialogue: id, turn: at, isRecheck: true });
+    const about = { dialogue: id, turn: at, isRecheck: true };
+    const dialogue = tools === undefined ? {} : { tools };
+    const outcome = await asker.ask(slot, await askedTurn(messages.slice(0, turn.message), dialogue, about, parts));
     // A question that finds no answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;
     const before = unfoldIds(turn.response);

@@ -1,5 +1,4 @@
-/** Counts and rates of a run, for people who watch it. Nothing here enters the artifact. */
-
+/** Progress events of a run, from its statistics. Nothing here enters the artifact. */
 import type { Dialogue } from "../../../dialogue/index.js";
 import type { EventSink, ProgressPart } from "../../../events/index.js";
 import type { Outcome } from "../../../sglang/index.js";
@@ -9,14 +8,13 @@ import { Forecast } from "./forecast.js";
 import { Statistics } from "./statistics.js";
 
 const EVERY_MS = 500;
-/** Rates are over about this long: long enough to be steady, short enough to show a server that dies. */
+/** Rates are over this long: long enough to be steady, short enough to show a server that dies. */
 const WINDOW_MS = 15_000;
-/** The time left is told from a longer one: it should not jump with every long answer. */
+/** The time left is estimated over longer: it should not jump with every long answer. */
 const FORECAST_WINDOW_MS = 120_000;
 
 interface Sample {
   at: number;
-  dialogues: number;
   turns: number;
   promptTokens: number;
   outputTokens: number;
@@ -44,17 +42,10 @@ export interface Begun {
 
 export class Progress {
   inFlight = 0;
-  /** What the run's report is made from. */
+  /** All counts; the report is made from them, too. */
   readonly statistics = new Statistics();
   private currentPhase = "";
   private done = 0;
-  private answeredDialogues = 0;
-  private turns = 0;
-  private promptTokens = 0;
-  private outputTokens = 0;
-  private readonly failures: Record<string, number> = {};
-  private readonly retries: Record<string, number> = {};
-  private readonly byServer = new Map<string, { turns: number; tokens: number; faults: number }>();
   private readonly samples: Sample[] = [];
   private readonly forecast: Forecast;
   private timer: NodeJS.Timeout | undefined;
@@ -86,7 +77,7 @@ export class Progress {
     return this.began === 0 ? 0 : (this.now() - this.began) / 1000;
   }
 
-  /** What is going on beside the questions proper, such as the re-check; told at once. */
+  /** What is going on beside the questions themselves, such as the re-check; reported at once. */
   get phase(): string {
     return this.currentPhase;
   }
@@ -97,7 +88,7 @@ export class Progress {
     this.emit();
   }
 
-  /** A dialogue that an earlier run finished. */
+  /** A dialogue that an earlier run had finished. */
   skipped(dialogue: Dialogue): void {
     this.done += 1;
     this.statistics.skipped += 1;
@@ -108,57 +99,36 @@ export class Progress {
     return { weight: this.forecast.begins(dialogue), tokens: 0 };
   }
 
-  /** An answer to a question of a dialogue, in whatever way it was judged. */
+  /** An answer to a question of a dialogue, whatever its verdict. */
   came(begun: Begun, { answer }: Outcome): void {
     const tokens = answer?.responseIds.length ?? 0;
     begun.tokens += tokens;
     this.forecast.answered(tokens);
   }
 
-  /** An answer of any kind, re-checks included. @param seconds - that the request took */
+  /** A final answer, whatever its verdict, re-checks included. @param seconds - that the request took */
   answered({ answer }: Outcome, server: string, about: About, seconds: number): void {
-    const tokens = answer?.responseIds.length ?? 0;
     const promptTokens = answer?.promptIds.length ?? 0;
+    const answerTokens = answer?.responseIds.length ?? 0;
     const { dialogue, turn, isRecheck } = about;
-    this.statistics.answered({ dialogue, turn, isRecheck, server, seconds, promptTokens, answerTokens: tokens });
+    this.statistics.answered({ dialogue, turn, isRecheck, server, seconds, promptTokens, answerTokens });
     if (answer?.counted === true && !isRecheck) this.statistics.counted += 1;
-    this.turns += 1;
-    this.promptTokens += promptTokens;
-    this.outputTokens += tokens;
-    const own = this.ofServer(server);
-    own.turns += 1;
-    own.tokens += tokens;
   }
 
   retried(reason: string, server: string): void {
     this.statistics.fault(server, reason);
-    this.retries[reason] = (this.retries[reason] ?? 0) + 1;
-    this.ofServer(server).faults += 1;
   }
 
   ended({ status, reason, row }: ConversationEnd, { weight, tokens }: Begun): void {
     this.done += 1;
     this.statistics.ended(status, reason, "turns" in row ? row.turns.length : 0);
-    this.answeredDialogues += 1;
     this.forecast.ends(weight, tokens);
-    if (status === "done" || reason === undefined) return;
-    const name = status === "partial" ? `partial: ${reason}` : reason;
-    this.failures[name] = (this.failures[name] ?? 0) + 1;
-  }
-
-  private ofServer(name: string): { turns: number; tokens: number; faults: number } {
-    let own = this.byServer.get(name);
-    if (own === undefined) {
-      own = { turns: 0, tokens: 0, faults: 0 };
-      this.byServer.set(name, own);
-    }
-    return own;
   }
 
   private sample(): Sample {
-    const { answeredDialogues: dialogues, turns, promptTokens, outputTokens } = this;
-    const byServer = new Map([...this.byServer].map(([name, { tokens }]) => [name, tokens]));
-    const now: Sample = { at: this.now(), dialogues, turns, promptTokens, outputTokens, byServer };
+    const { promptTokenSum: promptTokens, answerTokenSum: outputTokens, seconds, servers } = this.statistics;
+    const byServer = new Map([...servers].map(([name, { answerTokens }]) => [name, answerTokens]));
+    const now: Sample = { at: this.now(), turns: seconds.count, promptTokens, outputTokens, byServer };
     this.samples.push(now);
     while (this.samples.length > 2 && now.at - this.samples[0]!.at > FORECAST_WINDOW_MS) this.samples.shift();
     return now;
@@ -182,7 +152,9 @@ export class Progress {
         "output tokens/s": perSecond("outputTokens"),
         "in flight": this.inFlight,
       },
-      failures: { ...this.failures },
+      failures: { ...this.statistics.reasons.failed },
+      rejected: { ...this.statistics.reasons.rejected },
+      partial: { ...this.statistics.reasons.partial },
       ...this.timeLeft(now),
       parts: this.servers().map((server) => this.partOf(server, first, now)),
       note: this.note(),
@@ -198,14 +170,15 @@ export class Progress {
 
   private partOf({ name, state, slots, trouble }: PoolServer, first: Sample, now: Sample): ProgressPart {
     const tokens = (now.byServer.get(name) ?? 0) - (first.byServer.get(name) ?? 0);
-    const { turns, faults } = this.ofServer(name);
+    const own = this.statistics.servers.get(name);
+    const faults = Object.values(own?.faults ?? {}).reduce((sum, count) => sum + count, 0);
     return {
       name: name.replace(/^https?:\/\//, ""),
       state,
       values: {
         "in flight": slots,
         "tokens/s": rounded(tokens / secondsBetween(first, now)),
-        answers: turns,
+        answers: own?.seconds.count ?? 0,
         faults,
       },
       ...(state === "up" || trouble === "" ? {} : { note: trouble }),
@@ -214,7 +187,7 @@ export class Progress {
 
   /** What is going on, then what was asked again and why. */
   private note(): string {
-    const retries = Object.entries(this.retries).map(([reason, count]) => `${reason} ${count}`);
+    const retries = Object.entries(this.statistics.retries).map(([reason, count]) => `${reason} ${count}`);
     const parts = [this.phase, retries.length === 0 ? "" : `asked again: ${retries.join(", ")}`];
     return parts.filter((part) => part !== "").join("; ");
   }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { JsonObject } from "../../../base/index.js";
 import { binSchema } from "../../../report/index.js";
 import type { LogHistogram } from "./log-histogram.js";
-import type { Statistics } from "./statistics.js";
+import { ServerStatistics, type Statistics } from "./statistics.js";
 
 const count = z.number().int().nonnegative();
 const reasons = z.record(z.string(), count);
@@ -25,8 +25,11 @@ const serverSchema = z.strictObject({
   promptTokens: count,
   answerTokens: count,
   faults: reasons,
-  longestPrompt: count.nullable().describe("tokens of the longest prompt that it takes; null: it does not say"),
+  longestPrompt: count.describe("tokens of the longest prompt that it answered in this run"),
+  promptLimit: count.nullable().describe("tokens of the longest prompt that it takes; null: it does not say"),
+  trouble: z.string().describe("why it has no work at the end of the run; empty: it has"),
 });
+export type ServerData = z.infer<typeof serverSchema>;
 
 const recheckSchema = z.strictObject({
   turns: count,
@@ -60,6 +63,13 @@ export const runReportSchema = z.strictObject({
   answerTokens: histogramSchema,
   turnsPerDialogue: histogramSchema,
   latencySeconds: histogramSchema,
+  prompts: z
+    .strictObject({
+      compared: count.describe("turns whose prompt ids are equal to the model directory's"),
+      notRendered: reasons.describe("turns that cannot be rendered here, by reason"),
+      differing: reasons.describe("answers that were not used because their prompt was wrong, by server"),
+    })
+    .describe("all zero without a model directory"),
   recheck: recheckSchema.nullable().describe("all checks of this work, earlier runs included; null: none"),
   servers: z.array(serverSchema),
   slowest: z.array(
@@ -84,15 +94,12 @@ export interface RunFacts {
   seconds: number;
   /** Counts of the finished artifact; undefined where the run was stopped. */
   counts: JsonObject | undefined;
-  /** Tokens of the longest prompt that each server takes, where it says so. */
-  longestPrompts: ReadonlyMap<string, number | undefined>;
+  servers: readonly { name: string; promptLimit: number | undefined; trouble: string }[];
 }
 
-export function runReportData(
-  statistics: Statistics,
-  { outcome, seconds, counts, longestPrompts }: RunFacts,
-): RunReportData {
-  const { servers, ends, slowest, points, skipped } = statistics;
+export function runReportData(statistics: Statistics, facts: RunFacts): RunReportData {
+  const { outcome, seconds, counts } = facts;
+  const { ends, slowest, points, skipped, prompts } = statistics;
   return {
     stage: "regenerate",
     outcome,
@@ -100,25 +107,45 @@ export function runReportData(
     counts: (counts ?? null) as RunReportData["counts"],
     skipped,
     ends,
-    reasons: statistics.reasons,
+    reasons: reasonsOf(statistics),
     retries: statistics.retries,
     countedAnswers: statistics.counted,
     promptTokens: histogramOf(statistics.promptTokens),
     answerTokens: histogramOf(statistics.answerTokens),
     turnsPerDialogue: histogramOf(statistics.turnsPerDialogue),
     latencySeconds: histogramOf(statistics.seconds),
+    prompts: { compared: prompts.compared, notRendered: prompts.notRendered, differing: prompts.differing },
     recheck: recheckOf(statistics),
-    servers: [...servers].sort(byName).map(([name, own]) => ({
+    servers: serversOf(statistics, facts),
+    slowest,
+    points,
+  };
+}
+
+function reasonsOf({ reasons }: Statistics): RunReportData["reasons"] {
+  const entries = Object.entries(reasons).flatMap(([end, counts]) =>
+    Object.entries(counts).map(([reason, times]): [string, number] => [`${end}: ${reason}`, times]),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** Those that answered or failed in this run, and those that are in trouble. */
+function serversOf({ servers }: Statistics, facts: RunFacts): ServerData[] {
+  const known = new Map(facts.servers.map((server) => [server.name, server]));
+  const troubled = facts.servers.filter(({ trouble }) => trouble !== "").map(({ name }) => name);
+  return [...new Set([...servers.keys(), ...troubled])].sort().map((name) => {
+    const own = servers.get(name) ?? new ServerStatistics();
+    return {
       name,
       latencySeconds: histogramOf(own.seconds),
       promptTokens: own.promptTokens,
       answerTokens: own.answerTokens,
       faults: own.faults,
-      longestPrompt: longestPrompts.get(name) ?? null,
-    })),
-    slowest,
-    points,
-  };
+      longestPrompt: own.longestPrompt,
+      promptLimit: known.get(name)?.promptLimit ?? null,
+      trouble: known.get(name)?.trouble ?? "",
+    };
+  });
 }
 
 function recheckOf({

@@ -1,4 +1,4 @@
-/** What a run's requests were like, in bounded memory; for the report, never for the artifact. */
+/** All counts of a run's requests, in bounded memory; for progress and report, never for the artifact. */
 import type { EndStatus } from "../../../dialogue/index.js";
 import type { ReasonCounts } from "../../../events/index.js";
 import type { CheckPair, CheckRecord } from "../ledger/check-record.js";
@@ -32,6 +32,8 @@ export class ServerStatistics {
   readonly seconds = new LogHistogram(0.001);
   promptTokens = 0;
   answerTokens = 0;
+  /** Tokens of the longest prompt that it answered. */
+  longestPrompt = 0;
   readonly faults: ReasonCounts = {};
 }
 
@@ -63,28 +65,52 @@ export class RecheckStatistics {
   }
 }
 
+/** What comparing prompt ids with the local rendering gave; all zero without a model directory. */
+export class PromptStatistics {
+  /** Turns whose prompts are equal. */
+  compared = 0;
+  /** Turns that the local renderer cannot render, by reason: their servers were asked a probe instead. */
+  readonly notRendered: ReasonCounts = {};
+  /** Answers that were not used because their prompt was wrong, by server. */
+  readonly differing: ReasonCounts = {};
+
+  differed(server: string): void {
+    count(this.differing, server);
+  }
+
+  /** @returns whether it is the first one for this reason */
+  notRenderedFor(reason: string): boolean {
+    count(this.notRendered, reason);
+    return this.notRendered[reason] === 1;
+  }
+}
+
 export class Statistics {
-  /** Of the questions proper; what servers are like is told with the re-checks, which are work for them as well. */
+  /** Without the re-check, which the figures of servers include: it is work for them as well. */
   readonly promptTokens = new LogHistogram(1, true);
   readonly answerTokens = new LogHistogram(1, true);
   readonly turnsPerDialogue = new LogHistogram(1, true);
   readonly recheck = new RecheckStatistics();
+  readonly prompts = new PromptStatistics();
   readonly seconds = new LogHistogram(0.001);
   readonly servers = new Map<string, ServerStatistics>();
   readonly ends: Record<EndStatus, number> = { done: 0, partial: 0, rejected: 0, failed: 0 };
-  readonly reasons: ReasonCounts = {};
+  /** Why dialogues did not end as done. */
+  readonly reasons: Record<Exclude<EndStatus, "done">, ReasonCounts> = { partial: {}, rejected: {}, failed: {} };
   readonly retries: ReasonCounts = {};
   slowest: SlowRequest[] = [];
   points: Point[] = [];
-  /** Dialogues that an earlier run had finished: nothing else here knows of them. */
+  /** Dialogues that an earlier run had finished: nothing else here counts them. */
   skipped = 0;
-  /** Answers to questions proper whose ids are our own, by count alone. */
+  /** Answers whose ids are the local ones, by count alone; without the re-check. */
   counted = 0;
-  private tokens = 0;
+  /** Of all answers, re-checks included. */
+  promptTokenSum = 0;
+  answerTokenSum = 0;
   private every = 1;
   private sinceLast = 0;
 
-  /** An answer that lasts, however it was judged. */
+  /** A final answer, whatever its verdict. */
   answered(request: SlowRequest): void {
     const { server, seconds, promptTokens, answerTokens, isRecheck } = request;
     if (!isRecheck) {
@@ -92,18 +118,20 @@ export class Statistics {
       this.answerTokens.add(answerTokens);
     }
     this.seconds.add(seconds);
-    this.tokens += answerTokens;
+    this.promptTokenSum += promptTokens;
+    this.answerTokenSum += answerTokens;
     const own = this.of(server);
     own.seconds.add(seconds);
     own.promptTokens += promptTokens;
     own.answerTokens += answerTokens;
+    own.longestPrompt = Math.max(own.longestPrompt, promptTokens);
     if (this.slowest.length === SLOWEST && seconds <= this.slowest.at(-1)!.seconds) return;
     this.slowest.push(request);
     this.slowest.sort((a, b) => b.seconds - a.seconds);
     this.slowest.length = Math.min(SLOWEST, this.slowest.length);
   }
 
-  /** An attempt that came to nothing and is made again. */
+  /** An attempt without a usable answer. */
   fault(server: string, reason: string): void {
     count(this.retries, reason);
     count(this.of(server).faults, reason);
@@ -111,7 +139,7 @@ export class Statistics {
 
   ended(status: EndStatus, reason: string | undefined, turns: number): void {
     this.ends[status] += 1;
-    if (reason !== undefined) count(this.reasons, `${status}: ${reason}`);
+    if (reason !== undefined && status !== "done") count(this.reasons[status], reason);
     if (turns > 0) this.turnsPerDialogue.add(turns);
   }
 
@@ -120,7 +148,7 @@ export class Statistics {
     this.sinceLast += 1;
     if (this.sinceLast < this.every) return;
     this.sinceLast = 0;
-    this.points.push({ seconds, tokens: this.tokens, answers: this.seconds.count });
+    this.points.push({ seconds, tokens: this.answerTokenSum, answers: this.seconds.count });
     if (this.points.length < MOST_POINTS) return;
     this.points = this.points.filter((_, at) => at % 2 === 1);
     this.every *= 2;

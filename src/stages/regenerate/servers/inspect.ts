@@ -1,12 +1,17 @@
-/** Looks at servers before they get work: do they answer, hold the right model, and agree with each other? */
+/** Inspects servers before they get work: do they answer, serve the right model, and agree with each other? */
 import { DraftsmithError } from "../../../base/index.js";
 import {
+  AccessDenied,
+  accessHint,
   findRisks,
+  type ImageSize,
   identityDifferences,
+  LARGE_PROBE_IMAGE,
+  type LocalIds,
   longestPrompt,
   NotAServer,
-  type OwnIds,
   type Probe,
+  type ProbeResult,
   probeServer,
   type ServerClient,
   type ServerIdentity,
@@ -17,40 +22,40 @@ import { type RegenerateOptions, templateKwargs } from "../options.js";
 
 export type Inspection =
   | { state: "fit"; identity: ServerIdentity; probe: Probe }
-  /** Nothing to hold against it; it may come later. */
-  | { state: "away"; trouble: string }
+  /** Nothing is known to be wrong with it; it may come later. `hint`: what to do about a refused API key. */
+  | { state: "away"; trouble: string; hint?: string }
   | ({ state: "unfit" } & Objection);
 
 export interface Objection {
   trouble: string;
   hint: string;
-  /** The place, for people: two renderings side by side. */
+  /** Two renderings side by side. */
   frame?: string;
 }
 
-/** Holds a probe's prompt against our own rendering; undefined where the two are equal. */
+/** Compares a probe's prompts with the local rendering; undefined where they are equal. */
 export type ProbeCheck = (probe: Probe, withImage: boolean) => Promise<Objection | undefined>;
 
-/** What servers are held against before there are others. */
+/** What each server must satisfy by itself. */
 export interface Terms {
   options: RegenerateOptions;
   /** Undefined without a model directory. */
   check: ProbeCheck | undefined;
   /** What the probe renders to here; undefined unless ids may come by count. */
-  own: ((withImage: boolean) => OwnIds) | undefined;
+  local: ((image: ImageSize | undefined) => LocalIds) | undefined;
 }
 
-/** What all servers of a run have in common, taken from the first one that is fit. */
+/** What all servers of a run must have in common, taken from the first one that is fit. */
 export interface Reference {
   name: string;
   identity: ServerIdentity;
   probe: Probe;
 }
 
-/** A probe is a few tokens; a server that takes longer is loading or stuck. */
-const PROBE_TIMEOUT_MS = 120_000;
+/** A probe is a small prompt and four tokens; a server that takes longer is loading or stuck. */
+export const PROBE_TIMEOUT_MS = 120_000;
 
-/** Looks at one server by itself: whether it answers, what it serves, how it is set up, whether ids come back. */
+/** Inspects one server by itself: whether it answers, what it serves, its settings, whether ids come back. */
 export async function inspect(client: ServerClient, terms: Terms): Promise<Inspection> {
   const { options } = terms;
   let identity: ServerIdentity;
@@ -59,31 +64,44 @@ export async function inspect(client: ServerClient, terms: Terms): Promise<Inspe
       return { state: "away", trouble: `${client.name} answers 503: it is starting or draining` };
     identity = await client.identify();
   } catch (error) {
+    if (error instanceof AccessDenied) return denied(error.message, options);
     if (error instanceof TransportFault || error instanceof NotAServer)
       return { state: "away", trouble: error.message };
     throw error;
   }
   const objection = wrongModel(identity, options) ?? risky(identity, options) ?? tooSmall(identity, options);
   if (objection !== undefined) return { state: "unfit", ...objection };
+  return inspectRendering(client, identity, terms);
+}
+
+/**
+ * The part of an inspection that asks questions.
+ *
+ * @param identity - as the server told it last
+ */
+export async function inspectRendering(
+  client: ServerClient,
+  identity: ServerIdentity,
+  terms: Terms,
+): Promise<Inspection> {
+  const { options, check, local } = terms;
+  let result: ProbeResult;
   try {
-    return await probe(client, identity, terms);
+    result = await probeServer(client, {
+      idSource: options.idSource,
+      templateKwargs: templateKwargs(options),
+      timeoutMs: PROBE_TIMEOUT_MS,
+      withImage: identity.understandsImages,
+      local,
+    });
   } catch (error) {
+    // /tokenize does not answer.
     if (error instanceof TransportFault) return { state: "away", trouble: error.message };
     throw error;
   }
-}
-
-async function probe(client: ServerClient, identity: ServerIdentity, terms: Terms): Promise<Inspection> {
-  const { options, check, own } = terms;
-  const result = await probeServer(client, {
-    idSource: options.idSource,
-    templateKwargs: templateKwargs(options),
-    timeoutMs: PROBE_TIMEOUT_MS,
-    withImage: identity.understandsImages,
-    own: own?.(identity.understandsImages),
-  });
   if ("problem" in result) {
     const { verdict, problem } = result;
+    if (verdict.kind === "transient" && verdict.denied === true) return denied(`${client.name}: ${problem}`, options);
     if (verdict.kind === "transient" && verdict.reason !== "ids-missing") return { state: "away", trouble: problem };
     const counts = options.idSource === "count";
     return {
@@ -97,6 +115,10 @@ async function probe(client: ServerClient, identity: ServerIdentity, terms: Term
   const objection = await check?.(result.probe, identity.understandsImages);
   if (objection !== undefined) return { state: "unfit", ...objection };
   return { state: "fit", identity, probe: result.probe };
+}
+
+function denied(trouble: string, { apiKeyEnv }: RegenerateOptions): Inspection {
+  return { state: "away", trouble, hint: accessHint(apiKeyEnv) };
 }
 
 function wrongModel(identity: ServerIdentity, options: RegenerateOptions): Objection | undefined {
@@ -130,7 +152,7 @@ function tooSmall(identity: ServerIdentity, options: RegenerateOptions): Objecti
   };
 }
 
-/** Holds a server that is fit by itself against the others of the run. */
+/** Compares a server that is fit by itself with the others of the run. */
 export function compared(inspection: Inspection, reference: Reference): Inspection {
   if (inspection.state !== "fit") return inspection;
   const { identity, probe } = inspection;
@@ -147,15 +169,23 @@ export function compared(inspection: Inspection, reference: Reference): Inspecti
       hint: "all servers of a run must serve the same model in the same way; leave this one out or restart it alike",
     };
   }
-  if (reference.probe.rendering === probe.rendering) return inspection;
+  const hint = "give all servers the same checkpoint, chat template and image processor settings";
+  if (reference.probe.rendering !== probe.rendering) {
+    const trouble = `it renders the same question to other prompt ids than ${reference.name}`;
+    return { state: "unfit", trouble, hint };
+  }
+  const [large, other] = [probe.large, reference.probe.large];
+  if (large === undefined || other === undefined || large.rendering === other.rendering) return inspection;
+  const [ids, wanted] = [large.promptIds.length, other.promptIds.length];
+  const { width, height } = LARGE_PROBE_IMAGE;
   return {
     state: "unfit",
-    trouble: `it renders the same question to other prompt ids than ${reference.name}`,
-    hint: "give all servers the same checkpoint, chat template and image processor settings",
+    trouble: `it renders a question with an image of ${width}x${height} pixels to ${ids} ids, ${reference.name} to ${wanted}: their image processors differ, perhaps in max_pixels`,
+    hint,
   };
 }
 
-/** Servers may differ in the memory that bounds prompts; which dialogues end as too long then hangs on the server. */
+/** Servers may differ in memory, which bounds prompts: which dialogues end as too long then depends on the server. */
 export function limitDifference(name: string, identity: ServerIdentity, reference: Reference): string | undefined {
   const [own, other] = [longestPrompt(identity), longestPrompt(reference.identity)];
   if (own === other) return undefined;
@@ -170,8 +200,11 @@ export function refusal(name: string, objection: Objection): DraftsmithError {
   return new DraftsmithError("SERVER_REFUSED", `${name}: ${trouble}`, { hint, ...more });
 }
 
-export function unreachable(troubles: readonly string[]): DraftsmithError {
+/** @param hint - what to do, where one is known */
+export function unreachable(troubles: readonly string[], hint?: string): DraftsmithError {
   return new DraftsmithError("SERVER_UNREACHABLE", `no server is ready: ${troubles.join("; ")}`, {
-    hint: "start the server, or correct the addresses under `servers`; `curl ADDRESS/v1/models` must list the model",
+    hint:
+      hint ??
+      "start the server, or correct the addresses under `servers`; `curl ADDRESS/v1/models` must list the model",
   });
 }

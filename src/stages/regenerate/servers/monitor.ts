@@ -1,10 +1,21 @@
 /**
- * Keeps an eye on the servers of a run: those that are down get looked at until they are fit again, those that work
- * must show now and then, and after every new connection, that they are still what they were.
+ * Monitors the servers of a run: those that are out of work are inspected until they are fit again; those that work must
+ * show regularly, and after every new connection, that they are still what they were.
  */
-import { identityDifferences, pause, type Verdict } from "../../../sglang/index.js";
-import { compared, inspect, limitDifference, type Reference, refusal, type Terms, unreachable } from "./inspect.js";
-import type { PoolServer } from "./pool-server.js";
+import { accessHint, identityDifferences, pause, type Verdict } from "../../../sglang/index.js";
+import {
+  compared,
+  type Inspection,
+  inspect,
+  inspectRendering,
+  limitDifference,
+  type Objection,
+  type Reference,
+  refusal,
+  type Terms,
+  unreachable,
+} from "./inspect.js";
+import type { PoolServer, RenderingProof } from "./pool-server.js";
 
 export interface MonitorHost {
   note(level: "info" | "warn", message: string): void;
@@ -16,15 +27,17 @@ export interface MonitorHost {
 
 const FIRST_CHECK_MS = 200;
 const LAST_CHECK_MS = 10_000;
-/** How often servers that work are asked who they are: one may be replaced between two requests. */
+/** How often working servers are asked for their identity: one may be replaced between two requests. */
 const IDENTITY_CHECK_MS = 30_000;
-/** A server that was refused may be put right; it is looked at this many times more rarely than healthy ones. */
+/** A refused server may be corrected by its operator; it is inspected this many times less often than healthy ones. */
 const REFUSED_FACTOR = 6;
+/** After each further wrong prompt a server waits this many times as long for its inspection. */
+const DIFFERENCE_FACTOR = 4;
 
 export class ServerMonitor {
   private allDownTimer: NodeJS.Timeout | undefined;
   private readonly timers: readonly NodeJS.Timeout[];
-  /** Those that have not said yet whether they are ready: a slow one is not asked twice at a time. */
+  /** Servers whose readiness is being asked: a slow one is not asked twice at a time. */
   private readonly asking = new Set<PoolServer>();
 
   constructor(
@@ -35,7 +48,7 @@ export class ServerMonitor {
     /** Aborts when the pool is closed. */
     private readonly closing: AbortSignal,
   ) {
-    // Behind a gateway connections say nothing, so everybody is looked at now and then.
+    // Behind a gateway connections say nothing about processes, so the clock decides.
     const checkAll = setInterval(() => {
       for (const server of servers) if (server.works) void this.checkIdentity(server);
     }, IDENTITY_CHECK_MS);
@@ -52,31 +65,69 @@ export class ServerMonitor {
     clearTimeout(this.allDownTimer);
   }
 
-  /** Takes note of an answer, and looks at the server again where the answer gives reason to. */
+  /** Notes the verdict on an answer, and takes the server out of work where the verdict says something about it. */
   noteVerdict(server: PoolServer, verdict: Verdict): void {
-    const concern = server.noteVerdict(verdict);
-    if (concern !== undefined) this.takeDown(server, concern);
+    const trouble = server.noteVerdict(verdict);
+    if (trouble === undefined) return;
+    const isDenied = verdict.kind === "transient" && verdict.denied === true;
+    this.takeDown(server, isDenied ? `${trouble}; ${accessHint(this.terms.options.apiKeyEnv)}` : trouble);
   }
 
   /**
-   * Whether an answer that has just come is from the server that was looked at. A connection that was open at the last
-   * look ends at the same process; a newer one may end at whatever took the address since, so a new look is needed.
+   * Takes a server out of work that rendered a prompt wrongly.
+   *
+   * @param proof - asks for that prompt again, before the server gets work
+   */
+  refuse(server: PoolServer, objection: Objection, proof: RenderingProof): void {
+    if (!server.works || server.gone || this.closing.aborted) return;
+    server.differences += 1;
+    server.proof = proof;
+    server.refuse(objection.trouble);
+    this.host.note("warn", `${server.name} gets no work until it renders prompts correctly: ${objection.trouble}`);
+    this.watch(server);
+  }
+
+  /**
+   * Whether an answer that has just come is from the server that was inspected. A connection that was open at the last
+   * identity check ends at the same process; a newer one may end at whatever has taken the address, so it needs a check.
+   * After a connection broke, the rendering is checked as well: a server that was restarted with another max_pixels has
+   * the same identity.
    */
   async verify(server: PoolServer): Promise<boolean> {
     const wanted = server.client.connectionsOpened;
     while (server.verifiedConnections < wanted) if (!(await this.checkIdentity(server))) return false;
+    if (!server.mayHaveRestarted) return true;
+    if (!(await this.confirmRendering(server))) return false;
+    server.mayHaveRestarted = false;
     return true;
   }
 
-  /** No more work until it has been looked at. */
-  private takeDown(server: PoolServer, concern: string): void {
+  /** Whether the server renders the probes as at its inspection, by probes that begin after this call. */
+  confirmRendering(server: PoolServer): Promise<boolean> {
+    return server.renderingCheck.fresh(() => this.probeAgain(server));
+  }
+
+  /** Whatever the server's state: one that is out of work for its faults may have given a good answer before. */
+  private async probeAgain(server: PoolServer): Promise<boolean> {
+    const { client, identity } = server;
+    if (identity === undefined) return false;
+    const inspection = compared(await inspectRendering(client, identity, this.terms), this.reference);
+    if (this.closing.aborted) return false;
+    if (inspection.state === "fit") return true;
+    if (inspection.state === "away") this.takeDown(server, inspection.trouble);
+    else this.refuse(server, inspection, () => Promise.resolve(undefined));
+    return false;
+  }
+
+  /** No more work until it has been inspected. */
+  private takeDown(server: PoolServer, trouble: string): void {
     if (!server.works || server.gone || this.closing.aborted) return;
-    server.markDown(concern);
-    this.host.note("warn", `${server.name} gets no work until it is well again: ${concern}`);
+    server.markDown(trouble);
+    this.host.note("warn", `${server.name} gets no work until it is healthy again: ${trouble}`);
     this.watch(server);
   }
 
-  /** Asks a server who it is; calls at the same time share one look. @returns whether it is what it was */
+  /** Asks a server for its identity; calls at the same time share one check. @returns whether it is unchanged */
   private checkIdentity(server: PoolServer): Promise<boolean> {
     server.identityCheck ??= this.identify(server).finally(() => {
       server.identityCheck = undefined;
@@ -119,7 +170,7 @@ export class ServerMonitor {
     if (isReady) this.host.returned();
   }
 
-  /** Looks at a server that does not work until it is fit. */
+  /** Inspects a server that does not work until it is fit. */
   watch(server: PoolServer): void {
     this.watchAllDown();
     if (server.watched) return;
@@ -133,11 +184,11 @@ export class ServerMonitor {
 
   private async untilFit(server: PoolServer): Promise<void> {
     const isNew = server.identity === undefined;
-    let wait = isNew && server.trouble === "" ? 0 : server.state === "refused" ? this.refusedMs : FIRST_CHECK_MS;
+    let wait = this.firstWaitMs(server);
     for (;;) {
       await pause(wait, this.closing);
       if (this.closing.aborted || server.gone) return;
-      const inspection = compared(await inspect(server.client, this.terms), this.reference);
+      const inspection = await this.inspect(server);
       if (this.closing.aborted || server.gone) return;
       if (inspection.state === "fit") {
         server.markUp(inspection.identity, inspection.probe);
@@ -160,6 +211,19 @@ export class ServerMonitor {
         wait = Math.min(LAST_CHECK_MS, Math.max(FIRST_CHECK_MS, wait * 2));
       }
     }
+  }
+
+  private async inspect(server: PoolServer): Promise<Inspection> {
+    const inspection = compared(await inspect(server.client, this.terms), this.reference);
+    if (inspection.state !== "fit") return inspection;
+    return (await server.proof?.(server.client, inspection.probe)) ?? inspection;
+  }
+
+  private firstWaitMs(server: PoolServer): number {
+    if (server.identity === undefined && server.trouble === "") return 0;
+    if (server.proof !== undefined)
+      return Math.min(this.refusedMs, FIRST_CHECK_MS * DIFFERENCE_FACTOR ** (server.differences - 1));
+    return server.state === "refused" ? this.refusedMs : FIRST_CHECK_MS;
   }
 
   private get refusedMs(): number {

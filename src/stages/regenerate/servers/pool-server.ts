@@ -1,27 +1,39 @@
 /** One server of the pool: its state, its slots and how many of them it can handle. */
 import type { IdSource, Probe, ServerClient, ServerIdentity, Verdict } from "../../../sglang/index.js";
 import { AutoLimit, type ConcurrencyLimit, FixedLimit, type Ticket } from "./concurrency-limit.js";
+import type { Inspection } from "./inspect.js";
 import type { Concurrency } from "./options.js";
+import { SharedCheck } from "./shared-check.js";
 
 /** `draining`: goes on with its conversations, gets no new ones. `refused`: it answers, but not as the others do. */
 export type ServerState = "up" | "draining" | "down" | "refused";
 
-/** Faults in a row after which a server is looked at before it gets more work. */
+/** Faults in a row after which a server is inspected before it gets more work. */
 const FAULTS_UNTIL_CHECK = 5;
+
+/** Asks again for a prompt that was wrong. @returns what the server shows instead; undefined where it is right now */
+export type RenderingProof = (client: ServerClient, probe: Probe) => Promise<Inspection | undefined>;
 
 export class PoolServer {
   state: ServerState = "down";
-  /** Conversations that sit here. */
+  /** Conversations that run here. */
   slots = 0;
   identity: ServerIdentity | undefined;
   probe: Probe | undefined;
-  /** Why it is draining, down or refused, for people. */
+  /** Why it is draining, down or refused. */
   trouble = "";
-  /** How many connections had been opened when it was last seen to be itself. */
+  /** How many connections had been opened at its last successful identity check. */
   verifiedConnections = 0;
-  /** A look at it that is under way. */
+  /** The check under way. */
   identityCheck: Promise<boolean> | undefined;
-  /** Somebody looks at it until it is fit. */
+  readonly renderingCheck = new SharedCheck();
+  /** A connection broke since its rendering was last checked: another process may have the address now. */
+  mayHaveRestarted = false;
+  /** Wrong prompts so far for which it was taken out of work. */
+  differences = 0;
+  /** What it must pass beside the inspection before it gets work again. */
+  proof: RenderingProof | undefined;
+  /** Whether it is being inspected until it is fit. */
   watched = false;
   /** No longer on the list: closed when its last conversation has ended. */
   leaving = false;
@@ -45,7 +57,7 @@ export class PoolServer {
     return this.probe?.idSource ?? "chat";
   }
 
-  /** Whether it answers conversations that sit here. */
+  /** Whether it answers the conversations that run here. */
   get works(): boolean {
     return this.state === "up" || this.state === "draining";
   }
@@ -59,14 +71,14 @@ export class PoolServer {
     return this.limit.slots;
   }
 
-  /** Share of the slots that are taken. */
+  /** Share of its slots that are taken. */
   get load(): number {
     return this.slots / this.limit.slots;
   }
 
-  /** Whether no connection has been opened since it was last seen to be itself. */
+  /** Whether it surely is the process that was inspected. */
   get isVerified(): boolean {
-    return this.verifiedConnections >= this.client.connectionsOpened;
+    return this.verifiedConnections >= this.client.connectionsOpened && !this.mayHaveRestarted;
   }
 
   setConcurrency(concurrency: Concurrency): void {
@@ -75,7 +87,7 @@ export class PoolServer {
     this.limit = this.newLimit();
   }
 
-  /** Before a request; what it returns goes back into `ended`. */
+  /** Before a request; pass the result to `ended`. */
   began(): { limit: ConcurrencyLimit; ticket: Ticket } {
     return { limit: this.limit, ticket: this.limit.began(performance.now()) };
   }
@@ -86,9 +98,10 @@ export class PoolServer {
   }
 
   /**
-   * Learns from an answer's verdict.
+   * Notes the verdict on an answer. Single faults are forgiven, answers without ids among them: proxies and reloads cause
+   * some, and the question is asked again anyway.
    *
-   * @returns what to check the server for, if it should get no more work before
+   * @returns what is wrong with the server, if it should be inspected before it gets more work
    */
   noteVerdict(verdict: Verdict): string | undefined {
     if (verdict.kind !== "transient") {
@@ -96,7 +109,10 @@ export class PoolServer {
       return undefined;
     }
     const { reason, message } = verdict;
-    if (reason === "unreachable" || reason === "ids-missing" || reason === "access-denied") return message;
+    if (reason === "reset") this.mayHaveRestarted = true;
+    if (reason === "unreachable" || reason === "access-denied") return message;
+    // The server has been refused already.
+    if (reason === "prompt-differs") return undefined;
     if (reason === "server-busy" || reason === "rate-limited") {
       this.limit.busy(performance.now());
       return undefined;
@@ -110,10 +126,12 @@ export class PoolServer {
     this.probe = probe;
     this.state = "up";
     this.trouble = "";
+    this.proof = undefined;
+    this.mayHaveRestarted = false;
     this.faultsInRow = 0;
   }
 
-  /** @returns whether that is news */
+  /** @returns whether its state has changed */
   markReady(isReady: boolean): boolean {
     const now = isReady ? "up" : "draining";
     if (!this.works || this.state === now) return false;

@@ -1,20 +1,20 @@
 /** All servers of a run: inspected before they get work, monitored while they have it, added and removed by a file. */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError, serverName } from "../../../base/index.js";
-import { longestPrompt, ServerClient, type Verdict } from "../../../sglang/index.js";
-import { apiKey } from "./api-key.js";
+import { apiKeyHeaders, longestPrompt, ServerClient, type Verdict } from "../../../sglang/index.js";
 import {
   compared,
   type Inspection,
   inspect,
   limitDifference,
+  type Objection,
   type Reference,
   refusal,
   type Terms,
   unreachable,
 } from "./inspect.js";
 import { ServerMonitor } from "./monitor.js";
-import { PoolServer } from "./pool-server.js";
+import { PoolServer, type RenderingProof } from "./pool-server.js";
 import { type WantedServer, wantedServers } from "./server-list.js";
 import { ServerListWatcher } from "./server-list-watcher.js";
 import { Slots, Stopped } from "./slots.js";
@@ -38,9 +38,7 @@ export class ServerPool {
     private readonly events: PoolEvents,
   ) {
     setMaxListeners(0, this.closing.signal);
-    const { apiKeyEnv } = terms.options;
-    const key = apiKeyEnv === undefined ? undefined : apiKey(apiKeyEnv);
-    this.headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    this.headers = apiKeyHeaders(terms.options.apiKeyEnv);
   }
 
   /**
@@ -78,6 +76,16 @@ export class ServerPool {
   /** Whether an answer that has just come is from the server that was inspected. */
   verify(server: PoolServer): boolean | Promise<boolean> {
     return this.monitor === undefined || server.isVerified || this.monitor.verify(server);
+  }
+
+  /** Whether the server still renders the probes as it did, by probes that begin after this call. */
+  confirmRendering(server: PoolServer): Promise<boolean> {
+    return this.monitor?.confirmRendering(server) ?? Promise.resolve(false);
+  }
+
+  /** Takes a server out of work that rendered a prompt wrongly, until `proof` says that it is right now. */
+  refuse(server: PoolServer, objection: Objection, proof: RenderingProof): void {
+    this.monitor?.refuse(server, objection, proof);
   }
 
   /** An unexpected error in a timer, which nobody awaits. */
@@ -119,7 +127,13 @@ export class ServerPool {
         if (options.serversFile === undefined) throw refused;
         server.refuse(inspection.trouble);
         this.events.note("warn", `${server.name} is unfit and gets no work: ${inspection.trouble}`);
-      } else server.markDown(inspection.trouble);
+      } else {
+        const { hint } = inspection;
+        // Waiting does not correct a key.
+        if (hint !== undefined) refused ??= refusal(server.name, { trouble: inspection.trouble, hint });
+        if (refused !== undefined && options.serversFile === undefined) throw refused;
+        server.markDown(inspection.trouble);
+      }
     }
     if (this.referenceServer === undefined) {
       throw refused ?? unreachable(this.servers.map(({ trouble }) => trouble));

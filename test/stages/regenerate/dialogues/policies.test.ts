@@ -6,7 +6,7 @@ import { splitReasoning } from "../../../../src/stages/regenerate/dialogues/repl
 import type { RegenerateOptions } from "../../../../src/stages/regenerate/options.js";
 import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
-import type { Stub, StubOptions } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub, type StubOptions } from "../../../sglang-client/stub-server.js";
 import { dialogues, lines, type RunResult, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 const { stubOf } = closingStubs();
@@ -33,7 +33,8 @@ async function outcomeOf(
   return { ...result, stub, row, rejection };
 }
 
-const asked = (stub: Stub): JsonObject[][] => stub.requests.slice(1).map(({ messages }) => messages as JsonObject[]);
+const asked = (stub: Stub): JsonObject[][] =>
+  stub.requests.slice(PROBE_REQUESTS).map(({ messages }) => messages as JsonObject[]);
 
 /** Another turn would come before it: nothing of such a dialogue is asked. */
 const video: Message = {

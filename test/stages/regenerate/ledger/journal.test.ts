@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
-import { type Stub, startStub } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, type RunResult, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 let stub: Stub;
@@ -28,7 +28,7 @@ async function resumed(bytes: Buffer, concurrency: number): Promise<{ result: Ru
   const before = stub.requests.length;
   const result = await runStage({ input, options: { servers: [stub.url], concurrency }, resumeDir });
   // One request is the probe.
-  return { result, asked: stub.requests.length - before - 1 };
+  return { result, asked: stub.requests.length - before - PROBE_REQUESTS };
 }
 
 describe("a journal", () => {

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
-import { type Stub, startStub } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, type RunResult, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 const KILLS = Number(process.env.DRAFTSMITH_KILLS ?? 8);
@@ -87,7 +87,7 @@ describe("kill -9", () => {
     await ended(child);
     await runStage({ input, options: { servers: [stub.url], concurrency }, resumeDir });
     const turns = undisturbed.rows.reduce((sum, row) => sum + row.turns.length, 0);
-    const probes = 2;
+    const probes = 2 * PROBE_REQUESTS;
     expect(stub.requests.length - before).toBeLessThanOrEqual(turns + probes + concurrency);
   }, 120_000);
 });

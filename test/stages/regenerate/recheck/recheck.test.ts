@@ -9,7 +9,7 @@ import { Ledger } from "../../../../src/stages/regenerate/ledger/ledger.js";
 import { isSurelyBelow } from "../../../../src/stages/regenerate/recheck/agreement.js";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
-import type { StubOptions } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type StubOptions } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 const { stubOf, stubs } = closingStubs();
@@ -118,8 +118,8 @@ describe("a re-check", () => {
     stub.options.fault = undefined;
     const { draft } = await runStage({ input, options, resumeDir });
     const { turns } = draft.counts.recheck as { turns: number };
-    // Two probes; a dialogue whose check was cut off in the middle (4 at most, of 3 turns) is checked anew.
-    const least = Number(draft.counts.turns) + turns + 2;
+    // The probes of two runs; a dialogue whose check was cut off in the middle (4 at most, of 3 turns) is checked anew.
+    const least = Number(draft.counts.turns) + turns + 2 * PROBE_REQUESTS;
     expect(stub.requests.length).toBeGreaterThanOrEqual(least);
     expect(stub.requests.length).toBeLessThanOrEqual(least + 4 * 3);
     const undisturbed = await runStage({ input, options });

@@ -194,7 +194,7 @@ describe("the report of a run", () => {
     expect(await page()).not.toContain("No question got an answer");
     expect(await page()).toContain(">4,089<");
     const { servers } = JSON.parse(await readFile(join(reportDir, "report.json"), "utf8")) as { servers: object[] };
-    expect(servers).toMatchObject([{ name: stub.url, longestPrompt: 4089 }]);
+    expect(servers).toMatchObject([{ name: stub.url, promptLimit: 4089, trouble: "" }]);
   });
 
   it("is written for a run that was stopped, and says what covers that run only", async () => {

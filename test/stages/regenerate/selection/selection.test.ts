@@ -11,7 +11,7 @@ import { stage } from "../../../../src/stages/regenerate/index.js";
 import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
 import { Selection } from "../../../../src/stages/regenerate/selection/selection.js";
 import type { InputArtifact, Stage } from "../../../../src/stages/stage.js";
-import { type Stub, startStub } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 import { sealedDialogues } from "../sealed.js";
 
@@ -175,7 +175,7 @@ describe("the input earlier", () => {
     await sealedDialogues(join(root, "dialogues"), later);
     const before = stub.requests.length;
     const second = await sealed(root, "second", { earlier: "first" });
-    const questions = stub.requests.slice(before + 1).map(({ messages }) => JSON.stringify(messages));
+    const questions = stub.requests.slice(before + PROBE_REQUESTS).map(({ messages }) => JSON.stringify(messages));
     const fresh = /Dialogue (4|11|3\d),/;
     expect(questions.length).toBeGreaterThan(0);
     expect(questions.every((words) => fresh.test(words))).toBe(true);
@@ -228,7 +228,7 @@ describe("unfinished work of the same output", () => {
     });
     await expect(run).rejects.toMatchObject({ code: "INTERRUPTED" });
     stub.options.fault = undefined;
-    return stub.requests.length - before - 1;
+    return stub.requests.length - before - PROBE_REQUESTS;
   }
 
   it("is continued by a run that chooses other dialogues, and refused with other settings", async () => {
@@ -241,7 +241,7 @@ describe("unfinished work of the same output", () => {
     const before = stub.requests.length;
     const whole = await sealed(root, "out", {});
     const turns = Number(whole.counts.turns);
-    expect(stub.requests.length - before - 1).toBe(turns - asked);
+    expect(stub.requests.length - before - PROBE_REQUESTS).toBe(turns - asked);
     const undisturbed = await sealed(root, "undisturbed", {});
     expect(whole.files).toEqual(undisturbed.files);
   }, 60_000);

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../../../src/base/index.js";
 import { estimate } from "../../../../src/stages/regenerate/estimate/estimate.js";
 import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
-import { startStub } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type StubOptions, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 const { stubOf } = closingStubs();
@@ -34,6 +34,19 @@ describe("several servers", () => {
     const { draft } = await runStage({ input, options: { servers, concurrency: 6, retryDelaySeconds: 0.01 } });
     expect(draft.counts).toMatchObject({ kept: 60, failed: 0 });
     expect(calm.requests.length).toBeGreaterThan(busy.requests.filter((_, n) => n >= 60).length);
+  });
+
+  it("keep their work though some answers have no ids, and lose it when none has", async () => {
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(100));
+    const outages = async (fault: StubOptions["fault"]): Promise<number> => {
+      const [odd, calm] = [await stubOf({ fault }), await stubOf()];
+      const options = { servers: [odd.url, calm.url], concurrency: 4, retryDelaySeconds: 0.01 };
+      const { events, draft } = await runStage({ input, options });
+      expect(draft.counts).toMatchObject({ read: 100, failed: 0 });
+      return events.filter((event) => event.type === "log" && event.message.includes("gets no work until")).length;
+    };
+    expect(await outages((n) => (n >= PROBE_REQUESTS && n % 3 === 0 ? "ids-missing" : undefined))).toBe(0);
+    expect(await outages((n) => (n > 20 ? "ids-missing" : undefined))).toBe(1);
   });
 
   it("are not believed when they come back as something else", async () => {
@@ -95,6 +108,24 @@ describe("progress and estimate", () => {
         values: { "in flight": 0, "tokens/s": expect.any(Number), answers: draft.counts.turns, faults: 1 },
       },
     ]);
+  });
+
+  it("tells failed, rejected and partial dialogues apart", async () => {
+    const fault: StubOptions["fault"] = (_n, body) => {
+      const number = Number(/\d+/.exec(dialogueOf(body) ?? "")?.[0]);
+      const turns = (body.messages as JsonObject[]).length;
+      if (number % 5 === 1) return "error-500";
+      if (number % 5 === 2) return "loop";
+      return number % 5 === 3 && turns > 3 ? "bad-request" : undefined;
+    };
+    const stub = await stubOf({ fault });
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(50));
+    const options = { servers: [stub.url], retries: 0, maxFailedShare: 1, maxNewTokens: 500 };
+    const { events, draft } = await runStage({ input, options });
+    const last = events.findLast((event) => event.type === "step-progress");
+    const { partial } = draft.counts as { partial: Record<string, number> };
+    expect(last).toMatchObject({ failures: { "server-error": 10 }, rejected: { loop: 10 }, partial });
+    expect(partial["bad-request"]).toBeGreaterThan(2);
   });
 
   it("guesses requests and tokens without a server", async () => {

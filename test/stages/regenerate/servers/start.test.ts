@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { DraftsmithError, JsonObject } from "../../../../src/base/index.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
-import { type Stub, type StubOptions, startStub } from "../../../sglang-client/stub-server.js";
+import { PROBE_REQUESTS, type Stub, type StubOptions, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
 const { stubOf } = closingStubs();
@@ -185,6 +185,36 @@ describe("before the first question", () => {
     expect(error.message).toContain("version default before, v2 now");
   });
 
+  it.each([
+    [undefined, "name that variable in apiKeyEnv"],
+    ["wrong", "refuses the key in the environment variable DRAFTSMITH_TEST_KEY (apiKeyEnv)"],
+  ])("says what to do about a 401 (key: %s)", async (key, words) => {
+    const stub = await stubOf({ apiKey: "right" });
+    process.env.DRAFTSMITH_TEST_KEY = key ?? "";
+    try {
+      const error = await errorOf([stub.url], key === undefined ? {} : { apiKeyEnv: "DRAFTSMITH_TEST_KEY" });
+      expect(error).toMatchObject({ code: "SERVER_REFUSED", message: expect.stringContaining("HTTP 401") });
+      expect(error.hint).toContain(words);
+      expect(JSON.stringify([error.message, error.hint])).not.toContain("wrong");
+    } finally {
+      delete process.env.DRAFTSMITH_TEST_KEY;
+    }
+  });
+
+  it("names the key's variable when a server refuses the key during the run, and goes on when it takes it again", async () => {
+    const stub = await stubOf({ delayMs: () => 5 });
+    const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
+    const running = runStage({ input, options: { servers: [stub.url], concurrency: 3, retryDelaySeconds: 0.02 } });
+    while (stub.requests.length < 10) await new Promise((resolve) => setTimeout(resolve, 2));
+    stub.options.apiKey = "new";
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    stub.options.apiKey = undefined;
+    const { draft, events } = await running;
+    expect(draft.counts).toMatchObject({ kept: 30, failed: 0 });
+    const notes = events.flatMap((event) => (event.type === "log" ? [event.message] : [])).join("\n");
+    expect(notes).toMatch(/gets no work until it is healthy again: .*HTTP 401.*name that variable in apiKeyEnv/);
+  });
+
   it("wants the key that apiKeyEnv names", async () => {
     const stub = await stubOf();
     const error = await errorOf([stub.url], { apiKeyEnv: "DRAFTSMITH_TEST_NO_SUCH_KEY" });
@@ -216,8 +246,8 @@ describe("continuing", () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(20));
     const result = await runStage({ input, options: { servers: [stub.url] }, resumeDir });
     const turns = result.rows.reduce((sum, row) => sum + row.turns.length, 0);
-    // Nothing was lost: every answer of the first part counts. Each part has one probe.
-    expect(stub.requests.length).toBe(turns + 2);
+    // Nothing was lost: every answer of the first part counts. Each part has its probes.
+    expect(stub.requests.length).toBe(turns + 2 * PROBE_REQUESTS);
   });
 
   it.each([
@@ -253,6 +283,6 @@ describe("continuing", () => {
     const result = await runStage({ input, options: { servers: [stub.url] }, resumeDir });
     expect(result.rows.map(({ id }) => id)).toEqual(reversed.map(({ id }) => id));
     const turns = result.rows.reduce((sum, row) => sum + row.turns.length, 0);
-    expect(stub.requests.length).toBe(turns + 2);
+    expect(stub.requests.length).toBe(turns + 2 * PROBE_REQUESTS);
   });
 });

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import type { RejectedRow } from "../../../../src/dialogue/index.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
-import type { Fault } from "../../../sglang-client/stub-server.js";
+import { type Fault, PROBE_REQUESTS } from "../../../sglang-client/stub-server.js";
 import { makeWorld, row, runStage as runImport, writeRows } from "../../import/world.js";
 import { dialogues, lines, manifestOf, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 
@@ -81,7 +81,7 @@ describe("pictures", () => {
     const input = { path: imported.workDir, manifest: manifestOf(3) };
     const { draft } = await runStage({ input, options: { servers: [stub.url], allowSettings } });
     expect(draft.counts).toMatchObject({ done: 3 });
-    const sent = stub.requests.slice(1).map(({ messages }) => {
+    const sent = stub.requests.slice(PROBE_REQUESTS).map(({ messages }) => {
       const [{ content }] = messages as unknown as [{ content: [{ image_url: { url: string } }] }];
       const [, base64] = /^data:image\/png;base64,(.+)$/.exec(content[0].image_url.url)!;
       return Buffer.from(base64!, "base64");
