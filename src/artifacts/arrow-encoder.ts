@@ -35,21 +35,21 @@ const ARROW_TYPES: Record<ColumnKind, () => DataType> = {
 
 /** Hands the encoded pieces out instead of queueing them: the library's own streams have no back-pressure. */
 class CollectingWriter extends RecordBatchFileWriter {
-  #pieces: Uint8Array[] = [];
+  private pieces: Uint8Array[] = [];
 
   protected override _write(chunk: ArrayBufferView | ArrayBuffer): this {
     if (!this._started) return this;
     const bytes = ArrayBuffer.isView(chunk)
       ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
       : new Uint8Array(chunk);
-    this.#pieces.push(bytes);
+    this.pieces.push(bytes);
     this._position += bytes.byteLength;
     return this;
   }
 
   take(): Uint8Array[] {
-    const pieces = this.#pieces;
-    this.#pieces = [];
+    const pieces = this.pieces;
+    this.pieces = [];
     return pieces;
   }
 }
@@ -58,29 +58,29 @@ type Elements = Int32Array | Int8Array | Uint8Array;
 
 /** A typed array that grows; its first `length` elements are in use. */
 class Growing<T extends Elements> {
-  #array: T;
-  readonly #make: (length: number) => T;
+  private array: T;
+  private readonly make: (length: number) => T;
   length = 0;
 
   constructor(make: (length: number) => T) {
-    this.#make = make;
-    this.#array = make(1024);
+    this.make = make;
+    this.array = make(1024);
   }
 
   push(values: ArrayLike<number>): void {
     const needed = this.length + values.length;
-    if (needed > this.#array.length) {
-      const grown = this.#make(Math.max(needed, 2 * this.#array.length));
-      grown.set(this.#array.subarray(0, this.length));
-      this.#array = grown;
+    if (needed > this.array.length) {
+      const grown = this.make(Math.max(needed, 2 * this.array.length));
+      grown.set(this.array.subarray(0, this.length));
+      this.array = grown;
     }
-    this.#array.set(values, this.length);
+    this.array.set(values, this.length);
     this.length = needed;
   }
 
   /** The elements in use, sharing memory: valid until the next push after `clear`. */
   view(): T {
-    return this.#array.subarray(0, this.length) as T;
+    return this.array.subarray(0, this.length) as T;
   }
 
   clear(): void {
@@ -90,73 +90,73 @@ class Growing<T extends Elements> {
 
 /** Collects the values of one column for one record batch, in typed arrays (Arrow's Builders are 40 times slower). */
 export class ColumnBuilder {
-  readonly #kind: ColumnKind;
-  readonly #type: DataType;
-  readonly #data: Growing<Elements>;
-  readonly #offsets = new Growing((length) => new Int32Array(length));
-  readonly #innerOffsets = new Growing((length) => new Int32Array(length));
-  #rows = 0;
+  private readonly kind: ColumnKind;
+  private readonly type: DataType;
+  private readonly data: Growing<Elements>;
+  private readonly offsets = new Growing((length) => new Int32Array(length));
+  private readonly innerOffsets = new Growing((length) => new Int32Array(length));
+  private rows = 0;
 
   constructor(kind: ColumnKind, type: DataType) {
-    this.#kind = kind;
-    this.#type = type;
+    this.kind = kind;
+    this.type = type;
     const make: Record<number, (length: number) => Elements> = {
       4: (length) => new Int32Array(length),
       1: kind === "list<int8>" ? (length) => new Int8Array(length) : (length) => new Uint8Array(length),
     };
-    this.#data = new Growing(make[ELEMENT_BYTES[kind]]!);
+    this.data = new Growing(make[ELEMENT_BYTES[kind]]!);
     this.clear();
   }
 
   push(value: ColumnValue[ColumnKind]): void {
-    this.#rows += 1;
+    this.rows += 1;
     if (typeof value === "number") {
-      this.#data.push([value]);
+      this.data.push([value]);
       return;
     }
     if (Array.isArray(value)) {
       for (const text of value) {
-        this.#data.push(Buffer.from(text));
-        this.#innerOffsets.push([this.#data.length]);
+        this.data.push(Buffer.from(text));
+        this.innerOffsets.push([this.data.length]);
       }
-      this.#offsets.push([this.#innerOffsets.length - 1]);
+      this.offsets.push([this.innerOffsets.length - 1]);
       return;
     }
-    this.#data.push(typeof value === "string" ? Buffer.from(value) : value);
-    this.#offsets.push([this.#data.length]);
+    this.data.push(typeof value === "string" ? Buffer.from(value) : value);
+    this.offsets.push([this.data.length]);
   }
 
   get bytes(): number {
-    return this.#data.length * ELEMENT_BYTES[this.#kind];
+    return this.data.length * ELEMENT_BYTES[this.kind];
   }
 
   /** The batch's column, sharing memory with the builder: write it out before `clear`. */
   finish(): Data {
-    const { nullCount, length } = { nullCount: 0, length: this.#rows };
-    const data = this.#data.view();
-    if (this.#kind === "int32") return makeData({ type: new Int32(), length, nullCount, data: data as Int32Array });
-    const valueOffsets = this.#offsets.view();
-    if (this.#kind === "utf8") return makeData({ type: new Utf8(), length, nullCount, valueOffsets, data });
-    if (this.#kind === "binary") return makeData({ type: new Binary(), length, nullCount, valueOffsets, data });
-    const list = { type: this.#type as List, length, nullCount, valueOffsets };
-    return makeData({ ...list, child: this.#child(data) });
+    const { nullCount, length } = { nullCount: 0, length: this.rows };
+    const data = this.data.view();
+    if (this.kind === "int32") return makeData({ type: new Int32(), length, nullCount, data: data as Int32Array });
+    const valueOffsets = this.offsets.view();
+    if (this.kind === "utf8") return makeData({ type: new Utf8(), length, nullCount, valueOffsets, data });
+    if (this.kind === "binary") return makeData({ type: new Binary(), length, nullCount, valueOffsets, data });
+    const list = { type: this.type as List, length, nullCount, valueOffsets };
+    return makeData({ ...list, child: this.child(data) });
   }
 
-  #child(data: Elements): Data {
-    if (this.#kind === "list<int32>") {
+  private child(data: Elements): Data {
+    if (this.kind === "list<int32>") {
       return makeData({ type: new Int32(), length: data.length, nullCount: 0, data: data as Int32Array });
     }
-    if (this.#kind === "list<int8>") {
+    if (this.kind === "list<int8>") {
       return makeData({ type: new Int8(), length: data.length, nullCount: 0, data: data as Int8Array });
     }
-    const valueOffsets = this.#innerOffsets.view();
+    const valueOffsets = this.innerOffsets.view();
     return makeData({ type: new Utf8(), length: valueOffsets.length - 1, nullCount: 0, valueOffsets, data });
   }
 
   clear(): void {
-    this.#rows = 0;
-    this.#data.clear();
-    for (const offsets of [this.#offsets, this.#innerOffsets]) {
+    this.rows = 0;
+    this.data.clear();
+    for (const offsets of [this.offsets, this.innerOffsets]) {
       offsets.clear();
       offsets.push([0]);
     }
@@ -165,48 +165,48 @@ export class ColumnBuilder {
 
 /** Collects rows and encodes them batch by batch. The pieces share memory with it: write them before `clear`. */
 export class BatchEncoder<C extends Columns> {
-  readonly #names: string[];
-  readonly #fields: Field[];
-  readonly #schema: Schema;
-  readonly #builders: ColumnBuilder[];
-  readonly #writer = new CollectingWriter();
+  private readonly names: string[];
+  private readonly fields: Field[];
+  private readonly schema: Schema;
+  private readonly builders: ColumnBuilder[];
+  private readonly writer = new CollectingWriter();
   rows = 0;
 
   constructor(columns: C, metadata: string) {
-    this.#names = Object.keys(columns);
-    this.#fields = this.#names.map((name) => new Field(name, ARROW_TYPES[columns[name]!](), true));
-    this.#schema = new Schema(this.#fields, new Map([[METADATA_KEY, metadata]]));
-    this.#builders = this.#names.map((name, at) => new ColumnBuilder(columns[name]!, this.#fields[at]!.type));
+    this.names = Object.keys(columns);
+    this.fields = this.names.map((name) => new Field(name, ARROW_TYPES[columns[name]!](), true));
+    this.schema = new Schema(this.fields, new Map([[METADATA_KEY, metadata]]));
+    this.builders = this.names.map((name, at) => new ColumnBuilder(columns[name]!, this.fields[at]!.type));
     // Without this, a file of no batches would have no schema.
-    this.#writer.reset(undefined, this.#schema);
+    this.writer.reset(undefined, this.schema);
   }
 
   get bytes(): number {
-    return this.#builders.reduce((sum, builder) => sum + builder.bytes, 0);
+    return this.builders.reduce((sum, builder) => sum + builder.bytes, 0);
   }
 
   push(row: RowOf<C>): void {
-    this.#names.forEach((name, at) => {
-      this.#builders[at]!.push(row[name]!);
+    this.names.forEach((name, at) => {
+      this.builders[at]!.push(row[name]!);
     });
     this.rows += 1;
   }
 
   encodeBatch(): Uint8Array[] {
-    const children = this.#builders.map((builder) => builder.finish());
-    const data = makeData({ type: new Struct(this.#fields), length: this.rows, nullCount: 0, children });
-    this.#writer.write(new RecordBatch(this.#schema, data));
-    return this.#writer.take();
+    const children = this.builders.map((builder) => builder.finish());
+    const data = makeData({ type: new Struct(this.fields), length: this.rows, nullCount: 0, children });
+    this.writer.write(new RecordBatch(this.schema, data));
+    return this.writer.take();
   }
 
   clear(): void {
-    for (const builder of this.#builders) builder.clear();
+    for (const builder of this.builders) builder.clear();
     this.rows = 0;
   }
 
   /** The footer. */
   encodeEnd(): Uint8Array[] {
-    this.#writer.close();
-    return this.#writer.take();
+    this.writer.close();
+    return this.writer.take();
   }
 }

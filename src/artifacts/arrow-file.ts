@@ -38,12 +38,12 @@ export class ArrowFile<C extends Columns> {
   readonly metadata: JsonObject;
   readonly batches: readonly BatchLayout<C>[];
   readonly rows: number;
-  readonly #handle: FileHandle;
+  private readonly handle: FileHandle;
 
   private constructor(path: string, columns: C, handle: FileHandle, metadata: JsonObject, batches: BatchLayout<C>[]) {
     this.path = path;
     this.columns = columns;
-    this.#handle = handle;
+    this.handle = handle;
     this.metadata = metadata;
     this.batches = batches;
     this.rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
@@ -72,13 +72,13 @@ export class ArrowFile<C extends Columns> {
   }
 
   close(): Promise<void> {
-    return this.#handle.close();
+    return this.handle.close();
   }
 
   /** All rows of a batch, with only the columns asked for. */
   async readBatch<K extends keyof C & string>(batch: number, names: readonly K[]): Promise<Pick<RowOf<C>, K>[]> {
     const layout = this.batches[batch]!;
-    const readers = await Promise.all(names.map((name) => this.#columnReader(layout, name)));
+    const readers = await Promise.all(names.map((name) => this.columnReader(layout, name)));
     return Array.from({ length: layout.rows }, (_, row) =>
       Object.fromEntries(names.map((name, at) => [name, readers[at]!(row)])),
     ) as Pick<RowOf<C>, K>[];
@@ -99,7 +99,7 @@ export class ArrowFile<C extends Columns> {
       const kind = this.columns[name]!;
       const regions = layout.columns[name];
       if (regions === undefined) return [name, decodeValue(kind, NO_BYTES, NO_OFFSETS)];
-      const at = (position: number, bytes: number) => this.#readSync(position, bytes);
+      const at = (position: number, bytes: number) => this.readSync(position, bytes);
       const data = regions.data!.position;
       if (kind === "int32") return [name, decodeValue(kind, at(data + 4 * row, 4), NO_OFFSETS)];
       const [start, end] = asInt32(at(regions.offsets!.position + 4 * row, 8));
@@ -115,13 +115,13 @@ export class ArrowFile<C extends Columns> {
     return Object.fromEntries(values) as RowOf<C>;
   }
 
-  async #columnReader(layout: BatchLayout<C>, name: string): Promise<(row: number) => unknown> {
+  private async columnReader(layout: BatchLayout<C>, name: string): Promise<(row: number) => unknown> {
     const kind: ColumnKind = this.columns[name]!;
     const regions = layout.columns[name];
     if (regions === undefined) return () => decodeValue(kind, NO_BYTES, NO_OFFSETS);
     const read = async (role: BufferRole) => {
       const { position, bytes } = regions[role]!;
-      return readExactly(this.path, this.#handle, position, bytes);
+      return readExactly(this.path, this.handle, position, bytes);
     };
     const data = await read("data");
     if (kind === "int32") return (row) => decodeValue(kind, data.subarray(4 * row), NO_OFFSETS);
@@ -138,13 +138,13 @@ export class ArrowFile<C extends Columns> {
     };
   }
 
-  #readSync(position: number, bytes: number): Uint8Array {
+  private readSync(position: number, bytes: number): Uint8Array {
     const target = new Uint8Array(bytes);
     let at = 0;
     while (at < bytes) {
       let got: number;
       try {
-        got = readSync(this.#handle.fd, target, at, bytes - at, position + at);
+        got = readSync(this.handle.fd, target, at, bytes - at, position + at);
       } catch (error) {
         throw fromErrno(error, this.path);
       }

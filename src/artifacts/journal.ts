@@ -120,25 +120,25 @@ interface Waiting {
 
 class FileJournal implements Journal {
   readonly found: Journal["found"];
-  readonly #path: string;
-  readonly #handle: FileHandle;
-  #durableBytes: number;
-  #waiting: Waiting[] = [];
-  #flushing: Promise<void> | undefined;
-  #failure: { error: unknown } | undefined;
-  #closed = false;
+  private readonly path: string;
+  private readonly handle: FileHandle;
+  private durableBytes: number;
+  private waiting: Waiting[] = [];
+  private flushing: Promise<void> | undefined;
+  private failure: { error: unknown } | undefined;
+  private closed = false;
 
   constructor(path: string, handle: FileHandle, durableBytes: number, found: Journal["found"]) {
-    this.#path = path;
-    this.#handle = handle;
-    this.#durableBytes = durableBytes;
+    this.path = path;
+    this.handle = handle;
+    this.durableBytes = durableBytes;
     this.found = found;
   }
 
   async *records(): AsyncGenerator<JsonValue> {
-    const end = this.#durableBytes;
+    const end = this.durableBytes;
     if (end === 0) return;
-    for await (const line of readLines(this.#path, { maxLineBytes: MAX_RECORD_BYTES })) {
+    for await (const line of readLines(this.path, { maxLineBytes: MAX_RECORD_BYTES })) {
       if (line.offset >= end) return;
       const record = line.content === undefined ? undefined : decode(line.content);
       if (record !== undefined) yield record.value;
@@ -146,47 +146,47 @@ class FileJournal implements Journal {
   }
 
   append(value: JsonValue): Promise<RecordPlace> {
-    if (this.#closed) throw new Error(`append to the closed journal ${this.#path}`);
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    if (this.closed) throw new Error(`append to the closed journal ${this.path}`);
+    if (this.failure !== undefined) return Promise.reject(this.failure.error);
     const line = encode(value);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ line, resolve, reject });
-      this.#flushing ??= this.#flush();
+      this.waiting.push({ line, resolve, reject });
+      this.flushing ??= this.flush();
     });
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#flushing;
-    await this.#handle.close();
+    if (this.closed) return;
+    this.closed = true;
+    await this.flushing;
+    await this.handle.close();
   }
 
   /** Writes groups until nobody waits. Never rejects: each append carries its own outcome. */
-  async #flush(): Promise<void> {
+  private async flush(): Promise<void> {
     // Let everything that is appended in this turn of the event loop join the first group.
     await null;
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting;
-      this.#waiting = [];
+    while (this.waiting.length > 0) {
+      const group = this.waiting;
+      this.waiting = [];
       try {
-        if (this.#failure !== undefined) throw this.#failure.error;
+        if (this.failure !== undefined) throw this.failure.error;
         const bytes = Buffer.concat(group.map((entry) => entry.line));
-        await onDisk(this.#path, async () => {
-          await writeFully(this.#handle, bytes);
-          await this.#handle.datasync();
+        await onDisk(this.path, async () => {
+          await writeFully(this.handle, bytes);
+          await this.handle.datasync();
         });
         for (const { line, resolve } of group) {
-          const place = { offset: this.#durableBytes, bytes: line.length };
-          this.#durableBytes += place.bytes;
+          const place = { offset: this.durableBytes, bytes: line.length };
+          this.durableBytes += place.bytes;
           resolve(place);
         }
       } catch (error) {
         // After a failed write the end of the file is unknown: nothing more may follow it. Reopening cuts it.
-        this.#failure ??= { error };
+        this.failure ??= { error };
         for (const entry of group) entry.reject(error);
       }
     }
-    this.#flushing = undefined;
+    this.flushing = undefined;
   }
 }

@@ -24,53 +24,53 @@ export async function openJsonlWriter(path: string): Promise<JsonlWriter> {
 }
 
 class BufferedJsonlWriter implements JsonlWriter {
-  readonly #path: string;
-  readonly #handle: FileHandle;
-  #pending: string[] = [];
-  #pendingLength = 0;
-  #lines = 0;
-  #bytes = 0;
+  private readonly path: string;
+  private readonly handle: FileHandle;
+  private pending: string[] = [];
+  private pendingLength = 0;
+  private lines = 0;
+  private bytes = 0;
   /** Flushes run one after the other, whoever asked for them. */
-  #tail: Promise<void> = Promise.resolve();
+  private tail: Promise<void> = Promise.resolve();
 
   constructor(path: string, handle: FileHandle) {
-    this.#path = path;
-    this.#handle = handle;
+    this.path = path;
+    this.handle = handle;
   }
 
   write(value: unknown): Promise<void> {
     const text = `${stringifyJson(value)}\n`;
-    this.#pending.push(text);
-    this.#pendingLength += text.length;
-    this.#lines += 1;
-    return this.#pendingLength >= FLUSH_BYTES ? this.#flush() : Promise.resolve();
+    this.pending.push(text);
+    this.pendingLength += text.length;
+    this.lines += 1;
+    return this.pendingLength >= FLUSH_BYTES ? this.flush() : Promise.resolve();
   }
 
   async close(): Promise<{ lines: number; bytes: number }> {
     try {
-      await this.#flush();
-      await onDisk(this.#path, () => this.#handle.sync());
+      await this.flush();
+      await onDisk(this.path, () => this.handle.sync());
     } finally {
-      await this.#handle.close();
+      await this.handle.close();
     }
-    return { lines: this.#lines, bytes: this.#bytes };
+    return { lines: this.lines, bytes: this.bytes };
   }
 
   async discard(): Promise<void> {
-    await this.#tail.catch(() => undefined);
-    await this.#handle.close();
+    await this.tail.catch(() => undefined);
+    await this.handle.close();
   }
 
-  #flush(): Promise<void> {
-    const bytes = Buffer.from(this.#pending.join(""));
-    this.#pending = [];
-    this.#pendingLength = 0;
-    const previous = this.#tail;
-    this.#tail = (async () => {
+  private flush(): Promise<void> {
+    const bytes = Buffer.from(this.pending.join(""));
+    this.pending = [];
+    this.pendingLength = 0;
+    const previous = this.tail;
+    this.tail = (async () => {
       await previous;
-      await onDisk(this.#path, () => writeFully(this.#handle, bytes));
-      this.#bytes += bytes.length;
+      await onDisk(this.path, () => writeFully(this.handle, bytes));
+      this.bytes += bytes.length;
     })();
-    return this.#tail;
+    return this.tail;
   }
 }

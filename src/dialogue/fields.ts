@@ -17,23 +17,23 @@ export const OTHER_FIELDS = "(others)";
 
 /** Names of fields in one row that nobody read, as `message.weight`. */
 export class UnreadFields {
-  readonly #names = new Set<string>();
+  private readonly found = new Set<string>();
 
   add(place: Place, key: string): void {
     const cut = key.length > MOST_NAME_LENGTH ? `${key.slice(0, MOST_NAME_LENGTH)}...` : key;
     // Control characters of a key must not reach a terminal.
     const name = `${place}.${/^[\w.$@/-]+$/.test(cut) ? cut : JSON.stringify(cut)}`;
-    this.#names.add(this.#names.size < MOST_NAMES || this.#names.has(name) ? name : OTHER_FIELDS);
+    this.found.add(this.found.size < MOST_NAMES || this.found.has(name) ? name : OTHER_FIELDS);
   }
 
   get names(): readonly string[] {
-    return [...this.#names];
+    return [...this.found];
   }
 }
 
 export class Fields {
-  readonly #object: Row;
-  readonly #taken: string[] = [];
+  private readonly object: Row;
+  private readonly taken: string[] = [];
 
   /** @param where names the object in messages, such as "message 3, part 0" */
   constructor(
@@ -42,14 +42,14 @@ export class Fields {
     readonly where: string,
     readonly unread: UnreadFields,
   ) {
-    this.#object = object;
+    this.object = object;
   }
 
   /** The field's value; null, an empty text, list or object say nothing and count as absent. */
   take(key: string): unknown {
-    const value = this.#object[key];
+    const value = this.object[key];
     if (value === undefined || value === null) return undefined;
-    this.#taken.push(key);
+    this.taken.push(key);
     return isEmpty(value) ? undefined : value;
   }
 
@@ -72,7 +72,7 @@ export class Fields {
 
   /** For a field that only says how others are to be read. */
   takeIfOneOf(key: string, values: readonly string[]): void {
-    if (values.includes(this.#object[key] as string)) this.take(key);
+    if (values.includes(this.object[key] as string)) this.take(key);
   }
 
   /** @throws RowProblem where one of these fields has a value */
@@ -90,9 +90,9 @@ export class Fields {
 
   /** Notes every field with a value that was not taken. Call it once everything is read. */
   finish(): void {
-    for (const key of Object.keys(this.#object)) {
-      const value = this.#object[key];
-      if (value !== null && value !== undefined && !this.#taken.includes(key)) this.unread.add(this.place, key);
+    for (const key of Object.keys(this.object)) {
+      const value = this.object[key];
+      if (value !== null && value !== undefined && !this.taken.includes(key)) this.unread.add(this.place, key);
     }
   }
 }

@@ -9,8 +9,8 @@ export const PLACEHOLDER = "<image>";
 
 /** Hands out listed images in order, and knows at the end whether the count was right. */
 export class RowImages {
-  readonly #references: string[];
-  #taken = 0;
+  private readonly references: string[];
+  private taken = 0;
 
   /**
    * @param listed names of images in any spelling
@@ -21,7 +21,7 @@ export class RowImages {
     private readonly where: string,
     unread: UnreadFields,
   ) {
-    this.#references = listed.map((item, at) => referenceOf(item, this.#at(`image ${at}`), unread));
+    this.references = listed.map((item, at) => referenceOf(item, this.at(`image ${at}`), unread));
   }
 
   /** Those under `images` or `image`, a list or a single one. */
@@ -37,35 +37,35 @@ export class RowImages {
   }
 
   get listed(): number {
-    return this.#references.length;
+    return this.references.length;
   }
 
   next(): RawImagePart {
-    const reference = this.#references[this.#taken];
-    this.#taken += 1;
+    const reference = this.references[this.taken];
+    this.taken += 1;
     // A missing one is counted on, so that the message can say how many placeholders there are.
     return { type: "image", reference: reference ?? "" };
   }
 
   /** The next one, for a part that says the number of its image, counted from 0. */
   numbered(index: unknown, where: string): RawImagePart {
-    if (numberOf(index) === this.#taken) return this.next();
+    if (numberOf(index) === this.taken) return this.next();
     const message = `${where}: \`index\` does not count the images in their order`;
     throw new RowProblem("image-placeholder-mismatch", message);
   }
 
   /** All of them, where the text marks no places. */
   takeAll(): RawImagePart[] {
-    return this.#taken > 0 ? [] : this.#references.map(() => this.next());
+    return this.taken > 0 ? [] : this.references.map(() => this.next());
   }
 
   finish(): void {
-    if (this.#taken === this.#references.length) return;
-    const message = `${this.#taken} placeholders for ${this.#references.length} listed images`;
-    throw new RowProblem("image-placeholder-mismatch", this.#at(message));
+    if (this.taken === this.references.length) return;
+    const message = `${this.taken} placeholders for ${this.references.length} listed images`;
+    throw new RowProblem("image-placeholder-mismatch", this.at(message));
   }
 
-  #at(text: string): string {
+  private at(text: string): string {
     return this.where === "" ? text : `${this.where}: ${text}`;
   }
 }

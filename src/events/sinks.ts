@@ -22,28 +22,28 @@ export function discreet(sink: EventSink): EventSink {
 
 /** One JSON object a line, with the time in front. Progress is thinned out, nothing else is. */
 export class JsonLines implements EventSink {
-  readonly #write: (line: string) => void;
-  readonly #last = new Map<string, number>();
+  private readonly write: (line: string) => void;
+  private readonly last = new Map<string, number>();
 
   constructor(write: (line: string) => void) {
-    this.#write = write;
+    this.write = write;
   }
 
   emit(event: DraftsmithEvent): void {
     const now = Date.now();
     if (event.type === "step-progress") {
       const finished = event.done === event.total;
-      if (!finished && now - (this.#last.get(event.step) ?? 0) < PROGRESS_MS) return;
-      this.#last.set(event.step, now);
+      if (!finished && now - (this.last.get(event.step) ?? 0) < PROGRESS_MS) return;
+      this.last.set(event.step, now);
     }
-    this.#write(`${JSON.stringify({ time: new Date(now).toISOString(), ...event })}\n`);
+    this.write(`${JSON.stringify({ time: new Date(now).toISOString(), ...event })}\n`);
   }
 }
 
 /** Events of a run in a file. Every line is handed to the system at once, so that a killed run has its last words. */
 export class EventFile implements EventSink {
-  readonly #lines: JsonLines;
-  #file: number | undefined;
+  private readonly lines: JsonLines;
+  private file: number | undefined;
 
   /**
    * @param field - the option that named the file
@@ -51,8 +51,8 @@ export class EventFile implements EventSink {
    */
   constructor(path: string, field?: string) {
     const file = opened(path, field);
-    this.#file = file;
-    this.#lines = new JsonLines((line) => {
+    this.file = file;
+    this.lines = new JsonLines((line) => {
       // A full disk must not end a run whose own files still fit; the step's own error will tell.
       try {
         writeSync(file, line);
@@ -61,12 +61,12 @@ export class EventFile implements EventSink {
   }
 
   emit(event: DraftsmithEvent): void {
-    if (this.#file !== undefined) this.#lines.emit(event);
+    if (this.file !== undefined) this.lines.emit(event);
   }
 
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
-    this.#file = undefined;
+    if (this.file !== undefined) closeSync(this.file);
+    this.file = undefined;
   }
 }
 

@@ -18,25 +18,25 @@ const RIGHT = new Set<string>(["time", "kept"]);
 
 /** Listens to a run and remembers what its table needs. */
 export class RunTable implements EventSink {
-  readonly #rows: Row[] = [];
-  #summary: SummaryRow[] = [];
+  private readonly rows: Row[] = [];
+  private summary: SummaryRow[] = [];
 
   emit(event: DraftsmithEvent): void {
     if (event.type === "step-finished" || event.type === "step-cached") {
       const rejected = rejectedOf(event.counts);
       const kept = keptOf(event.counts);
-      this.#rows.push({
+      this.rows.push({
         step: event.step,
         state: event.type === "step-cached" ? "cached" : "done",
         time: event.type === "step-cached" ? "" : formatSeconds(event.seconds),
         kept: kept === undefined ? "" : formatNumber(kept),
         rejected: sumReasons(rejected) === 0 ? "" : `${formatNumber(sumReasons(rejected))}: ${formatReasons(rejected)}`,
       });
-    } else if (event.type === "step-failed") this.#add(event.step, `failed ${event.code}`);
-    else if (event.type === "step-skipped") this.#add(event.step, `not run: ${event.why}`);
+    } else if (event.type === "step-failed") this.add(event.step, `failed ${event.code}`);
+    else if (event.type === "step-skipped") this.add(event.step, `not run: ${event.why}`);
     else if (event.type === "run-finished") {
-      this.#summary = event.summary;
-      this.#rows.push({
+      this.summary = event.summary;
+      this.rows.push({
         step: "total",
         state: event.outcome,
         time: formatSeconds(event.seconds),
@@ -48,25 +48,25 @@ export class RunTable implements EventSink {
 
   /** Empty for a run without steps. */
   lines(): string[] {
-    if (this.#rows.every(({ step }) => step === "total")) return [];
+    if (this.rows.every(({ step }) => step === "total")) return [];
     // A long reason ends its line anyway; it must not widen the column for everybody.
-    const short = this.#rows.filter(({ state }) => !state.startsWith("not run"));
+    const short = this.rows.filter(({ state }) => !state.startsWith("not run"));
     const widths = COLUMNS.map((column) =>
-      Math.max(...[HEAD, ...(column === "step" ? this.#rows : short)].map((row) => row[column].length)),
+      Math.max(...[HEAD, ...(column === "step" ? this.rows : short)].map((row) => row[column].length)),
     );
-    const lines = [HEAD, ...this.#rows].map((row) =>
+    const lines = [HEAD, ...this.rows].map((row) =>
       COLUMNS.map((column, k) =>
         RIGHT.has(column) ? row[column].padStart(widths[k]!) : row[column].padEnd(widths[k]!),
       )
         .join("  ")
         .trimEnd(),
     );
-    if (this.#summary.length === 0) return lines;
-    const label = Math.max(...this.#summary.map((row) => row.label.length));
-    return [...lines, "", ...this.#summary.map((row) => `${row.label.padEnd(label)}  ${row.value}`)];
+    if (this.summary.length === 0) return lines;
+    const label = Math.max(...this.summary.map((row) => row.label.length));
+    return [...lines, "", ...this.summary.map((row) => `${row.label.padEnd(label)}  ${row.value}`)];
   }
 
-  #add(step: string, state: string): void {
-    this.#rows.push({ step, state, time: "", kept: "", rejected: "" });
+  private add(step: string, state: string): void {
+    this.rows.push({ step, state, time: "", kept: "", rejected: "" });
   }
 }

@@ -26,83 +26,83 @@ export interface TerminalOptions {
 }
 
 export class TerminalReporter implements EventSink {
-  readonly #stream: TerminalStream;
-  readonly #color: boolean;
-  readonly #now: () => number;
-  readonly #table = new RunTable();
-  readonly #meters = new Map<string, ProgressMeter>();
-  #live: string[] = [];
+  private readonly stream: TerminalStream;
+  private readonly color: boolean;
+  private readonly now: () => number;
+  private readonly table = new RunTable();
+  private readonly meters = new Map<string, ProgressMeter>();
+  private live: string[] = [];
   /** The live lines that are on the screen now. */
-  #drawn: string[] = [];
-  #metric = "";
-  #drawnAt = 0;
+  private drawn: string[] = [];
+  private metric = "";
+  private drawnAt = 0;
 
   constructor(stream: TerminalStream, { color = true, now = Date.now }: TerminalOptions = {}) {
-    this.#stream = stream;
-    this.#color = color;
-    this.#now = now;
+    this.stream = stream;
+    this.color = color;
+    this.now = now;
   }
 
   emit(event: DraftsmithEvent): void {
-    this.#table.emit(event);
+    this.table.emit(event);
     if (event.type === "step-progress") {
-      const meter = this.#meters.get(event.step) ?? new ProgressMeter(this.#now);
-      this.#meters.set(event.step, meter);
+      const meter = this.meters.get(event.step) ?? new ProgressMeter(this.now);
+      this.meters.set(event.step, meter);
       meter.add(event);
-      const room = Math.max(1, (this.#stream.rows ?? 24) - KEPT_LINES);
-      this.#draw([
-        `${event.step}: ${describeProgress(event, meter)}${this.#metric}`.replaceAll(/\s+/g, " "),
-        ...partLines(event.parts ?? [], this.#fits, room),
+      const room = Math.max(1, (this.stream.rows ?? 24) - KEPT_LINES);
+      this.draw([
+        `${event.step}: ${describeProgress(event, meter)}${this.metric}`.replaceAll(/\s+/g, " "),
+        ...partLines(event.parts ?? [], this.fits, room),
       ]);
       return;
     }
     if (event.type === "step-metric") {
-      this.#metric = ` | ${describeMetric(event)}`;
+      this.metric = ` | ${describeMetric(event)}`;
       return;
     }
     if (event.type === "step-started" || event.type === "step-finished" || event.type === "step-failed") {
-      this.#live = [];
-      this.#metric = "";
+      this.live = [];
+      this.metric = "";
     }
     const line = describeEvent(event);
-    if (line !== undefined) this.#print(this.#paint(line.tone, line.text));
-    if (event.type === "run-finished") for (const row of ["", ...this.#table.lines(), ""]) this.#print(row);
+    if (line !== undefined) this.print(this.paint(line.tone, line.text));
+    if (event.type === "run-finished") for (const row of ["", ...this.table.lines(), ""]) this.print(row);
   }
 
   /** Removes the live lines, for whatever is printed next by others. */
   close(): void {
-    if (this.#drawn.length > 0) this.#stream.write(this.#clear());
-    this.#live = [];
-    this.#drawn = [];
+    if (this.drawn.length > 0) this.stream.write(this.clear());
+    this.live = [];
+    this.drawn = [];
   }
 
-  #print(text: string): void {
-    this.#stream.write(`${this.#clear()}${text}\n${this.#live.join("\n")}`);
-    this.#drawn = this.#live;
+  private print(text: string): void {
+    this.stream.write(`${this.clear()}${text}\n${this.live.join("\n")}`);
+    this.drawn = this.live;
   }
 
-  #draw(lines: readonly string[]): void {
-    const now = this.#now();
-    this.#live = lines.map((line) => cut(line, this.#fits));
-    if (now - this.#drawnAt < REDRAW_MS) return;
-    this.#drawnAt = now;
-    this.#stream.write(`${this.#clear()}${this.#live.join("\n")}`);
-    this.#drawn = this.#live;
+  private draw(lines: readonly string[]): void {
+    const now = this.now();
+    this.live = lines.map((line) => cut(line, this.fits));
+    if (now - this.drawnAt < REDRAW_MS) return;
+    this.drawnAt = now;
+    this.stream.write(`${this.clear()}${this.live.join("\n")}`);
+    this.drawn = this.live;
   }
 
-  get #fits(): number {
-    return (this.#stream.columns ?? 80) - 1;
+  private get fits(): number {
+    return (this.stream.columns ?? 80) - 1;
   }
 
   /** Back to the first live line. A window that became narrower has wrapped them: they take more lines than they are. */
-  #clear(): string {
-    const columns = this.#stream.columns ?? 80;
-    const height = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+  private clear(): string {
+    const columns = this.stream.columns ?? 80;
+    const height = this.drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
     return height <= 1 ? CLEAR_LINE : `\r\x1b[${height - 1}A${CLEAR_BELOW}`;
   }
 
-  #paint(tone: Tone, text: string): string {
-    if (!this.#color || tone === "plain") return text;
+  private paint(tone: Tone, text: string): string {
+    if (!this.color || tone === "plain") return text;
     const style = ({ good: "green", bad: "red", quiet: "gray", warn: "yellow" } as const)[tone];
     return styleText(style, text, { validateStream: false });
   }

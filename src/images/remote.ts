@@ -51,12 +51,12 @@ export function remoteName(reference: string): string {
 }
 
 export class RemoteImages {
-  readonly #agent = new Agent({ connections: CONNECTIONS_PER_SERVER });
-  readonly #allowed: readonly URL[];
+  private readonly agent = new Agent({ connections: CONNECTIONS_PER_SERVER });
+  private readonly allowed: readonly URL[];
 
   /** @param rules - `allow` holds addresses without `allowedAddressProblem` */
   constructor(private readonly rules: RemoteRules) {
-    this.#allowed = rules.allow.map((address) => new URL(address));
+    this.allowed = rules.allow.map((address) => new URL(address));
   }
 
   /**
@@ -65,11 +65,11 @@ export class RemoteImages {
    * @throws RemoteFault - after all attempts; the same call may succeed later
    */
   async fetch(reference: string, signal: AbortSignal): Promise<ImageResult<{ bytes: Buffer }>> {
-    const refused = this.#refusal(reference);
+    const refused = this.refusal(reference);
     if (refused !== undefined) return refuse("image-remote-refused", refused);
     for (let attempt = 0; ; attempt += 1) {
       try {
-        return await this.#once(new URL(reference), signal);
+        return await this.once(new URL(reference), signal);
       } catch (error) {
         signal.throwIfAborted();
         if (attempt === this.rules.retries) {
@@ -82,15 +82,15 @@ export class RemoteImages {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.agent.destroy();
   }
 
-  #refusal(reference: string): string | undefined {
+  private refusal(reference: string): string | undefined {
     if (!URL.canParse(reference)) return "the address cannot be read";
     const url = new URL(reference);
     if (url.username !== "" || url.password !== "")
       return `${remoteName(reference)}: addresses with credentials are refused`;
-    const isAllowed = this.#allowed.some(
+    const isAllowed = this.allowed.some(
       ({ origin, pathname }) => origin === url.origin && url.pathname.startsWith(pathname),
     );
     if (!isAllowed) return `${remoteName(reference)} lies below none of the allowed addresses`;
@@ -99,9 +99,9 @@ export class RemoteImages {
     return undefined;
   }
 
-  async #once(url: URL, outer: AbortSignal): Promise<ImageResult<{ bytes: Buffer }>> {
+  private async once(url: URL, outer: AbortSignal): Promise<ImageResult<{ bytes: Buffer }>> {
     const { timeoutMs, maxBytes } = this.rules;
-    const answer = await this.#agent.request({
+    const answer = await this.agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: "GET",

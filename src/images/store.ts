@@ -36,16 +36,16 @@ export async function readStoredImage(root: string, hash: string): Promise<Buffe
 }
 
 export class ImageStore {
-  readonly #root: string;
+  private readonly root: string;
   /** Writes under way, so that the same picture in two rows is written once. */
-  readonly #writing = new Map<string, Promise<void>>();
+  private readonly writing = new Map<string, Promise<void>>();
 
   constructor(root: string) {
-    this.#root = root;
+    this.root = root;
   }
 
   fileOf(hash: string): string {
-    return join(this.#root, imagePath(hash));
+    return join(this.root, imagePath(hash));
   }
 
   /** Whether the image is there and whole. Reads it: after a power failure a file may have its name but not its bytes. */
@@ -64,18 +64,18 @@ export class ImageStore {
    */
   put(image: Pick<CanonicalImage, "hash" | "png">): Promise<void> {
     const { hash } = image;
-    const under = this.#writing.get(hash);
+    const under = this.writing.get(hash);
     if (under !== undefined) return under;
-    const writing = this.#write(image).finally(() => this.#writing.delete(hash));
-    this.#writing.set(hash, writing);
+    const writing = this.write(image).finally(() => this.writing.delete(hash));
+    this.writing.set(hash, writing);
     return writing;
   }
 
-  async #write({ hash, png }: Pick<CanonicalImage, "hash" | "png">): Promise<void> {
+  private async write({ hash, png }: Pick<CanonicalImage, "hash" | "png">): Promise<void> {
     if (await this.holds(hash)) return;
     const file = this.fileOf(hash);
     try {
-      await mkdir(join(this.#root, hash.slice(0, 2)), { recursive: true });
+      await mkdir(join(this.root, hash.slice(0, 2)), { recursive: true });
       await writeFile(`${file}.partial`, png);
       await rename(`${file}.partial`, file);
     } catch (error) {

@@ -49,24 +49,24 @@ export async function checkAgreement(request: AgreementRequest): Promise<PlanWar
 
 /** Who says something about one setting, and whose statements reach whom. */
 class Lineage {
-  readonly #request: AgreementRequest;
-  readonly #setting: SettingName;
-  readonly #nearest = new Map<string, readonly Stated[]>();
+  private readonly request: AgreementRequest;
+  private readonly setting: SettingName;
+  private readonly nearest = new Map<string, readonly Stated[]>();
 
   constructor(request: AgreementRequest, setting: SettingName) {
-    this.#request = request;
-    this.#setting = setting;
+    this.request = request;
+    this.setting = setting;
   }
 
   statedBy(owner: PlannedStep | PlannedService): readonly Stated[] {
     const type = "stage" in owner ? owner.stage : owner.type;
     const statements = type.states?.(owner.options) ?? [];
-    return statements.filter(({ setting }) => setting === this.#setting).map((statement) => ({ owner, statement }));
+    return statements.filter(({ setting }) => setting === this.setting).map((statement) => ({ owner, statement }));
   }
 
   /** The nearest statements on all ways that lead to a step; each once. */
   before(step: PlannedStep): readonly Stated[] {
-    const { steps, services } = this.#request;
+    const { steps, services } = this.request;
     const unrelated: readonly string[] = step.stage.unrelatedInputs?.(step.options) ?? [];
     const inputs = Object.entries(step.inputs).flatMap(([name, input]) =>
       input.from === "step" && !unrelated.includes(name) ? [input.step] : [],
@@ -74,29 +74,29 @@ class Lineage {
     const makers = steps.filter(({ name }) => inputs.includes(name) || step.references.includes(name));
     const used = services.filter(({ name }) => step.services.includes(name));
     return distinct([
-      ...makers.filter((maker) => this.#leads(wayOf(maker))).flatMap((maker) => this.#nearestTo(maker)),
-      ...(this.#leads("service") ? used.flatMap((service) => this.#nearestToService(service)) : []),
+      ...makers.filter((maker) => this.leads(wayOf(maker))).flatMap((maker) => this.nearestTo(maker)),
+      ...(this.leads("service") ? used.flatMap((service) => this.nearestToService(service)) : []),
     ]);
   }
 
-  #leads(way: Way): boolean {
-    return SETTING_RULES[this.#setting].ways.includes(way);
+  private leads(way: Way): boolean {
+    return SETTING_RULES[this.setting].ways.includes(way);
   }
 
   /** Its own statements, else those that reach it. */
-  #nearestTo(step: PlannedStep): readonly Stated[] {
-    const known = this.#nearest.get(step.name);
+  private nearestTo(step: PlannedStep): readonly Stated[] {
+    const known = this.nearest.get(step.name);
     if (known !== undefined) return known;
     const own = this.statedBy(step);
     const found = own.length > 0 ? own : this.before(step);
-    this.#nearest.set(step.name, found);
+    this.nearest.set(step.name, found);
     return found;
   }
 
   /** A service speaks for itself, and for what it serves. */
-  #nearestToService(service: PlannedService): readonly Stated[] {
-    const served = this.#request.steps.filter(({ name }) => service.references.includes(name));
-    return [...this.statedBy(service), ...served.flatMap((step) => this.#nearestTo(step))];
+  private nearestToService(service: PlannedService): readonly Stated[] {
+    const served = this.request.steps.filter(({ name }) => service.references.includes(name));
+    return [...this.statedBy(service), ...served.flatMap((step) => this.nearestTo(step))];
   }
 }
 

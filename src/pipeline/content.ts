@@ -30,17 +30,17 @@ export interface HashOptions {
 }
 
 export class HashCache {
-  readonly #file: string | undefined;
-  readonly #options: HashOptions;
-  readonly #known: Map<string, Remembered>;
+  private readonly cacheFile: string | undefined;
+  private readonly options: HashOptions;
+  private readonly known: Map<string, Remembered>;
   /** Paths that were asked for in this process. */
-  readonly #used = new Set<string>();
-  #changed = false;
+  private readonly used = new Set<string>();
+  private changed = false;
 
   private constructor(file: string | undefined, known: Map<string, Remembered>, options: HashOptions) {
-    this.#file = file;
-    this.#options = options;
-    this.#known = known;
+    this.cacheFile = file;
+    this.options = options;
+    this.known = known;
   }
 
   /** Without a file nothing is remembered beyond this process. A damaged cache counts as empty. */
@@ -56,37 +56,37 @@ export class HashCache {
 
   /** @throws the errno exception of a file that cannot be read. */
   async file(path: string, fresh = false): Promise<FileHash> {
-    this.#used.add(path);
+    this.used.add(path);
     const { key, bytes } = await identify(path);
-    const known = this.#known.get(path);
+    const known = this.known.get(path);
     if (!fresh && known?.key === key) return { sha256: known.sha256, bytes };
-    const { signal, onLargeFile } = this.#options;
+    const { signal, onLargeFile } = this.options;
     if (signal?.aborted === true) throw new DraftsmithError("INTERRUPTED", `stopped while reading ${path}`);
     if (bytes >= LARGE_FILE) onLargeFile?.(path, bytes);
     const hash = await sha256File(path);
     // A file that changed while it was read is not remembered.
-    if ((await identify(path)).key === key) this.#remember(path, key, hash.sha256);
+    if ((await identify(path)).key === key) this.remember(path, key, hash.sha256);
     return hash;
   }
 
   /** Takes over a hash that was computed elsewhere, for the file as it is now. */
   async learn(path: string, sha256: string): Promise<void> {
-    this.#used.add(path);
-    this.#remember(path, (await identify(path)).key, sha256);
+    this.used.add(path);
+    this.remember(path, (await identify(path)).key, sha256);
   }
 
   /** A cache that cannot be written costs time in the next run, which is no reason to fail this one. */
   async save(): Promise<void> {
-    if (this.#file === undefined || !this.#changed) return;
-    const full = this.#known.size - this.#used.size > MAX_UNUSED;
-    const entries = full ? [...this.#known].filter(([path]) => this.#used.has(path)) : this.#known;
-    await writeDurably(this.#file, JSON.stringify(Object.fromEntries(entries))).catch(() => undefined);
-    this.#changed = false;
+    if (this.cacheFile === undefined || !this.changed) return;
+    const full = this.known.size - this.used.size > MAX_UNUSED;
+    const entries = full ? [...this.known].filter(([path]) => this.used.has(path)) : this.known;
+    await writeDurably(this.cacheFile, JSON.stringify(Object.fromEntries(entries))).catch(() => undefined);
+    this.changed = false;
   }
 
-  #remember(path: string, key: string, sha256: string): void {
-    this.#known.set(path, { key, sha256 });
-    this.#changed = true;
+  private remember(path: string, key: string, sha256: string): void {
+    this.known.set(path, { key, sha256 });
+    this.changed = true;
   }
 }
 

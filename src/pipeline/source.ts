@@ -22,18 +22,18 @@ export class Source {
   readonly file: string;
   readonly text: string;
   readonly value: unknown;
-  readonly #lines = new LineCounter();
-  #root: Node | null = null;
-  #veil: Veil | undefined;
+  private readonly lines = new LineCounter();
+  private root: Node | null = null;
+  private veil: Veil | undefined;
   /** Values that `--set` replaced: the file's text is not where they come from. */
-  readonly #overridden = new Map<string, string>();
+  private readonly overridden = new Map<string, string>();
 
   /** @throws DraftsmithError PIPELINE_INVALID for text that is not one well-formed YAML document. */
   constructor(file: string, text: string) {
     this.file = file;
     this.text = text;
     const document = parseDocument(text, {
-      lineCounter: this.#lines,
+      lineCounter: this.lines,
       prettyErrors: false,
       uniqueKeys: true,
       merge: true,
@@ -43,7 +43,7 @@ export class Source {
       const [start, end] = fault.pos;
       throw this.errorAt({ start, end }, yamlMessage(fault.code, fault.message), yamlHint(text, start));
     }
-    this.#root = document.contents;
+    this.root = document.contents;
     try {
       this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
     } catch (cause) {
@@ -55,28 +55,28 @@ export class Source {
 
   /** The whole text without the secrets in it, for records of a run. */
   get publicText(): string {
-    return this.#veiled.shown(0, this.text.length);
+    return this.veiled.shown(0, this.text.length);
   }
 
   /** @param assignment - as it may be shown */
   noteOverride(path: Path, assignment: string): void {
-    this.#overridden.set(JSON.stringify(path), assignment);
+    this.overridden.set(JSON.stringify(path), assignment);
   }
 
   /** An error that points at the place in the file, or at the `--set` that put the value there. */
   error(problem: Problem): DraftsmithError {
-    const assignment = this.#assignmentOf(problem.path);
+    const assignment = this.assignmentOf(problem.path);
     if (assignment !== undefined) {
       return new DraftsmithError("PIPELINE_INVALID", problem.message, {
         location: { field: `--set ${assignment}` },
         ...defined({ hint: problem.hint }),
       });
     }
-    return this.errorAt(this.#range(problem), problem.message, problem.hint, problem.path);
+    return this.errorAt(this.range(problem), problem.message, problem.hint, problem.path);
   }
 
   errorAt(range: Range, message: string, hint?: string, path?: Path): DraftsmithError {
-    const { line, col } = this.#position(range.start);
+    const { line, col } = this.position(range.start);
     const details: ErrorDetails = {
       location: {
         file: this.file,
@@ -84,29 +84,29 @@ export class Source {
         column: col,
         ...(path === undefined || path.length === 0 ? {} : { field: path.join(".") }),
       },
-      frame: this.#frame(range),
+      frame: this.frame(range),
       ...defined({ hint }),
     };
     return new DraftsmithError("PIPELINE_INVALID", message, details);
   }
 
-  #assignmentOf(path: Path): string | undefined {
+  private assignmentOf(path: Path): string | undefined {
     for (let length = path.length; length > 0; length -= 1) {
-      const assignment = this.#overridden.get(JSON.stringify(path.slice(0, length)));
+      const assignment = this.overridden.get(JSON.stringify(path.slice(0, length)));
       if (assignment !== undefined) return assignment;
     }
     return undefined;
   }
 
   /** The range of the deepest part of the path that the file has. */
-  #range(problem: Problem): Range {
-    let node: Node | null = this.#root;
+  private range(problem: Problem): Range {
+    let node: Node | null = this.root;
     let range: Range = { start: 0, end: 0 };
     for (const [depth, key] of problem.path.entries()) {
-      const target: Node | null = isAlias(node) ? (this.#resolve(node) ?? null) : node;
+      const target: Node | null = isAlias(node) ? (this.resolve(node) ?? null) : node;
       const last = depth === problem.path.length - 1;
       if (isMap(target)) {
-        const pair = pairIn(target, key, (alias) => this.#resolve(alias));
+        const pair = pairIn(target, key, (alias) => this.resolve(alias));
         if (pair === undefined) break;
         range = rangeOf(pair.key as Node) ?? range;
         node = (pair.value as Node | null) ?? null;
@@ -123,7 +123,7 @@ export class Source {
     return at < 0 ? range : { start: range.start + at, end: range.start + at + problem.within.length };
   }
 
-  #resolve(node: Node): Node | undefined {
+  private resolve(node: Node): Node | undefined {
     if (!isAlias(node)) return node;
     let found: Node | undefined;
     const search = (here: Node | null): void => {
@@ -132,22 +132,22 @@ export class Source {
       else if (isMap(here)) for (const item of here.items) search(item.value as Node | null);
       else if (isSeq(here)) for (const item of here.items) search(item as Node | null);
     };
-    search(this.#root);
+    search(this.root);
     return found;
   }
 
-  #position(offset: number): { line: number; col: number } {
-    return this.#lines.linePos(Math.min(offset, this.text.length));
+  private position(offset: number): { line: number; col: number } {
+    return this.lines.linePos(Math.min(offset, this.text.length));
   }
 
   /** Made when something is to be shown for the first time: most files have no mistakes. */
-  get #veiled(): Veil {
-    this.#veil ??= new Veil(this.text, this.#root, (alias) => this.#resolve(alias));
-    return this.#veil;
+  private get veiled(): Veil {
+    this.veil ??= new Veil(this.text, this.root, (alias) => this.resolve(alias));
+    return this.veil;
   }
 
-  #frame(range: Range): string {
-    const { line } = this.#position(range.start);
+  private frame(range: Range): string {
+    const { line } = this.position(range.start);
     const first = Math.max(1, line - CONTEXT_LINES);
     const start = Math.min(range.start, this.text.length);
     const rowStart = start === 0 ? 0 : this.text.lastIndexOf("\n", start - 1) + 1;
@@ -155,10 +155,10 @@ export class Source {
     const rowEnd = newline < 0 ? this.text.length : newline;
     const from = this.text.split("\n", first - 1).reduce((sum, row) => sum + row.length + 1, 0);
     // What stands before the place may be shorter than in the file, and so may the place itself.
-    const before = this.#veiled.shown(rowStart, start).length;
-    const width = Math.max(1, this.#veiled.shown(start, Math.min(range.end, rowEnd)).length);
+    const before = this.veiled.shown(rowStart, start).length;
+    const width = Math.max(1, this.veiled.shown(start, Math.min(range.end, rowEnd)).length);
     const gutter = String(line).length;
-    const rows = this.#veiled.shown(from, rowEnd).split("\n");
+    const rows = this.veiled.shown(from, rowEnd).split("\n");
     const shown = rows.map((row, at) => `${String(first + at).padStart(gutter)} | ${row}`.trimEnd());
     shown.push(`${" ".repeat(gutter)} | ${" ".repeat(before)}${"^".repeat(width)}`);
     return shown.join("\n");

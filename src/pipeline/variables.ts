@@ -4,25 +4,25 @@ import { suggestion } from "./suggest.js";
 
 /** Resolves variables when they are first asked for, so that their order in the file does not matter. */
 export class Variables {
-  readonly #raw: Readonly<Record<string, unknown>>;
-  readonly #refuse: Refuse;
-  readonly #known = new Map<string, unknown>();
-  readonly #open: string[] = [];
+  private readonly raw: Readonly<Record<string, unknown>>;
+  private readonly refuse: Refuse;
+  private readonly known = new Map<string, unknown>();
+  private readonly open: string[] = [];
 
   constructor(raw: Readonly<Record<string, unknown>>, refuse: Refuse) {
-    this.#raw = raw;
-    this.#refuse = refuse;
+    this.raw = raw;
+    this.refuse = refuse;
   }
 
   value(name: string, rest: readonly string[], place: Place): unknown {
-    if (!Object.hasOwn(this.#raw, name)) {
-      throw this.#refuse(place, `there is no variable ${name}`, suggestion(name, Object.keys(this.#raw), "variables"));
+    if (!Object.hasOwn(this.raw, name)) {
+      throw this.refuse(place, `there is no variable ${name}`, suggestion(name, Object.keys(this.raw), "variables"));
     }
-    let value = this.#whole(name, place);
+    let value = this.whole(name, place);
     for (const key of rest) {
       if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) {
         const known = typeof value === "object" && value !== null ? Object.keys(value) : [];
-        throw this.#refuse(place, `the variable ${name} has no ${key}`, suggestion(key, known, "keys"));
+        throw this.refuse(place, `the variable ${name} has no ${key}`, suggestion(key, known, "keys"));
       }
       value = (value as Record<string, unknown>)[key];
     }
@@ -31,23 +31,23 @@ export class Variables {
 
   all(): Record<string, unknown> {
     return Object.fromEntries(
-      Object.keys(this.#raw).map((name) => [name, this.#whole(name, { path: ["variables", name], text: "" })]),
+      Object.keys(this.raw).map((name) => [name, this.whole(name, { path: ["variables", name], text: "" })]),
     );
   }
 
-  #whole(name: string, place: Place): unknown {
-    if (this.#known.has(name)) return this.#known.get(name);
-    if (this.#open.includes(name)) {
-      throw this.#refuse(place, `variables refer to each other: ${[...this.#open, name].join(" -> ")}`);
+  private whole(name: string, place: Place): unknown {
+    if (this.known.has(name)) return this.known.get(name);
+    if (this.open.includes(name)) {
+      throw this.refuse(place, `variables refer to each other: ${[...this.open, name].join(" -> ")}`);
     }
-    this.#open.push(name);
+    this.open.push(name);
     const resolver: Resolver = (reference, inner) => {
       if (reference.kind === "vars") return this.value(reference.name, reference.rest, inner);
-      throw this.#refuse(inner, `a variable can only refer to other variables, not to ${reference.kind}`);
+      throw this.refuse(inner, `a variable can only refer to other variables, not to ${reference.kind}`);
     };
-    const value = substitute(this.#raw[name], ["variables", name], resolver, this.#refuse);
-    this.#open.pop();
-    this.#known.set(name, value);
+    const value = substitute(this.raw[name], ["variables", name], resolver, this.refuse);
+    this.open.pop();
+    this.known.set(name, value);
     return value;
   }
 }

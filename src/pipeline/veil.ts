@@ -25,7 +25,7 @@ export function mergedMaps({ key, value }: Pair, resolve: Resolve): YAMLMap[] {
 
 /** The text with the hidden parts of it left out; places can be asked for by their offset in the original. */
 export class Veil {
-  readonly #ranges: readonly Range[];
+  private readonly ranges: readonly Range[];
 
   /** @param root - null where the text is no YAML: then only its look tells */
   constructor(
@@ -33,14 +33,14 @@ export class Veil {
     root: Node | null,
     resolve: Resolve,
   ) {
-    this.#ranges = merged(root === null ? [] : secretRanges(text, root, resolve));
+    this.ranges = merged(root === null ? [] : secretRanges(text, root, resolve));
   }
 
   /** What may be shown of a part of the text. Every line of a hidden range leaves one mark. */
   shown(from: number, to: number): string {
     let out = "";
     let at = from;
-    for (const { start, end } of this.#ranges) {
+    for (const { start, end } of this.ranges) {
       if (end <= at || start >= to) continue;
       out += hideSecrets(this.text.slice(at, Math.max(at, start)));
       const gone = this.text.slice(Math.max(at, start), Math.min(end, to));

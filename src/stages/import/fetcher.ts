@@ -23,16 +23,16 @@ export function fetcherFor(options: ImportOptions, signal: AbortSignal): Fetcher
 }
 
 export class Fetcher {
-  readonly #images: RemoteImages;
-  readonly #records = new Map<string, RemoteRecord>();
-  readonly #rejects: boolean;
+  private readonly images: RemoteImages;
+  private readonly records = new Map<string, RemoteRecord>();
+  private readonly rejects: boolean;
 
   constructor(
     { remoteImages, limits }: ImportOptions,
     private readonly signal: AbortSignal,
   ) {
-    this.#rejects = remoteImages.onUnreachable === "reject";
-    this.#images = new RemoteImages({
+    this.rejects = remoteImages.onUnreachable === "reject";
+    this.images = new RemoteImages({
       allow: remoteImages.allow,
       maxBytes: limits.maxBytes,
       timeoutMs: remoteImages.timeoutSeconds * 1000,
@@ -43,17 +43,17 @@ export class Fetcher {
 
   /** Addresses whose picture was taken, by this run or an interrupted one before. */
   get fetched(): number {
-    return this.#records.size;
+    return this.records.size;
   }
 
   /** @throws DraftsmithError SERVER_UNREACHABLE, INTERRUPTED */
   async fetch(reference: string): Promise<ImageResult<{ bytes: Buffer }>> {
     try {
-      return await this.#images.fetch(reference, this.signal);
+      return await this.images.fetch(reference, this.signal);
     } catch (error) {
       if (this.signal.aborted) throw new DraftsmithError("INTERRUPTED", "the import was interrupted", { cause: error });
       if (!(error instanceof RemoteFault)) throw error;
-      if (this.#rejects) return refuse("image-remote-unreachable", error.message);
+      if (this.rejects) return refuse("image-remote-unreachable", error.message);
       throw new DraftsmithError("SERVER_UNREACHABLE", `an image could not be fetched: ${error.message}`, {
         cause: error,
         hint: "run the same command again, what was fetched is kept; or reject such rows: remoteImages.onUnreachable: reject",
@@ -64,7 +64,7 @@ export class Fetcher {
   record(reference: string, fileSha256: string, image: string): void {
     const addressSha256 = sha256(reference);
     // A picture that is also a frame of a video may be kept in two sizes.
-    this.#records.set(`${addressSha256} ${image}`, {
+    this.records.set(`${addressSha256} ${image}`, {
       address: remoteName(reference),
       addressSha256,
       fileSha256,
@@ -76,7 +76,7 @@ export class Fetcher {
   async writeRecords(workDir: string): Promise<void> {
     const file = await openJsonlWriter(join(workDir, "remote-images.jsonl"));
     try {
-      for (const key of [...this.#records.keys()].sort()) await file.write(this.#records.get(key));
+      for (const key of [...this.records.keys()].sort()) await file.write(this.records.get(key));
       await file.close();
     } catch (error) {
       await file.discard();
@@ -85,6 +85,6 @@ export class Fetcher {
   }
 
   close(): Promise<void> {
-    return this.#images.close();
+    return this.images.close();
   }
 }

@@ -59,23 +59,23 @@ const LINKS_AT_ONCE = 16;
 const LINKS_IN_GROUP = 1024;
 
 export class ImageIntake {
-  readonly #store: ImageStore;
-  readonly #journal: Journal;
-  readonly #roots: ImageRoots;
-  readonly #image: Use;
-  readonly #frame: Use;
-  readonly #ownSize: IntakeRules["ownSize"];
-  readonly #videoLimits: VideoLimits;
-  readonly #limit: LimitFunction;
+  private readonly store: ImageStore;
+  private readonly journal: Journal;
+  private readonly roots: ImageRoots;
+  private readonly image: Use;
+  private readonly frame: Use;
+  private readonly ownSize: IntakeRules["ownSize"];
+  private readonly videoLimits: VideoLimits;
+  private readonly limit: LimitFunction;
   /** By mark and sha256 of the source file: work under way or done in this run. */
-  readonly #taken = new Map<string, Promise<Taken>>();
+  private readonly taken = new Map<string, Promise<Taken>>();
   /** By mark and sha256 of the source file: what an earlier, killed run had finished. */
-  readonly #earlier = new Map<string, Picture>();
+  private readonly earlier = new Map<string, Picture>();
   /** By mark and sha256 of the address. */
-  readonly #takenRemote = new Map<string, Promise<Taken>>();
+  private readonly takenRemote = new Map<string, Promise<Taken>>();
   /** By sha256 of the address: sha256 of the file that an earlier run fetched there. */
-  readonly #earlierRemote = new Map<string, string>();
-  #journalFailure: { error: unknown } | undefined;
+  private readonly earlierRemote = new Map<string, string>();
+  private journalFailure: { error: unknown } | undefined;
   /** Pictures decoded, and taken over from an earlier run. */
   readonly stats = { decoded: 0, reused: 0, references: 0 };
 
@@ -86,16 +86,16 @@ export class ImageIntake {
     { options, ownSize, videoLimits, concurrency }: IntakeRules,
     private readonly fetcher: Fetcher | undefined,
   ) {
-    this.#store = store;
-    this.#journal = journal;
-    this.#roots = roots;
-    this.#image = { options, mark: "" };
+    this.store = store;
+    this.journal = journal;
+    this.roots = roots;
+    this.image = { options, mark: "" };
     // The rule for videos looks at all frames together, so what suits a single picture does not suit them.
     const { targetSize, ...asTheyAre } = options;
-    this.#frame = { options: asTheyAre, mark: targetSize === undefined ? "" : "frame " };
-    this.#ownSize = ownSize;
-    this.#videoLimits = videoLimits;
-    this.#limit = pLimit(concurrency);
+    this.frame = { options: asTheyAre, mark: targetSize === undefined ? "" : "frame " };
+    this.ownSize = ownSize;
+    this.videoLimits = videoLimits;
+    this.limit = pLimit(concurrency);
   }
 
   /**
@@ -114,17 +114,16 @@ export class ImageIntake {
     const journal = await openJournal(join(resumeDir, `images-${key}.journal`));
     const store = new ImageStore(join(resumeDir, "images"));
     const intake = new ImageIntake(store, journal, roots, rules, fetcher);
-    for await (const record of journal.records()) intake.#recall(record);
+    for await (const record of journal.records()) intake.recall(record);
     return intake;
   }
 
-  #recall(record: JsonValue): void {
+  private recall(record: JsonValue): void {
     if (!isJsonObject(record)) return;
     const { source, address, hash, width, height } = record;
     if (typeof source !== "string") return;
-    if (typeof address === "string") this.#earlierRemote.set(address, source);
-    else if (typeof hash === "string")
-      this.#earlier.set(source, { hash, width: Number(width), height: Number(height) });
+    if (typeof address === "string") this.earlierRemote.set(address, source);
+    else if (typeof hash === "string") this.earlier.set(source, { hash, width: Number(width), height: Number(height) });
   }
 
   /** The dialogue's pictures in order, frames among them, or the first that is refused. */
@@ -133,7 +132,7 @@ export class ImageIntake {
     for (const [at, message] of messages.entries()) {
       for (const part of message.content) {
         if (part.type === "text") continue;
-        const taken = part.type === "video" ? await this.#takeVideo(part) : await this.#takeImage(part);
+        const taken = part.type === "video" ? await this.takeVideo(part) : await this.takeImage(part);
         if (!taken.ok) return { ...taken, message: `message ${at}: ${taken.message}` };
         pictures.push(...taken.pictures);
       }
@@ -141,65 +140,65 @@ export class ImageIntake {
     return { ok: true, pictures };
   }
 
-  async #takeImage({ reference, size }: RawImagePart): Promise<TakenPictures> {
-    const use = size === undefined ? this.#image : this.#useOf(size);
+  private async takeImage({ reference, size }: RawImagePart): Promise<TakenPictures> {
+    const use = size === undefined ? this.image : this.useOf(size);
     if (use === undefined) {
       const message =
         "an image asks for a size of its own, but resize is none: set it to fixed-point, or drop those fields";
       return { ok: false, reason: "image-size-rule", message };
     }
-    const taken = await this.#takeOne(reference, use);
+    const taken = await this.takeOne(reference, use);
     return taken.ok ? { ok: true, pictures: [taken.picture] } : taken;
   }
 
-  #useOf(size: OwnSize): Use | undefined {
-    const targetSize = this.#ownSize?.(size);
+  private useOf(size: OwnSize): Use | undefined {
+    const targetSize = this.ownSize?.(size);
     if (targetSize === undefined) return undefined;
     const { minPixels = "", maxPixels = "", width = "", height = "" } = size;
     const mark = `size ${minPixels}-${maxPixels} ${width}x${height} `;
-    return { options: { ...this.#image.options, targetSize }, mark };
+    return { options: { ...this.image.options, targetSize }, mark };
   }
 
   /** Frame by frame, so that one of another size or one too many ends it at once. */
-  async #takeVideo({ frames }: RawVideoPart): Promise<TakenPictures> {
-    const count = frameCountProblem(frames.length, this.#videoLimits);
+  private async takeVideo({ frames }: RawVideoPart): Promise<TakenPictures> {
+    const count = frameCountProblem(frames.length, this.videoLimits);
     if (count !== null) return { ok: false, ...count };
     const pictures: Picture[] = [];
     for (const [frame, reference] of frames.entries()) {
-      const taken = await this.#takeOne(reference, this.#frame);
+      const taken = await this.takeOne(reference, this.frame);
       if (!taken.ok) return { ...taken, message: `frame ${frame}: ${taken.message}` };
       pictures.push(taken.picture);
-      const problem = framesProblem(pictures, this.#videoLimits);
+      const problem = framesProblem(pictures, this.videoLimits);
       if (problem !== null) return { ok: false, ...problem };
     }
     return { ok: true, pictures };
   }
 
-  #takeOne(reference: string, use: Use): Promise<Taken> {
+  private takeOne(reference: string, use: Use): Promise<Taken> {
     this.stats.references += 1;
-    return this.#limit(() => this.#takeNow(reference, use));
+    return this.limit(() => this.takeNow(reference, use));
   }
 
-  async #takeNow(reference: string, use: Use): Promise<Taken> {
-    if (this.#journalFailure !== undefined) throw this.#journalFailure.error;
-    if (this.fetcher !== undefined && isRemote(reference)) return this.#takeRemote(reference, use, this.fetcher);
-    const located = await readReference(reference, this.#roots, use.options.limits.maxBytes);
-    return located.ok ? this.#takeFile(sha256(located.bytes), located.bytes, use) : located;
+  private async takeNow(reference: string, use: Use): Promise<Taken> {
+    if (this.journalFailure !== undefined) throw this.journalFailure.error;
+    if (this.fetcher !== undefined && isRemote(reference)) return this.takeRemote(reference, use, this.fetcher);
+    const located = await readReference(reference, this.roots, use.options.limits.maxBytes);
+    return located.ok ? this.takeFile(sha256(located.bytes), located.bytes, use) : located;
   }
 
-  #takeRemote(reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
+  private takeRemote(reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
     const address = sha256(reference);
-    let taken = this.#takenRemote.get(use.mark + address);
+    let taken = this.takenRemote.get(use.mark + address);
     if (taken === undefined) {
-      taken = this.#fetch(address, reference, use, fetcher);
-      this.#takenRemote.set(use.mark + address, taken);
+      taken = this.fetch(address, reference, use, fetcher);
+      this.takenRemote.set(use.mark + address, taken);
     }
     return taken;
   }
 
-  async #fetch(address: string, reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
-    const known = this.#earlierRemote.get(address);
-    const earlier = known === undefined ? undefined : await this.#reuse(use.mark + known);
+  private async fetch(address: string, reference: string, use: Use, fetcher: Fetcher): Promise<Taken> {
+    const known = this.earlierRemote.get(address);
+    const earlier = known === undefined ? undefined : await this.reuse(use.mark + known);
     if (earlier !== undefined) {
       fetcher.record(reference, known!, earlier.hash);
       return { ok: true, picture: earlier };
@@ -207,49 +206,49 @@ export class ImageIntake {
     const fetched = await fetcher.fetch(reference);
     if (!fetched.ok) return fetched;
     const source = sha256(fetched.bytes);
-    const taken = await this.#takeFile(source, fetched.bytes, use);
+    const taken = await this.takeFile(source, fetched.bytes, use);
     if (taken.ok) {
       fetcher.record(reference, source, taken.picture.hash);
-      this.#note({ address, source });
+      this.note({ address, source });
     }
     return taken;
   }
 
   /** @param file - its sha256 */
-  #takeFile(file: string, bytes: Buffer, { options, mark }: Use): Promise<Taken> {
+  private takeFile(file: string, bytes: Buffer, { options, mark }: Use): Promise<Taken> {
     const source = mark + file;
-    let taken = this.#taken.get(source);
+    let taken = this.taken.get(source);
     if (taken === undefined) {
-      taken = this.#work(source, bytes, options);
-      this.#taken.set(source, taken);
+      taken = this.work(source, bytes, options);
+      this.taken.set(source, taken);
     }
     return taken;
   }
 
-  async #work(source: string, bytes: Buffer, options: CanonicalOptions): Promise<Taken> {
-    const earlier = await this.#reuse(source);
+  private async work(source: string, bytes: Buffer, options: CanonicalOptions): Promise<Taken> {
+    const earlier = await this.reuse(source);
     if (earlier !== undefined) return { ok: true, picture: earlier };
     const image = await canonicalise(bytes, options);
     this.stats.decoded += 1;
     if (!image.ok) return image;
-    await this.#store.put(image);
+    await this.store.put(image);
     const { hash, width, height } = image;
-    this.#note({ source, hash, width, height });
+    this.note({ source, hash, width, height });
     return { ok: true, picture: { hash, width, height } };
   }
 
   /** What an earlier run made of this file, if it is still there and whole. */
-  async #reuse(source: string): Promise<Picture | undefined> {
-    const earlier = this.#earlier.get(source);
-    if (earlier === undefined || !(await this.#store.holds(earlier.hash))) return undefined;
+  private async reuse(source: string): Promise<Picture | undefined> {
+    const earlier = this.earlier.get(source);
+    if (earlier === undefined || !(await this.store.holds(earlier.hash))) return undefined;
     this.stats.reused += 1;
     return earlier;
   }
 
   /** Not waited for: losing the last records costs decoding or fetching again, nothing else. */
-  #note(record: JsonObject): void {
-    this.#journal.append(record).catch((error: unknown) => {
-      this.#journalFailure ??= { error };
+  private note(record: JsonObject): void {
+    this.journal.append(record).catch((error: unknown) => {
+      this.journalFailure ??= { error };
     });
   }
 
@@ -270,7 +269,7 @@ export class ImageIntake {
         }
       }
       await Promise.all(
-        group.map((hash) => limit(() => linkOrCopy(this.#store.fileOf(hash), join(target, imagePath(hash))))),
+        group.map((hash) => limit(() => linkOrCopy(this.store.fileOf(hash), join(target, imagePath(hash))))),
       );
       group = [];
     };
@@ -283,6 +282,6 @@ export class ImageIntake {
 
   async close(): Promise<void> {
     await this.fetcher?.close();
-    await this.#journal.close();
+    await this.journal.close();
   }
 }

@@ -24,44 +24,44 @@ export class Tally {
   escaped = 0;
   /** Videos of kept rows. */
   videos = 0;
-  readonly #rejected = new Map<string, number>();
-  readonly #forms = new Map<string, number>();
+  private readonly rejections = new Map<string, number>();
+  private readonly formCounts = new Map<string, number>();
   /** Kept rows by the fields that nothing reads. */
-  readonly #unread = new Map<string, number>();
+  private readonly unread = new Map<string, number>();
   /** The first rejected row of each reason, to show. */
-  readonly #examples = new Map<string, Rejected>();
+  private readonly examples = new Map<string, Rejected>();
 
   keep({ form, escaped, unread }: KeptRow): void {
     this.read += 1;
     this.kept += 1;
     this.escaped += escaped;
-    add(this.#forms, form);
+    add(this.formCounts, form);
     for (const name of unread)
-      add(this.#unread, this.#unread.size < MOST_NAMES || this.#unread.has(name) ? name : OTHER_FIELDS);
+      add(this.unread, this.unread.size < MOST_NAMES || this.unread.has(name) ? name : OTHER_FIELDS);
   }
 
   reject(row: Rejected): void {
     this.read += 1;
-    add(this.#rejected, row.reason);
-    if (!this.#examples.has(row.reason)) this.#examples.set(row.reason, row);
+    add(this.rejections, row.reason);
+    if (!this.examples.has(row.reason)) this.examples.set(row.reason, row);
   }
 
   get rejected(): Record<string, number> {
-    return sorted(this.#rejected);
+    return sorted(this.rejections);
   }
 
   get forms(): Record<string, number> {
-    return sorted(this.#forms);
+    return sorted(this.formCounts);
   }
 
   /** undefined where every field was read. */
   get unreadFields(): Record<string, number> | undefined {
-    return this.#unread.size === 0 ? undefined : sorted(this.#unread);
+    return this.unread.size === 0 ? undefined : sorted(this.unread);
   }
 
   /** The same for people, most frequent first. */
   get unreadText(): string {
-    const names = [...this.#unread].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+    const names = [...this.unread].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
     const shown = names.slice(0, NAMES_SHOWN).map(([name, rows]) => `${name} (${rows} ${rows === 1 ? "row" : "rows"})`);
     const more = names.length - shown.length;
     return [...shown, ...(more > 0 ? [`and ${more} more, all in manifest.json`] : [])].join(", ");
@@ -73,20 +73,20 @@ export class Tally {
       throw new DraftsmithError("DATA_EMPTY", `no rows in ${files.join(", ")}`, { hint: "check the source files" });
     }
     const lost = this.read - this.kept;
-    if (this.kept === 0) throw this.#error("DATA_EMPTY", `all ${this.read} rows were rejected`);
+    if (this.kept === 0) throw this.error("DATA_EMPTY", `all ${this.read} rows were rejected`);
     if (lost / this.read > maxRejectedShare) {
       const limit = `maxRejectedShare ${maxRejectedShare}`;
-      throw this.#error("TOO_MANY_FAILURES", `${lost} of ${this.read} rows were rejected, more than ${limit} allows`);
+      throw this.error("TOO_MANY_FAILURES", `${lost} of ${this.read} rows were rejected, more than ${limit} allows`);
     }
   }
 
-  #error(code: "DATA_EMPTY" | "TOO_MANY_FAILURES", message: string): DraftsmithError {
-    const reasons = [...this.#rejected].sort(([, a], [, b]) => b - a).slice(0, 8);
+  private error(code: "DATA_EMPTY" | "TOO_MANY_FAILURES", message: string): DraftsmithError {
+    const reasons = [...this.rejections].sort(([, a], [, b]) => b - a).slice(0, 8);
     const lines = reasons.map(([reason, count]) => {
-      const { source, message: words } = this.#examples.get(reason)!;
+      const { source, message: words } = this.examples.get(reason)!;
       return `${reason}: ${count} (first at ${source.file}:${source.line}: ${words})`;
     });
-    const { source, id } = this.#examples.get(reasons[0]![0])!;
+    const { source, id } = this.examples.get(reasons[0]![0])!;
     return new DraftsmithError(code, message, {
       location: { ...source, ...(id === null ? {} : { id }) },
       frame: lines.join("\n"),

@@ -1,24 +1,24 @@
 /** Groups that grow together: numbers from 0 on, each in one set (union by size, paths halved). */
 export class DisjointSets {
-  #parent = new Int32Array(1024);
-  #size = new Int32Array(1024);
-  #count = 0;
+  private parent = new Int32Array(1024);
+  private size = new Int32Array(1024);
+  private count = 0;
 
   /** Adds a set of one and returns its number. */
   add(): number {
-    if (this.#count === this.#parent.length) {
-      this.#parent = grown(this.#parent);
-      this.#size = grown(this.#size);
+    if (this.count === this.parent.length) {
+      this.parent = grown(this.parent);
+      this.size = grown(this.size);
     }
-    this.#parent[this.#count] = this.#count;
-    this.#size[this.#count] = 1;
-    this.#count += 1;
-    return this.#count - 1;
+    this.parent[this.count] = this.count;
+    this.size[this.count] = 1;
+    this.count += 1;
+    return this.count - 1;
   }
 
   /** The number that stands for the whole set. */
   find(member: number): number {
-    const parent = this.#parent;
+    const parent = this.parent;
     let at = member;
     while (parent[at] !== at) {
       parent[at] = parent[parent[at]!]!;
@@ -30,9 +30,9 @@ export class DisjointSets {
   join(a: number, b: number): void {
     const [rootA, rootB] = [this.find(a), this.find(b)];
     if (rootA === rootB) return;
-    const [large, small] = this.#size[rootA]! >= this.#size[rootB]! ? [rootA, rootB] : [rootB, rootA];
-    this.#parent[small] = large;
-    this.#size[large]! += this.#size[small]!;
+    const [large, small] = this.size[rootA]! >= this.size[rootB]! ? [rootA, rootB] : [rootB, rootA];
+    this.parent[small] = large;
+    this.size[large]! += this.size[small]!;
   }
 }
 

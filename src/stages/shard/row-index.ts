@@ -87,19 +87,19 @@ export async function closeIndex(index: RowIndex): Promise<void> {
 
 /** Gives each distinct text a number in order of appearance, and lists them. */
 class Numbers {
-  readonly #known = new Map<string, number>();
-  readonly #list: string[];
+  private readonly known = new Map<string, number>();
+  private readonly list: string[];
 
   constructor(list: string[]) {
-    this.#list = list;
+    this.list = list;
   }
 
   of(text: string): number {
-    let number = this.#known.get(text);
+    let number = this.known.get(text);
     if (number === undefined) {
-      number = this.#list.length;
-      this.#known.set(text, number);
-      this.#list.push(text);
+      number = this.list.length;
+      this.known.set(text, number);
+      this.list.push(text);
     }
     return number;
   }

@@ -1,17 +1,17 @@
 /** The three ways in which a template does not give a text. Each names the template's line once it is known. */
 
 abstract class TemplateError extends Error {
-  #line: number | null = null;
+  private sourceLine: number | null = null;
 
   /** The line of the template, from 1; null where the fault has no place. */
   get line(): number | null {
-    return this.#line;
+    return this.sourceLine;
   }
 
   /** Notes the line unless an inner statement already has, and appends it to the message. */
   at(line: number): this {
-    if (this.#line === null) {
-      this.#line = line;
+    if (this.sourceLine === null) {
+      this.sourceLine = line;
       this.message += ` (line ${line} of the template)`;
     }
     return this;

@@ -71,20 +71,20 @@ class DictType extends PyObject {
 class Joiner extends PyObject {
   readonly typeName = "Joiner";
   readonly isCallable = true;
-  #used = false;
+  private used = false;
 
   constructor(private readonly separator: Value) {
     super();
   }
 
   attribute(name: string): Value | undefined {
-    return name === "sep" ? this.separator : name === "used" ? this.#used : undefined;
+    return name === "sep" ? this.separator : name === "used" ? this.used : undefined;
   }
 
   override call(positional: Value[], keywords: ReadonlyMap<string, Value>): Value {
     new Arguments("joiner", positional, keywords).places(0);
-    const result = this.#used ? this.separator : "";
-    this.#used = true;
+    const result = this.used ? this.separator : "";
+    this.used = true;
     return result;
   }
 }
@@ -93,26 +93,26 @@ class Joiner extends PyObject {
 class Cycler extends PyObject {
   readonly typeName = "Cycler";
   readonly isCallable = false;
-  #at = 0;
+  private at = 0;
 
   constructor(private readonly items: readonly Value[]) {
     super();
   }
 
   attribute(name: string): Value | undefined {
-    const current = this.items[this.#at]!;
+    const current = this.items[this.at]!;
     if (name === "current") return current;
-    if (name === "pos") return this.#at;
+    if (name === "pos") return this.at;
     if (name === "next") {
       return new PyFunction(name, () => {
-        const item = this.items[this.#at]!;
-        this.#at = (this.#at + 1) % this.items.length;
+        const item = this.items[this.at]!;
+        this.at = (this.at + 1) % this.items.length;
         return item;
       });
     }
     if (name !== "reset") return undefined;
     return new PyFunction(name, () => {
-      this.#at = 0;
+      this.at = 0;
       return null;
     });
   }

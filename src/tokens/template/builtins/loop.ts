@@ -7,29 +7,29 @@ import { PyFunction, PyObject, PyTuple, Undefined, type Value } from "../values/
 
 /** Items that are read one by one and kept. */
 export class LoopItems {
-  readonly #known: Value[];
-  #rest: Iterator<Value> | null;
+  private readonly known: Value[];
+  private rest: Iterator<Value> | null;
 
   constructor(items: Iterable<Value>) {
-    this.#known = Array.isArray(items) ? items : [];
-    this.#rest = Array.isArray(items) ? null : items[Symbol.iterator]();
+    this.known = Array.isArray(items) ? items : [];
+    this.rest = Array.isArray(items) ? null : items[Symbol.iterator]();
   }
 
   /** The item at an index, read if need be; undefined behind the last one. */
   at(index: number): Value | undefined {
-    while (this.#rest !== null && this.#known.length <= index) this.#read();
-    return this.#known[index];
+    while (this.rest !== null && this.known.length <= index) this.read();
+    return this.known[index];
   }
 
   get length(): number {
-    while (this.#rest !== null) this.#read();
-    return this.#known.length;
+    while (this.rest !== null) this.read();
+    return this.known.length;
   }
 
-  #read(): void {
-    const next = this.#rest!.next();
-    if (next.done === true) this.#rest = null;
-    else this.#known.push(next.value);
+  private read(): void {
+    const next = this.rest!.next();
+    if (next.done === true) this.rest = null;
+    else this.known.push(next.value);
   }
 }
 
@@ -37,7 +37,7 @@ export class LoopContext extends PyObject {
   readonly typeName = "LoopContext";
   readonly isCallable = true;
   index0 = 0;
-  #changed: Value | undefined;
+  private changed: Value | undefined;
 
   constructor(
     readonly items: LoopItems,
@@ -75,9 +75,9 @@ export class LoopContext extends PyObject {
         return next === undefined ? new Undefined("there is no next item") : next;
       }
       case "cycle":
-        return new PyFunction(name, (values) => this.#cycle(values));
+        return new PyFunction(name, (values) => this.cycle(values));
       case "changed":
-        return new PyFunction(name, (values) => this.#hasChanged(new PyTuple(values)));
+        return new PyFunction(name, (values) => this.hasChanged(new PyTuple(values)));
       default:
         return name.startsWith("_")
           ? new Undefined(`access to attribute '${name}' of 'LoopContext' object is unsafe`)
@@ -85,14 +85,14 @@ export class LoopContext extends PyObject {
     }
   }
 
-  #cycle(values: readonly Value[]): Value {
+  private cycle(values: readonly Value[]): Value {
     if (values.length === 0) throw new TemplateFailure("no items for cycling given");
     return values[this.index0 % values.length]!;
   }
 
-  #hasChanged(values: PyTuple): boolean {
-    if (this.#changed !== undefined && equals(this.#changed, values)) return false;
-    this.#changed = values;
+  private hasChanged(values: PyTuple): boolean {
+    if (this.changed !== undefined && equals(this.changed, values)) return false;
+    this.changed = values;
     return true;
   }
 

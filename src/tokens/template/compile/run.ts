@@ -9,25 +9,25 @@ export const MAX_STEPS = 10_000_000;
 export const MAX_DEPTH = 400;
 
 export class Run {
-  #steps = 0;
-  #depth = 0;
+  private steps = 0;
+  private depth = 0;
 
   constructor(readonly variables: ReadonlyMap<string, Value>) {}
 
   /** Counts a step of work on so many characters or items. */
   spend(size = 0): void {
-    this.#steps += 1 + (size >>> 5);
-    if (this.#steps > MAX_STEPS) throw new TemplateUnsupported(`more than ${MAX_STEPS} steps of work`);
+    this.steps += 1 + (size >>> 5);
+    if (this.steps > MAX_STEPS) throw new TemplateUnsupported(`more than ${MAX_STEPS} steps of work`);
   }
 
   /** Runs a macro's or a recursive loop's body, one level deeper. */
   nested<T>(body: () => T): T {
-    this.#depth += 1;
-    if (this.#depth > MAX_DEPTH) throw new TemplateFailure("it recurses too deeply");
+    this.depth += 1;
+    if (this.depth > MAX_DEPTH) throw new TemplateFailure("it recurses too deeply");
     try {
       return body();
     } finally {
-      this.#depth -= 1;
+      this.depth -= 1;
     }
   }
 }

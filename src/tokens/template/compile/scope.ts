@@ -14,32 +14,32 @@ interface Path {
 }
 
 export class Frame {
-  readonly #slots = new Map<string, number>();
+  private readonly slots = new Map<string, number>();
   /** How a name is first used in this frame itself. */
-  readonly #firstUse = new Map<string, "load" | "store">();
+  private readonly firstUse = new Map<string, "load" | "store">();
 
   constructor(readonly parent: Frame | null = null) {}
 
   /** The slot of a variable that always has a value while the frame runs. */
   slot(name: string): number {
-    const known = this.#slots.get(name);
+    const known = this.slots.get(name);
     if (known !== undefined) return known;
-    this.#slots.set(name, this.#slots.size);
-    return this.#slots.size - 1;
+    this.slots.set(name, this.slots.size);
+    return this.slots.size - 1;
   }
 
   /** The slot of a variable that is assigned to, inside an `if` perhaps never. */
   store(name: string, inCondition: boolean): number {
-    this.#note(name, inCondition ? "load" : "store");
+    this.note(name, inCondition ? "load" : "store");
     return this.slot(name);
   }
 
   load(name: string): void {
-    this.#note(name, "load");
+    this.note(name, "load");
   }
 
-  #note(name: string, use: "load" | "store"): void {
-    if (!this.#firstUse.has(name)) this.#firstUse.set(name, use);
+  private note(name: string, use: "load" | "store"): void {
+    if (!this.firstUse.has(name)) this.firstUse.set(name, use);
   }
 
   /**
@@ -53,8 +53,8 @@ export class Frame {
     let up = 0;
     let given = true;
     for (let frame: Frame | null = this; frame !== null; frame = frame.parent, up += 1) {
-      const slot = frame.#slots.get(name);
-      given = frame.#firstUse.get(name) !== "store" && (given || frame.#firstUse.has(name));
+      const slot = frame.slots.get(name);
+      given = frame.firstUse.get(name) !== "store" && (given || frame.firstUse.has(name));
       if (slot === undefined) continue;
       places.push([up, slot]);
       up = 0;

@@ -13,7 +13,7 @@ export class ExpressionParser extends PrimaryParser {
     let isTuple = false;
     while (true) {
       if (items.length > 0) this.stream.expect("operator", ",");
-      if (this.#endsTuple(options.end)) break;
+      if (this.endsTuple(options.end)) break;
       items.push(this.expression(options.conditional ?? true));
       if (!this.stream.isOperator(",")) break;
       isTuple = true;
@@ -25,48 +25,48 @@ export class ExpressionParser extends PrimaryParser {
     return { kind: "tuple", items };
   }
 
-  #endsTuple(end: string | undefined): boolean {
+  private endsTuple(end: string | undefined): boolean {
     const { stream } = this;
     if (stream.is("variable-end") || stream.is("block-end") || stream.isOperator(")")) return true;
     return end !== undefined && stream.isName(end);
   }
 
   protected override expression(conditional = true): Expression {
-    let value = this.#or();
+    let value = this.or();
     while (conditional && this.stream.skip("name", "if")) {
-      const test = this.#or();
+      const test = this.or();
       const otherwise = this.stream.skip("name", "else") ? this.expression() : null;
       value = { kind: "conditional", test, value, otherwise };
     }
     return value;
   }
 
-  #or(): Expression {
-    let left = this.#and();
-    while (this.stream.skip("name", "or")) left = { kind: "or", left, right: this.#and() };
+  private or(): Expression {
+    let left = this.and();
+    while (this.stream.skip("name", "or")) left = { kind: "or", left, right: this.and() };
     return left;
   }
 
-  #and(): Expression {
-    let left = this.#not();
-    while (this.stream.skip("name", "and")) left = { kind: "and", left, right: this.#not() };
+  private and(): Expression {
+    let left = this.not();
+    while (this.stream.skip("name", "and")) left = { kind: "and", left, right: this.not() };
     return left;
   }
 
-  #not(): Expression {
-    return this.stream.skip("name", "not") ? { kind: "not", operand: this.#not() } : this.#compare();
+  private not(): Expression {
+    return this.stream.skip("name", "not") ? { kind: "not", operand: this.not() } : this.compare();
   }
 
-  #compare(): Expression {
-    const first = this.#sum();
+  private compare(): Expression {
+    const first = this.sum();
     const rest: [Comparison, Expression][] = [];
-    for (let operator = this.#comparison(); operator !== null; operator = this.#comparison()) {
-      rest.push([operator, this.#sum()]);
+    for (let operator = this.comparison(); operator !== null; operator = this.comparison()) {
+      rest.push([operator, this.sum()]);
     }
     return rest.length === 0 ? first : { kind: "compare", first, rest };
   }
 
-  #comparison(): Comparison | null {
+  private comparison(): Comparison | null {
     const { current, next } = this.stream;
     if (current.type === "operator" && COMPARISONS.includes(current.value))
       return this.stream.take().value as Comparison;
@@ -78,7 +78,7 @@ export class ExpressionParser extends PrimaryParser {
   }
 
   /** Operators of one rank, applied from the left. */
-  #chain(operators: readonly Arithmetic[], operand: () => Expression): Expression {
+  private chain(operators: readonly Arithmetic[], operand: () => Expression): Expression {
     let left = operand();
     while (this.stream.is("operator") && operators.includes(this.stream.current.value as Arithmetic)) {
       const operator = this.stream.take().value as Arithmetic;
@@ -87,35 +87,35 @@ export class ExpressionParser extends PrimaryParser {
     return left;
   }
 
-  #sum(): Expression {
-    return this.#chain(["+", "-"], () => this.#concat());
+  private sum(): Expression {
+    return this.chain(["+", "-"], () => this.concat());
   }
 
-  #concat(): Expression {
-    const items = [this.#product()];
-    while (this.stream.skip("operator", "~")) items.push(this.#product());
+  private concat(): Expression {
+    const items = [this.product()];
+    while (this.stream.skip("operator", "~")) items.push(this.product());
     return items.length === 1 ? items[0]! : { kind: "concat", items };
   }
 
-  #product(): Expression {
-    return this.#chain(["*", "/", "//", "%"], () => this.#chain(["**"], () => this.#unary()));
+  private product(): Expression {
+    return this.chain(["*", "/", "//", "%"], () => this.chain(["**"], () => this.unary()));
   }
 
-  #unary(withFilters = true): Expression {
+  private unary(withFilters = true): Expression {
     let value: Expression;
     if (this.stream.isOperator("-") || this.stream.isOperator("+")) {
       const operator = this.stream.take().value as "+" | "-";
-      value = { kind: "sign", operator, operand: this.#unary(false) };
+      value = { kind: "sign", operator, operand: this.unary(false) };
     } else value = this.primary();
     value = this.postfix(value);
-    return withFilters ? this.#filtersAndTests(value) : value;
+    return withFilters ? this.filtersAndTests(value) : value;
   }
 
-  #filtersAndTests(operand: Expression): Expression {
+  private filtersAndTests(operand: Expression): Expression {
     let value = operand;
     while (true) {
       if (this.stream.isOperator("|")) value = this.filters(value);
-      else if (this.stream.skip("name", "is")) value = this.#test(value);
+      else if (this.stream.skip("name", "is")) value = this.test(value);
       else if (this.stream.isOperator("(")) value = { kind: "call", callee: value, args: this.callArguments() };
       else return value;
     }
@@ -129,7 +129,7 @@ export class ExpressionParser extends PrimaryParser {
     let inline = first;
     while (inline || this.stream.skip("operator", "|")) {
       const { line } = this.stream;
-      const name = this.#dottedName();
+      const name = this.dottedName();
       const args = this.stream.isOperator("(") ? this.callArguments() : noArguments();
       value = { kind: "filter", operand: value, name, args, line };
       inline = false;
@@ -137,19 +137,19 @@ export class ExpressionParser extends PrimaryParser {
     return value;
   }
 
-  #dottedName(): string {
+  private dottedName(): string {
     let name = this.stream.expect("name").value;
     while (this.stream.skip("operator", ".")) name += `.${this.stream.expect("name").value}`;
     return name;
   }
 
-  #test(operand: Expression): Expression {
+  private test(operand: Expression): Expression {
     const negated = this.stream.skip("name", "not");
     const { line } = this.stream;
-    const name = this.#dottedName();
+    const name = this.dottedName();
     let args = noArguments();
     if (this.stream.isOperator("(")) args = this.callArguments();
-    else if (this.#beginsArgument()) {
+    else if (this.beginsArgument()) {
       if (this.stream.isName("is")) throw this.stream.error("tests cannot be chained with 'is'");
       args.positional.push(this.postfix(this.primary()));
     }
@@ -157,7 +157,7 @@ export class ExpressionParser extends PrimaryParser {
     return negated ? { kind: "not", operand: test } : test;
   }
 
-  #beginsArgument(): boolean {
+  private beginsArgument(): boolean {
     const { type, value } = this.stream.current;
     if (type === "operator") return value === "[" || value === "{";
     return ARGUMENT_TYPES.includes(type) && !this.stream.isName("else", "or", "and");

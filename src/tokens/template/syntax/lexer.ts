@@ -48,104 +48,104 @@ export function lex(source: string): Token[] {
 }
 
 class Lexer {
-  readonly #source: string;
-  readonly #tokens: Token[] = [];
-  #at = 0;
-  #line = 1;
+  private readonly source: string;
+  private readonly found: Token[] = [];
+  private at = 0;
+  private line = 1;
   /** Whether the text that comes next starts a line. */
-  #lineStarting = true;
+  private lineStarting = true;
 
   constructor(source: string) {
-    this.#source = source;
+    this.source = source;
   }
 
   tokens(): Token[] {
-    while (this.#at < this.#source.length) this.#text();
-    this.#push("end-of-file", "");
-    return this.#tokens;
+    while (this.at < this.source.length) this.text();
+    this.push("end-of-file", "");
+    return this.found;
   }
 
-  #push(type: TokenType, value: string): void {
-    this.#tokens.push({ type, value, line: this.#line });
+  private push(type: TokenType, value: string): void {
+    this.found.push({ type, value, line: this.line });
   }
 
   /** Moves on to `end`, counting lines. */
-  #skip(end: number): void {
-    for (let i = this.#at; i < end; i += 1) if (this.#source.charCodeAt(i) === 10) this.#line += 1;
-    this.#lineStarting = this.#source[end - 1] === "\n";
-    this.#at = end;
+  private skip(end: number): void {
+    for (let i = this.at; i < end; i += 1) if (this.source.charCodeAt(i) === 10) this.line += 1;
+    this.lineStarting = this.source[end - 1] === "\n";
+    this.at = end;
   }
 
-  #match(pattern: RegExp): RegExpExecArray | null {
-    pattern.lastIndex = this.#at;
-    return pattern.exec(this.#source);
+  private match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = this.at;
+    return pattern.exec(this.source);
   }
 
   /** Text up to the next tag, and that tag. */
-  #text(): void {
-    const opening = this.#match(OPENING);
+  private text(): void {
+    const opening = this.match(OPENING);
     if (opening === null) {
-      this.#push("data", this.#source.slice(this.#at));
-      this.#skip(this.#source.length);
+      this.push("data", this.source.slice(this.at));
+      this.skip(this.source.length);
       return;
     }
     const [tag, block, variable, comment] = opening;
-    this.#data(opening.index, block ?? variable ?? comment ?? "", variable !== undefined);
+    this.data(opening.index, block ?? variable ?? comment ?? "", variable !== undefined);
     if (block !== undefined) {
-      const raw = this.#match(RAW_BEGIN);
-      if (raw !== null) this.#raw(raw[0].length);
-      else this.#tag(tag.length, "block-begin", "block-end", BLOCK_END);
-    } else if (variable !== undefined) this.#tag(tag.length, "variable-begin", "variable-end", VARIABLE_END);
+      const raw = this.match(RAW_BEGIN);
+      if (raw !== null) this.raw(raw[0].length);
+      else this.tag(tag.length, "block-begin", "block-end", BLOCK_END);
+    } else if (variable !== undefined) this.tag(tag.length, "variable-begin", "variable-end", VARIABLE_END);
     else {
-      this.#skip(this.#at + tag.length);
-      const end = this.#match(COMMENT_END);
-      if (end === null) throw new TemplateSyntaxError("a comment has no end tag").at(this.#line);
-      this.#skip(end.index + end[0].length);
+      this.skip(this.at + tag.length);
+      const end = this.match(COMMENT_END);
+      if (end === null) throw new TemplateSyntaxError("a comment has no end tag").at(this.line);
+      this.skip(end.index + end[0].length);
     }
   }
 
   /** The text before a tag at `end`, stripped as the tag's sign or lstrip_blocks say. */
-  #data(end: number, sign: string, isVariable: boolean): void {
-    let text = this.#source.slice(this.#at, end);
+  private data(end: number, sign: string, isVariable: boolean): void {
+    let text = this.source.slice(this.at, end);
     if (sign === "-") text = trimEnd(text);
     else if (sign === "" && !isVariable) {
       const lineStart = text.lastIndexOf("\n") + 1;
-      if ((lineStart > 0 || this.#lineStarting) && ONLY_SPACES.test(text.slice(lineStart)))
+      if ((lineStart > 0 || this.lineStarting) && ONLY_SPACES.test(text.slice(lineStart)))
         text = text.slice(0, lineStart);
     }
-    if (text !== "") this.#push("data", text);
-    this.#skip(end);
+    if (text !== "") this.push("data", text);
+    this.skip(end);
   }
 
-  #raw(beginLength: number): void {
-    const line = this.#line;
-    this.#skip(this.#at + beginLength);
-    const end = this.#match(RAW_END);
+  private raw(beginLength: number): void {
+    const line = this.line;
+    this.skip(this.at + beginLength);
+    const end = this.match(RAW_END);
     if (end === null) throw new TemplateSyntaxError("a raw block has no end tag").at(line);
-    this.#data(end.index, end[1]!, false);
-    this.#skip(end.index + end[0].length);
+    this.data(end.index, end[1]!, false);
+    this.skip(end.index + end[0].length);
   }
 
-  #tag(beginLength: number, begin: TokenType, end: TokenType, ending: RegExp): void {
-    this.#push(begin, "");
-    this.#skip(this.#at + beginLength);
+  private tag(beginLength: number, begin: TokenType, end: TokenType, ending: RegExp): void {
+    this.push(begin, "");
+    this.skip(this.at + beginLength);
     const open: string[] = [];
-    while (this.#at < this.#source.length) {
+    while (this.at < this.source.length) {
       // An end tag inside brackets is operators: `{{ {'a': {}}}}`.
-      const closed = open.length === 0 ? this.#match(ending) : null;
+      const closed = open.length === 0 ? this.match(ending) : null;
       if (closed !== null) {
-        this.#push(end, "");
-        this.#skip(this.#at + closed[0].length);
+        this.push(end, "");
+        this.skip(this.at + closed[0].length);
         return;
       }
-      this.#inTag(open);
+      this.inTag(open);
     }
   }
 
-  #inTag(open: string[]): void {
-    const space = this.#match(SPACES);
+  private inTag(open: string[]): void {
+    const space = this.match(SPACES);
     if (space !== null) {
-      this.#skip(this.#at + space[0].length);
+      this.skip(this.at + space[0].length);
       return;
     }
     for (const [type, pattern] of [
@@ -155,34 +155,34 @@ class Lexer {
       ["string", STRING],
       ["operator", OPERATOR],
     ] as const) {
-      const match = this.#match(pattern);
+      const match = this.match(pattern);
       if (match === null) continue;
       const text = match[0];
-      if (type === "operator") this.#balance(text, open);
-      this.#push(type, this.#value(type, text));
-      this.#skip(this.#at + text.length);
+      if (type === "operator") this.balance(text, open);
+      this.push(type, this.value(type, text));
+      this.skip(this.at + text.length);
       return;
     }
-    const char = String.fromCodePoint(this.#source.codePointAt(this.#at)!);
-    throw new TemplateSyntaxError(`unexpected character '${char}'`).at(this.#line);
+    const char = String.fromCodePoint(this.source.codePointAt(this.at)!);
+    throw new TemplateSyntaxError(`unexpected character '${char}'`).at(this.line);
   }
 
-  #value(type: TokenType, text: string): string {
-    if (type === "string") return unescapeString(text.slice(1, -1), this.#line);
+  private value(type: TokenType, text: string): string {
+    if (type === "string") return unescapeString(text.slice(1, -1), this.line);
     if (type === "integer" || type === "float") return text.replaceAll("_", "");
     if (type !== "name" || /^[A-Za-z_]\w*$/.test(text)) return text;
-    if (/^\d/.test(text)) throw new TemplateSyntaxError(`'${text}' is not a name`).at(this.#line);
-    throw new TemplateUnsupported(`the name ${text}, which is not ASCII`).at(this.#line);
+    if (/^\d/.test(text)) throw new TemplateSyntaxError(`'${text}' is not a name`).at(this.line);
+    throw new TemplateUnsupported(`the name ${text}, which is not ASCII`).at(this.line);
   }
 
-  #balance(operator: string, open: string[]): void {
+  private balance(operator: string, open: string[]): void {
     const closing = CLOSING[operator];
     if (closing !== undefined) open.push(closing);
     else if (operator === "}" || operator === ")" || operator === "]") {
       const expected = open.pop();
       if (expected === operator) return;
       const hint = expected === undefined ? "" : `, expected '${expected}'`;
-      throw new TemplateSyntaxError(`unexpected '${operator}'${hint}`).at(this.#line);
+      throw new TemplateSyntaxError(`unexpected '${operator}'${hint}`).at(this.line);
     }
   }
 }

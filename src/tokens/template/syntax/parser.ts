@@ -15,12 +15,12 @@ export function parseTemplate(source: string): Statement[] {
 
 class Parser extends ExpressionParser {
   template(): Statement[] {
-    const body = this.#statements([]);
+    const body = this.statements([]);
     return body;
   }
 
   /** Statements up to a tag that begins with one of the words, which is left to the caller; none means the template's end. */
-  #statements(ends: readonly string[]): Statement[] {
+  private statements(ends: readonly string[]): Statement[] {
     const { stream } = this;
     const body: Statement[] = [];
     while (true) {
@@ -31,7 +31,7 @@ class Parser extends ExpressionParser {
         stream.expect("variable-end");
       } else if (stream.skip("block-begin")) {
         if (ends.length > 0 && stream.isName(...ends)) return body;
-        body.push(...this.#statement(ends));
+        body.push(...this.statement(ends));
         stream.expect("block-end");
       } else if (ends.length === 0) return body;
       else throw stream.error(`the template ends where ${ends.map((end) => `'${end}'`).join(" or ")} was expected`);
@@ -39,116 +39,114 @@ class Parser extends ExpressionParser {
   }
 
   /** The body of a block up to one of its end tags. */
-  #body(...ends: string[]): Statement[] {
+  private body(...ends: string[]): Statement[] {
     this.stream.skip("operator", ":");
     this.stream.expect("block-end");
-    return this.#statements(ends);
+    return this.statements(ends);
   }
 
   /** The body of a block that has one end tag. */
-  #whole(end: string): Statement[] {
-    const body = this.#body(end);
+  private whole(end: string): Statement[] {
+    const body = this.body(end);
     this.stream.take();
     return body;
   }
 
-  #statement(ends: readonly string[]): Statement[] {
+  private statement(ends: readonly string[]): Statement[] {
     const { stream } = this;
     const { line } = stream;
     if (!stream.is("name")) throw stream.error(`expected the name of a tag, got ${stream.describe()}`);
     const { value: tag } = stream.take();
     switch (tag) {
       case "if":
-        return [this.#if(line)];
+        return [this.if(line)];
       case "for":
-        return [this.#for(line)];
+        return [this.for(line)];
       case "set":
-        return [this.#set(line)];
+        return [this.set(line)];
       case "with":
-        return [this.#with(line)];
+        return [this.with(line)];
       case "macro": {
-        const name = this.#plainName();
-        const parameters = this.#signature();
-        return [{ kind: "macro", macro: { name, parameters, body: this.#whole("endmacro") }, line }];
+        const name = this.plainName();
+        const parameters = this.signature();
+        return [{ kind: "macro", macro: { name, parameters, body: this.whole("endmacro") }, line }];
       }
       case "call":
-        return [this.#call(line)];
+        return [this.call(line)];
       case "generation":
-        return [
-          { kind: "generation", macro: { name: null, parameters: [], body: this.#whole("endgeneration") }, line },
-        ];
+        return [{ kind: "generation", macro: { name: null, parameters: [], body: this.whole("endgeneration") }, line }];
       case "filter": {
         const filter = this.filters(null, true) as FilterNode;
-        return [{ kind: "filter-block", filter, body: this.#whole("endfilter"), line }];
+        return [{ kind: "filter-block", filter, body: this.whole("endfilter"), line }];
       }
       case "print":
-        return this.#print(line);
+        return this.print(line);
       case "break":
       case "continue":
         return [{ kind: tag, line }];
       default:
         if (UNSUPPORTED_TAGS.includes(tag)) throw new TemplateUnsupported(`the tag ${tag}`).at(line);
-        throw this.#unknownTag(tag, ends, line);
+        throw this.unknownTag(tag, ends, line);
     }
   }
 
-  #unknownTag(tag: string, ends: readonly string[], line: number): TemplateSyntaxError {
+  private unknownTag(tag: string, ends: readonly string[], line: number): TemplateSyntaxError {
     const expected = ends.length === 0 ? "" : `, expected ${ends.map((end) => `'${end}'`).join(" or ")}`;
     return new TemplateSyntaxError(`unknown tag '${tag}'${expected}`).at(line);
   }
 
-  #if(line: number): Statement {
+  private if(line: number): Statement {
     const { stream } = this;
     const test = this.tuple({ conditional: false });
-    const body = this.#body("elif", "else", "endif");
+    const body = this.body("elif", "else", "endif");
     const next = stream.line;
     const { value: word } = stream.take();
-    if (word === "elif") return { kind: "if", test, body, otherwise: [this.#if(next)], line };
-    return { kind: "if", test, body, otherwise: word === "else" ? this.#whole("endif") : [], line };
+    if (word === "elif") return { kind: "if", test, body, otherwise: [this.if(next)], line };
+    return { kind: "if", test, body, otherwise: word === "else" ? this.whole("endif") : [], line };
   }
 
-  #for(line: number): Statement {
+  private for(line: number): Statement {
     const { stream } = this;
-    const target = this.#targets("in", false);
+    const target = this.targets("in", false);
     stream.expect("name", "in");
     const source = this.tuple({ conditional: false, end: "recursive" });
     const filter = stream.skip("name", "if") ? this.expression() : null;
     const recursive = stream.skip("name", "recursive");
-    const body = this.#body("endfor", "else");
-    const otherwise = stream.take().value === "else" ? this.#whole("endfor") : [];
+    const body = this.body("endfor", "else");
+    const otherwise = stream.take().value === "else" ? this.whole("endfor") : [];
     return { kind: "for", target, source, filter, recursive, body, otherwise, line };
   }
 
-  #set(line: number): Statement {
-    const target = this.#targets(undefined, true);
+  private set(line: number): Statement {
+    const target = this.targets(undefined, true);
     if (this.stream.skip("operator", "=")) return { kind: "set", target, value: this.tuple(), line };
     const filter = this.filters(null) as FilterNode | null;
-    return { kind: "set-block", target, filter, body: this.#whole("endset"), line };
+    return { kind: "set-block", target, filter, body: this.whole("endset"), line };
   }
 
-  #with(line: number): Statement {
+  private with(line: number): Statement {
     const { stream } = this;
     const targets: Target[] = [];
     const values: Expression[] = [];
     while (!stream.is("block-end")) {
       if (targets.length > 0) stream.expect("operator", ",");
-      targets.push(this.#targets(undefined, false));
+      targets.push(this.targets(undefined, false));
       stream.expect("operator", "=");
       values.push(this.expression());
     }
-    return { kind: "with", targets, values, body: this.#whole("endwith"), line };
+    return { kind: "with", targets, values, body: this.whole("endwith"), line };
   }
 
-  #call(line: number): Statement {
+  private call(line: number): Statement {
     const { stream } = this;
-    const parameters = stream.isOperator("(") ? this.#signature() : [];
+    const parameters = stream.isOperator("(") ? this.signature() : [];
     const call = this.expression();
     if (call.kind !== "call") throw stream.error("expected a call", line);
-    const macro: MacroNode = { name: null, parameters, body: this.#whole("endcall") };
+    const macro: MacroNode = { name: null, parameters, body: this.whole("endcall") };
     return { kind: "call-block", call, macro, line };
   }
 
-  #print(line: number): Statement[] {
+  private print(line: number): Statement[] {
     const values: Statement[] = [];
     while (!this.stream.is("block-end")) {
       if (values.length > 0) this.stream.expect("operator", ",");
@@ -157,13 +155,13 @@ class Parser extends ExpressionParser {
     return values;
   }
 
-  #signature(): Parameter[] {
+  private signature(): Parameter[] {
     const { stream } = this;
     const parameters: Parameter[] = [];
     stream.expect("operator", "(");
     while (!stream.isOperator(")")) {
       if (parameters.length > 0) stream.expect("operator", ",");
-      const name = this.#plainName();
+      const name = this.plainName();
       const fallback = stream.skip("operator", "=") ? this.expression() : null;
       if (fallback === null && parameters.some((other) => other.fallback !== null)) {
         throw stream.error("a parameter without a default follows one with a default");
@@ -175,19 +173,19 @@ class Parser extends ExpressionParser {
   }
 
   /** A name that is assigned to. */
-  #plainName(): string {
+  private plainName(): string {
     const { value, line } = this.stream.expect("name");
-    return this.#assignable(value, line);
+    return this.assignable(value, line);
   }
 
-  #assignable(name: string, line: number): string {
+  private assignable(name: string, line: number): string {
     if (["true", "True", "false", "False", "none", "None"].includes(name)) {
       throw this.stream.error(`cannot assign to '${name}'`, line);
     }
     return name;
   }
 
-  #targets(end: string | undefined, members: boolean): Target {
+  private targets(end: string | undefined, members: boolean): Target {
     const { stream } = this;
     const items: Target[] = [];
     let several = false;
@@ -195,7 +193,7 @@ class Parser extends ExpressionParser {
       if (items.length > 0) stream.expect("operator", ",");
       const atEnd = stream.is("block-end") || stream.isOperator(")") || (end !== undefined && stream.isName(end));
       if (atEnd) break;
-      items.push(this.#target(members));
+      items.push(this.target(members));
       if (!stream.isOperator(",")) break;
       several = true;
     }
@@ -204,23 +202,23 @@ class Parser extends ExpressionParser {
     return items[0]!;
   }
 
-  #target(members: boolean): Target {
+  private target(members: boolean): Target {
     const { stream } = this;
     if (stream.isOperator("(")) {
       // A tuple in brackets holds plain expressions in jinja2; only names among them can be assigned to.
       const { line } = stream;
-      return this.#asTarget(this.primary(), line);
+      return this.asTarget(this.primary(), line);
     }
     if (!stream.is("name")) throw stream.error(`cannot assign to ${stream.describe()}`);
     const { value, line } = stream.take();
-    const name = this.#assignable(value, line);
+    const name = this.assignable(value, line);
     if (!members || !stream.skip("operator", ".")) return { kind: "name", name };
     return { kind: "member", namespace: name, name: stream.expect("name").value };
   }
 
-  #asTarget(node: Expression, line: number): Target {
+  private asTarget(node: Expression, line: number): Target {
     if (node.kind === "name") return node;
-    if (node.kind === "tuple") return { kind: "targets", items: node.items.map((item) => this.#asTarget(item, line)) };
+    if (node.kind === "tuple") return { kind: "targets", items: node.items.map((item) => this.asTarget(item, line)) };
     throw this.stream.error(`cannot assign to an expression`, line);
   }
 }

@@ -42,19 +42,19 @@ export abstract class PrimaryParser {
         this.stream.take();
         return { kind: type, digits: value };
       default:
-        return this.#bracketed();
+        return this.bracketed();
     }
   }
 
-  #bracketed(): Expression {
+  private bracketed(): Expression {
     if (this.stream.skip("operator", "(")) {
       const value = this.tuple({ inBrackets: true });
       this.stream.expect("operator", ")");
       return value;
     }
-    if (this.stream.skip("operator", "[")) return { kind: "list", items: this.#items("]", () => this.expression()) };
+    if (this.stream.skip("operator", "[")) return { kind: "list", items: this.items("]", () => this.expression()) };
     if (this.stream.skip("operator", "{")) {
-      const members = this.#items("}", (): [Expression, Expression] => {
+      const members = this.items("}", (): [Expression, Expression] => {
         const key = this.expression();
         this.stream.expect("operator", ":");
         return [key, this.expression()];
@@ -65,7 +65,7 @@ export abstract class PrimaryParser {
   }
 
   /** Items between commas up to a closing bracket, which may follow a comma. */
-  #items<T>(close: string, item: () => T): T[] {
+  private items<T>(close: string, item: () => T): T[] {
     const items: T[] = [];
     while (!this.stream.isOperator(close)) {
       if (items.length > 0) this.stream.expect("operator", ",");
@@ -80,24 +80,24 @@ export abstract class PrimaryParser {
     let value = operand;
     while (true) {
       if (this.stream.isOperator("(")) value = { kind: "call", callee: value, args: this.callArguments() };
-      else if (this.stream.skip("operator", ".")) value = this.#member(value);
-      else if (this.stream.skip("operator", "[")) value = { kind: "item", object: value, key: this.#subscript() };
+      else if (this.stream.skip("operator", ".")) value = this.member(value);
+      else if (this.stream.skip("operator", "[")) value = { kind: "item", object: value, key: this.subscript() };
       else return value;
     }
   }
 
-  #member(object: Expression): Expression {
+  private member(object: Expression): Expression {
     const token = this.stream.take();
     if (token.type === "name") return { kind: "attribute", object, name: token.value };
     if (token.type !== "integer") throw this.stream.error("expected a name or a number after '.'", token.line);
     return { kind: "item", object, key: { kind: "integer", digits: token.value } };
   }
 
-  #subscript(): Expression | SliceNode {
+  private subscript(): Expression | SliceNode {
     const keys: (Expression | SliceNode)[] = [];
     while (!this.stream.isOperator("]")) {
       if (keys.length > 0) this.stream.expect("operator", ",");
-      keys.push(this.#sliceOrKey());
+      keys.push(this.sliceOrKey());
     }
     this.stream.expect("operator", "]");
     if (keys.length === 1) return keys[0]!;
@@ -108,7 +108,7 @@ export abstract class PrimaryParser {
     return { kind: "tuple", items };
   }
 
-  #sliceOrKey(): Expression | SliceNode {
+  private sliceOrKey(): Expression | SliceNode {
     const bounds: (Expression | null)[] = [];
     if (this.stream.isOperator(":")) bounds.push(null);
     else {
@@ -131,13 +131,13 @@ export abstract class PrimaryParser {
         stream.expect("operator", ",");
         if (stream.isOperator(")")) break;
       }
-      this.#argument(args);
+      this.argument(args);
     }
     stream.expect("operator", ")");
     return args;
   }
 
-  #argument(args: CallArguments): void {
+  private argument(args: CallArguments): void {
     const { stream } = this;
     const misplaced = (): Error => stream.error("an argument in a place where Python allows none");
     if (stream.skip("operator", "*")) {

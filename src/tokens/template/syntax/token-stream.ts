@@ -3,16 +3,16 @@ import { TemplateSyntaxError } from "../errors.js";
 import type { Token, TokenType } from "./lexer.js";
 
 export class TokenStream {
-  #at = 0;
+  private at = 0;
 
   constructor(private readonly tokens: readonly Token[]) {}
 
   get current(): Token {
-    return this.tokens[this.#at]!;
+    return this.tokens[this.at]!;
   }
 
   get next(): Token {
-    return this.tokens[Math.min(this.#at + 1, this.tokens.length - 1)]!;
+    return this.tokens[Math.min(this.at + 1, this.tokens.length - 1)]!;
   }
 
   get line(): number {
@@ -22,7 +22,7 @@ export class TokenStream {
   /** Returns the current token and moves on; the end of the template is never passed. */
   take(): Token {
     const token = this.current;
-    if (this.#at < this.tokens.length - 1) this.#at += 1;
+    if (this.at < this.tokens.length - 1) this.at += 1;
     return token;
   }
 

@@ -14,7 +14,7 @@ export class Arguments {
 
   /** Refuses arguments that are not among `names`; a name may be given by place or by keyword. */
   expect(...names: string[]): this {
-    this.#count(names.length);
+    this.count(names.length);
     for (const key of this.keywords.keys()) {
       const at = names.indexOf(key);
       if (at < 0) throw new TemplateFailure(`${this.callee}() got an unexpected argument '${key}'`);
@@ -25,12 +25,12 @@ export class Arguments {
 
   /** Refuses keywords, and more arguments than so many. */
   places(most: number): this {
-    this.#count(most);
+    this.count(most);
     if (this.keywords.size > 0) throw new TemplateFailure(`${this.callee}() takes no keyword arguments`);
     return this;
   }
 
-  #count(most: number): void {
+  private count(most: number): void {
     if (this.positional.length > most) throw new TemplateFailure(`${this.callee}() got too many arguments`);
   }
 
@@ -42,14 +42,14 @@ export class Arguments {
   /** An argument that must be given. */
   required(index: number, name: string): Value {
     const value = this.get(index, name);
-    if (value === undefined) throw this.#wrong(name, "a value", value);
+    if (value === undefined) throw this.wrong(name, "a value", value);
     return value;
   }
 
   text(index: number, name: string): string {
     const value = this.get(index, name);
     const text = textOf(value);
-    if (text === undefined) throw this.#wrong(name, "str", value);
+    if (text === undefined) throw this.wrong(name, "str", value);
     return text;
   }
 
@@ -63,7 +63,7 @@ export class Arguments {
     const value = this.get(index, name);
     if (value === undefined && fallback !== undefined) return fallback;
     const number = intOf(value);
-    if (number === undefined) throw this.#wrong(name, "int", value);
+    if (number === undefined) throw this.wrong(name, "int", value);
     if (typeof number === "bigint") throw new TemplateUnsupported(`${this.callee}() with ${name} above 2^53`);
     return number;
   }
@@ -74,7 +74,7 @@ export class Arguments {
     return value !== undefined && truthy(value);
   }
 
-  #wrong(name: string, wanted: string, value: Value | undefined): TemplateFailure {
+  private wrong(name: string, wanted: string, value: Value | undefined): TemplateFailure {
     const got = value === undefined ? "nothing" : typeName(value);
     return new TemplateFailure(`${this.callee}() needs ${wanted} for ${name}, got ${got}`);
   }

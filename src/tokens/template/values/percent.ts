@@ -36,34 +36,34 @@ export function formatPercent(format: Value, values: Value): string {
 }
 
 class PercentArguments {
-  readonly #values: readonly Value[];
-  readonly #mapping: ReadonlyMap<DictKey, Value> | null;
+  private readonly values: readonly Value[];
+  private readonly mapping: ReadonlyMap<DictKey, Value> | null;
   /** Python lets anything with keys or indices but a tuple or str pass unused. */
-  readonly #mayBeUnused: boolean;
-  #used = 0;
+  private readonly mayBeUnused: boolean;
+  private used = 0;
 
   constructor(values: Value) {
-    this.#mayBeUnused = Array.isArray(values) || values instanceof Map || values instanceof PyRange;
-    this.#mapping = values instanceof Map ? values : null;
-    this.#values = values instanceof PyTuple ? values.items : [values];
+    this.mayBeUnused = Array.isArray(values) || values instanceof Map || values instanceof PyRange;
+    this.mapping = values instanceof Map ? values : null;
+    this.values = values instanceof PyTuple ? values.items : [values];
   }
 
   next(): Value {
-    const value = this.#values[this.#used];
+    const value = this.values[this.used];
     if (value === undefined) throw new TemplateFailure("not enough arguments for format string");
-    this.#used += 1;
+    this.used += 1;
     return value;
   }
 
   named(key: string): Value {
-    const value = this.#mapping?.get(key);
-    if (this.#mapping === null) throw new TemplateFailure("format requires a mapping");
+    const value = this.mapping?.get(key);
+    if (this.mapping === null) throw new TemplateFailure("format requires a mapping");
     if (value === undefined) throw new TemplateFailure(`no value for %(${key})`);
     return value;
   }
 
   finish(): void {
-    if (this.#used < this.#values.length && !this.#mayBeUnused) {
+    if (this.used < this.values.length && !this.mayBeUnused) {
       throw new TemplateFailure("not all arguments converted during string formatting");
     }
   }
