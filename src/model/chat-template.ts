@@ -1,17 +1,17 @@
-/** Where a model directory keeps its chat template, and which one counts. */
+/** Finds the chat template of a model directory, and which one servers use. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromErrno, isJsonObject, type JsonObject } from "../base/index.js";
 import { modelError, readOptionalJson, readOptionalText, TOKENIZER_CONFIG_FILE as TOKENIZER_CONFIG } from "./files.js";
 
 export const TEMPLATE_FILE = "chat_template.jinja";
-/** Named templates beside the default one, NAME.jinja each, as transformers 4.56 and later write them. */
+/** Named templates besides the default one, as NAME.jinja; written by transformers 4.56 and later. */
 export const TEMPLATE_FOLDER = "additional_chat_templates";
 const LEGACY_FILE = "chat_template.json";
 
 export interface ChatTemplates {
   text: string;
-  /** What transformers renders with instead where a request has tools: the template named tool_use; mostly there is none. */
+  /** The template named tool_use, which transformers uses instead for requests with tools; usually null. */
   toolText: string | null;
   file: string;
   notes: string[];
@@ -23,9 +23,8 @@ interface Found {
 }
 
 /**
- * The templates of the tokenizer, with which servers render: chat_template.jinja and its folder, else
- * tokenizer_config.json, where a list may name several. transformers' processor prefers the old chat_template.json; a
- * directory where these differ is worth a note.
+ * Reads the tokenizer's templates, which servers use: chat_template.jinja and its folder, else tokenizer_config.json, which
+ * may list several. transformers' processor prefers the older chat_template.json; a note tells when the two differ.
  */
 export async function readChatTemplate(dir: string, tokenizerConfig: JsonObject | null): Promise<ChatTemplates> {
   const notes: string[] = [];
@@ -46,17 +45,18 @@ export async function readChatTemplate(dir: string, tokenizerConfig: JsonObject 
   const { default: text, tool_use: toolText = null, ...others } = chosen.named;
   if (text === undefined) {
     const names = Object.keys(chosen.named).join(", ");
-    throw modelError(dir, chosen.file, `has templates (${names}), but none is the default`, "chat_template");
+    throw modelError(dir, chosen.file, `has the templates ${names}, but no default one`, "chat_template");
   }
   if (text.trim() === "") throw modelError(dir, chosen.file, "the chat template is empty", "chat_template");
   if (inLegacy !== null && inLegacy.named.default !== text) {
     notes.push(
-      `${LEGACY_FILE} differs from ${chosen.file}: servers render with the latter, transformers' processor with the former`,
+      `${LEGACY_FILE} differs from ${chosen.file}: servers use ${chosen.file}, transformers' processor ${LEGACY_FILE}`,
     );
   }
-  if (chosen === inLegacy) notes.push(`${LEGACY_FILE} holds the only chat template: transformers' tokenizer has none`);
+  if (chosen === inLegacy)
+    notes.push(`the only chat template is in ${LEGACY_FILE}, which transformers' tokenizer does not read`);
   if (chosen === inFiles && inConfig !== null && inConfig.named.default !== text) {
-    notes.push(`${TOKENIZER_CONFIG} holds another chat template, which ${TEMPLATE_FILE} overrides`);
+    notes.push(`${TEMPLATE_FILE} overrides a different chat template in ${TOKENIZER_CONFIG}`);
   }
   if (toolText !== null) notes.push("requests with tools are rendered with the template named tool_use");
   for (const name of Object.keys(others)) notes.push(`the chat template named ${name} is never used`);

@@ -52,7 +52,7 @@ export interface DraftProblem {
   message: string;
 }
 
-/** Where a draft cannot work with a target; empty when all is well. `tokenizerMask` is the id of the tokenizer's own mask token. */
+/** Why a draft cannot work with a target; empty if it can. `tokenizerMask` is the id of the tokenizer's own mask token. */
 export function draftProblems(
   draft: DraftConfig,
   target: TargetConfig,
@@ -63,11 +63,11 @@ export function draftProblems(
     problems.push({ field, message: `${field} ${message}` });
   };
   if (draft.hidden_size !== target.hiddenSize)
-    say("hidden_size", `is ${draft.hidden_size}, the target's is ${target.hiddenSize}`);
+    say("hidden_size", `is ${draft.hidden_size}, but the target's is ${target.hiddenSize}`);
   if (draft.vocab_size !== target.vocabSize)
-    say("vocab_size", `is ${draft.vocab_size}, the target's is ${target.vocabSize}`);
+    say("vocab_size", `is ${draft.vocab_size}, but the target's is ${target.vocabSize}`);
   if (draft.num_target_layers !== target.layers) {
-    say("num_target_layers", `is ${draft.num_target_layers}, the target has ${target.layers}`);
+    say("num_target_layers", `is ${draft.num_target_layers}, but the target has ${target.layers}`);
   }
   if (draft.max_position_embeddings < target.maxPositions) {
     say("max_position_embeddings", `is ${draft.max_position_embeddings}, below the target's ${target.maxPositions}`);
@@ -75,31 +75,35 @@ export function draftProblems(
   const { mask_token_id: mask, target_layer_ids: ids, block_size: block } = draft.dflash_config;
   if (mask >= target.vocabSize) say("dflash_config.mask_token_id", `${mask} is outside the vocabulary`);
   if (tokenizerMask !== undefined && tokenizerMask !== mask) {
-    say("dflash_config.mask_token_id", `is ${mask}, the tokenizer's mask token has ${tokenizerMask}`);
+    say("dflash_config.mask_token_id", `is ${mask}, but the tokenizer's mask token is ${tokenizerMask}`);
   }
   if (ids.some((id, index) => index > 0 && id <= ids[index - 1]!)) {
-    say("dflash_config.target_layer_ids", `[${ids.join(", ")}] does not rise`);
+    say("dflash_config.target_layer_ids", `[${ids.join(", ")}] is not in ascending order`);
   }
   const last = Math.max(...ids);
   if (last > target.layers - 2) {
-    say("dflash_config.target_layer_ids", `holds ${last}; SGLang can read layers up to ${target.layers - 2}`);
+    say(
+      "dflash_config.target_layer_ids",
+      `contains ${last}, but SGLang can capture layers up to ${target.layers - 2} only`,
+    );
   }
   const { firstLayer } = familyOf(target.modelType);
   if (target.modelType.startsWith("qwen3_vl") && Math.min(...ids) < firstLayer) {
-    const message = `holds ${Math.min(...ids)}; below ${firstLayer} engines capture a Qwen3-VL before or after deepstack`;
+    const message = `contains ${Math.min(...ids)}; below ${firstLayer} some engines capture a Qwen3-VL before deepstack, others after it`;
     say("dflash_config.target_layer_ids", message);
   }
-  if (block === undefined && draft.block_size === undefined) say("block_size", "is missing, so that SGLang takes 16");
+  if (block === undefined && draft.block_size === undefined) say("block_size", "is missing; SGLang would assume 16");
   if (block !== undefined && draft.block_size !== undefined && block !== draft.block_size) {
-    say("block_size", `is ${draft.block_size}, dflash_config says ${block}`);
+    say("block_size", `is ${draft.block_size}, but dflash_config says ${block}`);
   }
   if (draft.layer_types !== undefined && draft.layer_types.length !== draft.num_hidden_layers) {
-    say("layer_types", `names ${draft.layer_types.length} layers of ${draft.num_hidden_layers}`);
+    say("layer_types", `lists ${draft.layer_types.length} layers, but the draft has ${draft.num_hidden_layers}`);
   }
   if (draft.layer_types?.includes("sliding_attention") === true) {
-    if (draft.sliding_window == null) say("sliding_window", "is missing although a layer slides");
+    if (draft.sliding_window == null)
+      say("sliding_window", "is missing, but layer_types has a sliding_attention layer");
     if (draft.use_sliding_window !== true)
-      say("use_sliding_window", "must be true, or Qwen3Config erases sliding_window");
+      say("use_sliding_window", "must be true, or Qwen3Config discards sliding_window");
   }
   const window = draft.sliding_window;
   const blockSize = block ?? draft.block_size;
@@ -110,19 +114,19 @@ export function draftProblems(
   return problems;
 }
 
-/** Where engines rotate otherwise than each other, or than the draft was trained. */
+/** Where engines would apply rotary embeddings differently from each other or from training. */
 function sayRotary(draft: DraftConfig, say: (field: string, message: string) => void): void {
   const where = draft.rope_parameters == null ? "rope_scaling" : "rope_parameters";
   const rope = draft.rope_parameters ?? draft.rope_scaling ?? {};
   const [outer, inner] = [draft.rope_theta, rope.rope_theta];
-  if (outer === undefined && typeof inner !== "number") say("rope_theta", "is missing, so that engines take 10000");
+  if (outer === undefined && typeof inner !== "number") say("rope_theta", "is missing; engines would assume 10000");
   if (outer !== undefined && typeof inner === "number" && inner !== outer) {
-    say("rope_theta", `is ${outer}, ${where} says ${inner}: engines differ in which they read`);
+    say("rope_theta", `is ${outer}, but ${where} says ${inner}: engines differ in which one they read`);
   }
-  if (rope.mrope_section != null) say(`${where}.mrope_section`, "is there, and no engine serves such a draft");
+  if (rope.mrope_section != null) say(`${where}.mrope_section`, "is set, but no engine serves such a draft");
   const factor = rope.partial_rotary_factor;
   if (typeof factor === "number" && factor !== (draft.partial_rotary_factor ?? 1)) {
-    say(`${where}.partial_rotary_factor`, `is ${factor}; SGLang reads it at the top level only, vLLM here only`);
+    say(`${where}.partial_rotary_factor`, `is ${factor}; SGLang reads it only at the top level, vLLM only here`);
   }
 }
 

@@ -1,4 +1,4 @@
-/** The model types that are understood, and what distinguishes them. */
+/** The supported model types and how they differ. */
 
 export const MODEL_TYPES = ["qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"] as const;
 export type ModelType = (typeof MODEL_TYPES)[number];
@@ -9,11 +9,11 @@ export interface Family {
   /** The rule's last layer is `layers - lastLayerOffset`. */
   lastLayerOffset: number;
   /**
-   * The tokenizer class that transformers 5.23 builds whatever the files say; it brings its own split rule.
-   * null: the class named in tokenizer_config.json decides.
+   * The tokenizer class that transformers 5.23 builds regardless of the files; it has its own split rule.
+   * null: tokenizer_config.json names the class.
    */
   forcedTokenizerClass: string | null;
-  /** The class where no file names one. */
+  /** The class if no file names one. */
   usualTokenizerClass: string;
 }
 

@@ -15,7 +15,7 @@ export function modelError(dir: string, file: string, message: string, field?: s
   });
 }
 
-/** The text of a file, or null where it does not exist. Other failures are errors. */
+/** The text of a file, or null if it does not exist. Other failures throw. */
 export async function readOptionalText(dir: string, file: string): Promise<string | null> {
   const path = join(dir, file);
   try {
@@ -27,7 +27,7 @@ export async function readOptionalText(dir: string, file: string): Promise<strin
   }
 }
 
-/** A JSON file's object with the text it was read from, or null where the file does not exist. */
+/** A JSON file's object and its text, or null if the file does not exist. */
 export async function readOptionalJson(dir: string, file: string): Promise<{ text: string; json: JsonObject } | null> {
   const text = await readOptionalText(dir, file);
   if (text === null) return null;
@@ -37,7 +37,7 @@ export async function readOptionalJson(dir: string, file: string): Promise<{ tex
   } catch (error) {
     throw modelError(dir, file, `is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (!isJsonObject(json)) throw modelError(dir, file, "does not hold a JSON object");
+  if (!isJsonObject(json)) throw modelError(dir, file, "is not a JSON object");
   return { text, json };
 }
 

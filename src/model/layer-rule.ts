@@ -1,6 +1,6 @@
 /**
- * Which layers of the target a draft reads, when nobody says so. Ids are 0-based: id k means the output of layer k.
- * The trainer has the same rule in Python; a test holds the two together.
+ * Which target layers a draft reads by default. Ids are 0-based: id k means the output of layer k.
+ * The trainer implements the same rule in Python; a test compares the two.
  */
 import { DraftsmithError } from "../base/index.js";
 import { familyOf, type ModelType } from "./families.js";
@@ -8,8 +8,8 @@ import { familyOf, type ModelType } from "./families.js";
 export const CAPTURED_LAYERS = 5;
 
 /**
- * `count` ids evenly spaced between the family's first and last usable layer, rounded half to even; all usable layers
- * where there are not more than `count`. Throws MODEL_INVALID for a target without any.
+ * `count` ids evenly spaced between the family's first and last usable layer, rounded half to even; all usable layers if
+ * there are no more than `count`. Throws MODEL_INVALID if the target has none.
  */
 export function targetLayerIds(modelType: ModelType, layers: number, count = CAPTURED_LAYERS): number[] {
   const { firstLayer: start, lastLayerOffset } = familyOf(modelType);
@@ -18,7 +18,7 @@ export function targetLayerIds(modelType: ModelType, layers: number, count = CAP
     throw new DraftsmithError(
       "MODEL_INVALID",
       `a ${modelType} target of ${layers} layers has no layer between ${start} and ${end}`,
-      { hint: "name the layers by hand in targetLayerIds" },
+      { hint: "set targetLayerIds explicitly" },
     );
   }
   if (end - start + 1 <= count) return Array.from({ length: end - start + 1 }, (_, i) => start + i);

@@ -1,4 +1,4 @@
-/** Whether data was made with the files that a model directory has. */
+/** Checks whether data was made with the files of a model directory. */
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import type { ModelFingerprints } from "./open.js";
 
@@ -18,12 +18,12 @@ export interface MadeWith {
   ours: string;
 }
 
-/** What differs among what is recorded. */
+/** The recorded fingerprints that differ from the model directory's. */
 export function madeWithOthers(facts: JsonObject, fingerprints: ModelFingerprints): MadeWith[] {
   return madeWith(facts, fingerprints).filter(({ theirs, ours }) => theirs !== ours);
 }
 
-/** @param facts - an artifact's facts, or the metadata of its Arrow files, which shards keep as `rows`; what they do not record is left out */
+/** @param facts - an artifact's facts, or the metadata of its Arrow files, which shards keep as `rows`; fingerprints that were not recorded are left out */
 export function madeWith(facts: JsonObject, fingerprints: ModelFingerprints): MadeWith[] {
   const made = isJsonObject(facts.rows) ? facts.rows : facts;
   const recorded = isJsonObject(made.model) ? made.model : {};

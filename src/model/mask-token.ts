@@ -1,7 +1,7 @@
-/** Which id a draft uses for "not known yet". */
+/** Which id a draft uses for tokens that it has yet to predict. */
 import type { TokenizerFiles } from "./tokenizer-files.js";
 
-/** SGLang looks this string up and insists on its id where the tokenizer knows it. */
+/** SGLang looks this string up; if the tokenizer has it, SGLang requires its id. */
 export const MASK_TOKEN = "<|MASK|>";
 
 /** Ids that official drafts use, by the size of the target's vocabulary. */
@@ -9,7 +9,7 @@ const KNOWN: Record<number, number> = { 151936: 151669, 248320: 248070 };
 
 /**
  * The tokenizer's own mask token, else the id known for this vocabulary, else the first embedding row without a token.
- * Returns null where the vocabulary has no spare row: then an id must be given by hand.
+ * Null if the vocabulary has no spare row: then the user must choose an id.
  */
 export function maskTokenId(vocabSize: number, tokenizer: Pick<TokenizerFiles, "idOf" | "size">): number | null {
   const own = tokenizer.idOf(MASK_TOKEN);

@@ -1,25 +1,25 @@
-/** Which token is the eos, bos, unk and pad token: three places say so, and transformers reads them in this order. */
+/** Which token is the eos, bos, unk and pad token: three places define them, and transformers reads them in this order. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { TOKENIZER_CONFIG_FILE, TOKENS_MAP_FILE } from "./files.js";
 
 export const NAMES = ["bos_token", "eos_token", "unk_token", "pad_token"] as const;
-/** Fields that hold further special tokens, as a list or as an object of name and token. */
+/** Fields with further special tokens, as a list or as an object from name to token. */
 const LISTS = ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"] as const;
 
-/** Qwen's own classes name these where no file does. */
+/** Defaults of Qwen's own classes, if no file names these tokens. */
 const CLASS_DEFAULTS = { eos_token: "<|endoftext|>", unk_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
 
 export interface NamedTokens {
-  /** `eos_token` and so on as templates see them; what is null or named nowhere is left out. */
+  /** `eos_token` etc. as templates see them; null or undefined ones are left out. */
   tokens: Record<string, string>;
-  /** Every token that any file calls special, with where it does. */
+  /** Every token that a file declares special, with the file and field. */
   claims: { file: string; field: string; token: string }[];
   notes: string[];
 }
 
 /**
- * Class defaults, then tokenizer_config.json (where null means none), then special_tokens_map.json, which 4.57 writes
- * and 5.x still obeys.
+ * Class defaults, then tokenizer_config.json (where null means none), then special_tokens_map.json, which 4.57
+ * writes and 5.x still reads.
  */
 export function namedTokens(isQwenClass: boolean, config: JsonObject | null, map: JsonObject | null): NamedTokens {
   const tokens: Record<string, string> = {};
@@ -30,7 +30,7 @@ export function namedTokens(isQwenClass: boolean, config: JsonObject | null, map
     const inMap = contentOf(map?.[field]);
     if (inMap !== null && inConfig !== null && inMap !== inConfig) {
       notes.push(
-        `${TOKENS_MAP_FILE} says ${field} is ${JSON.stringify(inMap)}, ${TOKENIZER_CONFIG_FILE} says ${JSON.stringify(inConfig)}: transformers takes the former`,
+        `${TOKENS_MAP_FILE} says ${field} is ${JSON.stringify(inMap)}, ${TOKENIZER_CONFIG_FILE} says ${JSON.stringify(inConfig)}: transformers uses ${JSON.stringify(inMap)}`,
       );
     }
     const isSilent = config === null || config[field] === undefined;

@@ -1,4 +1,4 @@
-/** One model directory, read once, checked, and fingerprinted. No hub, no network, no Python. */
+/** Opens, checks and fingerprints a model directory. No hub, no network, no Python. */
 import { stat } from "node:fs/promises";
 import { DraftsmithError, digestOf, sha256 } from "../base/index.js";
 import { readChatTemplate } from "./chat-template.js";
@@ -10,7 +10,7 @@ import { CONFIG_FILE, parseTargetConfig, type TargetConfig } from "./target-conf
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
 import { readVideoSettings, type VideoSettings } from "./video-settings.js";
 
-/** sha256 each; equal fingerprints mean equal ids. */
+/** SHA-256 digests; equal fingerprints mean equal ids. */
 export interface ModelFingerprints {
   /** Of config.json's bytes. */
   config: string;
@@ -20,7 +20,7 @@ export interface ModelFingerprints {
   template: string;
   /** Of the canonical JSON of the processor's effective settings: two spellings of the same settings are equal. */
   processor: string;
-  /** The same of the video processor; absent where the directory has none. */
+  /** The same for the video processor; absent if the directory has none. */
   video?: string;
 }
 
@@ -29,29 +29,29 @@ export interface ModelDirectory {
   config: TargetConfig;
   tokenizer: TokenizerFiles;
   template: string;
-  /** Renders in place of `template` where a request has tools; null where the directory has none of its own. */
+  /** Used instead of `template` for requests with tools; null if the directory has none. */
   toolTemplate: string | null;
   processor: ProcessorSettings;
-  /** null where transformers would find none either. */
+  /** null if transformers would find none either. */
   video: VideoSettings | null;
   specialIds: SpecialIds;
-  /** null where the vocabulary has no spare id. */
+  /** null if the vocabulary has no spare id. */
   maskTokenId: number | null;
   fingerprints: ModelFingerprints;
-  /** Things worth knowing that are no errors. */
+  /** Observations that are not errors. */
   notes: string[];
 }
 
 /**
  * Opens a directory of type qwen3_vl, qwen3_vl_moe, qwen3_5 or qwen3_5_moe. Throws MODEL_INVALID (INPUT_MISSING for the
- * directory itself) naming file and field of what is missing or contradictory. Weights are not looked at.
+ * directory itself) naming the file and field that is missing or inconsistent. Weights are not read.
  */
 export async function openModel(dir: string): Promise<ModelDirectory> {
   const found = await stat(dir).catch(() => null);
   if (found === null || !found.isDirectory()) {
     throw new DraftsmithError("INPUT_MISSING", `the model directory ${dir} does not exist`, {
       location: { file: dir },
-      hint: "a hub name does not work here: download the snapshot and name its directory",
+      hint: "hub names are not supported: download the snapshot and give its directory",
     });
   }
   const configFile = await readRequiredJson(dir, CONFIG_FILE, "is this a model directory?");

@@ -1,4 +1,4 @@
-/** What image and video processors have in common: how pixels are limited, normalised and cut into patches. */
+/** Settings shared by image and video processors: pixel limits, normalization and patches. */
 import { canonicalJson, type JsonObject, type JsonValue } from "../base/index.js";
 import { modelError } from "./files.js";
 import { type Fail, pixelLimits, positive } from "./pixel-limits.js";
@@ -8,7 +8,7 @@ export interface PatchSettings {
   patchSize: number;
   mergeSize: number;
   temporalPatchSize: number;
-  /** Least and most pixels after resizing (pixel counts, not edges, whatever the keys are called); of a video, all frames together. */
+  /** Minimum and maximum pixels after resizing (counts, not edges, despite the key names); for a video, over all frames. */
   minPixels: number;
   maxPixels: number;
   imageMean: number[];
@@ -16,7 +16,7 @@ export interface PatchSettings {
   rescaleFactor: number;
 }
 
-/** @param topLevel - whether min_pixels and max_pixels beside `size` count. @param defaults - the class's, for absent keys */
+/** @param topLevel - whether top-level min_pixels and max_pixels override `size`. @param defaults - of the class, for absent keys */
 export function parsePatchSettings(
   json: JsonObject,
   fail: Fail,
@@ -41,15 +41,15 @@ function triple(value: JsonValue | undefined, fallback: number[]): number[] {
   return Array.isArray(value) && value.every((item) => typeof item === "number") ? (value as number[]) : fallback;
 }
 
-/** Settings of one directory in two files. */
+/** The settings that one file of the directory gives. */
 export interface FoundSettings<S extends PatchSettings> {
   file: string;
   settings: S;
 }
 
 /**
- * The settings that transformers 5.23 takes, the first ones. Throws MODEL_INVALID where a second file disagrees (versions
- * differ in which they read), and where the vision tower has other patches.
+ * The settings that transformers 5.23 uses, i.e. the first ones. Throws MODEL_INVALID if a second file disagrees (versions
+ * differ in which one they read) or the vision tower uses other patch sizes.
  * @param field - the key that holds the nested form
  */
 export function agreedSettings<S extends PatchSettings>(
@@ -66,7 +66,7 @@ export function agreedSettings<S extends PatchSettings>(
       first.file,
       `its ${field} and ${second.file} disagree: ${differing}`,
       field,
-      "delete the one that is not meant: versions of transformers differ in which they read",
+      "delete the wrong one: transformers versions differ in which one they read",
     );
   }
   checkAgainstVision(dir, first.file, first.settings, config);
@@ -86,7 +86,7 @@ function checkAgainstVision(dir: string, file: string, settings: PatchSettings, 
   }
 }
 
-/** The names of the settings in which two processors differ, with both values. */
+/** The settings in which two processors differ, with both values. */
 export function differingKeys<S extends PatchSettings>(a: S, b: S): string {
   const keys = Object.keys(a) as (keyof S)[];
   const text = (value: S[keyof S]): string => JSON.stringify(value);

@@ -1,4 +1,4 @@
-/** The least and most pixels of a processor's JSON, in all its spellings, as transformers 5.23 reads them. */
+/** The pixel limits in a processor's JSON, in all its forms, as transformers 5.23 reads them. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 
 export interface PixelLimits {
@@ -6,10 +6,10 @@ export interface PixelLimits {
   maxPixels: number;
 }
 
-/** Builds the error of one field of the file at hand. */
+/** Builds the error for one field of the file that is being read. */
 export type Fail = (field: string, message: string) => Error;
 
-/** A positive whole number, or the class's default where the key is absent or null (which 4.57 writes). */
+/** A positive whole number, or the class's default if the key is absent or null (which 4.57 writes). */
 export function positive(fail: Fail, field: string, value: JsonValue | undefined, fallback: number): number {
   const chosen = value ?? fallback;
   if (typeof chosen !== "number" || !Number.isInteger(chosen) || chosen <= 0) {
@@ -19,9 +19,9 @@ export function positive(fail: Fail, field: string, value: JsonValue | undefined
 }
 
 /**
- * `size: {shortest_edge, longest_edge}` counts pixels, whatever the names say. For images, top-level `min_pixels` and
- * `max_pixels` win over it, each by itself. For videos transformers ignores these, and so must we. Other shapes of
- * `size` fail there when loaded, or load and fail at the first call: here all of them fail now.
+ * `size: {shortest_edge, longest_edge}` counts pixels, despite the names. For images, top-level `min_pixels` and
+ * `max_pixels` each override it. For videos transformers ignores them, and so does this toolkit. With any other `size`
+ * transformers fails when loading or at the first call; here it fails at once.
  */
 export function pixelLimits(
   json: JsonObject,
@@ -42,10 +42,7 @@ function sizeOf(size: JsonValue | undefined, fail: Fail, overridden: boolean): J
   if (size === undefined || size === null) return {};
   const keys = isJsonObject(size) ? Object.keys(size).sort().join(",") : "";
   if (isJsonObject(size) && keys === "longest_edge,shortest_edge") return size;
-  // transformers loads this spelling and fails at the first image, unless both limits stand at the top level too.
+  // transformers loads this form and fails at the first image, unless both limits are also at the top level.
   if (keys === "max_pixels,min_pixels" && overridden) return {};
-  throw fail(
-    "size",
-    `must hold shortest_edge and longest_edge (pixel counts) and nothing else, not ${JSON.stringify(size)}`,
-  );
+  throw fail("size", `must have exactly shortest_edge and longest_edge (pixel counts), not ${JSON.stringify(size)}`);
 }

@@ -1,4 +1,4 @@
-/** The image processor's settings that decide how many tokens an image becomes, and what its pixels are scaled to. */
+/** The image processor's settings that determine an image's token count and its pixel values. */
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { modelError, readOptionalJson } from "./files.js";
 import { agreedSettings, type FoundSettings, type PatchSettings, parsePatchSettings } from "./patch-settings.js";
@@ -10,7 +10,7 @@ export type ProcessorSettings = PatchSettings;
 export const PREPROCESSOR_FILE = "preprocessor_config.json";
 export const PROCESSOR_FILE = "processor_config.json";
 
-/** Class defaults of transformers' Qwen2VLImageProcessor, which stand in for absent keys. */
+/** Class defaults of transformers' Qwen2VLImageProcessor, for absent keys. */
 const DEFAULTS: ProcessorSettings = {
   patchSize: 14,
   mergeSize: 2,
@@ -26,7 +26,7 @@ const KNOWN_TYPES = ["Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen
 
 /**
  * Settings from processor_config.json (where transformers 5 nests them) or preprocessor_config.json. transformers
- * prefers the nested form; where both are present and disagree, versions differ in what they load, which is an error.
+ * prefers the nested form; it is an error if both are present and disagree, because versions differ in what they load.
  */
 export async function readProcessorSettings(dir: string, config: TargetConfig): Promise<ProcessorSettings> {
   const nested = (await readOptionalJson(dir, PROCESSOR_FILE))?.json.image_processor;

@@ -1,4 +1,4 @@
-/** The token ids that carry structure: vision placeholders, turn marks, stop tokens, thinking marks, the mask. */
+/** The ids of structural tokens: vision placeholders, turn marks, stop tokens, thinking marks. */
 import type { JsonObject } from "../base/index.js";
 import { modelError, TOKENIZER_FILE } from "./files.js";
 import { SPECIAL_TEXT } from "./special-text.js";
@@ -12,13 +12,13 @@ export interface SpecialIds {
   visionEnd: number;
   imStart: number;
   imEnd: number;
-  /** Every id that ends an answer: config.json, generation_config.json and the tokenizer's eos_token together, sorted. */
+  /** Every id that ends an answer: from config.json, generation_config.json and the tokenizer's eos_token, sorted. */
   stop: number[];
   thinkStart: number | null;
   thinkEnd: number | null;
 }
 
-/** Finds the ids in the tokenizer and holds them against config.json. Throws MODEL_INVALID where they differ. */
+/** Finds the ids in the tokenizer and checks them against config.json. Throws MODEL_INVALID if they differ. */
 export function findSpecialIds(
   dir: string,
   config: TargetConfig,
@@ -29,7 +29,12 @@ export function findSpecialIds(
     const id = tokenizer.idOf(token);
     if (id === undefined) throw modelError(dir, TOKENIZER_FILE, `has no token ${token}`, "added_tokens");
     if (!tokenizer.addedTokens.some((added) => added.id === id)) {
-      throw modelError(dir, TOKENIZER_FILE, `${token} is no added token, so text cannot become it`, "added_tokens");
+      throw modelError(
+        dir,
+        TOKENIZER_FILE,
+        `${token} is not an added token, so no text is encoded as it`,
+        "added_tokens",
+      );
     }
     return id;
   };

@@ -1,4 +1,4 @@
-/** The structure of Qwen chats as templates write it. */
+/** Structural tokens of Qwen chats, as templates write them. */
 export const SPECIAL_TEXT = {
   imagePad: "<|image_pad|>",
   videoPad: "<|video_pad|>",

@@ -1,4 +1,4 @@
-/** What the toolkit needs of a target's config.json, in the spellings that transformers 4.57 and 5.x write. */
+/** The fields of a target's config.json that the toolkit uses, in the forms that transformers 4.57 and 5.x write. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { isModelType, MODEL_TYPES, type ModelType } from "./families.js";
 import { modelError } from "./files.js";
@@ -12,7 +12,7 @@ export interface TargetConfig {
   kvHeads: number;
   headDim: number;
   ropeTheta: number;
-  /** Share of each head that is rotated; 1 for Qwen3-VL. */
+  /** Fraction of each head that is rotated; 1 for Qwen3-VL. */
   partialRotaryFactor: number;
   mropeSection: number[] | null;
   maxPositions: number;
@@ -23,7 +23,7 @@ export interface TargetConfig {
   videoTokenId: number;
   visionStartTokenId: number;
   visionEndTokenId: number;
-  /** As config.json names them; generation_config.json may add more. */
+  /** From config.json; generation_config.json may add more. */
   eosTokenIds: number[];
 }
 
@@ -93,14 +93,14 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
   const headDim = text.get("head_dim") == null ? hiddenSize / heads : text.int("head_dim");
   const rope = text.optionalSection("rope_parameters") ?? text.optionalSection("rope_scaling");
   const theta = text.get("rope_theta") ?? rope?.get("rope_theta");
-  if (typeof theta !== "number") throw text.fail("rope_theta", "is missing, here and in rope_parameters");
+  if (typeof theta !== "number") throw text.fail("rope_theta", "is missing, also from rope_parameters");
   const partial = text.get("partial_rotary_factor") ?? rope?.get("partial_rotary_factor");
   const isQwen35 = modelType === "qwen3_5" || modelType === "qwen3_5_moe";
   const partialRotaryFactor = typeof partial === "number" ? partial : isQwen35 ? 0.25 : 1;
   const mropeSection = numberList(rope?.get("mrope_section"));
   if (mropeSection !== null) {
     const sum = mropeSection.reduce((a, b) => a + b, 0);
-    // transformers runs with a wrong sum and says nothing.
+    // transformers accepts a wrong sum without a warning.
     if (sum !== (headDim * partialRotaryFactor) / 2) {
       throw text.fail(
         "rope_parameters.mrope_section",
@@ -137,7 +137,7 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
   };
 }
 
-/** A list of numbers, or null where the value is anything else. */
+/** A list of numbers, or null for any other value. */
 export function numberList(value: JsonValue | undefined): number[] | null {
   if (!Array.isArray(value)) return null;
   return value.every((item) => typeof item === "number") ? (value as number[]) : null;

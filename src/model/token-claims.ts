@@ -1,11 +1,11 @@
-/** What other files say about tokens, held against tokenizer.json: transformers would add or move tokens otherwise. */
+/** Checks what other files say about tokens against tokenizer.json: on a conflict transformers would add or renumber tokens. */
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { modelError, readOptionalJson, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from "./files.js";
 import type { NamedTokens } from "./named-tokens.js";
 import { SPECIAL_TEXT } from "./special-text.js";
 
 const ADDED_FILE = "added_tokens.json";
-/** Decide where a token is found in a text. */
+/** These determine where a token matches in a text. */
 const FLAGS = ["special", "lstrip", "rstrip", "normalized", "single_word"] as const;
 
 interface Known {
@@ -28,15 +28,15 @@ export async function checkTokenClaims(known: Known, config: JsonObject | null, 
   const added = await readOptionalJson(dir, ADDED_FILE);
   for (const [token, id] of Object.entries(added?.json ?? {})) {
     if (ids.get(token) === id) continue;
-    const message = `gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, ${TOKENIZER_FILE} gives it ${ids.get(token) ?? "none"}`;
+    const message = `gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}, but ${TOKENIZER_FILE} gives it ${ids.get(token) ?? "none"}`;
     throw modelError(dir, ADDED_FILE, message, token);
   }
   if (config !== null) checkSwitches(dir, config);
 }
 
 /**
- * `added_tokens_decoder` replaces the added tokens of tokenizer.json in transformers 5, which then numbers them anew:
- * a list that lacks some moves all that follow.
+ * In transformers 5 `added_tokens_decoder` replaces the added tokens of tokenizer.json and renumbers them: a list that
+ * omits some shifts all that follow.
  */
 function checkDecoder({ dir, ids, addedTokens, entries }: Known, config: JsonObject): void {
   const decoder = config.added_tokens_decoder;
@@ -49,26 +49,26 @@ function checkDecoder({ dir, ids, addedTokens, entries }: Known, config: JsonObj
     if (ids.get(content) !== Number(id)) {
       throw fail(
         id,
-        `gives id ${id} to ${JSON.stringify(content)}, ${TOKENIZER_FILE} gives it ${ids.get(content) ?? "none"}`,
+        `gives id ${id} to ${JSON.stringify(content)}, but ${TOKENIZER_FILE} gives it ${ids.get(content) ?? "none"}`,
       );
     }
     const inFile = entries.find((candidate) => candidate.content === content);
     for (const flag of FLAGS) {
       const [here, there] = [entry[flag], inFile?.[flag]];
       if (here === undefined || there === undefined || here === there) continue;
-      throw fail(id, `says ${flag} of ${JSON.stringify(content)} is ${here}, ${TOKENIZER_FILE} says ${there}`);
+      throw fail(id, `says ${flag} of ${JSON.stringify(content)} is ${here}, but ${TOKENIZER_FILE} says ${there}`);
     }
   }
   const lacking = addedTokens.find(({ id }) => decoder[id] === undefined);
   if (lacking !== undefined) {
     throw fail(
       lacking.id,
-      `added_tokens_decoder lacks ${lacking.content} (id ${lacking.id} in ${TOKENIZER_FILE}): transformers 5 would number the tokens anew`,
+      `added_tokens_decoder omits ${lacking.content} (id ${lacking.id} in ${TOKENIZER_FILE}): transformers 5 would renumber the tokens`,
     );
   }
 }
 
-/** The processor takes its placeholders from these names where they are given: others would never be found in a text. */
+/** The processor takes its placeholders from these fields if they are set; any other token would never match a text. */
 const PLACEHOLDERS: Record<string, string> = {
   image_token: SPECIAL_TEXT.imagePad,
   video_token: SPECIAL_TEXT.videoPad,
@@ -87,7 +87,7 @@ function checkPlaceholders(dir: string, config: JsonObject): void {
       const value = object[name];
       const token = isJsonObject(value) ? value.content : value;
       if (token == null || token === wanted) continue;
-      const message = `${path}${name} is ${JSON.stringify(token)}, the model's placeholder is ${wanted}`;
+      const message = `${path}${name} is ${JSON.stringify(token)}, but the model's placeholder is ${wanted}`;
       throw modelError(dir, TOKENIZER_CONFIG_FILE, message, path + name);
     }
   }
@@ -97,8 +97,8 @@ function checkSwitches(dir: string, config: JsonObject): void {
   const fail = (field: string, message: string): Error => modelError(dir, TOKENIZER_CONFIG_FILE, message, field);
   if (config.add_bos_token === true) throw fail("add_bos_token", "is true: no Qwen chat starts with a bos token");
   if (config.split_special_tokens === true) throw fail("split_special_tokens", "is true, which is not supported");
-  // The server turns ids back into text before the processor reads them again; a clean-up there would change the text.
+  // The server decodes ids to text, which the processor encodes again; clean-up in between would change the text.
   if (config.clean_up_tokenization_spaces === true) {
-    throw fail("clean_up_tokenization_spaces", "is true: text would change between two tokenizations");
+    throw fail("clean_up_tokenization_spaces", "is true: decoding and encoding again would change the text");
   }
 }

@@ -1,11 +1,11 @@
 /**
- * What the tokenizer classes of transformers 5.23 make of a tokenizer.json. Qwen2Tokenizer and Qwen3_5Tokenizer take
- * vocabulary, merges and added tokens from the file and bring normalizer, split rule and decoder themselves: a file
- * with another split rule is tokenized by the class's rule, in the server and in every Python program, so here too.
+ * How the tokenizer classes of transformers 5.23 interpret a tokenizer.json. Qwen2Tokenizer and Qwen3_5Tokenizer read
+ * vocabulary, merges and added tokens from the file and define normalizer, split rule and decoder themselves: servers and
+ * Python programs ignore the file's split rule and use the class's, so this toolkit does too.
  */
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 
-/** Marks (\p{M}) stand alone in the first rule and join letters in the second: that is the whole difference. */
+/** The rules differ only in marks (\p{M}): separate in the first, joined to letters in the second. */
 const QWEN2_SPLIT =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 const QWEN3_5_SPLIT =
@@ -18,7 +18,7 @@ const SPLIT_OF_CLASS: Record<string, string> = {
   Qwen3_5TokenizerFast: QWEN3_5_SPLIT,
 };
 
-/** These keep everything as the file has it. */
+/** These use the file unchanged. */
 const FILE_CLASSES = ["PreTrainedTokenizerFast", "TokenizersBackend"];
 
 export interface Rebuilt {
@@ -27,7 +27,7 @@ export interface Rebuilt {
   notes: string[];
 }
 
-/** Classes with rules and default tokens of their own. */
+/** Whether the class has its own rules and default tokens. */
 export function isQwenClass(className: string): boolean {
   return SPLIT_OF_CLASS[className] !== undefined;
 }
@@ -37,7 +37,7 @@ export function rebuildForClass(json: JsonObject, className: string): Rebuilt {
   if (FILE_CLASSES.includes(className)) return { json, changed: false, notes };
   const split = SPLIT_OF_CLASS[className];
   if (split === undefined) {
-    notes.push(`tokenizer class ${className} is not known here: tokenizer.json is taken as it is`);
+    notes.push(`unknown tokenizer class ${className}: tokenizer.json is used unchanged`);
     return { json, changed: false, notes };
   }
   const wanted: JsonObject = {
@@ -56,12 +56,12 @@ export function rebuildForClass(json: JsonObject, className: string): Rebuilt {
     if (canonicalJson(withoutOffsets(json[key] ?? null)) === canonicalJson(withoutOffsets(value))) continue;
     rebuilt[key] = value;
     changed = true;
-    notes.push(`tokenizer.json has another ${key} than ${className}, which replaces it (as transformers does)`);
+    notes.push(`the ${key} of tokenizer.json differs from ${className}'s, which replaces it (as in transformers)`);
   }
   return { json: rebuilt, changed, notes };
 }
 
-/** trim_offsets moves offsets, never ids. */
+/** trim_offsets affects offsets, never ids. */
 function withoutOffsets(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(withoutOffsets);
   if (!isJsonObject(value)) return value;

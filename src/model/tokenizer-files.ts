@@ -1,4 +1,4 @@
-/** tokenizer.json and tokenizer_config.json: what transformers builds from them, found without building it. */
+/** Reads tokenizer.json and tokenizer_config.json, and determines what transformers would build from them. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { familyOf, type ModelType } from "./families.js";
 import {
@@ -16,27 +16,27 @@ import { isQwenClass, rebuildForClass } from "./tokenizer-class.js";
 export interface AddedToken {
   id: number;
   content: string;
-  /** Special tokens are stripped from text for people; the others (`<think>`, `<tool_call>`) stay. Any file may say so. */
+  /** Decoding for people strips special tokens and keeps the others (`<think>`, `<tool_call>`). Any of the files can set it. */
   special: boolean;
 }
 
 export interface TokenizerFiles {
-  /** The bytes of tokenizer.json as text; its fingerprint is taken of these. */
+  /** The contents of tokenizer.json; the fingerprint is their digest. */
   text: string;
   /** The tokenizer that transformers 5.23 ends up with, as tokenizer.json text. */
   effectiveJson: string;
   addedTokens: AddedToken[];
   idOf(token: string): number | undefined;
   tokenOf(id: number): string | undefined;
-  /** One above the highest id that has a token. */
+  /** One more than the highest id that has a token. */
   size: number;
-  /** `bos_token`, `eos_token`, ... as templates see them; absent ones are left out. */
+  /** `bos_token`, `eos_token` etc. as templates see them; absent ones are left out. */
   specialTokens: Record<string, string>;
   config: JsonObject | null;
   notes: string[];
 }
 
-/** Reads both files and those beside them that name tokens. Throws MODEL_INVALID where they are missing or contradict each other. */
+/** Reads both files and the others that define tokens. Throws MODEL_INVALID if they are missing or contradict each other. */
 export async function readTokenizerFiles(dir: string, modelType: ModelType): Promise<TokenizerFiles> {
   const file = await readRequiredJson(
     dir,
@@ -45,7 +45,7 @@ export async function readTokenizerFiles(dir: string, modelType: ModelType): Pro
   );
   const config = await readOptionalJson(dir, TOKENIZER_CONFIG_FILE);
   const notes: string[] = [];
-  if (config === null) notes.push(`${TOKENIZER_CONFIG_FILE} is missing: named tokens are the tokenizer class's own`);
+  if (config === null) notes.push(`${TOKENIZER_CONFIG_FILE} is missing: named tokens default to the tokenizer class's`);
   const model = file.json.model;
   if (!isJsonObject(model) || model.type !== "BPE" || !isJsonObject(model.vocab)) {
     throw modelError(dir, TOKENIZER_FILE, "model is not a BPE vocabulary", "model.type");
@@ -84,7 +84,7 @@ export async function readTokenizerFiles(dir: string, modelType: ModelType): Pro
   };
 }
 
-/** The class that transformers 5.23 builds, by family, by tokenizer_config.json, or the family's usual one. */
+/** The class that transformers 5.23 builds: forced by the family, named in tokenizer_config.json, or the family's default. */
 function classNameOf(modelType: ModelType, config: JsonObject | null): string {
   const { forcedTokenizerClass, usualTokenizerClass } = familyOf(modelType);
   if (forcedTokenizerClass !== null) return forcedTokenizerClass;
@@ -103,8 +103,8 @@ function readAddedTokens(dir: string, value: JsonValue | undefined): { token: Ad
 }
 
 /**
- * transformers' Qwen classes take vocabulary and merges from the file and number the added tokens anew, from the size of
- * the vocabulary on: in a file with gaps every special token would get another id than it says.
+ * transformers' Qwen classes read vocabulary and merges from the file and renumber the added tokens from the vocabulary's
+ * size on: if the file's ids have gaps, every special token would get a different id.
  */
 function checkNumbering(dir: string, addedTokens: readonly AddedToken[], vocab: JsonObject): void {
   let next = Object.keys(vocab).length;
@@ -112,7 +112,7 @@ function checkNumbering(dir: string, addedTokens: readonly AddedToken[], vocab: 
     const inVocabulary = Object.hasOwn(vocab, content);
     const expected = inVocabulary ? vocab[content] : next;
     if (id !== expected) {
-      const message = `gives ${content} the id ${id}, but transformers numbers it ${JSON.stringify(expected)}: the ids have gaps`;
+      const message = `gives ${content} the id ${id}, but transformers would give it ${JSON.stringify(expected)}: the ids have gaps`;
       throw modelError(dir, TOKENIZER_FILE, message, "added_tokens");
     }
     if (!inVocabulary) next += 1;

@@ -1,42 +1,42 @@
-/** Whose behaviour the rules here follow, and where other versions differ: said in reports, decided by the server's ids. */
+/** Which versions these rules follow and where others differ. Reports mention this; the server's ids decide. */
 import type { ModelType } from "./families.js";
 
 export const RULES_FOLLOW = { transformers: "5.23", sglang: "0.5.23" } as const;
 
-/** What of a prompt a difference can change. */
+/** What part of a prompt a difference can change. */
 export type Touches = "text" | "tokens" | "images" | "videos" | "refusals";
 
 export interface VersionDifference {
   touches: Touches;
-  /** The versions that do otherwise, as they were looked at; those between may do either. */
+  /** The examined versions that differ; versions between them may behave either way. */
   versions: string;
-  /** What they do, and what is done here. */
+  /** How they behave, and how this toolkit does. */
   difference: string;
-  /** Only these families, where not all. */
+  /** The families concerned, if not all. */
   only?: "qwen3_5";
 }
 
 /**
  * Found by loading one directory with transformers 4.57.3, 5.7.0, 5.17.0 and 5.23.0 and by reading their processors.
- * A test holds the followed version against the environment's.
+ * A test compares the followed version with the environment's.
  */
 const DIFFERENCES: readonly VersionDifference[] = [
   {
     touches: "refusals",
     versions: "5.7, 5.17",
     difference:
-      "a placeholder typed into text is a ValueError in transformers 5.23, an IndexError in 5.7, a StopIteration in 5.17; here it is refused before",
+      "a placeholder typed into text is a ValueError in transformers 5.23, an IndexError in 5.7, a StopIteration in 5.17; here it is rejected earlier",
   },
   {
     touches: "text",
     versions: "before 5.19",
-    difference: "messages have reasoning_content only; later ones offer reasoning as thinking too, as is done here",
+    difference: "messages have reasoning_content only; later versions also pass reasoning as thinking, as here",
   },
   {
     touches: "text",
     versions: "SGLang before 0.5.23",
     difference:
-      "SGLang before 0.5.23 may write tool definitions back with other keys; where prompts with tools differ, look there first",
+      "SGLang before 0.5.23 may serialize tool definitions with other keys; check this first if prompts with tools differ",
   },
   {
     touches: "text",
@@ -49,53 +49,53 @@ const DIFFERENCES: readonly VersionDifference[] = [
     versions: "5.7, 5.17",
     only: "qwen3_5",
     difference:
-      "transformers 5.7 and 5.17 read this family with Qwen2Tokenizer where tokenizer_config.json names it, which parts combining marks from letters; 5.23 takes Qwen3_5Tokenizer whatever is named",
+      "transformers 5.7 and 5.17 load this family with Qwen2Tokenizer if tokenizer_config.json names it, which splits combining marks from letters; 5.23 always uses Qwen3_5Tokenizer",
   },
   {
     touches: "tokens",
     versions: "4.57",
     difference:
-      "4.57 keeps the normalizer and split rule of tokenizer.json; from 5 on the tokenizer class brings its own, as here",
+      "4.57 keeps the normalizer and split rule of tokenizer.json; from 5 on the tokenizer class defines its own, as here",
   },
   {
     touches: "tokens",
     versions: "4.57",
     difference:
-      "an added_tokens_decoder that lacks tokens is completed from tokenizer.json by 4.57, and makes 5.x number all tokens anew; here it is refused",
+      "4.57 completes an added_tokens_decoder that omits tokens from tokenizer.json, 5.x renumbers all tokens; here it is rejected",
   },
   {
     touches: "images",
     versions: "4.57",
     difference:
-      "processor_config.json with nested settings is read by 5.x and not by 4.57; where both forms stand and differ, the directory is refused here",
+      "5.x reads nested settings in processor_config.json, 4.57 does not; if both forms exist and differ, the directory is rejected here",
   },
   {
     touches: "images",
     versions: "4.57",
     difference:
-      "pixel limits that no file gives depend, in 4.57, on what the process loaded before; 5.x and the rules here use the class's defaults",
+      "in 4.57, pixel limits that no file sets depend on what the process loaded before; 5.x and this toolkit use the class's defaults",
   },
   {
     touches: "videos",
     versions: "4.57, 5.7",
     difference:
-      "the vision marks around a video are replaced by its frames in 4.57 and 5.7, and kept around them from 5.17 on (two tokens more a video)",
+      "4.57 and 5.7 replace the vision marks around a video with its frames; 5.17 and later keep them (two more tokens per video)",
   },
   {
     touches: "videos",
     versions: "5.7",
-    difference: "5.7 rounds an odd number of frames up where it counts pixels; 4.57, 5.17 and 5.23 round half to even",
+    difference: "5.7 rounds an odd number of frames up when counting pixels; 4.57, 5.17 and 5.23 round half to even",
   },
   {
     touches: "videos",
     versions: "4.57, 5.7",
-    difference: "frames smaller than one merged patch are refused by 4.57 and 5.7, and enlarged from 5.17 on",
+    difference: "4.57 and 5.7 reject frames smaller than one merged patch; 5.17 and later enlarge them",
   },
   {
     touches: "videos",
     versions: "5.7 and earlier",
     difference:
-      "cap_pixels_per_frame is not known before 5.17; without the key 5.17 and 5.23 do not cap, and say that this will change",
+      "versions before 5.17 ignore cap_pixels_per_frame; without it 5.17 and 5.23 do not cap, and warn that this will change",
   },
 ];
 
@@ -105,11 +105,11 @@ export function versionDifferences(modelType: ModelType): VersionDifference[] {
   return DIFFERENCES.filter(({ only }) => only === undefined || isQwen35);
 }
 
-/** Sentences for people; nothing is computed from them. `withVideos`: whether the data has any. */
+/** The differences as sentences for reports. `withVideos`: whether the data has videos. */
 export function versionNotes(modelType: ModelType, withVideos = false): string[] {
   const shown = versionDifferences(modelType).filter(({ touches }) => withVideos || touches !== "videos");
   return [
-    `rendering, tokens and image sizes follow transformers ${RULES_FOLLOW.transformers}, messages and tools reach the template as in SGLang ${RULES_FOLLOW.sglang}`,
+    `rendering, tokens and image sizes follow transformers ${RULES_FOLLOW.transformers}; messages and tools are passed to the template as in SGLang ${RULES_FOLLOW.sglang}`,
     ...shown.map(({ difference }) => difference),
   ];
 }

@@ -1,4 +1,4 @@
-/** The video processor's settings that decide how many tokens a list of frames becomes. */
+/** The video processor's settings that determine the token count of a list of frames. */
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { modelError, readOptionalJson } from "./files.js";
 import { agreedSettings, type FoundSettings, type PatchSettings, parsePatchSettings } from "./patch-settings.js";
@@ -7,9 +7,9 @@ import { PREPROCESSOR_FILE, PROCESSOR_FILE } from "./processor-settings.js";
 import type { TargetConfig } from "./target-config.js";
 
 export interface VideoSettings extends PatchSettings {
-  /** Whether each frame's share is bounded too, as qwen-vl-utils does. */
+  /** Whether each frame's pixels are limited too, as in qwen-vl-utils. */
   capPixelsPerFrame: boolean;
-  /** The bound, in tokens of a frame. */
+  /** That limit, in tokens per frame. */
   maxVideoTokens: number;
 }
 
@@ -29,8 +29,8 @@ const DEFAULTS: PatchSettings = {
 const MAX_VIDEO_TOKENS = 768;
 
 /**
- * Settings from processor_config.json (video_processor), else video_preprocessor_config.json, else the image's own
- * preprocessor_config.json, in this order, as transformers 5.23 does. null where there is none of them.
+ * Settings from processor_config.json (video_processor), else video_preprocessor_config.json, else
+ * preprocessor_config.json, the order of transformers 5.23. null if none of them exists.
  */
 export async function readVideoSettings(
   dir: string,
@@ -45,7 +45,7 @@ export async function readVideoSettings(
   if (own !== null) forms.push({ file: VIDEO_FILE, json: own.json });
   if (forms.length === 0 && image !== null) {
     forms.push({ file: PREPROCESSOR_FILE, json: image.json });
-    notes.push(`${VIDEO_FILE} is missing: transformers takes a video's pixel limits from ${PREPROCESSOR_FILE}`);
+    notes.push(`${VIDEO_FILE} is missing: transformers reads a video's pixel limits from ${PREPROCESSOR_FILE}`);
   }
   const [first, second] = forms.map(({ file, json }): FoundSettings<VideoSettings> => {
     return { file, settings: parse(dir, file, json, notes) };
@@ -60,7 +60,7 @@ export async function readVideoSettings(
 function parse(dir: string, file: string, json: JsonObject, notes: string[]): VideoSettings {
   const fail: Fail = (field, message) => modelError(dir, file, `${field} ${message}`, field);
   if (json.min_pixels != null || json.max_pixels != null) {
-    notes.push(`${file}: min_pixels and max_pixels are ignored for videos, transformers reads size only`);
+    notes.push(`${file}: min_pixels and max_pixels are ignored for videos: transformers reads only size`);
   }
   return {
     ...parsePatchSettings(json, fail, DEFAULTS, "ignored"),

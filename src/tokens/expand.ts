@@ -1,4 +1,4 @@
-/** From the template's ids (one pad an image) to the model's positions (one pad an image token), and their types. */
+/** Expands the template's ids (one pad per image) to the model's input (one pad per image token), and finds token types. */
 import type { SpecialIds } from "../model/index.js";
 
 export const TYPE_TEXT = 0;
@@ -6,12 +6,12 @@ export const TYPE_IMAGE = 1;
 export const TYPE_VIDEO = 2;
 
 /**
- * Puts `counts[i]` pads in place of the i-th image pad. Returns null where the number of pads is not that of the
- * images: a placeholder was typed by hand, or the template dropped or doubled an image.
+ * Replaces the i-th image pad with `counts[i]` pads. Returns null if the number of pads differs from the number of
+ * images: someone typed a placeholder, or the template dropped or repeated an image.
  */
 export function expandPads(ids: Int32Array, imagePad: number, counts: readonly number[]): Int32Array | null {
   let pads = 0;
-  // Indices: iterators over typed arrays take several times as long.
+  // Indexed loops: iterators over typed arrays are several times slower.
   for (let i = 0; i < ids.length; i += 1) if (ids[i] === imagePad) pads += 1;
   if (pads !== counts.length) return null;
   if (pads === 0) return ids;
@@ -31,7 +31,7 @@ export function expandPads(ids: Int32Array, imagePad: number, counts: readonly n
   return expanded;
 }
 
-/** mm_token_type_ids, found from the ids as the processor finds them. */
+/** mm_token_type_ids, derived from the ids as the processor does. */
 export function tokenTypes(ids: Int32Array, special: Pick<SpecialIds, "imagePad" | "videoPad">): Int8Array {
   const types = new Int8Array(ids.length);
   for (let at = 0; at < ids.length; at += 1) {

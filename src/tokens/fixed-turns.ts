@@ -1,4 +1,4 @@
-/** Turns of a dialogue that is not regenerated: what would be supervised is found from common prefixes of renderings. */
+/** Turns of a dialogue that is not regenerated: common prefixes of its renderings show which ids are supervised. */
 import { commonPrefix, type Dialogue } from "../dialogue/index.js";
 import type { ModelDirectory } from "../model/index.js";
 import type { PromptReason, PromptRenderer, PromptRequest } from "./prompt.js";
@@ -10,9 +10,9 @@ export type FixedTurn =
   | { ok: false; turn: number; message: number; reason: FixedReason; text: string };
 
 /**
- * For every assistant message: the ids with the generation prompt before it, and the ids of the dialogue up to and
- * including it. The answer is what the second adds to the first, up to its last stop token; what the template writes
- * after that (a line end) nobody generates. Where the first is no prefix of the second there is no such boundary.
+ * Renders the dialogue twice for every assistant message: up to the generation prompt before it, and up to its end. The
+ * answer is what the second rendering adds to the first, up to its last stop token; the model does not generate what the
+ * template writes after that (a newline). If the first is not a prefix of the second, the turn has no such boundary.
  */
 export async function fixedTurns(
   dialogue: Pick<Dialogue, "messages" | "tools">,
@@ -36,7 +36,7 @@ export async function fixedTurns(
     if (shared < before.ids.length) {
       return bad(
         "unstable-boundary",
-        `the prompt's id ${shared} of ${before.ids.length} changes once the answer stands`,
+        `the prompt changes at id ${shared} of ${before.ids.length} once the answer follows it`,
       );
     }
     const end = lastStop(after.ids, model.specialIds.stop);

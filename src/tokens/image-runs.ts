@@ -1,4 +1,4 @@
-/** Finds the runs of pads in expanded ids and holds them against the grids of the images and videos. */
+/** Finds the runs of pads in expanded ids and checks them against the grids of the images and videos. */
 import type { SpecialIds } from "../model/index.js";
 
 export interface Run {
@@ -21,7 +21,7 @@ export function runsOf(ids: Int32Array, id: number): Run[] {
 
 export type RunProblem = { at: number; message: string };
 
-/** The first way in which the runs differ from `counts` (tokens of each image, in order), or null. */
+/** The first difference between the runs and `counts` (tokens of each image, in order), or null. */
 export function imageRunProblem(ids: Int32Array, special: SpecialIds, counts: readonly number[]): RunProblem | null {
   return runProblem(ids, special, special.imagePad, counts, "image");
 }
@@ -44,10 +44,10 @@ function runProblem(
     if (expected === undefined) break;
     const length = run.end - run.start;
     if (length !== expected) {
-      return { at: run.start, message: `${name} ${index + 1} has ${length} tokens, its size gives ${expected}` };
+      return { at: run.start, message: `${name} ${index + 1} has ${length} tokens, but its size gives ${expected}` };
     }
     if (ids[run.start - 1] !== special.visionStart || ids[run.end] !== special.visionEnd) {
-      return { at: run.start, message: `${name} ${index + 1} does not stand between vision_start and vision_end` };
+      return { at: run.start, message: `${name} ${index + 1} is not enclosed by vision_start and vision_end` };
     }
   }
   if (runs.length !== counts.length) {

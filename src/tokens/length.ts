@@ -1,4 +1,4 @@
-/** What becomes of a turn that is longer than the trainer's rows. */
+/** What happens to a turn that is longer than the trainer's rows. */
 import type { Turn } from "./turns.js";
 
 export type OverLength = "drop" | "truncate";
@@ -7,8 +7,8 @@ export type OverLength = "drop" | "truncate";
 export const LEAST_SUPERVISED = 2;
 
 /**
- * The turn as it fits into `maxLength` ids, or null where it does not. Only an answer is ever cut, at its end: prompts
- * stay whole, and with them every image and every frame of a video. A cut answer loses its stop token.
+ * Fits a turn into `maxLength` ids, or returns null if that is impossible. Only the end of an answer is ever cut, so a
+ * prompt keeps every image and every frame of a video. A cut answer loses its stop token.
  */
 export function fitTurn(turn: Turn, maxLength: number, policy: OverLength): { turn: Turn; cut: boolean } | null {
   const { prompt, response } = turn;

@@ -1,13 +1,13 @@
 /**
- * Texts too long for the main thread. One text cannot be taken in slices (where it may be cut is the tokenizer's own secret),
- * and cutting a million characters at added tokens and copying their ids would hold the event loop for up to 0.4 s. So they
- * are encoded whole on a thread with a tokenizer of its own, which starts with the first such text and ends after the last.
+ * Texts too long for the main thread. Only the tokenizer knows where a text can be split safely, and splitting a million
+ * characters at added tokens and copying their ids would block the event loop for up to 0.4 s. A worker thread with its own
+ * tokenizer encodes them whole; it starts with the first such text and stops after the last.
  */
 import { moduleBeside, WorkerPool } from "../base/index.js";
 
-/** Of one text in UTF-8. Chats hardly ever reach it. */
+/** Size of one text in UTF-8. Chats rarely reach it. */
 export const LONG_BYTES = 1 << 16;
-/** A real tokenizer takes some hundred MB and half a second to load. */
+/** A full-size tokenizer takes a few hundred MB and half a second to load, so the thread outlives short pauses. */
 const IDLE_MS = 10_000;
 
 /** @param json - contents of a tokenizer.json */

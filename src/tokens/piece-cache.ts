@@ -1,18 +1,18 @@
 /**
- * Encodes texts piece by piece between added tokens and remembers the pieces. Chats repeat themselves: a system prompt
- * stands in every prompt, a turn in every later one, so most pieces have been seen. Equal to encoding whole texts, as
- * the reference cuts at added tokens before anything else (a property test holds the two together).
+ * Splits texts at added tokens, encodes the pieces and caches their ids. Chats repeat themselves: the system prompt is in
+ * every prompt and each turn in every later one, so most pieces are cached. The result equals encoding whole texts, because
+ * the reference splits at added tokens before anything else (a property test compares the two).
  */
 
-/** Characters of remembered pieces at most. */
+/** Maximum number of characters in cached pieces. */
 const BUDGET = 8 << 20;
-/** Longer ones are rarely seen again. */
+/** Longer pieces are rarely seen again, so they are not cached. */
 const LONGEST = 1 << 14;
 
 type Encode = (texts: readonly string[]) => Promise<Int32Array[]>;
 
 export class PieceCache {
-  /** Insertion order is age: a hit moves to the end. */
+  /** In order of last use: a hit moves to the end. */
   private readonly known = new Map<string, Int32Array>();
   private size = 0;
   private readonly cut: RegExp;
@@ -27,7 +27,7 @@ export class PieceCache {
   }
 
   async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
-    // Splitting at a group keeps the separators: they stand at odd places.
+    // Splitting at a capture group keeps the separators, at odd indices.
     const split = texts.map((text) => text.split(this.cut));
     const found = new Map<string, Int32Array>();
     const missing = new Set<string>();

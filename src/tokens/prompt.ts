@@ -1,4 +1,4 @@
-/** From canonical messages to the exact ids that the model sees: template, tokenizer, pads. */
+/** Turns canonical messages into the exact ids that the model sees: template, tokenizer, pads. */
 import { DraftsmithError, type JsonObject } from "../base/index.js";
 import { type ImagePart, imagesOf, type Message, type VideoPart, videosOf } from "../dialogue/index.js";
 import { type ModelDirectory, SPECIAL_TEXT } from "../model/index.js";
@@ -15,7 +15,7 @@ import { templateMessages, templateTools } from "./template-messages.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 import { framesOf, patchTokens, videoGrid, videoText, videoTimestamps } from "./video-tokens.js";
 
-/** Why messages have no ids. */
+/** Why messages cannot be turned into ids. */
 export type PromptReason =
   | "template-refused"
   | "template-unsupported"
@@ -26,35 +26,35 @@ export type PromptReason =
 export type Prompt = ({ ok: true; ids: Int32Array } & Laid) | { ok: false; reason: PromptReason; message: string };
 
 interface Laid {
-  /** The template's text, one pad an image and one a video. */
+  /** The template's text, with one pad per image and per video. */
   text: string;
   images: ImagePart[];
   grids: Grid[];
   /** Tokens of each image. */
   counts: number[];
   videos: VideoPart[];
-  /** One a video; the model's positions take them apart into temporal patches. */
+  /** One per video; the model's positions split them into temporal patches. */
   videoGrids: Grid[];
 }
 
 export interface PromptRequest {
   messages: readonly Message[];
   tools?: readonly JsonObject[] | undefined;
-  /** Ends with the words that open an assistant turn. */
+  /** Whether to append the tokens that open an assistant turn. */
   generationPrompt: boolean;
 }
 
 export interface PromptRenderer {
   readonly tokenizer: Tokenizer;
-  /** The template's text, one pad an image. Throws TemplateFailure where the template rejects the messages. */
+  /** The template's text, with one pad per image. Throws TemplateFailure if the template rejects the messages. */
   text(request: PromptRequest): string;
   prompt(request: PromptRequest): Promise<Prompt>;
-  /** Several at once, which keeps all threads busy. */
+  /** Renders and encodes a batch, which keeps all threads busy. */
   prompts(requests: readonly PromptRequest[]): Promise<Prompt[]>;
 }
 
 /**
- * Compiles the model's template. `chatTemplateKwargs` are the variables that the server gets in every request
+ * Compiles the model's template. `chatTemplateKwargs` are the variables that every request sends to the server
  * (`enable_thinking`). Throws MODEL_INVALID for a template that does not compile or cannot be rendered exactly as in Python.
  */
 export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readonly<JsonObject> = {}): PromptRenderer {
@@ -87,7 +87,7 @@ export function createRenderer(model: ModelDirectory, chatTemplateKwargs: Readon
   };
 }
 
-/** Before tokenization; `spelled` has the times of videos in it. */
+/** A prompt before tokenization; in `spelled` the timestamps of videos are written out. */
 type Layout = ({ ok: true; spelled: string } & Laid) | Extract<Prompt, { ok: false }>;
 
 function layOut(model: ModelDirectory, request: PromptRequest, render: (request: PromptRequest) => string): Layout {
@@ -96,7 +96,8 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
   const grids: Grid[] = [];
   for (const image of images) {
     const grid = imageGrid(image, model.processor);
-    if (grid === null) return refused("aspect-ratio", `an image of ${sizeText(image)} is too long and thin`);
+    if (grid === null)
+      return refused("aspect-ratio", `an image of ${sizeText(image)} exceeds the processor's aspect ratio`);
     grids.push(grid);
   }
   const videoGrids: Grid[] = [];
@@ -106,7 +107,7 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
     const grid = videoGrid(frames, model.video);
     if (grid === null) {
       const what = `${frames.frames} frames of ${sizeText(frames)}`;
-      return refused("video-frames", `a video of ${what} is too short or too thin for the processor`);
+      return refused("video-frames", `a video of ${what} is too short for the processor or exceeds its aspect ratio`);
     }
     videoGrids.push(grid);
   }
@@ -116,7 +117,7 @@ function layOut(model: ModelDirectory, request: PromptRequest, render: (request:
     if (spelled === null) {
       return refused(
         "placeholder-count",
-        `the rendered text has other video placeholders than ${videos.length} videos`,
+        `the number of video placeholders in the rendered text is not ${videos.length}, the number of videos`,
       );
     }
     const counts = grids.map((grid) => gridTokens(grid, model.processor.mergeSize));
@@ -139,7 +140,7 @@ function refused(reason: PromptReason, message: string): Extract<Prompt, { ok: f
 
 const sizeText = ({ width, height }: { width: number; height: number }): string => `${width}x${height}`;
 
-/** The text with every video pad written out as times and frames; null where their number is not that of the videos. */
+/** Writes every video pad out as timestamps and frames; null if the number of pads differs from the number of videos. */
 function spellVideos(text: string, videos: readonly VideoPart[], temporalPatch: number): string | null {
   const pieces = text.split(SPECIAL_TEXT.videoPad);
   if (pieces.length !== videos.length + 1) return null;

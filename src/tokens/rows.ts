@@ -1,4 +1,4 @@
-/** Training sequences from turns: turns that continue each other's ids share a row, the others stand alone. */
+/** Builds training sequences from turns: a turn whose prompt extends the ids so far shares a row with the turns before it. */
 import { commonPrefix } from "../dialogue/index.js";
 import type { Turn, TurnVideo } from "./turns.js";
 
@@ -13,8 +13,8 @@ export interface Row {
 }
 
 /**
- * Joins a dialogue's turns. A prompt that begins with all ids of the row so far (prompt and answer of the turn before)
- * continues it; templates that rewrite history (reasoning removed, text tokenized anew) break the row there.
+ * Joins a dialogue's turns. A prompt that starts with all ids of the row so far (prompt and answer of the previous turn)
+ * extends that row; where a template rewrites history (drops reasoning, tokenizes text differently) a new row starts.
  */
 export function joinTurns(turns: readonly Turn[]): Row[] {
   const rows: Row[] = [];

@@ -1,8 +1,8 @@
-/** The size to which Qwen's image processor scales a picture, from width and height alone. */
+/** The size to which Qwen's image processor scales an image, computed from width and height. */
 import { roundHalfEven } from "../model/index.js";
 
 export interface ResizeRule {
-  /** patch size times merge size: both sides become multiples of it. */
+  /** Patch size times merge size: both sides become multiples of it. */
   factor: number;
   minPixels: number;
   maxPixels: number;
@@ -13,12 +13,12 @@ export interface Size {
   height: number;
 }
 
-/** The processor refuses longer pictures. */
+/** The processor rejects images with a larger ratio. */
 export const MAX_ASPECT_RATIO = 200;
 
 /**
- * Equal to transformers' smart_resize for Qwen2VLImageProcessor. Returns null where that raises: one side more than 200
- * times the other. Rounds half to even, and computes in doubles in the same order, because results near a multiple hang on it.
+ * Same result as transformers' smart_resize for Qwen2VLImageProcessor; null where that raises (one side more than 200 times
+ * the other). It rounds half to even and keeps the order of double operations: results near a multiple depend on both.
  */
 export function smartResize({ width, height }: Size, { factor, minPixels, maxPixels }: ResizeRule): Size | null {
   if (Math.max(height, width) / Math.min(height, width) > MAX_ASPECT_RATIO) return null;
@@ -37,7 +37,7 @@ export function smartResize({ width, height }: Size, { factor, minPixels, maxPix
   return rounded;
 }
 
-/** Whether the processor leaves a picture of this size as it is. */
+/** Whether the processor keeps an image of this size unchanged. */
 export function isFixedPoint(size: Size, rule: ResizeRule): boolean {
   const resized = smartResize(size, rule);
   return resized !== null && resized.width === size.width && resized.height === size.height;

@@ -1,6 +1,6 @@
 /**
- * Special tokens typed into user text. Servers turn such text into real special tokens: a placeholder without an image,
- * or a turn that nobody took. Text like this is refused before it becomes ids, or escaped when it is imported.
+ * Special tokens typed into user text. Servers encode such text as real special tokens: a placeholder without an image, or
+ * the start of a turn that does not exist. It is rejected before it is encoded, or escaped at import.
  */
 import { defined, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import type { ContentPart, Message } from "../dialogue/index.js";
@@ -12,18 +12,18 @@ export interface Spoof {
   token: string;
 }
 
-/** A pattern that finds any special token's text; null where a tokenizer has none. */
+/** A pattern that matches the text of any special token; null if the tokenizer has none. */
 export function spoofPattern(addedTokens: readonly AddedToken[]): RegExp | null {
   const special = addedTokens.filter((token) => token.special).map((token) => token.content);
   if (special.length === 0) return null;
-  // Longest first, so that a token wins over one it begins with.
+  // Longest first, so that a token wins over its own prefix.
   special.sort((a, b) => b.length - a.length);
   return new RegExp(special.map((token) => token.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"));
 }
 
 /**
  * The first special token in any text that a template may print: content, reasoning, tool calls and their results' ids,
- * tool definitions. Text parts that stand side by side are one text, as they are in the prompt.
+ * tool definitions. Adjacent text parts count as one text, as they do in the prompt.
  */
 export function findSpoof(
   messages: readonly Message[],
@@ -41,13 +41,13 @@ export function findSpoof(
   return inTools === null ? null : { message: -1, token: inTools[0] };
 }
 
-/** Goes into special tokens behind their first character; no template strips it, and no token has it. */
+/** Inserted after the first character of a special token: no template strips it, and no token contains it. */
 export const ESCAPE = "\u200b";
 
 /**
- * The messages with every special token in content, reasoning and arguments of tool calls broken by ESCAPE, and how many
- * there were. Meant for import: the changed text is then what server and trainer both read. Names of tools
- * and arguments are left alone, since another name calls something else: `findSpoof` still finds those.
+ * Breaks every special token in content, reasoning and arguments of tool calls with ESCAPE, and counts them. Import does
+ * this, so that server and trainer both read the changed text. Names of tools and arguments stay unchanged, because
+ * another name would call something else: `findSpoof` still finds tokens there.
  */
 export function escapeSpecialText(
   messages: readonly Message[],
@@ -85,7 +85,7 @@ export function escapeSpecialText(
   return { messages: changed, escaped };
 }
 
-/** Where ESCAPE must go: one character into every match, looking again from there, as matches may overlap. */
+/** Where ESCAPE is inserted: after the first character of each match; the search resumes there, as matches may overlap. */
 function placesIn(text: string, pattern: RegExp): number[] {
   const places: number[] = [];
   const search = new RegExp(pattern.source, "g");
@@ -106,7 +106,7 @@ function insertAt(text: string, places: readonly number[]): string {
   return built + text.slice(from);
 }
 
-/** A token may begin in one text part and end in the next: places are found in the joined text and brought back. */
+/** A token may start in one text part and end in the next, so the search runs over the joined text of adjacent parts. */
 function escapeParts(content: readonly ContentPart[], find: (text: string) => number[]): ContentPart[] {
   const built: ContentPart[] = [];
   for (let at = 0; at < content.length; ) {
@@ -160,7 +160,7 @@ function* textsOf(message: Message): Generator<string> {
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Whether every text is valid Unicode; half of a surrogate pair has no UTF-8 form and no ids. */
+/** Whether every text is valid Unicode; a lone surrogate has no UTF-8 form and no ids. */
 export function isWellFormed(messages: readonly Message[]): boolean {
   return messages.every((message) => [...textsOf(message)].every((text) => !LONE_SURROGATE.test(text)));
 }

@@ -1,11 +1,11 @@
-/** Which system prompts a dataset holds, in bounded memory. */
+/** Counts the system prompts of a dataset in bounded memory. */
 import { sha256 } from "../base/index.js";
 
-/** Distinct prompts that are told apart; a dataset with more has prompts that vary by dialogue. */
+/** Maximum number of distinct prompts counted; a dataset with more varies its prompt per dialogue. */
 const LIMIT = 1000;
 
 export class SystemPrompts {
-  /** Dialogues by prompt; null is no system prompt. */
+  /** Dialogues by prompt; null means no system prompt. */
   private readonly counts = new Map<string | null, number>();
   private others = 0;
 
@@ -15,7 +15,7 @@ export class SystemPrompts {
     else this.counts.set(prompt, (count ?? 0) + 1);
   }
 
-  /** How many were told apart, and the most frequent ones, by frequency and then by text. */
+  /** The number of distinct prompts and the most frequent ones, ordered by frequency, then by text. */
   summary(shown: number) {
     const sorted = [...this.counts].sort(([a, n], [b, m]) => m - n || ((a ?? "") < (b ?? "") ? -1 : 1));
     return {

@@ -1,16 +1,16 @@
-/** Canonical messages as a chat template sees them inside SGLang, after its OpenAI endpoint has rebuilt them. */
+/** Canonical messages as SGLang's OpenAI endpoint passes them to the chat template. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import type { Message } from "../dialogue/index.js";
 
 /**
- * The counterpart of what regenerate sends: content of text alone is one string, its parts joined; with images or videos it
- * stays a list, in which an image is `{"type": "image"}` and a video `{"type": "video"}`. Absent content is the empty string.
+ * Mirrors what regenerate sends: text-only content becomes one string, its parts joined; content with images or videos
+ * stays a list, with `{"type": "image"}` and `{"type": "video"}` as parts. Absent content is the empty string.
  */
 export function templateMessages(messages: readonly Message[]): JsonObject[] {
   return messages.map((message) => {
     const built: JsonObject = { role: message.role, content: templateContent(message) };
     if (message.reasoning !== undefined && message.reasoning !== "") {
-      // transformers >= 5.19 offers reasoning under both names.
+      // transformers 5.19 and later pass reasoning under both names.
       built.reasoning_content = message.reasoning;
       built.thinking = message.reasoning;
     }
@@ -32,9 +32,9 @@ function templateContent({ content }: Message): JsonValue {
 }
 
 /**
- * Tool definitions as the server's request model writes them back: known keys of the function in the order given, an
- * absent description or parameters as null behind them, `strict` and `defer_loading` only where set, and the tool's own
- * `defer_loading` in any case (SGLang 0.5.23). Unknown keys are gone.
+ * Tool definitions as SGLang 0.5.23's request model serializes them: the function's known keys in their original order, then
+ * missing `description` and `parameters` as null, `strict` and `defer_loading` only if set, and always the tool's own
+ * `defer_loading`. Unknown keys are dropped.
  */
 export function templateTools(tools: readonly JsonObject[] | undefined): JsonValue {
   if (tools === undefined || tools.length === 0) return null;

@@ -1,4 +1,4 @@
-/** Text to ids and back, through the reference implementation itself (the Rust library behind transformers). */
+/** Encodes and decodes text with the reference implementation itself, the Rust library behind transformers. */
 import { setImmediate } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
 import { Tokenizer as NativeTokenizer } from "tokenizers";
@@ -6,9 +6,9 @@ import { isJsonObject } from "../base/index.js";
 import { LONG_BYTES, longTextEncoder } from "./long-texts.js";
 import { PieceCache } from "./piece-cache.js";
 
-/** The seam: whatever reads a tokenizer.json exactly may stand behind it. */
+/** Any implementation that follows tokenizer.json exactly can provide this. */
 export interface Tokenizer {
-  /** Ids of a text; special tokens written in it become their ids, nothing is added. */
+  /** Ids of a text; special tokens in it become their ids, none are added. */
   encode(text: string): Promise<Int32Array>;
   encodeBatch(texts: readonly string[]): Promise<Int32Array[]>;
   /** The text of ids, special tokens written out. */
@@ -16,7 +16,7 @@ export interface Tokenizer {
   idOf(token: string): number | undefined;
 }
 
-/** Takes the contents of a tokenizer.json. Encoding runs on other threads: the event loop stays free. */
+/** Takes the contents of a tokenizer.json. Encoding runs on native threads, so the event loop stays responsive. */
 export function createTokenizer(json: string): Tokenizer {
   const native = NativeTokenizer.fromString(json);
   const encodeAll = async (texts: readonly string[]): Promise<Int32Array[]> => {
@@ -29,13 +29,13 @@ export function createTokenizer(json: string): Tokenizer {
   const encodeShort = async (texts: readonly string[]): Promise<Int32Array[]> => {
     const ids: Int32Array[] = [];
     for (const slice of slices(texts)) {
-      // Where all pieces are remembered nothing else would let other work in.
+      // If all pieces are cached, nothing else yields to the event loop.
       if (ids.length > 0) await setImmediate();
       for (const encoded of await (cache === null ? encodeAll(slice) : cache.encodeBatch(slice))) ids.push(encoded);
     }
     return ids;
   };
-  // A thread of ours holds up nobody, however long the text.
+  // On a worker thread nothing waits, so long texts need no thread of their own.
   const encodeLong = isMainThread ? longTextEncoder(json) : undefined;
   const encodeBatch = async (texts: readonly string[]): Promise<Int32Array[]> => {
     if (encodeLong === undefined) return encodeShort(texts);
@@ -57,8 +57,8 @@ export function createTokenizer(json: string): Tokenizer {
 }
 
 /**
- * Texts are cut into pieces and ids copied on this thread, some 20 ms for 100,000 ids: batches of bounded size let the event
- * loop run in between. A text has at most as many ids as bytes, some characters that NFC takes apart aside.
+ * Splitting texts and copying ids happens on this thread, about 20 ms per 100,000 ids; slices of bounded size let the event
+ * loop run in between. A text has at most as many ids as bytes, except for a few characters that NFC decomposes.
  */
 const SLICE_BYTES = 1 << 17;
 
@@ -77,8 +77,8 @@ function* slices(texts: readonly string[]): Generator<string[]> {
 }
 
 /**
- * The added tokens, where each of them cuts a text into parts that are tokenized without regard to each other: none
- * takes neighbouring space, none is looked for in normalised text, and no prefix space is added to a part. Else null.
+ * The added tokens, if the text on both sides of each is tokenized independently: none absorbs adjacent whitespace, none is
+ * matched in normalized text, and no prefix space is added to a part. Otherwise null.
  */
 export function independentTokens(json: string): Map<string, number> | null {
   const parsed: unknown = JSON.parse(json);

@@ -1,16 +1,16 @@
-/** One answer of the target with everything that stood before it, in ids; and what may be wrong with it. */
+/** One answer of the target with its prompt, as ids, and the checks that it must pass. */
 import type { GeneratedTurn } from "../dialogue/index.js";
 import type { ModelDirectory } from "../model/index.js";
 import type { Grid } from "./image-tokens.js";
 
-/** A video of a prompt: its frames by hash, and how the processor cuts them. */
+/** A video of a prompt: its frames by hash, and the processor's grid. */
 export interface TurnVideo {
   frames: readonly string[];
   grid: Grid;
 }
 
 export interface Turn {
-  /** Number of the turn within the dialogue, from 0. */
+  /** Index of the turn within the dialogue. */
   turn: number;
   /** As the model saw it: pads expanded, generation prompt included. */
   prompt: Int32Array;
@@ -31,7 +31,7 @@ export interface TurnProblem {
   at: number;
 }
 
-/** The first thing in a turn's ids that no server should have sent, or null. */
+/** The first id in a turn that no server should have sent, or null. */
 export function turnProblem(
   turn: Pick<Turn, "prompt" | "response">,
   finish: GeneratedTurn["finish"] | null,
@@ -54,7 +54,8 @@ export function turnProblem(
     }
   }
   const pad = response.findIndex((id) => id === special.imagePad || id === special.videoPad);
-  if (pad >= 0) return say("placeholder-in-answer", prompt.length + pad, "the answer holds placeholders of a picture");
+  if (pad >= 0)
+    return say("placeholder-in-answer", prompt.length + pad, "the answer contains image or video placeholders");
   return finish === null ? null : stopProblem(turn, finish, special.stop);
 }
 
@@ -71,13 +72,13 @@ function stopProblem(
     return {
       reason: "stop-token",
       at,
-      message: `the server says it stopped at id ${finish.matched}, the last id is ${last}`,
+      message: `the server says it stopped at id ${finish.matched}, but the last id is ${last}`,
     };
   }
   if (stop.includes(last)) return null;
   return {
     reason: "stop-token",
     at,
-    message: `the answer ends with id ${last}, the model stops at ${stop.join(", ")}`,
+    message: `the answer ends with id ${last}, but the model's stop ids are ${stop.join(", ")}`,
   };
 }

@@ -1,29 +1,29 @@
-/** How many tokens the frames of a video become, and the times that stand between them. */
+/** How many tokens the frames of a video take, and the timestamps between them. */
 import type { VideoPart } from "../dialogue/index.js";
 import { roundHalfEven, SPECIAL_TEXT, type VideoSettings } from "../model/index.js";
 import { type Grid, gridTokens } from "./image-tokens.js";
 import { MAX_ASPECT_RATIO, type ResizeRule, type Size } from "./smart-resize.js";
 
-/** A list of frames, already chosen: the processor samples none of them away (`do_sample_frames=False`). */
+/** Frames that are already sampled: the processor uses all of them (`do_sample_frames=False`). */
 export interface VideoFrames extends Size {
   /** At least the processor's temporal patch size. */
   frames: number;
-  /** Frames a second of the video that `indices` count in. */
+  /** Frame rate of the video that `indices` refer to. */
   fps: number;
-  /** The place of every frame in that video; as many as frames. */
+  /** The index of each frame in that video; one per frame. */
   indices: readonly number[];
 }
 
-/** What the rules need of a canonical video; its frames have one size. */
+/** The fields of a canonical video that these rules use; all frames have the same size. */
 export function framesOf({ frames, fps, indices }: VideoPart): VideoFrames {
   const { width, height } = frames[0]!;
   return { frames: frames.length, width, height, fps, indices };
 }
 
 /**
- * Equal to smart_resize of transformers' Qwen3VLVideoProcessor: pixels are counted over all frames, and frames below
- * one merged patch are enlarged first. Returns null where that raises: fewer frames than one temporal patch, or one side
- * more than 200 times the other.
+ * Same result as smart_resize of transformers' Qwen3VLVideoProcessor: it counts pixels over all frames, and first enlarges
+ * frames smaller than one merged patch. Null where that raises: fewer frames than one temporal patch, or one side more
+ * than 200 times the other.
  */
 export function videoSmartResize(
   frames: number,
@@ -54,7 +54,7 @@ export function videoSmartResize(
   return rounded;
 }
 
-/** The grid of a video (t in temporal patches; the last frame is repeated to fill one), or null where it is refused. */
+/** The grid of a video (t in temporal patches; the last frame is repeated to fill one), or null if the processor rejects it. */
 export function videoGrid({ frames, ...size }: Size & { frames: number }, settings: VideoSettings): Grid | null {
   const { patchSize, temporalPatchSize } = settings;
   const resized = videoSmartResize(frames, size, videoResizeRule(frames, settings), temporalPatchSize);
@@ -62,12 +62,12 @@ export function videoGrid({ frames, ...size }: Size & { frames: number }, settin
   return [Math.ceil(frames / temporalPatchSize), resized.height / patchSize, resized.width / patchSize];
 }
 
-/** Placeholder tokens of each temporal patch: they stand in runs of their own, times between them. */
+/** Placeholder tokens of each temporal patch: each patch is a run of its own, with a timestamp before it. */
 export function patchTokens([t, h, w]: Grid, mergeSize: number): number[] {
   return Array<number>(t).fill(gridTokens([1, h, w], mergeSize));
 }
 
-/** The pixel limits over all frames; `cap_pixels_per_frame` bounds what a short clip may spend on each. */
+/** The pixel limits over all frames; `cap_pixels_per_frame` limits each frame of a short clip. */
 function videoResizeRule(frames: number, settings: VideoSettings): ResizeRule {
   const { patchSize, mergeSize, minPixels, maxPixels, capPixelsPerFrame, maxVideoTokens } = settings;
   const factor = patchSize * mergeSize;
@@ -76,7 +76,7 @@ function videoResizeRule(frames: number, settings: VideoSettings): ResizeRule {
   return { factor, minPixels, maxPixels: Math.max(cap, Math.floor(minPixels * 1.05)) * frames };
 }
 
-/** Seconds of each temporal patch: the mean of its first and last frame, the last frame repeated to fill one. */
+/** Timestamp of each temporal patch in seconds: the mean of its first and last frame; the last frame fills a partial patch. */
 export function videoTimestamps({ indices, fps }: Pick<VideoFrames, "indices" | "fps">, patch: number): number[] {
   const times: number[] = [];
   for (let first = 0; first < indices.length; first += patch) {
@@ -87,15 +87,15 @@ export function videoTimestamps({ indices, fps }: Pick<VideoFrames, "indices" | 
 }
 
 /**
- * What stands in the rendered text in place of one `<|video_pad|>`: for every temporal patch its time and one pad
- * between vision marks. The template's own marks stay around all of it (transformers 5.17 and later).
+ * The text that replaces one `<|video_pad|>`: for each temporal patch its timestamp, and one pad between vision marks. The
+ * template's own vision marks remain around all of it (transformers 5.17 and later).
  */
 export function videoText(timestamps: readonly number[]): string {
   const { visionStart, videoPad, visionEnd } = SPECIAL_TEXT;
   return timestamps.map((time) => `<${oneDecimal(time)} seconds>${visionStart}${videoPad}${visionEnd}`).join("");
 }
 
-/** Python's `:.1f`. toFixed rounds exact halves up, Python to even; only odd quarters are such halves in binary. */
+/** Python's `:.1f`. toFixed rounds exact ties up, Python to even; in binary only odd quarters are exact ties. */
 export function oneDecimal(value: number): string {
   if (!Number.isInteger(value * 4) || Number.isInteger(value * 2)) return value.toFixed(1);
   return (roundHalfEven(value * 10) / 10).toFixed(1);

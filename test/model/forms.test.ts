@@ -68,16 +68,16 @@ const CASES: Case[] = [
   [
     "size in the spelling that fails at the first image",
     (t) => t.set(IMAGE, { size: { min_pixels: 1, max_pixels: 2 } }),
-    /preprocessor_config\.json: size must hold shortest_edge and longest_edge .* \{"min_pixels":1,"max_pixels":2\}/,
+    /preprocessor_config\.json: size must have exactly shortest_edge and longest_edge .* \{"min_pixels":1,"max_pixels":2\}/,
   ],
   [
     "size with one edge",
     (t) => t.set(IMAGE, { size: { longest_edge: 5000 } }),
-    /size must hold .* not \{"longest_edge":5000\}/,
+    /size must have .* not \{"longest_edge":5000\}/,
   ],
-  ["size with a third key", (t) => t.set(IMAGE, { size: { ...EDGES, min_pixels: 5 } }), /size must hold/],
-  ["an empty size", (t) => t.set(IMAGE, { size: {} }), /size must hold .* not \{\}/],
-  ["size as a number", (t) => t.set(IMAGE, { size: 224 }), /size must hold .* not 224/],
+  ["size with a third key", (t) => t.set(IMAGE, { size: { ...EDGES, min_pixels: 5 } }), /size must have/],
+  ["an empty size", (t) => t.set(IMAGE, { size: {} }), /size must have .* not \{\}/],
+  ["size as a number", (t) => t.set(IMAGE, { size: 224 }), /size must have .* not 224/],
   [
     "an edge as text",
     (t) => t.set(IMAGE, { size: { ...EDGES, shortest_edge: "4096" } }),
@@ -109,7 +109,7 @@ const CASES: Case[] = [
   [
     "videos: size in the spelling that fails",
     (t) => t.set(VIDEO, { size: { min_pixels: 1, max_pixels: 2 } }),
-    /video_preprocessor_config\.json: size must hold/,
+    /video_preprocessor_config\.json: size must have/,
   ],
   [
     "videos: another patch size",
@@ -180,12 +180,12 @@ const CASES: Case[] = [
   [
     "added_tokens.json has another id",
     (t) => t.write("added_tokens.json", { "<think>": 5 }),
-    /added_tokens\.json: gives "<think>" the id 5, tokenizer\.json gives it 1998/,
+    /added_tokens\.json: gives "<think>" the id 5, but tokenizer\.json gives it 1998/,
   ],
   [
     "another image placeholder",
     (t) => t.set(TOKENS, { extra_special_tokens: { image_token: "<|vision_pad|>" } }),
-    /extra_special_tokens\.image_token is "<\|vision_pad\|>", the model's placeholder is <\|image_pad\|>/,
+    /extra_special_tokens\.image_token is "<\|vision_pad\|>", but the model's placeholder is <\|image_pad\|>/,
   ],
   [
     "the placeholders by name",
@@ -195,7 +195,7 @@ const CASES: Case[] = [
   [
     "a decoder that lacks tokens",
     (t) => t.set(TOKENS, { added_tokens_decoder: { "1998": { content: "<think>" } } }),
-    /added_tokens_decoder lacks <\|endoftext\|> \(id 1974 in tokenizer\.json\): transformers 5 would number the tokens anew/,
+    /added_tokens_decoder omits <\|endoftext\|> \(id 1974 in tokenizer\.json\): transformers 5 would renumber the tokens/,
   ],
   [
     "a decoder with another flag",
@@ -205,7 +205,7 @@ const CASES: Case[] = [
       const decoder = config.added_tokens_decoder as Record<string, JsonObject>;
       await t.set(TOKENS, { added_tokens_decoder: { ...decoder, "1998": { ...decoder["1998"]!, lstrip: true } } });
     },
-    /says lstrip of "<think>" is true, tokenizer\.json says false/,
+    /says lstrip of "<think>" is true, but tokenizer\.json says false/,
   ],
   [
     "named templates",
@@ -226,7 +226,7 @@ const CASES: Case[] = [
       await t.remove("chat_template.jinja");
       await t.set(TOKENS, { chat_template: [{ name: "tool_use", template: "T" }] });
     },
-    /tokenizer_config\.json: has templates \(tool_use\), but none is the default/,
+    /tokenizer_config\.json: has the templates tool_use, but no default one/,
   ],
   [
     "chat_template.jinja wins over named ones",

@@ -157,7 +157,7 @@ describe("what is missing or contradictory is named", () => {
     [
       "the spelling that fails later",
       () => image("size", { min_pixels: 1, max_pixels: 2 }),
-      /size must hold shortest_edge/,
+      /size must have exactly shortest_edge/,
     ],
     [
       "an unknown image processor",
@@ -171,7 +171,7 @@ describe("what is missing or contradictory is named", () => {
       /gives id 7 to "<\|im_end\|>"/,
     ],
     ["an unknown eos token", () => tokens("eos_token", "</s>"), /eos_token "<\/s>" is not in tokenizer\.json/],
-    ["clean-up", () => tokens("clean_up_tokenization_spaces", true), /text would change/],
+    ["clean-up", () => tokens("clean_up_tokenization_spaces", true), /would change the text/],
     [
       "two processors",
       async () => {

@@ -104,7 +104,10 @@ describe("ids by count", () => {
   it("are refused where the prompt cannot be rendered", async () => {
     const thin: Message[] = [{ role: "user", content: [{ type: "image", hash: "0", width: 4001, height: 20 }] }];
     const { refusal } = await countIds(answerOf(), model.idsFor(thin, undefined), RULES);
-    expect(refusal).toMatchObject({ reason: "prompt-count", message: expect.stringContaining("too long and thin") });
+    expect(refusal).toMatchObject({
+      reason: "prompt-count",
+      message: expect.stringContaining("exceeds the processor's aspect ratio"),
+    });
   });
 
   it("are about the messages that were asked, whatever the history becomes later", async () => {

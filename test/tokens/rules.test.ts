@@ -153,7 +153,7 @@ describe("image pads", () => {
           const less = Int32Array.from(prompt.ids).map((id, at) => (at === run.start ? special.visionStart : id));
           expect(imageRunProblem(less, special, prompt.counts)).not.toBeNull();
           const open = Int32Array.from(prompt.ids).map((id, at) => (at === run.end ? 0 : id));
-          expect(imageRunProblem(open, special, prompt.counts)?.message).toMatch(/between vision_start/);
+          expect(imageRunProblem(open, special, prompt.counts)?.message).toMatch(/not enclosed by vision_start/);
         }
       }),
       { numRuns: 100, seed: SEED },

@@ -62,7 +62,7 @@ export function turnsFromIds(
     }
     const unsized = hashes.find((hash) => !candidates.grids.has(hash));
     if (unsized !== undefined) {
-      reject("aspect-ratio", `image ${unsized} is too long and thin for the processor`);
+      reject("aspect-ratio", `image ${unsized} exceeds the processor's aspect ratio`);
       continue;
     }
     const problem = turnProblem({ prompt, response }, stored.finish, model);

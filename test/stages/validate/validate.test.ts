@@ -491,7 +491,7 @@ describe("rows", () => {
       (row) => {
         row.imageGridThw[2]! += 2;
       },
-      /image 1 has 60 tokens, its size gives/,
+      /image 1 has 60 tokens, but its size gives/,
     ],
     [
       "an id outside the vocabulary",
@@ -569,7 +569,7 @@ describe("drafts and dialogues", () => {
       }),
     );
     const error = await refusal(validate({ draft }));
-    expect(error.message).toMatch(/target_layer_ids holds 7; SGLang can read layers up to 6/);
+    expect(error.message).toMatch(/target_layer_ids contains 7, but SGLang can capture layers up to 6 only/);
     expect(error.location?.field).toBe("dflash_config.target_layer_ids");
   });
 

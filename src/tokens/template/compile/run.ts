@@ -5,8 +5,8 @@ import type { Value } from "../values/values.js";
 /** Steps of one rendering: a loop's iteration or a call is one, and every 32 characters or items that a call works on. */
 export const MAX_STEPS = 10_000_000;
 
-/** Calls of macros and recursive loops inside each other; Python's stack of 1,000 frames ends earlier. */
-export const MAX_DEPTH = 400;
+/** Calls of macros and recursive loops inside each other: one more exceeds Python's limit of 1,000 stack frames. */
+export const MAX_DEPTH = 198;
 
 export class Run {
   private steps = 0;

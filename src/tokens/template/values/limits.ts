@@ -1,10 +1,15 @@
 /** The size of what a template may build. */
 import { TemplateUnsupported } from "../errors.js";
 
-/** Characters of a text and items of a list that a template may build. */
-export const MAX_LENGTH = 2 ** 26;
+export const MAX_CHARACTERS = 2 ** 26;
+export const MAX_ITEMS = 2 ** 20;
 
-/** Refuses a result longer than a template may build, before it is built. */
-export function checkLength(length: number): void {
-  if (length > MAX_LENGTH) throw new TemplateUnsupported(`a value of more than ${MAX_LENGTH} characters or items`);
+/** Rejects a text longer than a template may build, before it is built. */
+export function checkLength(characters: number): void {
+  if (characters > MAX_CHARACTERS) throw new TemplateUnsupported(`a text of more than ${MAX_CHARACTERS} characters`);
+}
+
+/** The same for a list. */
+export function checkItems(items: number): void {
+  if (items > MAX_ITEMS) throw new TemplateUnsupported(`a list of more than ${MAX_ITEMS} items`);
 }

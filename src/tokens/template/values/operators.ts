@@ -1,7 +1,7 @@
 /** Python's operators on template values, except `and`, `or` and `not`. */
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import type { Arithmetic, Comparison } from "../syntax/nodes.js";
-import { checkLength } from "./limits.js";
+import { checkItems, checkLength } from "./limits.js";
 import { escapeMarkup } from "./markup.js";
 import { calculate, intOf } from "./numbers.js";
 import { atMost, contains, equals, lessThan } from "./order.js";
@@ -51,7 +51,7 @@ function add(a: Value, b: Value): Value {
   const [items, others] = [sequenceItems(a), sequenceItems(b)];
   if (items === undefined || others === undefined || a instanceof PyTuple !== b instanceof PyTuple)
     throw wrong("+", a, b);
-  checkLength(items.length + others.length);
+  checkItems(items.length + others.length);
   const all = [...items, ...others];
   return a instanceof PyTuple ? new PyTuple(all) : all;
 }
@@ -68,7 +68,7 @@ function repeat(value: Value, count: Value): Value | undefined {
   }
   const items = sequenceItems(value);
   if (items === undefined) return undefined;
-  checkLength(items.length * times);
+  checkItems(items.length * times);
   const all = items.length === 0 ? [] : Array.from({ length: times }, () => items).flat(1);
   return value instanceof PyTuple ? new PyTuple(all) : all;
 }

@@ -2,7 +2,7 @@
 
 import { TemplateFailure } from "../../errors.js";
 import type { Arguments } from "../../values/arguments.js";
-import { checkLength } from "../../values/limits.js";
+import { checkItems, checkLength } from "../../values/limits.js";
 import { arithmetic } from "../../values/operators.js";
 import { checkHashable, equals, lessThan, sorted } from "../../values/order.js";
 import { str } from "../../values/text.js";
@@ -150,7 +150,7 @@ function* batch(value: Value, args: Arguments): Generator<Value> {
     row.push(item);
   }
   if (row.length === 0) return;
-  checkLength(size);
+  checkItems(size);
   if (fill !== undefined && fill !== null) while (row.length < size) row.push(fill);
   yield row;
 }
@@ -160,7 +160,7 @@ function* slices(value: Value, args: Arguments): Generator<Value> {
   const count = args.int(0, "slices");
   const fill = args.get(1, "fill_with");
   if (count === 0) throw new TemplateFailure("integer division or modulo by zero");
-  checkLength(count);
+  checkItems(count);
   const size = Math.floor(items.length / count);
   const longer = items.length % count;
   let at = 0;
