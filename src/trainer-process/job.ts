@@ -3,11 +3,11 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
-import { DraftsmithError, type ErrorCode, isJsonObject, type JsonObject } from "../base/index.js";
+import { DraftsmithError, isJsonObject, type JsonObject } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import { lastLines, stopChild, trainerEnvironment } from "./child.js";
 import { ensurePython } from "./environment.js";
-import { type JobEvent, parseJobEvent } from "./job-events.js";
+import { type JobEvent, parseJobEvent, trainerError } from "./job-events.js";
 
 export interface JobRequest {
   /** Sub-command of the trainer: train, evaluate, export, demo-data ... */
@@ -120,29 +120,9 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
       outcome.result = isJsonObject(event) ? event : {};
       break;
     case "error":
-      outcome.error = new DraftsmithError(errorCode(event.code), event.message, {
-        ...(event.hint == null ? {} : { hint: event.hint }),
-        ...(event.field == null ? {} : { location: { field: event.field } }),
-      });
+      outcome.error = trainerError(event);
       break;
     case "ready":
       break;
   }
-}
-
-/** The toolkit's codes for the trainer's own, by their beginning; the rest are TRAINER_FAILED with their message. */
-const TRAINER_CODES: readonly (readonly [string, ErrorCode])[] = [
-  ["bad-option", "OPTIONS_INVALID"],
-  ["no-rows", "DATA_EMPTY"],
-  ["disk-full", "DISK_FULL"],
-  ["python-package-missing", "PYTHON_MISSING"],
-  ["shards-", "ARTIFACT_INVALID"],
-  ["image-", "ARTIFACT_INVALID"],
-  ["draft-", "ARTIFACT_INVALID"],
-  ["checkpoint", "ARTIFACT_INVALID"],
-  ["target-", "MODEL_INVALID"],
-];
-
-function errorCode(code: string): ErrorCode {
-  return TRAINER_CODES.find(([beginning]) => code.startsWith(beginning))?.[1] ?? "TRAINER_FAILED";
 }

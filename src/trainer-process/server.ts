@@ -2,11 +2,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { DraftsmithError } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import { lastLines, stopChild, trainerEnvironment } from "./child.js";
 import { ensurePython } from "./environment.js";
-import { parseJobEvent } from "./job-events.js";
+import { parseJobEvent, trainerError } from "./job-events.js";
 
 export interface ServerRequest {
   /** Model directory of the target. */
@@ -55,19 +57,24 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
     log?.write(text);
   });
   child.once("close", () => log?.end());
+  const output = listen(child.stdout);
 
   // An end that was asked for is no death.
   let stopping = false;
   const died = new Promise<never>((_resolve, reject) => {
     child.once("error", (cause) => reject(failure(`could not be started: ${cause.message}`, "", request)));
     child.once("exit", (code, signal) => {
-      if (!stopping) reject(failure(`ended with ${signal ?? `exit code ${code}`}`, tail, request));
+      if (stopping) return;
+      // Its last lines may still be in the pipe, and the reason among them.
+      void Promise.race([output.closed, delay(2000, undefined, { ref: false })]).then(() =>
+        reject(output.error() ?? failure(`ended with ${signal ?? `exit code ${code}`}`, tail, request)),
+      );
     });
   });
   // Whoever waits gets the rejection; when nobody does, stopping on purpose must not count as unhandled.
   died.catch(() => undefined);
 
-  const url = await ready(child, died, request, () => tail);
+  const url = await ready(child, output, died, request, () => tail);
   const stop = (): Promise<void> => {
     stopping = true;
     return stopChild(child, 10_000);
@@ -92,6 +99,7 @@ function argumentsOf(request: ServerRequest): string[] {
 
 async function ready(
   child: ChildProcess,
+  output: Output,
   died: Promise<never>,
   request: ServerRequest,
   tail: () => string,
@@ -102,7 +110,7 @@ async function ready(
   try {
     return await Promise.race([
       died,
-      readyLine(child),
+      output.url,
       new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(failure(`was not ready after ${limit / 1000} s`, tail(), request)), limit);
       }),
@@ -121,15 +129,27 @@ async function ready(
   }
 }
 
+interface Output {
+  /** Resolves with the address once the server is ready. */
+  url: Promise<string>;
+  /** Why the server said it could not start. */
+  error(): DraftsmithError | undefined;
+  closed: Promise<void>;
+}
+
 /** Goes on reading after the ready line, so that the pipe never fills. */
-function readyLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => {
-    if (child.stdout === null) return;
-    createInterface({ input: child.stdout }).on("line", (line) => {
+function listen(stdout: Readable): Output {
+  let said: DraftsmithError | undefined;
+  const lines = createInterface({ input: stdout });
+  const closed = new Promise<void>((resolve) => lines.once("close", resolve));
+  const url = new Promise<string>((resolve) => {
+    lines.on("line", (line) => {
       const event = parseJobEvent(line);
       if (event?.type === "ready") resolve(event.url);
+      if (event?.type === "error") said = trainerError(event);
     });
   });
+  return { url, error: () => said, closed };
 }
 
 function failure(what: string, tail: string, request: ServerRequest): DraftsmithError {

@@ -1,9 +1,17 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
 import { type DraftsmithEvent, silentSink } from "../../src/events/index.js";
-import { existingPython, packageRoot, runJob, startServer } from "../../src/trainer-process/index.js";
-import { parseJobEvent } from "../../src/trainer-process/job-events.js";
+import {
+  existingPython,
+  packageRoot,
+  runJob,
+  startServer,
+  trainerEnvironment,
+} from "../../src/trainer-process/index.js";
+import { parseJobEvent, TRAINER_ERROR_CODES, trainerError } from "../../src/trainer-process/job-events.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 const root = scratchDirectory("job");
@@ -24,6 +32,19 @@ describe("parseJobEvent", () => {
     expect(parseJobEvent('{"type":"metric","step":3,"values":{"loss":0.5,"gap":null}}')).toMatchObject({ step: 3 });
     expect(parseJobEvent("Loading weights: 100%")).toBeNull();
     expect(parseJobEvent('{"type":"unheard-of"}')).toBeNull();
+  });
+
+  it("keeps an error's code, field and hint, and the message of one whose code it does not know", () => {
+    const said = { type: "error", code: "DATA_EMPTY", reason: "no-rows", message: "m", hint: "h", field: "maxLength" };
+    const event = parseJobEvent(JSON.stringify(said));
+    expect(event?.type === "error" && trainerError(event)).toMatchObject({
+      code: "DATA_EMPTY",
+      message: "m",
+      hint: "h",
+      location: { field: "maxLength" },
+    });
+    const other = parseJobEvent(JSON.stringify({ ...said, code: "FROM_LATER" }));
+    expect(other).toMatchObject({ code: "TRAINER_FAILED", message: "m" });
   });
 });
 
@@ -89,10 +110,23 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     expect(error.exitCode).toBe(130);
   }, 120_000);
 
-  it("reports a server that cannot start with the end of its log", async () => {
+  it("reports a server that cannot start under the code of what is wrong", async () => {
     const error = await errorOf(startServer({ model: join(root, "no-such-model") }));
-    expect(error.code).toBe("SERVICE_FAILED");
-    expect(error.exitCode).toBe(9);
-    expect(error.frame ?? error.message).toContain("no-such-model");
+    expect(error).toMatchObject({ code: "MODEL_INVALID", exitCode: 6 });
+    expect(error.message).toContain("no-such-model");
   }, 120_000);
+
+  it("reports a server that ends without a word for it with the end of its log", async () => {
+    const model = join(packageRoot(), "fixtures", "tiny-gui");
+    const error = await errorOf(startServer({ model, maxBatch: 0 }));
+    expect(error).toMatchObject({ code: "SERVICE_FAILED", exitCode: 9 });
+    expect(error.frame).toContain("--max-batch: must be at least 1, not 0");
+  }, 120_000);
+
+  it("knows every code that the Python side reports under", async () => {
+    const script = "from draftsmith_trainer.base.error_codes import ToolkitCode; print(*ToolkitCode.__args__)";
+    const run = promisify(execFile);
+    const { stdout } = await run(python!.executable, ["-c", script], { env: trainerEnvironment() });
+    expect(stdout.trim().split(" ")).toEqual([...TRAINER_ERROR_CODES]);
+  }, 60_000);
 });

@@ -22,13 +22,15 @@ def error_of(capsys):
 
 def test_user_errors_are_events_and_exit_2(capsys, tmp_path):
     assert main(["trian"]) == 2
-    assert error_of(capsys)["code"] == "unknown-job"
+    assert error_of(capsys)["reason"] == "unknown-job"
     assert main(["train"]) == 2
-    assert error_of(capsys)["code"] == "bad-job"
+    assert error_of(capsys)["reason"] == "bad-job"
     (tmp_path / "job.json").write_text('{"target": "t", "shardz": "s"}')
     assert main(["train", "--config", str(tmp_path / "job.json")]) == 2
     event = error_of(capsys)
-    assert event["code"] == "bad-option" and event["hint"] == "did you mean shards?"
+    assert (event["code"], event["reason"]) == ("OPTIONS_INVALID", "bad-option") and event[
+        "hint"
+    ] == "did you mean shards?"
 
 
 def test_help_names_every_job_without_torch():
@@ -45,7 +47,8 @@ def test_missing_torch_is_said(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 2
     event = json.loads(done.stdout)
-    assert event["code"] == "python-package-missing" and "torch" in event["message"]
+    assert (event["code"], event["reason"]) == ("PYTHON_MISSING", "python-package-missing")
+    assert "torch" in event["message"]
 
 
 def test_quiet_ranks_report_errors_only():
@@ -54,8 +57,8 @@ def test_quiet_ranks_report_errors_only():
     quiet.log("x")
     quiet.metric(1, {"loss": 1.0})
     assert out.getvalue() == ""
-    quiet.error(UserError("c", "m"))
-    assert json.loads(out.getvalue())["code"] == "c"
+    quiet.error(UserError("no-rows", "m"))
+    assert json.loads(out.getvalue())["code"] == "DATA_EMPTY"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_full_disk_is_said(monkeypatch, capsys, error):
 
     monkeypatch.setattr(job, "run", full)
     assert main(["train", "--config", "job.json"]) == 2
-    assert error_of(capsys)["code"] == "disk-full"
+    assert error_of(capsys)["code"] == "DISK_FULL"
 
 
 def test_bugs_are_not_hidden(monkeypatch):

@@ -1,22 +1,35 @@
 """The one error class for what a user can get wrong; anything else that is raised is a bug and shows its traceback."""
 
+from __future__ import annotations
+
+from .error_codes import TOOLKIT_CODES, ToolkitCode
+
 
 class UserError(Exception):
     """A mistake in the input, the options or the environment, told in one sentence.
 
     Args:
-        code: stable kebab-case code, listed in the documentation.
+        code: stable kebab-case code, one of :data:`.error_codes.TOOLKIT_CODES`.
         message: what is wrong, naming the file, field or value.
         hint: what to do about it, when that is known.
         field: the option that caused it, as users write it (``draft.targetLayerIds``).
+        toolkit_code: the toolkit's code, for codes that are put together and therefore not in the table.
     """
 
-    def __init__(self, code: str, message: str, hint: str | None = None, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        field: str | None = None,
+        toolkit_code: ToolkitCode | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
         self.field = field
+        self.toolkit_code: ToolkitCode = toolkit_code or TOOLKIT_CODES[code]
 
 
 class Interrupted(Exception):  # noqa: N818 - an order that was carried out, not an error

@@ -47,7 +47,7 @@ class Events:
 
     def error(self, error: UserError) -> None:
         """Why the job stopped."""
-        event = {"type": "error", "code": error.code, "message": error.message}
+        event = {"type": "error", "code": error.toolkit_code, "reason": error.code, "message": error.message}
         if error.hint:
             event["hint"] = error.hint
         if error.field:

@@ -30,4 +30,4 @@ def check_export(
 
 def _raise(name: str, problem: str | None, hint: str | None = None) -> None:
     if problem:
-        raise UserError(f"export-{name}", problem, hint)
+        raise UserError(f"export-{name}", problem, hint, toolkit_code="VALIDATION_FAILED")

@@ -13,8 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from draftsmith_trainer.base.errors import UserError
+from draftsmith_trainer.base.events import Events
 
 from .settings import Settings
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,13 +36,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback only)")
     p.add_argument("--port", type=int, default=30000, help="port to listen on; 0 takes a free one")
     p.add_argument("--served-model-name", help="name in /v1/models (default: the model path)")
-    p.add_argument("--max-batch", type=int, default=16, help="most sequences decoded at a time")
+    p.add_argument("--max-batch", type=_positive, default=16, help="most sequences decoded at a time")
     p.add_argument("--dtype", default="float32", help="float32 (exact), bfloat16, float16")
     p.add_argument("--device", default="cpu", help="torch device")
-    p.add_argument("--threads", type=int, help="torch threads (default: half of the cores)")
-    p.add_argument("--context-length", type=int, help="most tokens of prompt and answer (default: the model's)")
+    p.add_argument("--threads", type=_positive, help="torch threads (default: half of the cores)")
+    p.add_argument("--context-length", type=_positive, help="most tokens of prompt and answer (default: the model's)")
     p.add_argument("--prefix-cache-mb", type=int, default=512, help="memory for conversations' states; 0: none")
-    p.add_argument("--max-queue", type=int, default=4096, help="requests that may wait before a 503")
+    p.add_argument("--max-queue", type=_positive, default=4096, help="requests that may wait before a 503")
     p.add_argument("--max-body-mb", type=int, default=64, help="largest request body")
     p.add_argument("--max-image-pixels", type=int, default=64_000_000, help="largest image")
     p.add_argument(
@@ -89,8 +97,7 @@ def run(argv: list[str]) -> int:
         listener = _listen(settings)
         context = make_context(settings, load(settings))
     except UserError as error:
-        record = {"type": "error", "code": error.code, "message": error.message, "hint": error.hint}
-        print(json.dumps(record), flush=True)
+        Events().error(error)
         print(f"draftsmith_trainer serve: {error.message}", file=sys.stderr)
         return 2
 

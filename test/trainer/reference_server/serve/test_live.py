@@ -77,7 +77,7 @@ def test_a_wrong_start_ends_with_one_clear_error():
     process = start("--model", "/nowhere", "--port", "0")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert '"code": "target-missing"' in out
+    assert '"reason": "target-missing"' in out
     assert "Traceback" not in err
 
 
@@ -92,7 +92,7 @@ def test_a_wrong_start_ends_with_one_clear_error():
 def test_so_do_other_mistakes(arguments, code, live, capsys):
     given = [live.url.rsplit(":", 1)[1] if word == "TAKEN" else word for word in arguments]
     assert serve.main(["--model", str(MODEL), *given]) == 2
-    assert f'"code": "{code}"' in capsys.readouterr().out
+    assert f'"reason": "{code}"' in capsys.readouterr().out
 
 
 def test_a_stop_signal_lets_running_requests_end(live):

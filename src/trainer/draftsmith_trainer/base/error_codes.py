@@ -1,0 +1,72 @@
+"""Under which of the toolkit's codes (src/base/errors.ts has their exit codes) each error of the Python side goes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ToolkitCode = Literal[
+    "USAGE",
+    "OPTIONS_INVALID",
+    "INPUT_INVALID",
+    "ARTIFACT_INVALID",
+    "MODEL_INVALID",
+    "SERVICE_FAILED",
+    "VALIDATION_FAILED",
+    "PYTHON_MISSING",
+    "TRAINER_FAILED",
+    "DISK_FULL",
+    "DATA_EMPTY",
+]
+
+TOOLKIT_CODES: dict[str, ToolkitCode] = {
+    # The command line and job files.
+    "unknown-job": "USAGE",
+    "bad-job": "TRAINER_FAILED",
+    "bad-option": "OPTIONS_INVALID",
+    "bad-dtype": "USAGE",
+    "unknown-head": "OPTIONS_INVALID",
+    "init-from": "OPTIONS_INVALID",
+    "no-cuda": "OPTIONS_INVALID",
+    "flex-needs-cuda": "OPTIONS_INVALID",
+    "no-drafts": "OPTIONS_INVALID",
+    "prompt-empty": "INPUT_INVALID",
+    "token-range": "INPUT_INVALID",
+    # Data.
+    "shards-missing": "ARTIFACT_INVALID",
+    "shards-damaged": "ARTIFACT_INVALID",
+    "no-rows": "DATA_EMPTY",
+    "image-missing": "ARTIFACT_INVALID",
+    "image-damaged": "ARTIFACT_INVALID",
+    "image-grid": "VALIDATION_FAILED",
+    "image-tokens": "VALIDATION_FAILED",
+    "image-count": "VALIDATION_FAILED",
+    "video-grid": "VALIDATION_FAILED",
+    "video-tokens": "VALIDATION_FAILED",
+    "mask-in-data": "VALIDATION_FAILED",
+    # Targets.
+    "target-missing": "MODEL_INVALID",
+    "target-config": "MODEL_INVALID",
+    "target-weights": "MODEL_INVALID",
+    "target-quantization": "MODEL_INVALID",
+    "target-processor": "MODEL_INVALID",
+    "target-unsupported": "MODEL_INVALID",
+    "target-too-small": "MODEL_INVALID",
+    "unknown-target": "MODEL_INVALID",
+    "template-missing": "MODEL_INVALID",
+    "mask-token": "MODEL_INVALID",
+    # Drafts and checkpoints.
+    "draft-missing": "ARTIFACT_INVALID",
+    "draft-config": "ARTIFACT_INVALID",
+    "draft-damaged": "ARTIFACT_INVALID",
+    "draft-weights": "ARTIFACT_INVALID",
+    "draft-target": "VALIDATION_FAILED",
+    "checkpoint-missing": "ARTIFACT_INVALID",
+    # The machine, and what happens while a job runs.
+    "python-package-missing": "PYTHON_MISSING",
+    "recurrence-missing": "PYTHON_MISSING",
+    "disk-full": "DISK_FULL",
+    "trainer-busy": "TRAINER_FAILED",
+    "training-diverged": "TRAINER_FAILED",
+    "picture-worker": "TRAINER_FAILED",
+    "port-taken": "SERVICE_FAILED",
+}
