@@ -12,25 +12,25 @@ interface Sample {
 
 /** Follows one step. The first event only sets the mark: rows that an earlier run finished are not speed. */
 export class ProgressMeter {
-  readonly #now: () => number;
-  #samples: Sample[] = [];
+  private readonly now: () => number;
+  private samples: Sample[] = [];
 
   constructor(now: () => number = Date.now) {
-    this.#now = now;
+    this.now = now;
   }
 
   add(event: StepProgress): void {
-    const at = this.#now();
+    const at = this.now();
     // What is counted may start over within a step (a second pass): then so does the rate.
-    if (event.done < (this.#samples.at(-1)?.done ?? 0)) this.#samples = [];
-    this.#samples.push({ at, done: event.done });
-    while (this.#samples.length > 2 && at - this.#samples[1]!.at >= WINDOW_MS) this.#samples.shift();
+    if (event.done < (this.samples.at(-1)?.done ?? 0)) this.samples = [];
+    this.samples.push({ at, done: event.done });
+    while (this.samples.length > 2 && at - this.samples[1]!.at >= WINDOW_MS) this.samples.shift();
   }
 
   /** Units per second; undefined until there is something to measure. */
   rate(): number | undefined {
-    const first = this.#samples[0];
-    const last = this.#samples.at(-1);
+    const first = this.samples[0];
+    const last = this.samples.at(-1);
     if (first === undefined || last === undefined || last.at <= first.at || last.done <= first.done) return undefined;
     return ((last.done - first.done) * 1000) / (last.at - first.at);
   }

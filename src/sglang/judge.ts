@@ -1,4 +1,5 @@
 /** Decides what an answer is worth. Every way in which a server can fail or lie ends in one of these verdicts. */
+import { defined } from "../base/index.js";
 import type { Answer } from "./answer.js";
 import type { Dialect } from "./dialect.js";
 import { findLoop, type LoopRules } from "./loops.js";
@@ -224,7 +225,7 @@ function countRuns(ids: readonly number[], id: number): number {
 }
 
 function transient(reason: TransientReason, message: string, retryAfterMs?: number): Refusal {
-  return { kind: "transient", reason, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { kind: "transient", reason, message, ...defined({ retryAfterMs }) };
 }
 
 function reject(reason: RejectReason, message: string): Refusal {

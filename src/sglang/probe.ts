@@ -1,6 +1,5 @@
 /** Asks a server small questions to see what it really returns: which way gives ids, and what prompts it renders. */
-import type { JsonObject } from "../base/index.js";
-import { sha256 } from "../base/index.js";
+import { defined, type JsonObject, sha256 } from "../base/index.js";
 import { ask, type IdSource, type Outcome, type Question } from "./ask.js";
 import type { ChatMessage } from "./chat.js";
 import type { ServerClient } from "./client.js";
@@ -97,7 +96,7 @@ function questionWith(image: ImageSize | undefined, { templateKwargs, local }: P
     templateKwargs,
     maxTokens: PROBE_TOKENS,
     stopTokenIds: [],
-    ...(local === undefined ? {} : { local: local(image) }),
+    ...defined({ local: local?.(image) }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** One dialogue from its first question to its end. */
+import { defined } from "../../../base/index.js";
 import {
   commonPrefix,
   type Dialogue,
@@ -75,7 +76,7 @@ class Conversation {
       text,
       finish: { type: answer.finish.type as GeneratedTurn["finish"]["type"], matched: answer.finish.matched },
       imageHashes: imageHashes(this.messages),
-      ...(answer.counted === undefined ? {} : { counted: true }),
+      ...defined({ counted: answer.counted }),
     };
     this.turns.push(turn);
     this.messages.push(message);
@@ -101,8 +102,7 @@ class Conversation {
       status: "partial" as const,
       reason,
       messages: kept,
-      ...(tools === undefined ? {} : { tools }),
-      ...(tags === undefined ? {} : { tags }),
+      ...defined({ tools, tags }),
       turns: this.turns,
     };
     return { status: "partial", reason, row };
@@ -119,8 +119,7 @@ class Conversation {
       dialogueDigest: this.digest,
       status: "done" as const,
       messages: this.messages,
-      ...(tools === undefined ? {} : { tools }),
-      ...(tags === undefined ? {} : { tags }),
+      ...defined({ tools, tags }),
       turns: this.turns,
     };
     return { status: "done", reason: undefined, row };

@@ -1,4 +1,5 @@
 /** Progress events of a run, from its statistics. Nothing here enters the artifact. */
+import { defined } from "../../../base/index.js";
 import type { Dialogue } from "../../../dialogue/index.js";
 import type { EventSink, ProgressPart } from "../../../events/index.js";
 import type { Outcome } from "../../../sglang/index.js";
@@ -144,7 +145,7 @@ export class Progress {
       type: "step-progress",
       step: this.step,
       done: this.done,
-      ...(this.total === undefined ? {} : { total: this.total }),
+      ...defined({ total: this.total }),
       unit: "dialogues",
       rates: {
         "turns/s": perSecond("turns"),

@@ -1,5 +1,5 @@
 /** Inspects servers before they get work: do they answer, serve the right model, and agree with each other? */
-import { DraftsmithError } from "../../../base/index.js";
+import { DraftsmithError, defined } from "../../../base/index.js";
 import {
   AccessDenied,
   accessHint,
@@ -196,8 +196,7 @@ export function limitDifference(name: string, identity: ServerIdentity, referenc
 
 export function refusal(name: string, objection: Objection): DraftsmithError {
   const { trouble, hint, frame } = objection;
-  const more = frame === undefined ? {} : { frame };
-  return new DraftsmithError("SERVER_REFUSED", `${name}: ${trouble}`, { hint, ...more });
+  return new DraftsmithError("SERVER_REFUSED", `${name}: ${trouble}`, { hint, ...defined({ frame }) });
 }
 
 /** @param hint - what to do, where one is known */

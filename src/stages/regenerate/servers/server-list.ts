@@ -1,7 +1,7 @@
 /** Which servers a run is to use: from the options, or from a file that may change while the run goes on. */
 import { readFile, stat } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { DraftsmithError, hideSecretsIn, serverName } from "../../../base/index.js";
+import { DraftsmithError, defined, hideSecretsIn, serverName } from "../../../base/index.js";
 import type { RegenerateOptions } from "../options.js";
 import { type Concurrency, type ServerEntry, serverEntrySchema } from "./options.js";
 
@@ -113,7 +113,7 @@ function checked(entry: unknown, path: string, line: number | undefined): Server
 
 function invalid(path: string, problem: string, line?: number): DraftsmithError {
   return new DraftsmithError("INPUT_INVALID", problem, {
-    location: { file: path, ...(line === undefined ? {} : { line }) },
+    location: { file: path, ...defined({ line }) },
     hint: "write one address a line, such as http://127.0.0.1:30000 or http://127.0.0.1:30000 32, or a YAML list",
   });
 }
