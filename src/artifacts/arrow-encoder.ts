@@ -33,7 +33,7 @@ const ARROW_TYPES: Record<ColumnKind, () => DataType> = {
   "list<utf8>": () => item(new Utf8()),
 };
 
-/** Hands the encoded pieces out instead of queueing them: the library's own streams have no back-pressure. */
+/** Passes the encoded chunks on instead of queueing them: the library's own streams have no back-pressure. */
 class CollectingWriter extends RecordBatchFileWriter {
   private pieces: Uint8Array[] = [];
 
@@ -163,7 +163,7 @@ export class ColumnBuilder {
   }
 }
 
-/** Collects rows and encodes them batch by batch. The pieces share memory with it: write them before `clear`. */
+/** Collects rows and encodes them batch by batch. The chunks share memory with it: write them before `clear`. */
 export class BatchEncoder<C extends Columns> {
   private readonly names: string[];
   private readonly fields: Field[];

@@ -186,7 +186,7 @@ async function readFooter(path: string, handle: FileHandle): Promise<Footer> {
   const length = new DataView(tail.buffer).getInt32(0, true);
   if (length <= 0 || length > size - least) throw damaged(path, "the length of its footer is wrong");
   const bytes = await readExactly(path, handle, size - 4 - MAGIC.length - length, length);
-  // Loading the messages gives Schema its decoder; without it a footer cannot be read by whoever reads before writing.
+  // Importing the messages registers Schema's decoder; without it, reading a footer before any writing fails.
   await import("apache-arrow/ipc/metadata/message");
   const { Footer } = await import("apache-arrow/ipc/metadata/file");
   try {

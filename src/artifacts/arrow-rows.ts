@@ -24,7 +24,7 @@ export const ROW_COLUMNS = {
 /** A row as its file holds it. */
 export type StoredRow = RowOf<typeof ROW_COLUMNS>;
 
-/** Columns that files from before there were videos lack: their rows have none. */
+/** Columns that are missing from files written before videos were supported: their rows have no videos. */
 const LATER_COLUMNS = ["video_frames", "video_frame_counts", "video_grid_thw"] as const;
 
 /** One training sequence of T tokens. */

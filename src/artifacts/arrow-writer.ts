@@ -29,7 +29,7 @@ export async function openArrowWriter<C extends Columns>(
   metadata: JsonObject,
   limits: BatchLimits,
 ): Promise<ArrowWriter<RowOf<C>>> {
-  // Loading apache-arrow takes a tenth of a second: only those who write pay for it.
+  // Loading apache-arrow takes 0.1 s, so only writers load it.
   const { BatchEncoder } = await import("./arrow-encoder.js");
   const encoder = new BatchEncoder(columns, canonicalJson(metadata));
   const handle = await onDisk(path, () => open(path, "w"), "write");

@@ -1,15 +1,17 @@
-/** Files that are either whole or not there, whatever happens to the process or the machine. */
-import { copyFile, link, open, rename, rm } from "node:fs/promises";
+/** Files that are either complete or absent, whatever happens to the process or the machine. */
+import { copyFile, link, open, rename, rm, stat } from "node:fs/promises";
+import { fromErrno } from "../base/index.js";
 import { onDisk, syncParent, writeFully } from "./disk.js";
 
-/** Where a file grows before it is whole. A leftover of a killed run is overwritten by the next one. */
+/** Path of a file while it is being written. The leftover of a killed run is overwritten by the next run. */
 export function partialPath(path: string): string {
   return `${path}.partial`;
 }
 
 /**
- * Gives a finished partial file its name. Its bytes must already be synced.
- * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ * Renames a finished partial file to its final name. Its bytes must already be synced.
+ *
+ * @throws DraftsmithError OUTPUT_INVALID, DISK_FULL, DISK_FAILED
  */
 export async function commitPartial(path: string): Promise<void> {
   await onDisk(path, async () => {
@@ -54,7 +56,9 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     if (code === "EEXIST") return;
     if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS", "EOPNOTSUPP"].includes(code)) {
-      await onDisk(to, () => Promise.reject(error), "write");
+      // The system call does not tell which of the two names it means.
+      await onDisk(from, () => stat(from));
+      throw fromErrno(error, to, { use: "write" });
     }
     await onDisk(to, () => copyFile(from, to), "write");
   }

@@ -1,4 +1,4 @@
-/** Artifact directories: sealing one when its step is finished, putting it in place, and opening it with checks. */
+/** Artifact directories: sealed when their step is finished, published, and opened with checks. */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DraftsmithError, fromErrno, type JsonObject, sha256File } from "../base/index.js";
@@ -52,7 +52,7 @@ export async function sealDirectory(request: SealRequest): Promise<Manifest> {
       await writeDurably(join(directory, FINGERPRINT_FILE), `${JSON.stringify(request.fingerprint, null, 2)}\n`);
     }
     await flushFiles(directory, paths);
-    // The manifest says that all is there: no power cut may leave it without the names that it lists.
+    // The manifest claims that all files exist, so their names must be durable before it is.
     await flushTree(directory, paths);
     await writeDurably(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
     await flushDirectory(directory);
@@ -64,7 +64,7 @@ export async function sealDirectory(request: SealRequest): Promise<Manifest> {
 
 /**
  * Moves a sealed directory to its place. An older artifact there is moved to `aside` first and removed afterwards; a
- * crash in between leaves the sealed directory with its manifest, from which `recover` finishes the move.
+ * crash in between leaves the sealed directory with its manifest, from which `prepareWorkspace` finishes the move.
  */
 export async function publishDirectory(sealed: string, target: string, aside: string): Promise<void> {
   try {
@@ -74,7 +74,7 @@ export async function publishDirectory(sealed: string, target: string, aside: st
       if (!hasCode(error, "ENOENT")) throw error;
     });
     await rename(sealed, target);
-    // Both ends of the move, before anything that could make it again is removed.
+    // Both ends of the move are made durable before anything that the artifact could be rebuilt from is removed.
     await flushDirectory(dirname(target));
     if (dirname(sealed) !== dirname(target)) await flushDirectory(dirname(sealed));
     await rm(aside, { recursive: true, force: true });
@@ -160,7 +160,7 @@ export async function readManifest(path: string): Promise<Manifest> {
   return parsed.data;
 }
 
-/** The first file that is gone or fails `check`, described; undefined when all are well. */
+/** Describes the first file that is missing or fails `check`; undefined when all pass. */
 export async function findDamage(
   path: string,
   manifest: Manifest,

@@ -58,7 +58,7 @@ export function syncParent(path: string): Promise<void> {
   return syncDirectory(dirname(path));
 }
 
-/** As syncParent, for a directory that may be new itself, and its parent too: without their names nothing below is safe. */
+/** As syncParent, for a directory that may itself be new, like its parent: their names must be durable as well. */
 export async function syncNewParents(path: string): Promise<void> {
   let directory = dirname(path);
   for (let level = 0; level < NEW_LEVELS; level += 1) {

@@ -17,17 +17,17 @@ export interface RecordPlace {
   bytes: number;
 }
 
-/** Sees the JSON text of every undamaged record while the journal is opened; the buffer must not be kept. */
+/** Called with the JSON text of every intact record while the journal is opened; it must not keep the buffer. */
 export type RecordVisitor = (text: Buffer, place: RecordPlace) => void;
 
 export interface Journal {
   /** Records that were durable when this is called, oldest first. */
   records(): AsyncIterable<JsonValue>;
-  /** Resolves once the record is on disk, with where its line lies. */
+  /** Resolves once the record is durable, with the position of its line. */
   append(value: JsonValue): Promise<RecordPlace>;
-  /** Waits for what was appended, then closes. */
+  /** Waits for pending appends, then closes. */
   close(): Promise<void>;
-  /** What opening found: bytes cut off the torn end, and damaged lines before it, which `records` leaves out. */
+  /** Found on opening: bytes truncated from a torn end, and damaged lines before it, which `records` skips. */
   readonly found: { records: number; cutBytes: number; damaged: number };
 }
 
@@ -37,7 +37,7 @@ const CHECKSUM_AT = '["'.length;
 const CLOSING = "]\n";
 const MAX_RECORD_BYTES = 512 << 20;
 
-/** The line as bytes, made in one go: the checksum is filled in where it is to stand. */
+/** The line as bytes, in one allocation: the checksum is filled in afterwards. */
 function encode(value: JsonValue): Buffer {
   const line = Buffer.from(`${OPENING}${stringifyJson(value)}${CLOSING}`);
   line.write(checksum(line.subarray(PREFIX, line.length - CLOSING.length)), CHECKSUM_AT, "latin1");
@@ -162,7 +162,7 @@ class FileJournal implements Journal {
     await this.handle.close();
   }
 
-  /** Writes groups until nobody waits. Never rejects: each append carries its own outcome. */
+  /** Writes group after group until nothing is pending. Never rejects: each append settles by itself. */
   private async flush(): Promise<void> {
     // Let everything that is appended in this turn of the event loop join the first group.
     await null;
@@ -182,7 +182,7 @@ class FileJournal implements Journal {
           resolve(place);
         }
       } catch (error) {
-        // After a failed write the end of the file is unknown: nothing more may follow it. Reopening cuts it.
+        // After a failed write the end of the file is undefined, so nothing may be appended. Reopening truncates it.
         this.failure ??= { error };
         for (const entry of group) entry.reject(error);
       }

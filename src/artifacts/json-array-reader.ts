@@ -1,4 +1,4 @@
-/** Reads the elements of a file that is one large JSON array, one at a time: many published sets come as such a file. */
+/** Reads the elements of a file that is one large JSON array, one at a time: many published datasets have this form. */
 import { parseJson } from "../base/index.js";
 import { readBlocks } from "./byte-blocks.js";
 import { DEFAULT_MAX_LINE_BYTES, type JsonLine, type ReadLinesOptions, readJsonLines } from "./jsonl-reader.js";

@@ -73,7 +73,10 @@ export type JsonLine =
   | { line: number; offset: number; value: JsonValue }
   | { line: number; offset: number; problem: "line-too-long" | "not-utf8" | "json-invalid"; message: string };
 
-/** Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. Breathes, too. */
+/**
+ * Like readJsonl, but a bad line is a value: for stages that count bad rows instead of stopping. Also yields to the
+ * event loop.
+ */
 export async function* readJsonLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonLine> {
   const { maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
   const slice = new TimeSlice();
@@ -87,8 +90,8 @@ export async function* readJsonLines(path: string, options: ReadLinesOptions = {
 }
 
 /**
- * The values of a JSONL file with their line numbers; blank lines are skipped. Lets other work in between lines, however
- * fast the lines and whatever is done with them come.
+ * The values of a JSONL file with their line numbers; blank lines are skipped. Yields to the event loop between lines.
+ *
  * @throws DraftsmithError INPUT_INVALID with file and line at the first bad line
  */
 export async function* readJsonl(
@@ -136,7 +139,7 @@ function parseLine({ line, offset, bytes, content }: Line, maxLineBytes: number)
   }
 }
 
-/** Whether a line holds nothing but white space, so that it counts as no row. */
+/** Whether a line is blank and therefore not a row. */
 export function isBlankLine({ line, content }: Line): boolean {
   return content !== undefined && isBlank(withoutMark(line, content));
 }

@@ -6,7 +6,7 @@ import { onDisk, writeFully } from "./disk.js";
 const FLUSH_BYTES = 1 << 20;
 
 export interface JsonlWriter {
-  /** Adds one line. Await it: it is how a full buffer slows the producer down. */
+  /** Adds one line. Await it: this is how a full buffer slows down the producer. */
   write(value: unknown): Promise<void>;
   /** Flushes, syncs and closes. Returns what was written. */
   close(): Promise<{ lines: number; bytes: number }>;
@@ -30,7 +30,7 @@ class BufferedJsonlWriter implements JsonlWriter {
   private pendingLength = 0;
   private lines = 0;
   private bytes = 0;
-  /** Flushes run one after the other, whoever asked for them. */
+  /** Flushes are serialised, whoever requests them. */
   private tail: Promise<void> = Promise.resolve();
 
   constructor(path: string, handle: FileHandle) {

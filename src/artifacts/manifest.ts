@@ -1,4 +1,7 @@
-/** The manifest that closes every artifact directory: what it is, where it came from, and what each file must hash to. */
+/**
+ * The manifest of an artifact directory, written last: what it holds, what it was made from, and the hash of every
+ * file.
+ */
 import { z } from "zod";
 import { digestOf, type JsonObject, type JsonValue } from "../base/index.js";
 

@@ -4,9 +4,9 @@ import { open, readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
-/** From this many files on, one flush of the whole file system is cheaper than one a file. */
+/** From this many files on, one flush of the whole file system is cheaper than one per file. */
 const FLUSH_ALL_FROM = 64;
-/** Files that are read at the same time. */
+/** Files that are read concurrently. */
 const LANES = 4;
 
 /**
@@ -68,12 +68,12 @@ export async function flushTree(directory: string, paths: readonly string[]): Pr
 /** Forces a directory's entries to disk. */
 export async function flushDirectory(directory: string): Promise<void> {
   const handle = await open(directory, "r");
-  // Some file systems refuse to sync a directory; there the rename alone has to do.
+  // Some file systems refuse to sync a directory; there the rename alone has to suffice.
   await handle.sync().catch(() => undefined);
   await handle.close();
 }
 
-/** Maps with a few tasks at a time; results keep the order of the items. */
+/** Maps with bounded concurrency; results keep the order of the items. */
 export async function mapLanes<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length);
   let next = 0;

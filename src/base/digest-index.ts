@@ -1,22 +1,22 @@
 /**
- * Numbers digests in the order in which they come, in typed arrays: 24 to 48 bytes a digest, where a Map of strings
- * takes well over 100, all of them objects that the garbage collector walks through again and again.
+ * Assigns numbers to digests in insertion order, in typed arrays: 24 to 48 bytes per digest. A Map of strings takes
+ * well over 100, in objects that the garbage collector scans again and again.
  */
 const WORDS = 4;
 const FIRST = 1 << 10;
-/** At most half of the slots are taken, so the next free one is near. */
+/** The load factor is at most 1/2, so probe sequences stay short. */
 const SLOTS_PER_DIGEST = 2;
 
 export class DigestIndex {
   /** The digests by number. */
   private keys = new Uint32Array(FIRST * WORDS);
-  /** Open addressing: the number of a digest plus one; 0 says that the slot is free. */
+  /** Open addressing: a digest's number plus one; 0 marks a free slot. */
   private slots = new Uint32Array(FIRST * SLOTS_PER_DIGEST);
   private count = 0;
-  /** The digest that is looked for. */
+  /** The digest being looked up. */
   private readonly wanted = new Uint32Array(WORDS);
 
-  /** How many there are; the number that the next new one gets. */
+  /** How many digests there are, which is also the number of the next new one. */
   get size(): number {
     return this.count;
   }
@@ -30,7 +30,7 @@ export class DigestIndex {
     return found === 0 ? undefined : found - 1;
   }
 
-  /** @returns its number: `size` as it was before where it is new, less where it was there */
+  /** @returns its number, which equals the previous `size` exactly when the digest is new */
   add(digest: Buffer): number {
     let slot = this.slotOf(digest);
     const found = this.slots[slot]!;
@@ -45,7 +45,7 @@ export class DigestIndex {
     return this.count - 1;
   }
 
-  /** Where it is, or the free slot where it belongs. */
+  /** The slot that holds it, or the free slot where it belongs. */
   private slotOf(digest: Buffer): number {
     const { wanted, keys, slots } = this;
     for (let word = 0; word < WORDS; word += 1) wanted[word] = digest.readUInt32LE(4 * word);
@@ -60,7 +60,7 @@ export class DigestIndex {
     }
   }
 
-  /** By the last word: callers divide work by the first ones, so these are alike in one part of it. */
+  /** By the last word: callers partition their work by the first ones, which are therefore alike within a partition. */
   private home(keys: Uint32Array, at: number): number {
     return keys[at + WORDS - 1]! & (this.slots.length - 1);
   }
@@ -69,7 +69,7 @@ export class DigestIndex {
     const before = this.keys;
     this.keys = new Uint32Array(2 * before.length);
     this.keys.set(before);
-    // Made anew from the keys, so the old slots go first.
+    // Rebuilt from the keys, so the old slots can be freed first.
     const length = 2 * this.slots.length;
     this.slots = new Uint32Array(0);
     this.slots = new Uint32Array(length);

@@ -54,7 +54,7 @@ export interface ErrorDetails {
   frame?: string;
 }
 
-/** Its words hold no credentials, whoever wrote them: they end up in terminals, logs and reports. */
+/** Message, hint and frame contain no credentials: they end up in terminals, logs and reports. */
 export class DraftsmithError extends Error {
   override readonly name = "DraftsmithError";
   readonly code: ErrorCode;

@@ -1,17 +1,19 @@
 /**
- * Takes credentials out of what people and files get to see. An error shows the line that is wrong, and a line that is
- * wrong may hold a password; so whatever shows a user's own text passes here.
+ * Removes credentials from whatever is shown or logged. An error quotes the offending line, which may contain a
+ * password, so every text that a user wrote passes through here.
  */
 
 export const HIDDEN = "[hidden]";
-/** Stands for user and password of an address. */
+/** Replaces the user and password of a URL. */
 const NOBODY = "...@";
 
-/** Longest user or password that is looked for: text without blanks may be megabytes of base64. */
+/** Longest user or password that is searched for: text without spaces may be megabytes of base64. */
 const LONGEST = 1024;
-/** To the last @ of a word, since a password may hold any character; another address in the same word begins anew. */
+/**
+ * Up to the last @ of a word, since a password may contain any character; a second URL in a word is a match of its own.
+ */
 const UP_TO_AT = `(?:(?!["'\`,;|\\]})]+\\s*[a-z][a-z0-9+.-]{0,20}:[\\\\/]{2})\\S){0,${LONGEST}}(?:@|%40)`;
-/** With its slashes, whichever way they lean or are spelled, or user:password@host without them. */
+/** With slashes or backslashes, escaped or not, or user:password@host without a scheme. */
 const ADDRESS = new RegExp(
   `((?:\\b[a-z][a-z0-9+.-]{0,20}:)?(?:[\\\\/]{2}|%2f%2f))${UP_TO_AT}|` +
     `(?<![^\\s"'\`[\\]{}(),;=<>])[^\\s"'\`[\\]{}(),;=<>:]{1,${LONGEST}}:${UP_TO_AT}`,
@@ -34,10 +36,13 @@ const NAMED = new RegExp(
   "gi",
 );
 const SCHEME = /\b(bearer\s+(?=\S{8})|basic\s+(?=\S*[\d=]))[A-Za-z0-9._~+/=-]{6,}/gi;
-/** Forms that the makers of keys gave them. */
+/** Key formats of well-known providers. */
 const KEY = /\b(?:sk|hf|ghp|gho|glpat|xoxb)[-_](?=[\w-]*\d)[\w-]{16,}/g;
 
-/** The same text without what it gives away; text without secrets comes back as it is, hidden text stays hidden. */
+/**
+ * The text with its secrets replaced. Text without secrets is returned unchanged; applying it twice changes nothing
+ * more.
+ */
 export function hideSecrets(text: string): string {
   return (/@|%40/.test(text) ? text.replace(ADDRESS, (_all, slashes?: string) => `${slashes ?? ""}${NOBODY}`) : text)
     .replace(NAMED, `$1${HIDDEN}`)
@@ -58,12 +63,12 @@ export function isHeadersName(name: string): boolean {
   return /headers?$/i.test(name);
 }
 
-/** Whether this is a key where only the name of an environment variable belongs. Variables are upper case by custom. */
+/** Whether this is a key where the name of an environment variable belongs. Those are upper case by convention. */
 export function isKeyForVariable(name: string, value: unknown): boolean {
   return /apikeyenv$/i.test(name) && typeof value === "string" && !/^[A-Z][A-Z0-9_]{0,63}$/.test(value);
 }
 
-/** A deep copy without secrets: those in texts, and texts under names that tell what they are. */
+/** A deep copy without secrets: those inside strings, and whole strings under names such as `password`. */
 export function hideSecretsIn<T>(value: T): T {
   return hidden(value, "", "") as T;
 }
@@ -80,7 +85,10 @@ function hidden(value: unknown, name: string, outer: string): unknown {
   return typeof value === "string" ? hideSecrets(value) : value;
 }
 
-/** An address without user and password; any other text as it is. Who asks changes no answer. */
+/**
+ * A URL without user and password; other text unchanged. Credentials do not change what is answered, so cache keys
+ * leave them out.
+ */
 export function withoutCredentials(text: string): string {
   if (!URL.canParse(text)) return text;
   const url = new URL(text);

@@ -31,7 +31,7 @@ function sortKeys(value: unknown): unknown {
   return sorted;
 }
 
-/** Array.sort copies its list several times over; the few keys of most objects are put in order where they are. */
+/** Array.sort copies its list several times; the few keys of most objects are sorted in place. */
 const MOST_INSERTED = 16;
 
 function sortedKeys(value: object): string[] {

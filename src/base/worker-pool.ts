@@ -1,4 +1,4 @@
-/** Worker threads that take pieces of work side by side; `pool-thread.ts` is their end of it. */
+/** Worker threads that process tasks in parallel; `worker-thread.ts` is the threads' side. */
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -6,13 +6,13 @@ import { Worker } from "node:worker_threads";
 import { defined } from "./defined.js";
 import { DraftsmithError, type ErrorCode, type ErrorDetails } from "./errors.js";
 
-/** What a thread sends back for one piece. */
+/** A thread's answer to one task. */
 export type WorkerAnswer<Result> =
   | { result: Result }
   | { error: { code: ErrorCode; message: string; details: ErrorDetails } }
   | { bug: string };
 
-/** Pieces that wait at each thread, so that it never idles while its last result is taken. */
+/** Tasks queued at each thread, so that it never idles while its last result is collected. */
 const PIECES_AT_A_THREAD = 2;
 
 interface Waiting<Result> {
@@ -44,7 +44,7 @@ export class WorkerPool<Piece, Result> {
     });
   }
 
-  /** Results in the order of the pieces; never more pieces under way than the threads can hold. */
+  /** Results in task order; never more tasks in flight than the threads' queues hold. */
   async *map(pieces: AsyncIterable<Piece>): AsyncGenerator<Result> {
     const underWay: Promise<Result>[] = [];
     for await (const piece of pieces) {
@@ -59,7 +59,7 @@ export class WorkerPool<Piece, Result> {
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
   }
 
-  /** One piece, out of any order; it goes to the thread that has least to do. */
+  /** Runs one task regardless of order, on the least busy thread. */
   ask(piece: Piece): Promise<Result> {
     const least = this.threads.reduce((best, thread) => (thread.waiting.length < best.waiting.length ? thread : best));
     const answer = new Promise<Result>((resolve, reject) => {
@@ -71,7 +71,7 @@ export class WorkerPool<Piece, Result> {
       least.worker.ref();
       least.worker.postMessage(piece);
     });
-    // Looked at when its turn comes; until then a failure must not count as unhandled.
+    // Awaited when its turn comes; until then a rejection must not count as unhandled.
     answer.catch(() => undefined);
     return answer;
   }
@@ -88,12 +88,12 @@ function settle<Result>(waiting: Waiting<Result>, answer: WorkerAnswer<Result>):
   else waiting.reject(new DraftsmithError(answer.error.code, answer.error.message, answer.error.details));
 }
 
-/** The compiled or the source form of a module beside `url`, whichever runs here; for the threads' module. */
+/** The threads' module beside `url`, compiled or as source, whichever is running. */
 export function moduleBeside(url: string, name: string): URL {
   return new URL(`./${name}${url.endsWith(".ts") ? ".ts" : ".js"}`, url);
 }
 
-/** What a thread says of an error, so that the main thread can throw it again. */
+/** An error in a form that can be posted to the main thread and thrown there. */
 export function errorAnswer(error: unknown): WorkerAnswer<never> {
   if (!(error instanceof DraftsmithError))
     return { bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };

@@ -1,4 +1,4 @@
-/** A pool's thread: one answer to every piece, in the order of the pieces. */
+/** The thread's side of a worker pool: one answer to every task, in order. */
 import { parentPort, type TransferListItem } from "node:worker_threads";
 import { errorAnswer, type WorkerAnswer } from "./worker-pool.js";
 

@@ -12,6 +12,6 @@ export function formatDoctorReport({ healthy, findings }: DoctorReport): string 
   return [
     ...lines,
     "",
-    healthy ? "everything that a full pipeline needs is here" : "something is missing; see the arrows above",
+    healthy ? "everything that a full pipeline needs is present" : "something is missing; see the arrows above",
   ].join("\n");
 }

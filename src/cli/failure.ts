@@ -1,7 +1,7 @@
-/** How the program ends when something went wrong. */
+/** How the program ends after an error. */
 import { EXIT_BUG, formatError, hideSecrets, isDraftsmithError, withoutErrno } from "../base/index.js";
 
-/** Prints an error the way its reader needs it and leaves its exit code; a bug shows its stack. */
+/** Prints an error for people and sets the exit code; a bug shows its stack. */
 export function exitWith(thrown: unknown): void {
   const error = withoutErrno(thrown);
   if (isDraftsmithError(error)) {

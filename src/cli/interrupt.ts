@@ -17,7 +17,7 @@ export function listenForInterrupt(): Interrupt {
       kill();
       process.exit(ERROR_CODES.INTERRUPTED.exit);
     }
-    process.stderr.write("\nstopping: what is in flight is saved; press Ctrl-C again to end at once\n");
+    process.stderr.write("\nstopping: work in flight is being saved; press Ctrl-C again to exit at once\n");
     controller.abort();
   };
   process.on("SIGINT", handle).on("SIGTERM", handle);

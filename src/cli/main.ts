@@ -3,7 +3,7 @@
 import { exitWith } from "./failure.js";
 import { runProgram } from "./program.js";
 
-// A reader that has seen enough (`| head`) is no error; a run goes on and leaves its record.
+// A reader that closes the pipe early (`| head`) is not an error; the run goes on and leaves its record.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });

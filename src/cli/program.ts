@@ -1,4 +1,4 @@
-/** The commands, each loaded only when it is called; the list of all is made for help alone. */
+/** The commands, each loaded only when it is called; all of them only for the help text. */
 import yargs, { type Argv, type CommandModule } from "yargs";
 import { DraftsmithError, VERSION } from "../base/index.js";
 import { suggestion } from "../pipeline/index.js";
@@ -43,11 +43,11 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     .middleware((argv) => {
       if (typeof argv.python === "string") process.env.DRAFTSMITH_PYTHON = argv.python;
     })
-    // Flags are read as text and judged by the stage's schema, so that is what help should not promise.
+    // Flags are read as text and checked by the stage's schema, so the help text must not promise strings.
     .updateStrings({ string: "value" })
     .wrap(Math.min(120, process.stdout.columns ?? 100))
     .exitProcess(false)
-    // Without a throw here yargs would go on and run the command.
+    // Without a throw here, yargs would run the command nevertheless.
     .fail((message: string | null, error: Error | undefined) => {
       // What a coerce function throws arrives wrapped, as yargs' own kind of error.
       if (error !== undefined && error !== null && error.name !== "YError") throw error;
@@ -78,7 +78,7 @@ function usageError(message: string, program: Argv, command: string | undefined)
   return new DraftsmithError("USAGE", `unknown option ${flag}`, { hint: suggestion(flag, known, "options") });
 }
 
-/** yargs keeps the options of the command that was being parsed, but its types do not tell. */
+/** yargs keeps the options of the command that was being parsed, but its types do not declare this. */
 function knownFlags(program: Argv): string[] {
   const internal: unknown = program;
   const { key } = (internal as { getOptions(): { key: Record<string, unknown> } }).getOptions();

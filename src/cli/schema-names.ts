@@ -1,4 +1,4 @@
-/** Finds a schema by what a person types. */
+/** Finds a schema by the name that a user typed. */
 import { DraftsmithError } from "../base/index.js";
 import { suggestion } from "../pipeline/index.js";
 

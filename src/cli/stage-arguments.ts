@@ -1,4 +1,4 @@
-/** What is given to a stage's command besides flags: inputs by name, and a file of options. */
+/** Arguments of a stage's command besides its flags: inputs by name, and a file of options. */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { DraftsmithError, fromErrno, isJsonObject } from "../base/index.js";

@@ -1,4 +1,4 @@
-/** A stage's options as flags, made from its schema, and the flags of a call as options again. */
+/** A stage's options as command-line flags, derived from its schema, and the parsed flags as options again. */
 
 import type { Options } from "yargs";
 import { defined } from "../base/index.js";
@@ -16,7 +16,7 @@ export interface Flag {
   read(given: unknown): unknown;
 }
 
-/** Names that the command itself takes. */
+/** Flags of the command itself. */
 const TAKEN = new Set([
   "out",
   "in",
@@ -37,7 +37,7 @@ export function stageFlags(stage: Stage): Flag[] {
   return flagsOf(root, [], new Set(root.required ?? []), root);
 }
 
-/** The options that were given, nested again. */
+/** The given options, nested again. */
 export function readFlags(flags: readonly Flag[], argv: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const { name, path, read } of flags) {
@@ -77,7 +77,7 @@ function flagOf(schema: JsonSchema, path: readonly string[], required: boolean, 
     .join(" ")
     .trim();
   const common = { describe, requiresArg: true } as const;
-  // Read as text throughout: yargs would turn "007" into 7 and "abc" into NaN, and the schema says it better.
+  // Always read as text: yargs would turn "007" into 7 and "abc" into NaN; the schema's errors are better.
   if (schema.type === "boolean") return { name, path, yargs: { describe, type: "boolean" }, read: (given) => given };
   if (schema.type === "array") {
     const items =
@@ -116,7 +116,7 @@ function readText(text: string, schema: JsonSchema): unknown {
   }
 }
 
-/** A flag that was given twice counts as given last. */
+/** The last value of a repeated flag wins. */
 function lastOf(given: unknown): string {
   return String(Array.isArray(given) ? given.at(-1) : given);
 }

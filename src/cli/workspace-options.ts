@@ -1,4 +1,4 @@
-/** What every command that reads a pipeline file takes. */
+/** Options of every command that reads a pipeline file. */
 import type { Argv } from "yargs";
 import { DraftsmithError } from "../base/index.js";
 
@@ -17,13 +17,13 @@ export function workspaceOptions(yargs: Argv<object>) {
       array: true,
       nargs: 1,
       default: [] as string[],
-      describe: "change a value of the file: vars.NAME=VALUE, steps.NAME.with.OPTION=VALUE; may be repeated",
+      describe: "override a value of the file: vars.NAME=VALUE, steps.NAME.with.OPTION=VALUE; may be repeated",
     })
-    .option("workspace", { type: "string", requiresArg: true, describe: "where results lie; default: runs/NAME" })
+    .option("workspace", { type: "string", requiresArg: true, describe: "directory for results; default: runs/NAME" })
     .option("limit", limitOption);
 }
 
-/** yargs itself turns `abc` into NaN and says nothing. */
+/** yargs itself turns `abc` into NaN without an error. */
 function wholeNumber(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^[1-9]\d*$/.test(text)) return Number(text);

@@ -56,7 +56,7 @@ export interface StepProgress {
   failures?: ReasonCounts;
   rejected?: ReasonCounts;
   partial?: ReasonCounts;
-  /** Time left where the step knows better than its count of `done` tells, because units differ in size. */
+  /** Time left, where the step can tell it better than `done` and `total` do, because units differ in size. */
   secondsLeft?: number;
   parts?: ProgressPart[];
   note?: string;
@@ -66,7 +66,7 @@ export interface StepProgress {
 export interface StepMetric {
   type: "step-metric";
   step: string;
-  /** Training step or another running index. */
+  /** Optimizer step or another running index. */
   at: number;
   values: Record<string, number>;
 }

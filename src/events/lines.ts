@@ -1,4 +1,4 @@
-/** The one-line message of every event that stays on the screen. */
+/** One line of text for every event that stays on the screen. */
 import { formatLocation } from "../base/index.js";
 import { describeCounts } from "./counts.js";
 import type { DraftsmithEvent } from "./event.js";
@@ -13,7 +13,7 @@ export interface Line {
   text: string;
 }
 
-/** Undefined for events that only show while they are news (progress, metrics). */
+/** Undefined for transient events (progress, metrics). */
 export function describeEvent(event: DraftsmithEvent): Line | undefined {
   switch (event.type) {
     case "run-started":
@@ -60,7 +60,7 @@ function withCounts(text: string, counts: Parameters<typeof describeCounts>[0]):
 
 function failure(event: Extract<DraftsmithEvent, { type: "step-failed" }>): string {
   const place = event.location === undefined ? "" : formatLocation(event.location);
-  // A bug's message may be a page of JSON; the whole of it is printed at the end.
+  // A bug's message may be a page of JSON; it is printed in full at the end.
   const message = event.message.replaceAll(/\s+/g, " ");
   const short = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}...` : message;
   return `${event.step}: failed, ${event.code}: ${short}${place === "" ? "" : ` (${place})`}`;

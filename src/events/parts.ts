@@ -2,15 +2,15 @@
 import type { ProgressPart } from "./event.js";
 import { formatNumber, formatReasons } from "./format.js";
 
-/** Parts that a line for logs tells one by one; more are summed up, and only those in trouble are named. */
+/** Up to this many parts are listed one by one in a log line; more are summarised, and only failing ones named. */
 const TOLD_SINGLY = 4;
 const TROUBLES_TOLD = 3;
 
 /**
  * One line for each part, in columns; those in trouble first when not all fit.
  *
- * @param width - characters of a line at most
- * @param most - lines at most
+ * @param width - most characters per line
+ * @param most - most lines
  */
 export function partLines(parts: readonly ProgressPart[], width: number, most: number): string[] {
   if (parts.length === 0) return [];
@@ -22,7 +22,7 @@ export function partLines(parts: readonly ProgressPart[], width: number, most: n
     ...Object.entries(part.values).map(([name, value]) => `${formatNumber(value)} ${name}`),
     ...(part.note === undefined ? [] : [part.note.replaceAll(/\s+/g, " ")]),
   ]);
-  // A long name must not push the figures out of the window.
+  // A long name must not push the numbers off the screen.
   const nameWidth = Math.min(Math.max(8, Math.floor(width / 3)), Math.max(...cells.map(([name]) => name!.length), 0));
   const widths: number[] = [nameWidth];
   for (const row of cells) {
@@ -54,7 +54,7 @@ export function describeParts(parts: readonly ProgressPart[]): string {
   return [`${formatNumber(parts.length)} in all: ${byState(parts)}`, ...named, ...rest].join("; ");
 }
 
-/** Changes when a part changes its state, and else not. */
+/** Changes exactly when a part changes its state. */
 export function stateOfParts(parts: readonly ProgressPart[]): string {
   return parts.map(({ name, state }) => `${name} ${state}`).join("\n");
 }
@@ -75,7 +75,7 @@ function byState(parts: readonly ProgressPart[]): string {
   return formatReasons(counts);
 }
 
-/** The end of an address tells servers apart, not its beginning. */
+/** Servers differ at the end of their addresses, so names are cut at the front. */
 function shorten(name: string, width: number): string {
   return name.length <= width ? name : `…${name.slice(name.length - width + 1)}`;
 }

@@ -1,13 +1,13 @@
-/** Lines for logs and pipes: no cursor codes, and progress only now and then. */
+/** Lines for logs and pipes: no cursor codes, and progress only every few seconds. */
 import type { DraftsmithEvent, EventSink } from "./event.js";
 import { describeEvent, describeMetric } from "./lines.js";
 import { describeParts, stateOfParts } from "./parts.js";
 import { describeProgress, ProgressMeter } from "./progress.js";
 import { RunTable } from "./table.js";
 
-/** Progress and metrics of a step get one line in this time. */
+/** Shortest time between two lines of progress and metrics of a step. */
 const EVERY_MS = 10_000;
-/** The parts of a step (servers) get one in this time, and at once when one of them changes its state. */
+/** Shortest time between two lines about a step's parts (servers), unless one of them changes its state. */
 const PARTS_EVERY_MS = 60_000;
 
 export class PlainReporter implements EventSink {
@@ -16,7 +16,7 @@ export class PlainReporter implements EventSink {
   private readonly table = new RunTable();
   private readonly meters = new Map<string, ProgressMeter>();
   private readonly last = new Map<string, number>();
-  /** States of each step's parts when they were last told. */
+  /** States of each step's parts when they were last printed. */
   private readonly states = new Map<string, string>();
 
   constructor(write: (text: string) => void, now: () => number = Date.now) {

@@ -1,8 +1,8 @@
-/** From a stream of progress events to rate, time left and one line of text. */
+/** Turns progress events into a rate, the time left and one line of text. */
 import type { ReasonCounts, StepProgress } from "./event.js";
 import { formatNumber, formatReasons, formatSeconds, sumReasons } from "./format.js";
 
-/** Rates are taken over this long, so that they follow a server that slows down. */
+/** Window over which rates are measured, short enough to follow a server that slows down. */
 const WINDOW_MS = 30_000;
 
 interface Sample {
@@ -10,7 +10,9 @@ interface Sample {
   done: number;
 }
 
-/** Follows one step. The first event only sets the mark: rows that an earlier run finished are not speed. */
+/**
+ * Measures one step. The first event only sets the baseline: rows that an earlier run finished do not count as speed.
+ */
 export class ProgressMeter {
   private readonly now: () => number;
   private samples: Sample[] = [];
@@ -21,7 +23,7 @@ export class ProgressMeter {
 
   add(event: StepProgress): void {
     const at = this.now();
-    // What is counted may start over within a step (a second pass): then so does the rate.
+    // The count may restart within a step (a second pass), and the rate with it.
     if (event.done < (this.samples.at(-1)?.done ?? 0)) this.samples = [];
     this.samples.push({ at, done: event.done });
     while (this.samples.length > 2 && at - this.samples[1]!.at >= WINDOW_MS) this.samples.shift();
@@ -35,7 +37,7 @@ export class ProgressMeter {
     return ((last.done - first.done) * 1000) / (last.at - first.at);
   }
 
-  /** Seconds until done equals total: as the step itself says, else by the rate. */
+  /** Seconds until `done` reaches `total`: the step's own estimate, else computed from the rate. */
   remaining(event: StepProgress): number | undefined {
     if (event.secondsLeft !== undefined) return event.secondsLeft;
     const rate = this.rate();

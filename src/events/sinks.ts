@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { defined, fromErrno, hideSecretsIn } from "../base/index.js";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 
-/** Progress of one step is written to files and machines at most this often. */
+/** Shortest time between two progress events of a step in files and JSON output. */
 const PROGRESS_MS = 1000;
 
 /** Sends every event to all sinks. */
@@ -15,12 +15,12 @@ export function tee(...sinks: readonly EventSink[]): EventSink {
   };
 }
 
-/** What a sink hears, without credentials: services, steps and servers put addresses and answers into their words. */
-export function discreet(sink: EventSink): EventSink {
+/** Removes credentials before events reach the sink: messages quote addresses and servers' answers. */
+export function withoutSecrets(sink: EventSink): EventSink {
   return { emit: (event) => sink.emit(hideSecretsIn(event)) };
 }
 
-/** One JSON object a line, with the time in front. Progress is thinned out, nothing else is. */
+/** One JSON object per line, with the time in front. Progress is throttled, nothing else. */
 export class JsonLines implements EventSink {
   private readonly write: (line: string) => void;
   private readonly last = new Map<string, number>();
@@ -40,7 +40,7 @@ export class JsonLines implements EventSink {
   }
 }
 
-/** Events of a run in a file. Every line is handed to the system at once, so that a killed run has its last words. */
+/** Writes a run's events to a file, unbuffered, so that even a killed run has logged its last event. */
 export class EventFile implements EventSink {
   private readonly lines: JsonLines;
   private file: number | undefined;
@@ -53,7 +53,7 @@ export class EventFile implements EventSink {
     const file = opened(path, field);
     this.file = file;
     this.lines = new JsonLines((line) => {
-      // A full disk must not end a run whose own files still fit; the step's own error will tell.
+      // A full disk must not end a run because of its log; the step's own writes will report it.
       try {
         writeSync(file, line);
       } catch {}

@@ -1,4 +1,4 @@
-/** The table that closes a run: one row a step, then the rows that stages contribute. */
+/** The table at the end of a run: one row per step, then the rows that stages contribute. */
 
 import { keptOf, rejectedOf } from "./counts.js";
 import type { DraftsmithEvent, EventSink, SummaryRow } from "./event.js";
@@ -16,7 +16,7 @@ const HEAD: Row = { step: "step", state: "state", time: "time", kept: "kept", re
 const COLUMNS = ["step", "state", "time", "kept", "rejected"] as const;
 const RIGHT = new Set<string>(["time", "kept"]);
 
-/** Listens to a run and remembers what its table needs. */
+/** Collects from a run's events what the table shows. */
 export class RunTable implements EventSink {
   private readonly rows: Row[] = [];
   private summary: SummaryRow[] = [];
@@ -49,7 +49,7 @@ export class RunTable implements EventSink {
   /** Empty for a run without steps. */
   lines(): string[] {
     if (this.rows.every(({ step }) => step === "total")) return [];
-    // A long reason ends its line anyway; it must not widen the column for everybody.
+    // A long reason is last on its line anyway; it must not widen the column.
     const short = this.rows.filter(({ state }) => !state.startsWith("not run"));
     const widths = COLUMNS.map((column) =>
       Math.max(...[HEAD, ...(column === "step" ? this.rows : short)].map((row) => row[column].length)),

@@ -1,4 +1,4 @@
-/** Live output on a terminal: lines that stay, and under them a few that are redrawn in place. */
+/** Live output on a terminal: lines that scroll, and below them a few that are redrawn in place. */
 import { styleText } from "node:util";
 import type { DraftsmithEvent, EventSink } from "./event.js";
 import { describeEvent, describeMetric, type Tone } from "./lines.js";
@@ -8,12 +8,12 @@ import { RunTable } from "./table.js";
 
 const REDRAW_MS = 100;
 const CLEAR_LINE = "\r\x1b[2K";
-/** From the first of the live lines to the end of the screen. */
+/** Clears from the first live line to the end of the screen. */
 const CLEAR_BELOW = "\x1b[J";
-/** Lines of the screen that the table of parts leaves to what was said before. */
+/** Screen lines that the table of parts leaves to earlier output. */
 const KEPT_LINES = 8;
 
-/** The part of a TTY stream that is needed; tests bring a recording one. */
+/** The part of a TTY stream that is used; tests pass one that records. */
 export interface TerminalStream {
   write(text: string): unknown;
   columns?: number;
@@ -69,7 +69,7 @@ export class TerminalReporter implements EventSink {
     if (event.type === "run-finished") for (const row of ["", ...this.table.lines(), ""]) this.print(row);
   }
 
-  /** Removes the live lines, for whatever is printed next by others. */
+  /** Erases the live lines before somebody else prints. */
   close(): void {
     if (this.drawn.length > 0) this.stream.write(this.clear());
     this.live = [];
@@ -94,7 +94,7 @@ export class TerminalReporter implements EventSink {
     return (this.stream.columns ?? 80) - 1;
   }
 
-  /** Back to the first live line. A window that became narrower has wrapped them: they take more lines than they are. */
+  /** Moves to the first live line. In a window that became narrower, the lines have wrapped and take more rows. */
   private clear(): string {
     const columns = this.stream.columns ?? 80;
     const height = this.drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);

@@ -5,7 +5,7 @@ import { type FileHash, mapLanes, writeDurably } from "../artifacts/index.js";
 import { DraftsmithError, digestOf, type JsonObject, sha256File } from "../base/index.js";
 
 const LARGE_FILE = 1 << 30;
-/** Remembered files that no run asked for lately are dropped once there are this many more than those in use. */
+/** Hashes that this run did not use are dropped once there are more of them than this. */
 const MAX_UNUSED = 100_000;
 /** Directories with more files than this enter a fingerprint as one digest, without the list. */
 const MAX_LISTED = 256;
@@ -23,9 +23,9 @@ async function identify(path: string): Promise<{ key: string; bytes: number }> {
 }
 
 export interface HashOptions {
-  /** Ends the reading of many files. */
+  /** Aborts the hashing of many files. */
   signal?: AbortSignal;
-  /** Is told before a file is read that takes seconds. */
+  /** Called before a file is read that takes seconds. */
   onLargeFile?(path: string, bytes: number): void;
 }
 
@@ -69,7 +69,7 @@ export class HashCache {
     return hash;
   }
 
-  /** Takes over a hash that was computed elsewhere, for the file as it is now. */
+  /** Remembers a hash that was computed elsewhere, for the file as it is now. */
   async learn(path: string, sha256: string): Promise<void> {
     this.used.add(path);
     this.remember(path, (await identify(path)).key, sha256);
@@ -90,7 +90,7 @@ export class HashCache {
   }
 }
 
-/** What stands in a fingerprint for a file or directory: its content, never where it lies. */
+/** A file or directory as a fingerprint records it: by content, never by location. */
 export async function contentOf(path: string, cache: HashCache): Promise<JsonObject> {
   if (!(await stat(path)).isDirectory()) {
     return { file: basename(path), sha256: (await cache.file(path)).sha256 };
@@ -102,7 +102,7 @@ export async function contentOf(path: string, cache: HashCache): Promise<JsonObj
   return { directory: paths.length, files };
 }
 
-/** Files at the top of a directory that explain it and do not take part: READMEs, licences, hidden ones. */
+/** Files at the top of a directory that cannot affect results: READMEs, licences, hidden ones. */
 const ASIDE = /^\.|\.md$|^LICEN[CS]E/;
 
 /** Relative paths of all files, links followed (model caches are made of them); each directory once. */

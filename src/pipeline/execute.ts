@@ -7,9 +7,9 @@ import type { HashCache } from "./content.js";
 import { fingerprintDigest } from "./fingerprint.js";
 import { fingerprintStep, openInputs } from "./inspect.js";
 import type { Plan, PlannedStep } from "./plan-types.js";
+import { runStep } from "./run-step.js";
 import type { Selection } from "./select.js";
 import type { Supervisor } from "./services/index.js";
-import { runStepJob } from "./step-job.js";
 import {
   asideDirectory,
   clearResume,
@@ -30,7 +30,7 @@ export interface ExecuteRequest {
   signal: AbortSignal;
   /** Where a step may put a report of its run. */
   reportDirectory(step: string): string;
-  /** Called for every step that is finished or was already. */
+  /** Called for every step that finished or was cached. */
   onManifest(step: string, manifest: Manifest): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export interface StepResult {
   error?: unknown;
 }
 
-/** Results in the order of the plan. Never throws for what a step does wrong. */
+/** Results in the order of the plan. Never throws when a step fails. */
 export async function execute(request: ExecuteRequest): Promise<StepResult[]> {
   const { plan, selection, supervisor, events, signal } = request;
   const finished = new Map<string, Manifest>();
@@ -110,7 +110,7 @@ async function perform(
 
   if (signal.aborted) throw new DraftsmithError("INTERRUPTED", `${step.name} was not started`);
   await supervisor.ensure(step.services);
-  const manifest = await runStepJob({
+  const manifest = await runStep({
     name: step.name,
     stage: step.stage,
     options: step.resolve((service, property) => supervisor.property(service, property)),

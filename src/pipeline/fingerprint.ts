@@ -14,19 +14,22 @@ const FORMAT = 1;
 export type Fingerprint = {
   /** So that keys of an older layout never match by accident. */
   format: typeof FORMAT;
-  /** Another stage makes something else. */
+  /** Different stages make different outputs. */
   stage: string;
-  /** Raised by a stage's author when the same input gives other output. The toolkit's version is not here: a release that leaves a stage alone leaves its results alone. */
+  /**
+   * Raised by a stage's author when the same input gives other output. The toolkit's version is not part of it: a
+   * release that does not change a stage keeps its results valid.
+   */
   codeVersion: number;
   /** Options with defaults filled in, so that a changed default counts. Without neutral options (concurrency, addresses), credentials and file options (below); services stand as placeholders, step directories as `steps/NAME`. */
   options: JsonObject;
-  /** Content of every file and directory that an option names, by the option's place. Where it lies does not count. */
+  /** Content of every file and directory that an option names, by the option's place. Locations do not count. */
   files: JsonObject;
   /** Content of every input, by name; for steps that options refer to, `steps/NAME`. */
   inputs: Record<string, string>;
   /** What each service serves, by its own type, options and files: its address is not part of it. */
   services: Record<string, JsonObject>;
-  /** `--limit` makes another output of the same options. */
+  /** `--limit` changes the output of the same options. */
   limit: number | null;
 };
 
@@ -120,7 +123,7 @@ function culprit(error: unknown): string | undefined {
   return error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
 }
 
-/** Path relative to the steps of the workspace, when it lies there. */
+/** Path relative to the steps of the workspace, when it is inside them. */
 export function insideSteps(path: string, workspace: string | undefined): string | undefined {
   if (workspace === undefined) return undefined;
   const root = join(workspacePaths.steps(workspace), "/");

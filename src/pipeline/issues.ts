@@ -1,4 +1,4 @@
-/** zod's findings, said the way the rest of the toolkit speaks: one sentence, the path, and the nearest known name. */
+/** zod's issues in the toolkit's form: one sentence, the path, and the nearest known name. */
 
 import { z } from "zod";
 import { defined } from "../base/index.js";
@@ -67,7 +67,7 @@ function explain(issue: ZodIssue, prefix: Path, schema: z.ZodType, noun: string)
   return [{ message: lower(issue.message), path, atKey: false }];
 }
 
-/** The branch of a union that got furthest: one that failed below its top told most about what was meant. */
+/** The branch of a union that matched furthest: one that fails below its top says most about what was meant. */
 function closestBranch(branches: readonly (readonly ZodIssue[])[]): readonly ZodIssue[] | undefined {
   if (branches.length === 1) return branches[0];
   const deeper = branches.filter((branch) =>
@@ -93,7 +93,7 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, {
     io: "input",
     unrepresentable: "any",
-    // What a preprocess step accepts only its code knows; what it leads to is the best description there is.
+    // Only its code knows what a preprocess step accepts; the schema that it leads to is the best description.
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
       if (def.type !== "pipe" || def.in._zod.def.type !== "transform") return;

@@ -1,4 +1,4 @@
-/** From a file's path to its checked content, with overrides applied; references are still in place. */
+/** Loads a pipeline file: parsed, overridden and validated, references not resolved yet. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { DraftsmithError, defined, fromErrno, isJsonObject } from "../base/index.js";

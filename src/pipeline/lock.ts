@@ -8,7 +8,7 @@ import { DraftsmithError, fromErrno, makeDirectory } from "../base/index.js";
 interface Holder {
   pid: number;
   host: string;
-  /** Start of the process in clock ticks since boot: a pid alone may belong to somebody new. */
+  /** Start of the process in clock ticks since boot: a pid alone may have been reused. */
   started: string;
 }
 
@@ -51,13 +51,13 @@ async function acquire(path: string): Promise<Lock> {
       if (holder !== undefined && (await lives(holder))) throw held(path, holder);
       await takeAway(path, found, draft);
     }
-    throw new DraftsmithError("USAGE", `${path} is fought over by several runs`, { hint: "start one run at a time" });
+    throw new DraftsmithError("USAGE", `several runs compete for ${path}`, { hint: "start one run at a time" });
   } finally {
     await rm(draft, { force: true });
   }
 }
 
-/** Removes a dead holder's lock, unless somebody else replaced it in the meantime: then theirs is put back. */
+/** Removes a dead holder's lock, unless another process replaced it in the meantime: then theirs is put back. */
 async function takeAway(path: string, expected: string, draft: string): Promise<void> {
   const away = `${draft}.stale`;
   try {
@@ -81,13 +81,13 @@ function parseHolder(text: string): Holder | undefined {
       return value as Holder;
     }
   } catch {
-    // Not ours or damaged: nobody can be asked whether they live.
+    // Not ours, or damaged: its holder is unknown.
   }
   return undefined;
 }
 
 async function lives(holder: Holder): Promise<boolean> {
-  // On a shared file system the holder may run elsewhere; it cannot be asked, so it is believed.
+  // On a shared file system the holder may run on another host; it cannot be checked, so it counts as alive.
   if (holder.host !== hostname()) return true;
   try {
     process.kill(holder.pid, 0);

@@ -7,7 +7,7 @@ import { suggestion } from "./suggest.js";
 
 const SECTIONS = { vars: "variables", services: "services", steps: "steps" } as const;
 
-/** Applies assignments in order and returns the changed copy; the source learns which values are not the file's own. */
+/** Applies assignments in order and returns the changed copy; the source records which values came from `--set`. */
 export function applyOverrides(source: Source, assignments: readonly string[], cwd: string): unknown {
   const root = structuredClone(source.value);
   for (const assignment of assignments) {
@@ -18,7 +18,7 @@ export function applyOverrides(source: Source, assignments: readonly string[], c
   return root;
 }
 
-/** An assignment as it may be shown: a value that holds secrets is spelled anew without them. */
+/** An assignment that is safe to show: a value with secrets is rewritten without them. */
 export function publicAssignment(assignment: string): string {
   const equals = assignment.indexOf("=");
   if (equals < 0) return hideSecrets(assignment);
@@ -44,7 +44,7 @@ function parseAssignment(assignment: string, cwd: string): { path: Path; value: 
   return { path, value: parseValue(assignment.slice(equals + 1), cwd) };
 }
 
-/** A YAML value; a path that starts with ./ or ../ is meant from where the command was typed. */
+/** A YAML value; a path that starts with ./ or ../ is relative to the working directory. */
 function parseValue(text: string, cwd: string): unknown {
   if (/^\.\.?(\/|$)/.test(text)) return resolve(cwd, text);
   if (text === "" || text.startsWith("${")) return text;
@@ -64,7 +64,7 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
         "name an existing variable, option or input",
       );
     }
-    // Steps, services and variables must exist: a new one would be a slip of the fingers. Options may be new.
+    // Steps, services and variables must exist: an unknown one is most likely a typo. Options may be new.
     if (depth <= 1 && !Object.hasOwn(node, key)) {
       const what = path[0] === "variables" ? "variables" : `${path[0]}`;
       const known = depth === 0 ? [] : Object.keys(node);

@@ -1,7 +1,7 @@
 /** The whole of a run: load, plan, lock, execute, record. */
 import { join, resolve } from "node:path";
 import { DraftsmithError, defined, isDraftsmithError, isJsonObject } from "../base/index.js";
-import { discreet, type EventSink, type SummaryRow, silentSink, tee } from "../events/index.js";
+import { type EventSink, type SummaryRow, silentSink, tee, withoutSecrets } from "../events/index.js";
 import { HashCache } from "./content.js";
 import { execute, type StepResult } from "./execute.js";
 import { History } from "./history.js";
@@ -35,7 +35,7 @@ export interface RunOptions extends PlanOptions, SelectionRequest {
   events?: EventSink;
   /** Stops the run: what is in flight is saved, services are stopped. */
   signal?: AbortSignal;
-  /** Is given a function that kills what would take long to stop. */
+  /** Receives a function that kills whatever would take long to stop. */
   onKillable?(kill: () => void): void;
 }
 
@@ -62,7 +62,7 @@ export async function planPipeline(options: PlanOptions): Promise<Plan> {
 }
 
 /**
- * Runs a pipeline file. What a step does wrong is in the result; what keeps the run from starting is thrown.
+ * Runs a pipeline file. A failing step is reported in the result; what keeps the run from starting is thrown.
  * @throws DraftsmithError PIPELINE_INVALID; INPUT_MISSING, INPUT_INVALID for paths; OUTPUT_INVALID for the workspace;
  * USAGE (another run works there).
  */
@@ -94,7 +94,7 @@ async function recordedRun(
   const set = options.set?.map(publicAssignment) ?? [];
   const signal = options.signal ?? new AbortController().signal;
   const history = await History.start(plan, { set, from, until, force, limit, verify });
-  const events = discreet(tee(history.events, options.events ?? silentSink));
+  const events = withoutSecrets(tee(history.events, options.events ?? silentSink));
   const supervisor = new Supervisor({ services: plan.services, logs: history.logs, events, signal });
   options.onKillable?.(() => supervisor.killAll());
   const cache = await HashCache.load(workspacePaths.hashes(plan.workspace), {
@@ -152,7 +152,7 @@ export function summaryRows({ name, manifest, output }: StepResult): SummaryRow[
   const rows = (Array.isArray(told) ? told : [])
     .filter(isJsonObject)
     .map(({ label, value }) => ({ label: `${name}: ${String(label)}`, value: String(value) }));
-  // A path is no fact of the artifact: it would change the digest from place to place.
+  // A path is not a fact of the artifact: the digest would depend on its location.
   return manifest?.kind === "draft"
     ? [...rows, { label: `${name}: the draft that SGLang loads`, value: output }]
     : rows;

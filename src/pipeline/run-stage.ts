@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type ArtifactKind, isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
 import { DraftsmithError, defined, formatLocation, fromErrno, isDraftsmithError } from "../base/index.js";
-import { discreet, type EventSink, silentSink } from "../events/index.js";
+import { type EventSink, silentSink, withoutSecrets } from "../events/index.js";
 import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
 import { HashCache } from "./content.js";
@@ -14,7 +14,7 @@ import { kindsOf } from "./inputs.js";
 import { acquireLock } from "./lock.js";
 import { parseOptions } from "./options.js";
 import { checkPaths } from "./paths.js";
-import { runStepJob } from "./step-job.js";
+import { runStep } from "./run-step.js";
 import { suggestion } from "./suggest.js";
 
 export interface RunStageRequest {
@@ -35,7 +35,7 @@ export interface RunStageRequest {
   cwd?: string;
   events?: EventSink;
   signal?: AbortSignal;
-  /** Is given the stage's report, if it writes one, whether it fails or not. */
+  /** Receives the stage's report, if it writes one, whether it fails or not. */
   onReport?: (text: string) => void;
 }
 
@@ -89,7 +89,7 @@ async function hasReport(directory: string, name: string): Promise<boolean> {
 
 async function runInto(request: RunStageRequest, output: string): Promise<StageOutcome> {
   const { stage, limit, force = false, cwd = process.cwd() } = request;
-  const events = discreet(request.events ?? silentSink);
+  const events = withoutSecrets(request.events ?? silentSink);
   const signal = request.signal ?? new AbortController().signal;
   const options = checkOptions(stage, request.options, cwd);
   await checkPaths(stage, options);
@@ -131,7 +131,7 @@ async function runInto(request: RunStageRequest, output: string): Promise<StageO
     }
     await refuseToOverwrite(output, verdict.why, force);
     const resume = `${output}.resume/${fingerprintDigest(fingerprint).slice(0, 12)}`;
-    const manifest = await runStepJob({
+    const manifest = await runStep({
       name: stage.name,
       stage,
       options,

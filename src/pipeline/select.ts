@@ -5,7 +5,7 @@ import type { Plan, PlannedStep } from "./plan-types.js";
 import { suggestion } from "./suggest.js";
 
 export interface SelectionRequest {
-  /** Steps before this one are taken as they lie there, without a look at what they were made from. */
+  /** Steps before this one are used as they are, without a check of what they were made from. */
   from?: string | undefined;
   /** Steps that this one does not need are left out. */
   until?: string | undefined;
@@ -33,7 +33,7 @@ export function selectSteps(plan: Plan, { from, until, force = [] }: SelectionRe
       hint: "leave one of --from and --until out",
     });
   }
-  // What lies before the taken ones is not looked at: it may have been removed to save space.
+  // Steps before those are not checked at all: their outputs may have been removed to save space.
   const needed = new Set(
     plan.steps.filter(({ name }) => active.includes(name)).flatMap(({ name, after }) => [name, ...after]),
   );

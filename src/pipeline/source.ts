@@ -1,7 +1,7 @@
 /** A pipeline file as text: parsed, with the place of every key and value at hand for error messages. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { DraftsmithError, defined, type ErrorDetails } from "../base/index.js";
-import { mergedMaps, type Range, type Resolve, Veil } from "./veil.js";
+import { mergedMaps, type Range, RedactedText, type Resolve } from "./redaction.js";
 
 /** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
 export type Path = readonly (string | number)[];
@@ -24,7 +24,7 @@ export class Source {
   readonly value: unknown;
   private readonly lines = new LineCounter();
   private root: Node | null = null;
-  private veil: Veil | undefined;
+  private redactedText: RedactedText | undefined;
   /** Values that `--set` replaced: the file's text is not where they come from. */
   private readonly overridden = new Map<string, string>();
 
@@ -55,7 +55,7 @@ export class Source {
 
   /** The whole text without the secrets in it, for records of a run. */
   get publicText(): string {
-    return this.veiled.shown(0, this.text.length);
+    return this.redacted.shown(0, this.text.length);
   }
 
   /** @param assignment - as it may be shown */
@@ -140,10 +140,10 @@ export class Source {
     return this.lines.linePos(Math.min(offset, this.text.length));
   }
 
-  /** Made when something is to be shown for the first time: most files have no mistakes. */
-  private get veiled(): Veil {
-    this.veil ??= new Veil(this.text, this.root, (alias) => this.resolve(alias));
-    return this.veil;
+  /** Created on first use: most files have no errors. */
+  private get redacted(): RedactedText {
+    this.redactedText ??= new RedactedText(this.text, this.root, (alias) => this.resolve(alias));
+    return this.redactedText;
   }
 
   private frame(range: Range): string {
@@ -154,11 +154,11 @@ export class Source {
     const newline = this.text.indexOf("\n", start);
     const rowEnd = newline < 0 ? this.text.length : newline;
     const from = this.text.split("\n", first - 1).reduce((sum, row) => sum + row.length + 1, 0);
-    // What stands before the place may be shorter than in the file, and so may the place itself.
-    const before = this.veiled.shown(rowStart, start).length;
-    const width = Math.max(1, this.veiled.shown(start, Math.min(range.end, rowEnd)).length);
+    // Text before the place may be shorter than in the file, and so may the place itself.
+    const before = this.redacted.shown(rowStart, start).length;
+    const width = Math.max(1, this.redacted.shown(start, Math.min(range.end, rowEnd)).length);
     const gutter = String(line).length;
-    const rows = this.veiled.shown(from, rowEnd).split("\n");
+    const rows = this.redacted.shown(from, rowEnd).split("\n");
     const shown = rows.map((row, at) => `${String(first + at).padStart(gutter)} | ${row}`.trimEnd());
     shown.push(`${" ".repeat(gutter)} | ${" ".repeat(before)}${"^".repeat(width)}`);
     return shown.join("\n");
@@ -196,7 +196,7 @@ function yamlMessage(code: string, message: string): string {
   return `not valid YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
 }
 
-/** `{model: ${vars.model}}` is the slip that YAML itself explains worst: `{` opens a map there. */
+/** `{model: ${vars.model}}` is the mistake that YAML explains worst: `{` opens a map there. */
 function yamlHint(text: string, offset: number): string | undefined {
   const start = text.lastIndexOf("\n", offset - 1) + 1;
   const end = text.indexOf("\n", offset);

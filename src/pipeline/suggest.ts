@@ -1,7 +1,7 @@
 /** "Did you mean ...?" for names that a person typed. */
 import { closest, distance } from "fastest-levenshtein";
 
-/** The candidate nearest to `word`, when it is near enough to be a slip of the fingers. */
+/** The candidate nearest to `word`, when it is near enough for a typo. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   if (candidates.length === 0) return undefined;
   const lower = word.toLowerCase();
@@ -11,7 +11,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   );
   const match = candidates.find((candidate) => candidate.toLowerCase() === best)!;
   const length = Math.max(word.length, match.length);
-  // Two letters that changed places count as two edits.
+  // Two transposed letters count as two edits.
   const allowed = length <= 3 && !isShuffled(lower, best) ? 1 : Math.max(2, Math.floor(length / 3));
   return distance(lower, best) <= allowed ? match : undefined;
 }

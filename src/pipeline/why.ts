@@ -1,4 +1,4 @@
-/** `why`: what about a step differs from what its sealed output was made with. */
+/** `why`: what has changed about a step since its sealed output was made. */
 import type { Manifest } from "../artifacts/index.js";
 import { hideSecretsIn } from "../base/index.js";
 import { assess, readSealed } from "./assess.js";

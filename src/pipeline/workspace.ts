@@ -1,4 +1,4 @@
-/** The directory that a pipeline works in: where everything lies, and what is tidied before a run. */
+/** The directory that a pipeline works in: its layout, and the clean-up before a run. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isSealed, publishDirectory } from "../artifacts/index.js";
@@ -21,7 +21,7 @@ export function stepDirectory(workspace: string, step: string): string {
   return join(workspacePaths.steps(workspace), step);
 }
 
-/** Where a step writes before it is sealed. The name of the step comes last: it may hold any of our separators. */
+/** Where a step writes before it is sealed. The step's name comes last: it may contain any of our separators. */
 export function workDirectory(workspace: string, step: string): string {
   return join(workspacePaths.work(workspace), `new-${step}`);
 }
@@ -31,7 +31,7 @@ export function asideDirectory(workspace: string, step: string): string {
   return join(workspacePaths.work(workspace), `old-${step}`);
 }
 
-/** What a failed step had written: reports and rejected rows are worth a look. Replaced by the next failure. */
+/** What a failed step had written, such as reports and rejected rows, kept for inspection until the next failure. */
 export function failedDirectory(workspace: string, step: string): string {
   return join(workspacePaths.failed(workspace), step);
 }
@@ -50,8 +50,8 @@ export async function clearResume(workspace: string, step: string): Promise<void
 }
 
 /**
- * Makes the directories and clears what a crash left in work/. An output that was sealed but not yet moved into place
- * is moved there, so that no finished step is lost. Only for the holder of the lock.
+ * Creates the directories and removes what a crash left in work/. An output that was sealed but not yet moved into
+ * place is moved there, so that no finished step is lost. Only for the holder of the lock.
  */
 export async function prepareWorkspace(workspace: string): Promise<void> {
   const { work, steps, resume, history } = workspacePaths;
@@ -67,7 +67,7 @@ export async function prepareWorkspace(workspace: string): Promise<void> {
     const step = entry.startsWith("old-") ? entry.slice(4) : undefined;
     const directory = join(work(workspace), entry);
     if (step !== undefined && (await isSealed(directory)) && !(await isSealed(stepDirectory(workspace, step)))) {
-      // Cannot follow from our own order of renames; a hand that removed files may have caused it.
+      // Our own order of renames cannot cause this; somebody may have removed files by hand.
       await publishDirectory(directory, stepDirectory(workspace, step), `${directory}.aside`);
     } else await rm(directory, { recursive: true, force: true });
   }

@@ -23,7 +23,7 @@ it("replaces a file as a whole and leaves nothing beside it", async () => {
 
 it("leaves the old file when it cannot write the new one", async () => {
   const path = join(directory, "in", "b.txt");
-  await expect(writeFileAtomic(path, "x")).rejects.toMatchObject({ code: "INPUT_MISSING" });
+  await expect(writeFileAtomic(path, "x")).rejects.toMatchObject({ code: "OUTPUT_INVALID" });
   await mkdir(join(directory, "in", "b.txt.partial"), { recursive: true });
   await writeFile(path, "old");
   await expect(writeFileAtomic(path, "new")).rejects.toThrow();
@@ -38,5 +38,9 @@ it("gives a finished file a second name, and accepts that it is there already", 
   expect(await readFile(to, "utf8")).toBe("c");
   await expect(linkOrCopy(join(directory, "none"), join(directory, "e"))).rejects.toMatchObject({
     code: "INPUT_MISSING",
+    location: { file: join(directory, "none") },
+  });
+  await expect(linkOrCopy(from, join(directory, "no", "such", "place"))).rejects.toMatchObject({
+    code: "OUTPUT_INVALID",
   });
 });

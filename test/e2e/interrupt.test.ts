@@ -40,7 +40,7 @@ describe("Ctrl-C", () => {
     running.kill("SIGINT");
     const { code, stderr } = await running.finished;
     expect(code).toBe(ERROR_CODES.INTERRUPTED.exit);
-    expect(stderr).toContain("stopping: what is in flight is saved");
+    expect(stderr).toContain("stopping: work in flight is being saved");
     const asked = stub.requests.length;
     // Between the signal and its arrival each of the four conversations may have asked once more.
     expect(asked).toBeLessThanOrEqual(12 + 2 * 4);

@@ -11,7 +11,7 @@ interface DoctorArguments {
 
 export const command: CommandModule<object, DoctorArguments> = {
   command: "doctor",
-  describe: "say what is there, what is missing and what to do about it",
+  describe: "check the environment: what is present, what is missing, what to do about it",
   builder: (yargs) =>
     yargs
       .option("server", {
@@ -19,10 +19,10 @@ export const command: CommandModule<object, DoctorArguments> = {
         array: true,
         requiresArg: true,
         default: [] as string[],
-        describe: "also ask this server; may be repeated",
+        describe: "also check this server; may be repeated",
       })
       .option("workspace", { type: "string", requiresArg: true, describe: "where a run would write" })
-      .option("python", { type: "string", requiresArg: true, describe: "look at this Python" })
+      .option("python", { type: "string", requiresArg: true, describe: "check this Python" })
       .option("json", { type: "boolean", default: false, describe: "print JSON" }),
   handler: async ({ server, workspace, python, json }) => {
     const { runDoctor } = await import("../../trainer-process/index.js");

@@ -13,7 +13,7 @@ export const command: CommandModule<object, { json: boolean }> = {
     }));
     const all = [
       ...rows,
-      { code: "(bug)", exit: EXIT_BUG, meaning: "an exception that is no error of the user; its stack is printed" },
+      { code: "(bug)", exit: EXIT_BUG, meaning: "an unexpected exception, printed with its stack" },
     ];
     if (json) process.stdout.write(`${JSON.stringify(all)}\n`);
     else

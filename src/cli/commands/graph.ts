@@ -11,12 +11,12 @@ interface GraphArguments {
 
 export const command: CommandModule<object, GraphArguments> = {
   command: "graph <file>",
-  describe: "show the steps of a pipeline and what needs what",
+  describe: "show the steps of a pipeline and their dependencies",
   builder: (yargs) =>
     workspaceOptions(yargs).option("format", {
       choices: GRAPH_FORMATS,
       default: "text" as const,
-      describe: "text, or a language for drawings",
+      describe: "text, or a drawing language",
     }),
   handler: async ({ file, set, workspace, format }) => {
     const plan = await planPipeline({ file, set, workspace });

@@ -25,12 +25,12 @@ export const command: CommandModule<object, RunArguments> = {
       .option("dry-run", {
         type: "boolean",
         default: false,
-        describe: "say what would run and why; start and write nothing",
+        describe: "print what would run and why; start and write nothing",
       })
       .option("from", {
         type: "string",
         requiresArg: true,
-        describe: "take the steps before this one as they lie there",
+        describe: "use the outputs of earlier steps as they are, up to date or not",
       })
       .option("until", { type: "string", requiresArg: true, describe: "stop after this step" })
       .option("force", {

@@ -1,4 +1,4 @@
-/** Every stage as a command, made from its schema. */
+/** Every stage as a command, derived from its schema. */
 import type { CommandModule } from "yargs";
 import { EventFile, makeReporter, tee } from "../../events/index.js";
 import { allStages, dryRunStage, runStage } from "../../pipeline/index.js";
@@ -58,7 +58,7 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
         .option("events", {
           type: "string",
           requiresArg: true,
-          describe: "file that events are added to as JSON lines",
+          describe: "file to append events to, as JSON lines",
         })
         .parserConfiguration({
           "dot-notation": false,

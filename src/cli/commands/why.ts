@@ -13,7 +13,7 @@ interface WhyArguments {
 
 export const command: CommandModule<object, WhyArguments> = {
   command: "why <file> <step>",
-  describe: "say what changed since a step was finished, so that it runs again",
+  describe: "explain why a step would run again: what changed since it finished",
   builder: (yargs) =>
     workspaceOptions(yargs)
       .positional("step", { type: "string", demandOption: true, describe: "the step" })

@@ -1,4 +1,4 @@
-/** Servers that somebody else runs: only asked whether they are well. */
+/** Servers that somebody else runs: only their health is checked. */
 import { z } from "zod";
 import { waitUntilHealthy } from "./health.js";
 import { defineService } from "./service.js";
@@ -21,7 +21,7 @@ export const external = defineService({
   neutralOptions: ["url", "urls"],
   properties: ["url", "urls"],
   known: (options) => ({ url: addresses(options)[0]!, urls: addresses(options) }),
-  describe: (options) => `would ask ${addresses(options).join(", ")} for health`,
+  describe: (options) => `would check the health of ${addresses(options).join(", ")}`,
   start: async (options, { signal }) => {
     const urls = addresses(options);
     await Promise.all(urls.map((url) => waitUntilHealthy({ url, signal })));

@@ -1,4 +1,4 @@
-/** Asks a server whether it is well, with patience for one that is just starting. */
+/** Polls a server's health, with patience for one that is just starting. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DraftsmithError, serverPath, withoutCredentials } from "../../base/index.js";
 

@@ -40,7 +40,7 @@ export const referenceServer = defineService({
         try {
           process.kill(server.pid, "SIGKILL");
         } catch {
-          // It was gone already.
+          // It had exited already.
         }
       },
     };

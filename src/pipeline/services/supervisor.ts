@@ -41,7 +41,7 @@ export class Supervisor {
       }),
     );
     const all = Promise.race([...deaths.filter((death) => death !== undefined), new Promise<never>(() => undefined)]);
-    // A death after the step has ended is nobody's concern here; the next ensure() starts the service again.
+    // A death after the step has ended does not matter; the next ensure() starts the service again.
     all.catch(() => undefined);
     return all;
   }

@@ -39,12 +39,12 @@ export async function writeShards(
       continue;
     }
     try {
-      const step = (count: number) => {
+      const onWritten = (count: number) => {
         if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
         advance(plan.kind, count);
       };
-      if (plan.kind === "rows") await writeRows(partialPath(path), plan.rows, sources.index, step);
-      else await writeImages(partialPath(path), plan.hashes, sources.images, step);
+      if (plan.kind === "rows") await writeRows(partialPath(path), plan.rows, sources.index, onWritten);
+      else await writeImages(partialPath(path), plan.hashes, sources.images, onWritten);
     } catch (error) {
       // What is unfinished would only take up room that a full disk does not have.
       await rm(partialPath(path), { force: true });
@@ -55,20 +55,20 @@ export async function writeShards(
   return found;
 }
 
-type Step = (count: number) => void;
+type OnWritten = (count: number) => void;
 
-async function writeRows(path: string, rows: Uint32Array, index: RowIndex, step: Step): Promise<void> {
+async function writeRows(path: string, rows: Uint32Array, index: RowIndex, onWritten: OnWritten): Promise<void> {
   const writer = await openRowsWriter(path, index.metadata);
   try {
     for (const [done, number] of rows.entries()) {
       const { file, batch, at } = index.rows[number]!;
       await writer.append(fromStored(index.files[file]!.readRow(batch, at)));
       if ((done + 1) % ROWS_PER_TURN === 0) {
-        step(ROWS_PER_TURN);
+        onWritten(ROWS_PER_TURN);
         await setImmediate();
       }
     }
-    step(rows.length % ROWS_PER_TURN);
+    onWritten(rows.length % ROWS_PER_TURN);
   } catch (error) {
     await writer.discard();
     throw error;
@@ -76,13 +76,18 @@ async function writeRows(path: string, rows: Uint32Array, index: RowIndex, step:
   await writer.close();
 }
 
-async function writeImages(path: string, hashes: readonly string[], store: string, step: Step): Promise<void> {
+async function writeImages(
+  path: string,
+  hashes: readonly string[],
+  store: string,
+  onWritten: OnWritten,
+): Promise<void> {
   const writer = await openImagesWriter(path, IMAGES_SCHEMA);
   try {
     for (const hash of hashes) {
       const png = await readStoredImage(store, hash);
       await writer.append({ hash, png, ...pngSize(png) });
-      step(1);
+      onWritten(1);
     }
   } catch (error) {
     await writer.discard();

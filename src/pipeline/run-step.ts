@@ -23,7 +23,7 @@ export interface StepDirectories {
   report?: string | undefined;
 }
 
-export interface StepJob {
+export interface StepRequest {
   name: string;
   stage: Stage;
   options: Record<string, unknown>;
@@ -40,11 +40,11 @@ export interface StepJob {
 }
 
 /** @throws what the stage throws; DraftsmithError INTERRUPTED when the signal was aborted. Emits started and finished. */
-export async function runStepJob(job: StepJob): Promise<Manifest> {
-  const { name, stage, directories, events } = job;
+export async function runStep(request: StepRequest): Promise<Manifest> {
+  const { name, stage, directories, events } = request;
   const { output, work, aside, resume, failed } = directories;
   const began = performance.now();
-  events.emit({ type: "step-started", step: name, stage: stage.name, why: job.why });
+  events.emit({ type: "step-started", step: name, stage: stage.name, why: request.why });
   try {
     await rm(work, { recursive: true, force: true });
     await rm(failed, { recursive: true, force: true });
@@ -55,31 +55,35 @@ export async function runStepJob(job: StepJob): Promise<Manifest> {
   }
   let manifest: Manifest;
   try {
-    const draft = await runGuarded(job);
+    const draft = await runGuarded(request);
     manifest = await sealDirectory({
       directory: work,
       kind: stage.output,
-      producer: { stage: stage.name, version: String(stage.codeVersion), options: producerOptions(job.fingerprint) },
-      inputs: inputDigests(job.inputs),
+      producer: {
+        stage: stage.name,
+        version: String(stage.codeVersion),
+        options: producerOptions(request.fingerprint),
+      },
+      inputs: inputDigests(request.inputs),
       draft,
-      fingerprint: job.fingerprint,
+      fingerprint: request.fingerprint,
     });
   } catch (error) {
-    await keepForALook(work, failed);
+    await keepForInspection(work, failed);
     throw withoutErrno(error);
   }
   await publishDirectory(work, output, aside);
   await rm(resume, { recursive: true, force: true });
-  for (const { path, sha256 } of manifest.files) await job.cache.learn(join(output, path), sha256);
+  for (const { path, sha256 } of manifest.files) await request.cache.learn(join(output, path), sha256);
   const seconds = (performance.now() - began) / 1000;
   events.emit({ type: "step-finished", step: name, stage: stage.name, seconds, counts: manifest.counts, output });
   return manifest;
 }
 
-async function runGuarded(job: StepJob) {
-  const { name, stage, options, inputs, directories, events, signal, limit } = job;
+async function runGuarded(request: StepRequest) {
+  const { name, stage, options, inputs, directories, events, signal, limit } = request;
   const death = new AbortController();
-  job.guard?.catch((error: unknown) => death.abort(error));
+  request.guard?.catch((error: unknown) => death.abort(error));
   try {
     return await stage.run(options, inputs, {
       step: name,
@@ -118,7 +122,7 @@ function producerOptions({ options, files }: Fingerprint): JsonObject {
   return { ...options, ...files };
 }
 
-function inputDigests(inputs: StepJob["inputs"]): Manifest["inputs"] {
+function inputDigests(inputs: StepRequest["inputs"]): Manifest["inputs"] {
   return Object.fromEntries(
     Object.entries(inputs).flatMap(([name, input]) =>
       input === undefined ? [] : [[name, { kind: input.manifest.kind, digest: input.manifest.digest }]],
@@ -126,12 +130,12 @@ function inputDigests(inputs: StepJob["inputs"]): Manifest["inputs"] {
   );
 }
 
-async function keepForALook(work: string, failed: string): Promise<void> {
+async function keepForInspection(work: string, failed: string): Promise<void> {
   try {
     if ((await readdir(work)).length === 0) return await rmdir(work);
     await mkdir(dirname(failed), { recursive: true });
     await rename(work, failed);
   } catch {
-    // The step's own error matters; what cannot be kept is cleared by the next run.
+    // The step's own error matters more; the next run clears what could not be kept.
   }
 }

@@ -1,4 +1,4 @@
-/** Which parts of a YAML text must not be shown: found by what the values are, since their spelling may hide it. */
+/** Which parts of a YAML text must not be shown: found by the parsed values, since their spelling may disguise them. */
 
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
 import { hideSecrets, isHeadersName, isKeyForVariable, isSecretName } from "../base/index.js";
@@ -23,11 +23,11 @@ export function mergedMaps({ key, value }: Pair, resolve: Resolve): YAMLMap[] {
   return sources.map((source) => (isAlias(source) ? resolve(source) : source)).filter((source) => isMap(source));
 }
 
-/** The text with the hidden parts of it left out; places can be asked for by their offset in the original. */
-export class Veil {
+/** The text without its secret parts, addressed by offsets in the original. */
+export class RedactedText {
   private readonly ranges: readonly Range[];
 
-  /** @param root - null where the text is no YAML: then only its look tells */
+  /** @param root - null where the text is not YAML: then only patterns in the text count */
   constructor(
     readonly text: string,
     root: Node | null,
@@ -36,7 +36,7 @@ export class Veil {
     this.ranges = merged(root === null ? [] : secretRanges(text, root, resolve));
   }
 
-  /** What may be shown of a part of the text. Every line of a hidden range leaves one mark. */
+  /** A part of the text as it may be shown. Every line of a secret range leaves one mark. */
   shown(from: number, to: number): string {
     let out = "";
     let at = from;
@@ -86,7 +86,7 @@ function secretRanges(text: string, root: Node, resolve: Resolve): Range[] {
   return found;
 }
 
-/** Whether a value holds a secret that its spelling does not give away to `hideSecrets`, which sees to the others. */
+/** Whether a value holds a secret that `hideSecrets` cannot recognise by its spelling in the file. */
 function isOpenSecret(value: string, spelled: string): boolean {
   return hideSecrets(value) !== value && spelled !== value && spelled.slice(1, -1) !== value;
 }
