@@ -16,6 +16,29 @@ function sees(room, others) {
   };
 }
 
+/** Rooms of a stage, the lowest first: a room may import those before it. */
+function upwards(stage, rooms) {
+  return rooms.map((room, at) => ({
+    name: `${stage}-${room}-sees-lower-rooms`,
+    comment: `${room}/ may import ${at === 0 ? "no other room" : rooms.slice(0, at).join(", ")} of the stage`,
+    severity: "error",
+    from: { path: `^src/stages/${stage}/${room}/` },
+    to: { path: `^src/stages/${stage}/(${rooms.slice(at + 1).join("|")})/` },
+  })).slice(0, -1);
+}
+
+const REGENERATE_ROOMS = [
+  "selection",
+  "ledger",
+  "servers",
+  "prompts",
+  "report",
+  "asking",
+  "recheck",
+  "dialogues",
+  "estimate",
+];
+
 /** What the stage import needs of tokens/ is arithmetic; the room's index loads the tokenizer, a native library. */
 const SIZES_ONLY = {
   from: "^src/stages/import/(target-size|special-text)\\.ts$",
@@ -67,6 +90,7 @@ module.exports = {
       from: { path: "^src/stages/([^/]+)/" },
       to: { path: STAGE, pathNot: "^src/stages/$1/" },
     },
+    ...upwards("regenerate", REGENERATE_ROOMS),
     {
       name: "pipeline-sees-stages-by-registry",
       comment: "the pipeline knows no stage by name",

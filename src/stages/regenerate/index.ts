@@ -26,7 +26,7 @@ export const stage = defineStage({
   },
   output: "generations",
   codeVersion: 1,
-  fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file" },
+  fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file", redoFrom: "file" },
   neutralOptions: NEUTRAL_OPTIONS,
   reportFiles: runReport,
   states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [

@@ -19,6 +19,7 @@ import { Progress } from "./report/progress.js";
 import { runReport } from "./report/run-report.js";
 import { runReportData } from "./report/run-report-data.js";
 import { ChosenDialogues } from "./selection/chosen-dialogues.js";
+import { readRedo } from "./selection/redo.js";
 import { Selection } from "./selection/selection.js";
 import type { Terms } from "./servers/inspect.js";
 import { ServerPool } from "./servers/server-pool.js";
@@ -32,7 +33,8 @@ export async function run(
   if (input === undefined) throw new DraftsmithError("INPUT_MISSING", "regenerate needs a dialogues artifact");
   const { events, step, signal } = context;
   const note = (level: "info" | "warn", message: string): void => events.emit({ type: "log", level, step, message });
-  const selection = await Selection.of(options);
+  const redo = await readRedo(options, note);
+  const selection = await Selection.of(options, redo);
   const file = join(input.path, "dialogues.jsonl");
   const dialogues = await ChosenDialogues.open(file, selection, context.limit, signal);
   const total = selection.chosen ?? totalOf(input, context.limit);
@@ -45,14 +47,15 @@ export async function run(
     if (pool.reference.probe.idSource === "count") note("warn", COUNTED_NOTE);
     const { resumeDir, otherResumeDirs = [] } = context;
     const settings = facts.settings as JsonObject;
-    const earlierParts = { resumeDir, otherResumeDirs, settings, options, note, signal };
+    const earlierParts = { resumeDir, otherResumeDirs, settings, options, note, signal, redo };
     const ledger = await openLedger(earlierParts);
     try {
       if (ledger.damagedLines > 0)
         note("warn", `${ledger.damagedLines} lines of the journal are damaged; their answers are asked again`);
+      if (redo !== undefined && ledger.isEmpty && inputs.earlier === undefined) throw nothingToRedo();
       if (inputs.earlier !== undefined) await takeOver(ledger, inputs.earlier, earlierParts);
       const images = new RequestImages(input.path);
-      const parts = { options, pool, ledger, images, progress, counting, prompts, total, signal, note };
+      const parts = { options, pool, ledger, images, progress, counting, prompts, redo, total, signal, note };
       progress.start();
       await new DialogueWorkers(parts).run(dialogues.read());
       ledger.refresh();
@@ -156,6 +159,13 @@ function factsOf(options: RegenerateOptions, pool: ServerPool, counted: LocalMod
     /** All of it together: a later run takes these answers over only when it has the same. */
     settings: settingsOf(options, { model, probeRendering: probe.rendering, ...counting }),
   };
+}
+
+function nothingToRedo(): DraftsmithError {
+  return new DraftsmithError("OPTIONS_INVALID", "there are no earlier answers to drop", {
+    location: { field: "redo" },
+    hint: "give the finished output as the input `earlier`, and another directory for the new one",
+  });
 }
 
 function checkShares(account: Account, options: RegenerateOptions): void {

@@ -55,6 +55,9 @@ export class Findings {
   /** How many things each check has looked at: one that looked at nothing has not passed. */
   readonly looked: ReasonCounts = {};
 
+  /** Ids of all dialogues with an error, by check. */
+  private readonly ids = new Map<Check, Set<string>>();
+
   constructor(
     private readonly keepGoing: boolean,
     private readonly maxShown: number,
@@ -69,11 +72,20 @@ export class Findings {
     const count = (counts[finding.check] ?? 0) + 1;
     counts[finding.check] = count;
     if (count <= this.maxShown) this.shown.push(finding);
+    const { id } = finding.place;
+    if (finding.severity === "error" && id !== undefined) {
+      const ids = this.ids.get(finding.check) ?? new Set<string>();
+      this.ids.set(finding.check, ids.add(id));
+    }
     if (finding.severity === "error" && !this.keepGoing) throw new StopChecking(finding.message);
   }
 
   get errors(): number {
     return Object.values(this.counts.error).reduce((sum, count) => sum + count, 0);
+  }
+
+  get disagreeing(): Partial<Record<Check, string[]>> {
+    return Object.fromEntries([...this.ids].map(([check, ids]) => [check, [...ids]]));
   }
 
   get firstError(): Finding | undefined {

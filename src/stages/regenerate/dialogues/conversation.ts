@@ -3,8 +3,6 @@ import { defined } from "../../../base/index.js";
 import {
   commonPrefix,
   type Dialogue,
-  type EndRow,
-  type EndStatus,
   foldIds,
   type GeneratedTurn,
   type Message,
@@ -14,14 +12,9 @@ import { type GoodAnswer, isUsable, type Outcome, TRANSIENT_REASONS } from "../.
 import { imageHashes } from "../asking/request.js";
 import type { TurnRecord } from "../ledger/ledger.js";
 import type { RegenerateOptions } from "../options.js";
+import type { DialogueEnd } from "../report/progress.js";
 import { callsOf, hasBrokenCall, messageOf, sameCalls } from "./reply.js";
 import { type Script, type ScriptStep, scriptOf } from "./script.js";
-
-export interface ConversationEnd {
-  status: EndStatus;
-  reason: string | undefined;
-  row: EndRow;
-}
 
 export interface ConversationHost {
   options: RegenerateOptions;
@@ -92,7 +85,7 @@ class Conversation {
   }
 
   /** `partial` where there are answers to keep, `rejected` where there are none. */
-  cut(reason: string, message: string): ConversationEnd {
+  cut(reason: string, message: string): DialogueEnd {
     if (this.turns.length === 0) return this.without("rejected", reason, message);
     const { id, tools, tags } = this.dialogue;
     const kept = this.messages.slice(0, this.turns.at(-1)!.message + 1);
@@ -108,11 +101,11 @@ class Conversation {
     return { status: "partial", reason, row };
   }
 
-  without(status: "rejected" | "failed", reason: string, message: string): ConversationEnd {
+  without(status: "rejected" | "failed", reason: string, message: string): DialogueEnd {
     return { status, reason, row: { id: this.dialogue.id, dialogueDigest: this.digest, status, reason, message } };
   }
 
-  done(): ConversationEnd {
+  done(): DialogueEnd {
     const { id, tools, tags } = this.dialogue;
     const row = {
       id,
@@ -136,7 +129,7 @@ export async function converse(
   digest: string,
   earlier: readonly TurnRecord[],
   host: ConversationHost,
-): Promise<ConversationEnd> {
+): Promise<DialogueEnd> {
   const conversation = new Conversation(dialogue, digest);
   const script: Script = scriptOf(dialogue, host.options.systemPrompt);
   if ("reason" in script) return conversation.without("rejected", script.reason, script.message);
@@ -164,7 +157,7 @@ async function answerOne(
   step: Extract<ScriptStep, { type: "ask" }>,
   next: ScriptStep | undefined,
   host: ConversationHost,
-): Promise<ConversationEnd | undefined> {
+): Promise<DialogueEnd | undefined> {
   const { options } = host;
   const asked = conversation.turns.length;
   if (options.maxTurns !== undefined && asked >= options.maxTurns) {

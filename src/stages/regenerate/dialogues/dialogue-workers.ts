@@ -9,9 +9,10 @@ import { type Answerers, answerersOf } from "../ledger/check-record.js";
 import type { RegenerateOptions } from "../options.js";
 import { isChosen } from "../recheck/recheck.js";
 import { RecheckDuringRun } from "../recheck/recheck-during-run.js";
+import type { DialogueEnd } from "../report/progress.js";
 import type { Chosen } from "../selection/selection.js";
 import { type Slot, Stopped } from "../servers/slots.js";
-import { type ConversationEnd, converse } from "./conversation.js";
+import { converse } from "./conversation.js";
 import { withTools } from "./script.js";
 
 /** Beyond what the share allows: a handful of failures at the start of a long run is no verdict on all of it. */
@@ -44,7 +45,7 @@ export class DialogueWorkers {
    * @throws DraftsmithError INTERRUPTED, or the first error that ended the run; the ledger holds what was finished
    */
   async run(dialogues: AsyncIterable<Chosen>): Promise<void> {
-    const { signal, pool } = this.parts;
+    const { signal, pool, ledger, redo } = this.parts;
     const onAbort = (): void => this.stop();
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
@@ -52,6 +53,7 @@ export class DialogueWorkers {
       await this.rechecks.start();
       for await (const { dialogue, digest } of dialogues) {
         if (this.stopping.signal.aborted) break;
+        if (redo?.ids.has(dialogue.id) === true) await ledger.drop(digest, redo.request);
         if (this.isFinished(dialogue, digest)) continue;
         checkShape(dialogue);
         const slot = await pool.slots.acquire();
@@ -90,7 +92,7 @@ export class DialogueWorkers {
   private async handle(source: Dialogue, digest: string, slot: Slot): Promise<void> {
     const { ledger, options, progress } = this.parts;
     const dialogue = withTools(source, options.tools);
-    let end: ConversationEnd;
+    let end: DialogueEnd;
     let answerers: Answerers;
     const begun = progress.begun(dialogue);
     try {

@@ -9,6 +9,7 @@ import { DraftsmithError, isJsonObject, type JsonObject } from "../../../base/in
 import type { EndRow } from "../../../dialogue/index.js";
 import type { InputArtifact } from "../../stage.js";
 import type { RegenerateOptions } from "../options.js";
+import type { Redo } from "../selection/redo.js";
 import { Ledger } from "./ledger.js";
 import { changedSettings, settingsConflict } from "./settings.js";
 
@@ -23,6 +24,7 @@ export interface EarlierParts {
   options: Pick<RegenerateOptions, "onConflict" | "retryFailed">;
   note(level: "info" | "warn", message: string): void;
   signal: AbortSignal;
+  redo: Redo | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function openLedger(parts: EarlierParts): Promise<Ledger> {
   } catch (error) {
     const isConflict = error instanceof DraftsmithError && error.code === "RESUME_CONFLICT";
     if (!isConflict || options.onConflict === "refuse") throw error;
-    note("warn", `starting anew, as onConflict says: ${error.message}`);
+    note("warn", `discarding earlier answers, as onConflict says: ${error.message}`);
     await onDisk(own, () => rename(own, join(resumeDir, "journal-set-aside.jsonl")));
     return Ledger.open(own, settings);
   }
@@ -64,7 +66,7 @@ async function adopt(own: string, { otherResumeDirs, settings, options, note }: 
   }
   if (conflict === undefined) return;
   if (options.onConflict === "refuse") throw conflict;
-  note("warn", `starting anew, as onConflict says: ${conflict.message}`);
+  note("warn", `discarding earlier answers, as onConflict says: ${conflict.message}`);
 }
 
 /** Of the first line; undefined where nothing was answered. */
@@ -90,7 +92,7 @@ async function settingsIn(path: string): Promise<JsonObject | undefined> {
  * @throws DraftsmithError RESUME_CONFLICT - they were made with other settings
  */
 export async function takeOver(ledger: Ledger, earlier: InputArtifact, parts: EarlierParts): Promise<void> {
-  const { settings, options, note, signal } = parts;
+  const { settings, options, note, signal, redo } = parts;
   const before = earlier.manifest.facts.settings;
   if (!isJsonObject(before)) {
     throw new DraftsmithError("ARTIFACT_INVALID", `${earlier.path} does not say with which settings it was made`, {
@@ -101,17 +103,22 @@ export async function takeOver(ledger: Ledger, earlier: InputArtifact, parts: Ea
   if (changedSettings(before, settings).length > 0) {
     const conflict = settingsConflict("the answers of the input earlier", earlier.path, before, settings);
     if (options.onConflict === "refuse") throw conflict;
-    note("warn", `starting anew, as onConflict says: ${conflict.message}`);
+    note("warn", `discarding earlier answers, as onConflict says: ${conflict.message}`);
     return;
   }
   let taken = 0;
   let left = 0;
+  let dropped = 0;
   let writing: Promise<void>[] = [];
   for (const file of ["generations.jsonl", "rejected.jsonl"]) {
     for await (const row of readSealed<EndRow>(join(earlier.path, file))) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while earlier answers were taken over");
       if (row.status === "failed" && options.retryFailed) {
         left += 1;
+        continue;
+      }
+      if (redo?.ids.has(row.id) === true) {
+        dropped += 1;
         continue;
       }
       if (ledger.has(row.dialogueDigest)) continue;
@@ -126,7 +133,7 @@ export async function takeOver(ledger: Ledger, earlier: InputArtifact, parts: Ea
   ledger.refresh();
   note(
     "info",
-    `${taken} dialogues are taken over from ${earlier.manifest.producer.stage}; ${left} failed before and are asked again`,
+    `${taken} dialogues are taken over from ${earlier.manifest.producer.stage}; ${left} failed before and are asked again${dropped === 0 ? "" : `, as are ${dropped} named to be redone`}`,
   );
 }
 

@@ -24,6 +24,8 @@ export class LedgerIndex {
   private readonly checks = new Places();
   /** Answers of dialogues that have not ended, or have failed: few at a time. */
   private readonly turns = new Map<number, Place[]>();
+  /** The last request to drop a dialogue's answers: few dialogues have one. */
+  private readonly drops = new Map<number, string>();
   private readonly key = Buffer.alloc(KEY_BYTES);
 
   get size(): number {
@@ -73,6 +75,23 @@ export class LedgerIndex {
 
   noteCheck(digest: string, place: Place): void {
     this.checks.set(this.enter(digest), place);
+  }
+
+  /** Forgets how a dialogue ended and what was answered. @param request - that asked for it */
+  noteDrop(digest: string, request: string): void {
+    const number = this.enter(digest);
+    this.states[number]! &= FLAGS;
+    this.ends.clear(number);
+    this.checks.clear(number);
+    this.turns.delete(number);
+    this.drops.set(number, request);
+  }
+
+  /** Whether a dialogue has anything that was not answered after this request to drop it. */
+  isOlderThan(digest: string, request: string): boolean {
+    const number = this.find(digest);
+    if (number === undefined || this.drops.get(number) === request) return false;
+    return statusIn(this.states[number]!) !== undefined || this.turns.has(number);
   }
 
   /** Where the answers lie that an earlier run left of a dialogue, in order; they are forgotten here. */
@@ -131,6 +150,10 @@ class Places {
     this.lengths = grown(this.lengths, number);
     this.offsets[number] = offset;
     this.lengths[number] = bytes;
+  }
+
+  clear(number: number): void {
+    if (number < this.lengths.length) this.lengths[number] = 0;
   }
 
   get(number: number): Place | undefined {

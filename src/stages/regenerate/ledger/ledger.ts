@@ -22,7 +22,7 @@ export interface TurnRecord {
 const LINE_PREFIX = '["00000000",'.length;
 /** Enough of a record for the fields in front. */
 const HEAD_BYTES = 160;
-const HEAD = /^\{"type":"(settings|turn|end|check)"(?:,"key":"([0-9a-f]{64})"(?:,"status":"([a-z]+)")?)?/;
+const HEAD = /^\{"type":"(settings|turn|end|check|drop)"(?:,"key":"([0-9a-f]{64})"(?:,"status":"([a-z]+)")?)?/;
 
 export class Ledger {
   private readonly index = new LedgerIndex();
@@ -118,6 +118,22 @@ export class Ledger {
     this.index.noteCheck(digest, await this.append({ type: "check", key: digest, check }));
   }
 
+  /** Whether nothing has been answered yet. */
+  get isEmpty(): boolean {
+    return this.index.size === 0;
+  }
+
+  /**
+   * Forgets a dialogue's answers, once for each request: what was answered after it stays.
+   *
+   * @param request - the same in a run and its continuation
+   */
+  async drop(digest: string, request: string): Promise<void> {
+    if (!this.index.isOlderThan(digest, request)) return;
+    await this.append({ type: "drop", key: digest, request });
+    this.index.noteDrop(digest, request);
+  }
+
   /** Before ends that this run wrote are read: what was read so far may lack them. */
   refresh(): void {
     this.reader.forget();
@@ -173,6 +189,7 @@ export class Ledger {
     else if (digest === undefined) return;
     else if (type === "turn") this.index.noteTurn(digest, place);
     else if (type === "check") this.index.noteCheck(digest, place);
+    else if (type === "drop") this.index.noteDrop(digest, String(JSON.parse(text.toString("utf8")).request));
     else this.index.noteEnd(digest, status as EndStatus, place);
   }
 
@@ -186,6 +203,6 @@ export class Ledger {
 function lostSettings(path: string): DraftsmithError {
   return new DraftsmithError("RESUME_CONFLICT", "the line that says how the unfinished answers were made is damaged", {
     location: { file: path },
-    hint: "start anew without them: onConflict: restart",
+    hint: "discard them with onConflict: restart",
   });
 }

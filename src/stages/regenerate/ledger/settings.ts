@@ -30,7 +30,7 @@ export function settingsConflict(what: string, file: string, earlier: JsonObject
     `${what} were made with another ${changed.join(", ")}: ${name} was ${show(earlier[name])}, now it is ${show(now[name])}`,
     {
       location: { file },
-      hint: "go back to the earlier setting to continue, or start anew without them: onConflict: restart",
+      hint: "go back to the earlier setting to continue, or discard them with onConflict: restart",
     },
   );
 }

@@ -5,8 +5,8 @@
 import type { Generation } from "../../../dialogue/index.js";
 import type { Asker } from "../asking/asker.js";
 import type { RunParts } from "../asking/run-parts.js";
-import type { ConversationEnd } from "../dialogues/conversation.js";
 import type { Answerers } from "../ledger/check-record.js";
+import type { DialogueEnd } from "../report/progress.js";
 import { isSurelyBelow, type Sums, sumOf, tooLittleAgreement } from "./agreement.js";
 import { checkOne, isChosen, isNeedlesslySame } from "./recheck.js";
 
@@ -47,7 +47,7 @@ export class RecheckDuringRun {
   }
 
   /** For every dialogue that ends, in this order: it may be chosen, and others may be due. */
-  note(digest: string, { row }: ConversationEnd, answerers: Answerers): void {
+  note(digest: string, { row }: DialogueEnd, answerers: Answerers): void {
     const { options, pool } = this.parts;
     if (options.recheckShare === 0) return;
     this.ended += 1;

@@ -1,9 +1,8 @@
 /** Progress events of a run, from its statistics. Nothing here enters the artifact. */
 import { defined } from "../../../base/index.js";
-import type { Dialogue } from "../../../dialogue/index.js";
+import type { Dialogue, EndRow, EndStatus } from "../../../dialogue/index.js";
 import type { EventSink, ProgressPart } from "../../../events/index.js";
 import type { Outcome } from "../../../sglang/index.js";
-import type { ConversationEnd } from "../dialogues/conversation.js";
 import type { PoolServer } from "../servers/pool-server.js";
 import { Forecast } from "./forecast.js";
 import { Statistics } from "./statistics.js";
@@ -32,6 +31,13 @@ export interface About {
   turn: number;
   /** Asked again to measure agreement. */
   isRecheck: boolean;
+}
+
+/** How a dialogue ended. */
+export interface DialogueEnd {
+  status: EndStatus;
+  reason: string | undefined;
+  row: EndRow;
 }
 
 /** A dialogue under way. */
@@ -120,7 +126,7 @@ export class Progress {
     this.statistics.fault(server, reason);
   }
 
-  ended({ status, reason, row }: ConversationEnd, { weight, tokens }: Begun): void {
+  ended({ status, reason, row }: DialogueEnd, { weight, tokens }: Begun): void {
     this.done += 1;
     this.statistics.ended(status, reason, "turns" in row ? row.turns.length : 0);
     this.forecast.ends(weight, tokens);

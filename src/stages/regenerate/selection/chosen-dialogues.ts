@@ -25,12 +25,12 @@ export class ChosenDialogues {
     signal: AbortSignal,
   ): Promise<ChosenDialogues> {
     const dialogues = new ChosenDialogues(file, selection, limit ?? Number.POSITIVE_INFINITY);
-    if (!selection.takesAll) await selection.survey(dialogues.all(), signal);
+    if (selection.needsSurvey) await selection.survey(dialogues.all(), signal);
     return dialogues;
   }
 
   async *read(): AsyncGenerator<Chosen> {
-    if (this.selection.takesAll) {
+    if (!this.selection.needsSurvey) {
       for await (const dialogue of this.all()) yield { dialogue, digest: dialogueDigest(dialogue) };
       return;
     }

@@ -1,4 +1,4 @@
-/** Options that say which dialogues are asked, and what becomes of earlier work. */
+/** Options for which dialogues are asked, and what becomes of earlier answers. */
 import { z } from "zod";
 
 const PARTITION = /^(0|[1-9]\d{0,5})\/([1-9]\d{0,5})$/;
@@ -36,13 +36,32 @@ export const controlOptions = {
     .describe(
       "i/n: only part i (from 0) of n, chosen by content, for more than one machine; the stage `merge` puts parts together",
     ),
+  redo: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      "ids of dialogues whose earlier answers (of an unfinished run, or of the input earlier) are dropped and asked again",
+    ),
+  redoFrom: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("the same for the dialogues that a report.json of validate names as wrong; run it with keepGoing: true"),
   onConflict: z
     .enum(["refuse", "restart"])
     .default("refuse")
-    .describe("earlier answers that were made with other settings: refuse to go on, or start anew without them"),
+    .describe("earlier answers that were made with other settings: refuse to go on, or discard them and restart"),
 };
 
 /** Those of them that cannot change what the output is. */
 export const NEUTRAL_CONTROL_OPTIONS = ["onConflict"] as const;
-/** Those of them that choose dialogues: they change which rows there are, never what a row says. */
-export const CHOOSING_OPTIONS = ["sample", "sampleSeed", "onlyIds", "onlyIdsFile", "partition"] as const;
+/** Those of them that choose dialogues: they change which rows there are, or which are asked again, never what a row says. */
+export const CHOOSING_OPTIONS = [
+  "sample",
+  "sampleSeed",
+  "onlyIds",
+  "onlyIdsFile",
+  "partition",
+  "redo",
+  "redoFrom",
+] as const;

@@ -7,6 +7,7 @@ import { DraftsmithError, fromErrno, type JsonObject, sha256 } from "../../../ba
 import { type Dialogue, dialogueDigest, type Partition, partitionOf } from "../../../dialogue/index.js";
 import type { RegenerateOptions } from "../options.js";
 import { ByteList } from "./byte-list.js";
+import type { Redo } from "./redo.js";
 
 const NOT_CHOSEN = ["only-ids", "sample", "partition"] as const;
 /** Why a dialogue is not asked. */
@@ -39,6 +40,7 @@ export class Selection {
   private constructor(
     private readonly options: Pick<RegenerateOptions, "sample" | "sampleSeed" | "partition">,
     private readonly ids: ReadonlySet<string> | undefined,
+    private readonly redo: readonly string[],
   ) {
     const { sample, partition } = options;
     const [index = 0, count = 1] = (partition ?? "0/1").split("/").map(Number);
@@ -47,11 +49,16 @@ export class Selection {
   }
 
   /** @throws DraftsmithError INPUT_MISSING, INPUT_INVALID - the file of ids */
-  static async of(options: RegenerateOptions): Promise<Selection> {
+  static async of(options: RegenerateOptions, redo?: Pick<Redo, "required">): Promise<Selection> {
     const { onlyIds, onlyIdsFile } = options;
     const listed = onlyIdsFile === undefined ? [] : await readIds(onlyIdsFile);
     const ids = onlyIdsFile === undefined && onlyIds.length === 0 ? undefined : new Set([...onlyIds, ...listed]);
-    return new Selection(options, ids);
+    return new Selection(options, ids, redo?.required ?? []);
+  }
+
+  /** Whether all dialogues must be read once before the first is asked. */
+  get needsSurvey(): boolean {
+    return !this.takesAll || this.redo.length > 0;
   }
 
   /** Whether every dialogue is asked. */
@@ -67,7 +74,8 @@ export class Selection {
    * One pass over all dialogues: counts the chosen ones, finds which belong to a sample of a fixed size, and keeps what
    * the run would otherwise have to find out again: for each dialogue a byte, for each chosen one its digest.
    *
-   * @throws DraftsmithError INPUT_INVALID - an id of `onlyIds` that no dialogue has. @throws DraftsmithError DATA_EMPTY
+   * @throws DraftsmithError INPUT_INVALID - an id of `onlyIds` or `redo` that no dialogue has. @throws DraftsmithError
+   * DATA_EMPTY
    */
   async survey(dialogues: AsyncIterable<Dialogue>, signal: AbortSignal): Promise<void> {
     const { sample, sampleSeed } = this.options;
@@ -75,9 +83,11 @@ export class Selection {
     const digests = new ByteList();
     const keys: number[] = [];
     const missing = new Set(this.ids);
+    const missingRedo = new Set(this.redo);
     for await (const dialogue of dialogues) {
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "stopped while dialogues were chosen");
       missing.delete(dialogue.id);
+      missingRedo.delete(dialogue.id);
       const isListed = this.ids?.has(dialogue.id) !== false;
       marks.add([isListed ? CHOSEN : markOf("only-ids")]);
       if (!isListed) continue;
@@ -85,7 +95,8 @@ export class Selection {
       digests.add(Buffer.from(digest, "hex"));
       if (sample !== undefined) keys.push(sampleKey(digest, sampleSeed));
     }
-    if (missing.size > 0) throw unknownIds([...missing]);
+    if (missing.size > 0) throw unknownIds("onlyIds", [...missing]);
+    if (missingRedo.size > 0) throw unknownIds("redo", [...missingRedo]);
     if (sample !== undefined && sample >= 1 && sample < keys.length) {
       this.highestKey = Float64Array.from(keys).sort()[sample - 1]!;
     }
@@ -175,11 +186,11 @@ async function readIds(file: string): Promise<string[]> {
   throw new DraftsmithError("INPUT_INVALID", "the file lists no ids; one a line was expected", { location: { file } });
 }
 
-function unknownIds(missing: string[]): DraftsmithError {
+function unknownIds(field: "onlyIds" | "redo", missing: string[]): DraftsmithError {
   const shown = missing.slice(0, NAMED_IDS).join(", ");
   const more = missing.length > NAMED_IDS ? ` and ${missing.length - NAMED_IDS} more` : "";
   return new DraftsmithError("INPUT_INVALID", `no dialogue has the id ${shown}${more}`, {
-    location: { field: "onlyIds" },
+    location: { field },
     hint: "ids are the `id` fields of dialogues.jsonl; with --limit only its first rows are looked at",
   });
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { systemPromptFacts } from "../../../dialogue/index.js";
 import { versionNotes } from "../../../model/index.js";
-import { findingSchema } from "../findings.js";
+import { checkSchema, findingSchema } from "../findings.js";
 import { checkStateSchema, checkStates } from "../states.js";
 import type { Subject } from "../subject.js";
 
@@ -51,6 +51,9 @@ export const reportSchema = z.strictObject({
   }),
   checks: z.array(checkStateSchema),
   findings: z.array(findingSchema).describe("the first of each kind, as many as `maxShown`"),
+  disagreeing: z
+    .partialRecord(checkSchema, z.array(z.string()))
+    .describe("ids of all dialogues with an error, by check; regenerate asks them again with redoFrom"),
   notes: z.array(z.string()).describe("on the model directory"),
   rules: z.array(z.string()).describe("and versions that prompts are rendered by"),
 });
@@ -70,6 +73,7 @@ export function reportDataOf(subject: Subject, inputs: readonly string[], stoppe
     systemPrompts: counts.systemPrompts.summary(10),
     checks: checkStates(subject, stoppedEarly),
     findings: findings.shown,
+    disagreeing: findings.disagreeing,
     notes: model.notes,
     rules: versionNotes(model.config.modelType, counts.videos > 0),
   };

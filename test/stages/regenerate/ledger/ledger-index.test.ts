@@ -10,6 +10,7 @@ interface Entry {
   end?: { status: EndStatus; place: RecordPlace };
   turns: RecordPlace[];
   check?: RecordPlace;
+  dropped?: string;
 }
 
 const dialogue = fc.nat(40);
@@ -20,8 +21,9 @@ const step = fc.oneof(
   fc.record({ kind: fc.constantFrom("claim", "takeTurns", "ask"), dialogue }),
   fc.record({ kind: fc.constantFrom("turn", "check"), dialogue, place }),
   fc.record({ kind: fc.constant("end"), dialogue, place, status }),
+  fc.record({ kind: fc.constant("drop"), dialogue, request: fc.constantFrom("one", "two") }),
 );
-type Step = { kind: string; dialogue: number; place?: RecordPlace; status?: EndStatus };
+type Step = { kind: string; dialogue: number; place?: RecordPlace; status?: EndStatus; request?: string };
 
 /** What the ledger promises, in objects. */
 class Plain {
@@ -36,7 +38,7 @@ class Plain {
   }
 }
 
-function apply(index: LedgerIndex, plain: Plain, { kind, dialogue, place, status }: Step): void {
+function apply(index: LedgerIndex, plain: Plain, { kind, dialogue, place, status, request }: Step): void {
   const digest = sha256(String(dialogue));
   if (kind === "ask") {
     expect(index.endOf(digest)).toEqual(plain.entries.get(digest)?.end);
@@ -68,6 +70,11 @@ function apply(index: LedgerIndex, plain: Plain, { kind, dialogue, place, status
   } else if (kind === "check") {
     index.noteCheck(digest, place!);
     entry.check = place!;
+  } else if (kind === "drop") {
+    const hasAnswers = entry.end !== undefined || entry.turns.length > 0;
+    expect(index.isOlderThan(digest, request!)).toBe(hasAnswers && entry.dropped !== request);
+    index.noteDrop(digest, request!);
+    plain.entries.set(digest, { claimed: entry.claimed, turns: [], dropped: request! });
   } else {
     index.noteEnd(digest, status!, place!);
     entry.end = { status: status!, place: place! };
