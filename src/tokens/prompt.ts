@@ -175,7 +175,7 @@ function compile(model: ModelDirectory, source: string): ChatTemplate {
     }
     if (error instanceof TemplateUnsupported) {
       const message = `the chat template uses ${error.message}, which cannot be rendered here exactly as in Python`;
-      const hint = "src/tokens/README.md lists what is supported; report the construct, or use a template without it";
+      const hint = "use a template without it, or report the construct";
       throw invalidTemplate(model, message, hint, error);
     }
     throw error;

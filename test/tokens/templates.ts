@@ -171,7 +171,7 @@ export const MISTAKES: readonly (readonly [template: string, message: string])[]
   ["{% break %}", "'break' outside a loop"],
   ["{% for x in y %}{% macro m() %}{% continue %}{% endmacro %}{% endfor %}", "'continue' outside a loop"],
   ["{% set true = 1 %}", "cannot assign to 'true'"],
-  ["{{ f(a=1, 2) }}", "an argument in a place where Python allows none"],
+  ["{{ f(a=1, 2) }}", "this argument is not allowed after keyword or starred arguments"],
   ["{# never closed", "a comment has no end tag"],
   ["{% raw %}never closed", "a raw block has no end tag"],
   ["{{ x | default('').strip() }}", "expected variable end, got '.'"],

@@ -1,14 +1,14 @@
-/** The three ways in which a template does not give a text. Each names the template's line once it is known. */
+/** Why a template produced no text. Each error names the template's line once it is known. */
 
 abstract class TemplateError extends Error {
   private sourceLine: number | null = null;
 
-  /** The line of the template, from 1; null where the fault has no place. */
+  /** 1-based line of the template; null if unknown. */
   get line(): number | null {
     return this.sourceLine;
   }
 
-  /** Notes the line unless an inner statement already has, and appends it to the message. */
+  /** Sets the line and appends it to the message, unless an inner statement already did. */
   at(line: number): this {
     if (this.sourceLine === null) {
       this.sourceLine = line;
@@ -18,12 +18,12 @@ abstract class TemplateError extends Error {
   }
 }
 
-/** The template uses something that this engine does not do exactly as Python does: nothing is rendered rather than a guess. */
+/** The template uses something that this engine does not do exactly as Python, so it renders nothing rather than a guess. */
 export class TemplateUnsupported extends TemplateError {
   override readonly name = "TemplateUnsupported";
 }
 
-/** The template or Python's rules reject these messages: raise_exception, an undefined value, a wrong type. */
+/** The template or Python's rules reject the input: raise_exception, an undefined value, a wrong type. */
 export class TemplateFailure extends TemplateError {
   override readonly name = "TemplateFailure";
 }
@@ -36,8 +36,8 @@ export class TemplateSyntaxError extends TemplateError {
 export type AnyTemplateError = TemplateError;
 
 /**
- * What a fault thrown while a template runs means for the row. A template error gets the line; a stack that ran out is
- * Python's RecursionError; anything else is a fault of this engine, which must cost the row and not the run.
+ * Turns anything thrown during rendering into a template error with a line. Stack overflow corresponds to Python's
+ * RecursionError; anything else is a bug of this engine, which must cost one dialogue and not the run.
  */
 export function templateError(error: unknown, line: number | null): AnyTemplateError {
   const known = error instanceof TemplateError ? error : translated(error);

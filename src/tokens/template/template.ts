@@ -1,8 +1,8 @@
-/** A chat template, compiled once and rendered many times, to the text that transformers' jinja2 gives. */
+/** Compiles a chat template once, to render it many times with the same result as transformers' jinja2. */
 
 import { GLOBALS } from "./builtins/globals.js";
-import type { Block, Output } from "./compile/place.js";
-import { Run } from "./compile/run.js";
+import type { Block, Output } from "./compile/context.js";
+import { RenderState } from "./compile/render-state.js";
 import { Frame, Scope } from "./compile/scope.js";
 import { COMPILER, compileBlock } from "./compile/statements.js";
 import { TemplateUnsupported, templateError } from "./errors.js";
@@ -12,8 +12,8 @@ import type { Value } from "./values/values.js";
 
 export interface ChatTemplate {
   /**
-   * Throws TemplateFailure where the template or Python rejects the input, TemplateUnsupported where the rendering meets
-   * something that is not done exactly as in Python. Nothing else is thrown, and the work is bounded (`run.ts`).
+   * Throws TemplateFailure if the template or Python's rules reject the input, TemplateUnsupported if rendering needs something
+   * that this engine does not do exactly as Python. Throws nothing else; the work is bounded (`compile/render-state.ts`).
    */
   render(variables: Readonly<Record<string, unknown>>): string;
 }
@@ -27,7 +27,7 @@ export function compileTemplate(source: string): ChatTemplate {
         const values = new Map<string, Value>(GLOBALS);
         for (const [name, value] of Object.entries(variables)) values.set(name, fromJson(value));
         const output: Output = { text: "" };
-        block(new Scope(null, new Run(values)), output);
+        block(new Scope(null, new RenderState(values)), output);
         return output.text;
       } catch (error) {
         throw templateError(error, null);

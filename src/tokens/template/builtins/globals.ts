@@ -1,4 +1,4 @@
-/** The functions that every template can call: jinja2's, in its sandbox, and transformers'. */
+/** The functions available to every template: those of jinja2's sandbox and of transformers. */
 
 import { checkedMember } from "../compile/targets.js";
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
@@ -18,7 +18,7 @@ import {
   type Value,
 } from "../values/values.js";
 
-/** jinja2's sandbox refuses longer ranges. */
+/** The limit of jinja2's sandbox. */
 const MAX_RANGE = 100_000;
 
 function range(positional: Value[], keywords: ReadonlyMap<string, Value>): PyRange {
@@ -52,7 +52,7 @@ function addPair(members: Dict, pair: Value): void {
   members.set(name, value);
 }
 
-/** The name `dict`, of which only calls are supported. */
+/** The global `dict`; only calling it is supported. */
 class DictType extends PyObject {
   readonly typeName = "TemplateDict";
   readonly isCallable = true;
@@ -67,7 +67,7 @@ class DictType extends PyObject {
   }
 }
 
-/** Gives its separator on every call but the first. */
+/** Returns its separator on every call but the first. */
 class Joiner extends PyObject {
   readonly typeName = "Joiner";
   readonly isCallable = true;
@@ -89,7 +89,7 @@ class Joiner extends PyObject {
   }
 }
 
-/** Gives its items in turn. */
+/** Returns its items in turn. */
 class Cycler extends PyObject {
   readonly typeName = "Cycler";
   readonly isCallable = false;

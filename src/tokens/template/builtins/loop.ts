@@ -1,11 +1,11 @@
-/** The `loop` variable, and how a loop takes its items: only as many as it needs, since an iterator's items may depend on the body. */
+/** The `loop` variable and lazy access to a loop's items, since an iterator's items may depend on the loop's body. */
 
 import { TemplateFailure } from "../errors.js";
 import { Arguments } from "../values/arguments.js";
 import { equals } from "../values/order.js";
 import { PyFunction, PyObject, PyTuple, Undefined, type Value } from "../values/values.js";
 
-/** Items that are read one by one and kept. */
+/** Reads items on demand and keeps them. */
 export class LoopItems {
   private readonly known: Value[];
   private rest: Iterator<Value> | null;
@@ -15,7 +15,7 @@ export class LoopItems {
     this.rest = Array.isArray(items) ? null : items[Symbol.iterator]();
   }
 
-  /** The item at an index, read if need be; undefined behind the last one. */
+  /** The item at an index, or undefined past the end. */
   at(index: number): Value | undefined {
     while (this.rest !== null && this.known.length <= index) this.read();
     return this.known[index];

@@ -2,10 +2,10 @@
 
 import { TemplateFailure, TemplateSyntaxError, TemplateUnsupported } from "../errors.js";
 import type { Arguments } from "../values/arguments.js";
+import { isAscii } from "../values/characters.js";
 import { calculate, intOf } from "../values/numbers.js";
 import { comparison } from "../values/operators.js";
 import { contains } from "../values/order.js";
-import { isAscii } from "../values/python-space.js";
 import { str } from "../values/text.js";
 import {
   DictView,
@@ -37,7 +37,7 @@ const compared =
 
 const isInt = (value: Value): boolean => typeof value === "number" || typeof value === "bigint";
 
-/** An undefined value has __len__, __getitem__ and __iter__ in Python: it is a sequence and iterable, and callable. */
+/** jinja2's Undefined has __len__, __getitem__, __iter__ and __call__, so it is a sequence, iterable and callable. */
 function isSequence(value: Value): boolean {
   return !(value instanceof DictView) && lengthOf(value) !== undefined;
 }
@@ -61,18 +61,18 @@ function rest(value: Value, divisor: Value, wanted: number): boolean {
   return result instanceof PyFloat ? result.value === wanted : Number(result) === wanted;
 }
 
-/** `value is other` of Python, where both are the same object: known for None, booleans, containers and undefined values. */
+/** Python's `value is other`: known for None, booleans and containers. */
 function sameAs(value: Value, other: Value): boolean {
   if (typeof value === "object" || typeof value === "boolean") return value === other;
   if (typeName(value) !== typeName(other)) return false;
   const small = intOf(value);
-  // CPython keeps one object of each small int; of other numbers and texts it depends on where they come from.
+  // CPython caches small ints; whether other equal numbers and strings are identical depends on their origin.
   if (value !== other) return false;
   if (small !== undefined && small >= -5 && small <= 256) return true;
   throw new TemplateUnsupported("sameas of values that Python may or may not keep as one object");
 }
 
-/** str.islower() or str.isupper(); Unicode's tables of other letters change with Python's version. */
+/** str.islower() or str.isupper(). ASCII only, as Unicode tables differ between Python versions. */
 function isCased(text: string, wanted: RegExp): boolean {
   if (!isAscii(text)) throw new TemplateUnsupported("the case of text outside ASCII");
   return wanted.test(text);
@@ -118,10 +118,10 @@ const TESTS: Readonly<Record<string, Test>> = {
   le: compared("<="),
 };
 
-/** Tests of jinja2 that are not supported; any other unknown name is the template's own mistake. */
+/** Unsupported tests of jinja2. Any other unknown name is an error of the template. */
 const OTHER_TESTS: ReadonlySet<string> = new Set(["filter", "test"]);
 
-/** The test of a name, or why there is none: a fault of the template or of this engine. */
+/** The test with this name, or the error that explains why there is none. */
 export function findTest(name: string): Test | Error {
   if (Object.hasOwn(TESTS, name)) return TESTS[name]!;
   if (OTHER_TESTS.has(name)) return new TemplateUnsupported(`the test ${name}`);

@@ -5,17 +5,17 @@ import type * as ast from "../syntax/nodes.js";
 import { Arguments, NO_KEYWORDS } from "../values/arguments.js";
 import { DICT_METHODS, getAttribute, TEXT_METHODS } from "../values/attributes.js";
 import { lengthOf, listOf, PyFunction, PyObject, textOf, typeName, Undefined, type Value } from "../values/values.js";
-import type { Expression, Place } from "./place.js";
+import type { CompileContext, Expression } from "./context.js";
 import type { Scope } from "./scope.js";
 
 export type ArgumentValues = [positional: Value[], keywords: ReadonlyMap<string, Value>];
 
 /** Compiles an argument list into a function that evaluates it. */
-export function compileArguments(args: ast.CallArguments, place: Place): (scope: Scope) => ArgumentValues {
-  const positional = args.positional.map((node) => place.compiler.expression(node, place));
-  const keywords = args.keywords.map(([name, node]) => [name, place.compiler.expression(node, place)] as const);
-  const rest = args.rest === null ? null : place.compiler.expression(args.rest, place);
-  const restKeywords = args.restKeywords === null ? null : place.compiler.expression(args.restKeywords, place);
+export function compileArguments(args: ast.CallArguments, context: CompileContext): (scope: Scope) => ArgumentValues {
+  const positional = args.positional.map((node) => context.compiler.expression(node, context));
+  const keywords = args.keywords.map(([name, node]) => [name, context.compiler.expression(node, context)] as const);
+  const rest = args.rest === null ? null : context.compiler.expression(args.rest, context);
+  const restKeywords = args.restKeywords === null ? null : context.compiler.expression(args.restKeywords, context);
   if (keywords.length === 0 && rest === null && restKeywords === null) {
     return (scope) => [positional.map((argument) => argument(scope)), NO_KEYWORDS];
   }
@@ -43,29 +43,29 @@ function addMapping(named: Map<string, Value>, mapping: Value): void {
   }
 }
 
-export function compileCall(node: ast.CallNode, place: Place): Expression {
-  const evaluate = compileArguments(node.args, place);
-  if (node.callee.kind === "attribute") return compileMethodCall(node.callee, evaluate, place);
-  const callee = place.compiler.expression(node.callee, place);
+export function compileCall(node: ast.CallNode, context: CompileContext): Expression {
+  const evaluate = compileArguments(node.args, context);
+  if (node.callee.kind === "attribute") return compileMethodCall(node.callee, evaluate, context);
+  const callee = context.compiler.expression(node.callee, context);
   return (scope) => {
-    scope.run.spend();
+    scope.state.spend();
     return call(callee(scope), ...evaluate(scope));
   };
 }
 
-/** `object.name(...)`: methods of texts and dicts, which are most calls, need no function object. */
+/** `object.name(...)`. Methods of str and dict, the most frequent calls, skip creating a function object. */
 function compileMethodCall(
   node: Extract<ast.Expression, { kind: "attribute" }>,
   evaluate: (scope: Scope) => ArgumentValues,
-  place: Place,
+  context: CompileContext,
 ): Expression {
-  const object = place.compiler.expression(node.object, place);
+  const object = context.compiler.expression(node.object, context);
   const { name } = node;
   const ofText = Object.hasOwn(TEXT_METHODS, name) ? TEXT_METHODS[name] : undefined;
   const ofDict = Object.hasOwn(DICT_METHODS, name) ? DICT_METHODS[name] : undefined;
   return (scope) => {
     const value = object(scope);
-    scope.run.spend(sizeOf(value));
+    scope.state.spend(sizeOf(value));
     if (ofText !== undefined && typeof value === "string") {
       return ofText(value, new Arguments(name, ...evaluate(scope)));
     }
@@ -81,7 +81,7 @@ export function call(callee: Value, positional: Value[], keywords: ReadonlyMap<s
   throw new TemplateFailure(`'${typeName(callee)}' object is not callable`);
 }
 
-/** The length of what is worked on, for the bound of work; a text's length in UTF-16 units is good enough. */
+/** The size of an operand, for accounting; UTF-16 units are precise enough for text. */
 export function sizeOf(value: Value): number {
   return textOf(value)?.length ?? lengthOf(value) ?? 0;
 }

@@ -1,4 +1,4 @@
-/** Compiles expressions of the syntax tree into functions of the scope. */
+/** Compiles expressions into functions of the scope. */
 
 import { TemplateUnsupported } from "../errors.js";
 import type * as ast from "../syntax/nodes.js";
@@ -10,12 +10,12 @@ import { dictKey, keepsOtherType } from "../values/order.js";
 import { str } from "../values/text.js";
 import { type Dict, PyFloat, PyTuple, truthy, typeName, Undefined } from "../values/values.js";
 import { compileCall, sizeOf } from "./calls.js";
+import type { CompileContext, Expression } from "./context.js";
 import { compileFilter, compileTest } from "./filtering.js";
-import type { Expression, Place } from "./place.js";
 import { compileVariable } from "./scope.js";
 
-export function compileExpression(node: ast.Expression, place: Place): Expression {
-  const compile = (inner: ast.Expression): Expression => compileExpression(inner, place);
+export function compileExpression(node: ast.Expression, context: CompileContext): Expression {
+  const compile = (inner: ast.Expression): Expression => compileExpression(inner, context);
   switch (node.kind) {
     case "constant": {
       const { value } = node;
@@ -30,7 +30,7 @@ export function compileExpression(node: ast.Expression, place: Place): Expressio
       return () => value;
     }
     case "name":
-      return compileName(node.name, place);
+      return compileName(node.name, context);
     case "list": {
       const items = node.items.map(compile);
       return (scope) => items.map((item) => item(scope));
@@ -49,13 +49,13 @@ export function compileExpression(node: ast.Expression, place: Place): Expressio
     case "item":
       return compileItem(compile(node.object), node.key, compile);
     case "call":
-      return compileCall(node, place);
+      return compileCall(node, context);
     case "filter":
-      return compileFilter(node, null, place);
+      return compileFilter(node, null, context);
     case "test":
-      return compileTest(node, place);
+      return compileTest(node, context);
     default:
-      return compileOperation(node, compile, place);
+      return compileOperation(node, compile, context);
   }
 }
 
@@ -64,7 +64,11 @@ type Operation = Extract<
   { kind: "not" | "sign" | "arithmetic" | "concat" | "compare" | "and" | "or" | "conditional" }
 >;
 
-function compileOperation(node: Operation, compile: (node: ast.Expression) => Expression, place: Place): Expression {
+function compileOperation(
+  node: Operation,
+  compile: (node: ast.Expression) => Expression,
+  context: CompileContext,
+): Expression {
   switch (node.kind) {
     case "not": {
       const operand = compile(node.operand);
@@ -106,15 +110,15 @@ function compileOperation(node: Operation, compile: (node: ast.Expression) => Ex
       };
     }
     default:
-      return compileConditional(node, { ...place, soft: true });
+      return compileConditional(node, { ...context, soft: true });
   }
 }
 
-/** Names that Python knows inside templates and macros, and this engine does not offer. */
+/** Names that jinja2 defines and this engine does not support. */
 const REFUSED_NAMES: ReadonlySet<string> = new Set(["self", "lipsum"]);
 
-function compileName(name: string, place: Place): Expression {
-  const read = compileVariable(name, place.frame);
+function compileName(name: string, context: CompileContext): Expression {
+  const read = compileVariable(name, context.frame);
   if (!REFUSED_NAMES.has(name)) return read;
   return (scope) => {
     const value = read(scope);
@@ -149,7 +153,7 @@ function compileItem(
   const [start, stop, step] = key.bounds.map((bound) => (bound === null ? () => null : compile(bound)));
   return (scope) => {
     const value = object(scope);
-    scope.run.spend(sizeOf(value));
+    scope.state.spend(sizeOf(value));
     return slice(value, [start!(scope), stop!(scope), step!(scope)]);
   };
 }
@@ -163,7 +167,7 @@ function compileConcat(items: readonly Expression[]): Expression {
   };
 }
 
-/** `a < b < c`: every value is computed once, and the first comparison that fails ends it. */
+/** `a < b < c`: evaluates each operand at most once and stops at the first false comparison. */
 function compileComparison(first: Expression, rest: readonly (readonly [ast.Comparison, Expression])[]): Expression {
   const steps = rest.map(([operator, value]) => [comparison(operator), value] as const);
   if (steps.length === 1) {
@@ -181,13 +185,16 @@ function compileComparison(first: Expression, rest: readonly (readonly [ast.Comp
   };
 }
 
-function compileConditional(node: Extract<ast.Expression, { kind: "conditional" }>, place: Place): Expression {
-  const test = compileExpression(node.test, place);
-  const value = compileExpression(node.value, place);
+function compileConditional(
+  node: Extract<ast.Expression, { kind: "conditional" }>,
+  context: CompileContext,
+): Expression {
+  const test = compileExpression(node.test, context);
+  const value = compileExpression(node.value, context);
   if (node.otherwise === null) {
     const missing = "the inline if-expression evaluated to false and no else section was defined";
     return (scope) => (truthy(test(scope)) ? value(scope) : new Undefined(missing));
   }
-  const otherwise = compileExpression(node.otherwise, place);
+  const otherwise = compileExpression(node.otherwise, context);
   return (scope) => (truthy(test(scope)) ? value(scope) : otherwise(scope));
 }

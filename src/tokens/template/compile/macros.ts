@@ -1,27 +1,27 @@
-/** Compiles macros and the blocks that hand their body on as one. */
+/** Compiles macros, and the blocks whose body acts as a macro. */
 
 import { TemplateFailure } from "../errors.js";
 import type * as ast from "../syntax/nodes.js";
 import { str } from "../values/text.js";
 import { type DictKey, PyFunction, PyTuple, Undefined, type Value } from "../values/values.js";
 import { call, compileArguments } from "./calls.js";
-import { type Block, innerPlace, type Output, type Place } from "./place.js";
+import { type Block, type CompileContext, innerContext, type Output } from "./context.js";
 import type { Scope } from "./scope.js";
 
-export function compileMacro(node: ast.MacroNode, place: Place): Block {
-  const slot = place.frame.store(node.name!, place.soft);
-  const create = compileMacroFunction(node, place);
+export function compileMacro(node: ast.MacroNode, context: CompileContext): Block {
+  const slot = context.frame.store(node.name!, context.soft);
+  const create = compileMacroFunction(node, context);
   return (scope) => {
     scope.values[slot] = create(scope);
     return "end";
   };
 }
 
-/** `{% call f() %}body{% endcall %}`: f gets the body as `caller`. */
-export function compileCallBlock(node: Extract<ast.Statement, { kind: "call-block" }>, place: Place): Block {
-  const create = compileMacroFunction(node.macro, place);
-  const callee = place.compiler.expression(node.call.callee, place);
-  const evaluate = compileArguments(node.call.args, place);
+/** `{% call f() %}body{% endcall %}`: f receives the body as `caller`. */
+export function compileCallBlock(node: Extract<ast.Statement, { kind: "call-block" }>, context: CompileContext): Block {
+  const create = compileMacroFunction(node.macro, context);
+  const callee = context.compiler.expression(node.call.callee, context);
+  const evaluate = compileArguments(node.call.args, context);
   return (scope, output) => {
     const called = callee(scope);
     const [positional, keywords] = evaluate(scope);
@@ -31,29 +31,29 @@ export function compileCallBlock(node: Extract<ast.Statement, { kind: "call-bloc
   };
 }
 
-/** transformers' `{% generation %}`, which marks what the assistant wrote: its body is a caller, with variables of its own. */
-export function compileGeneration(node: ast.MacroNode, place: Place): Block {
-  const create = compileMacroFunction(node, place);
+/** transformers' `{% generation %}`, which marks the assistant's tokens. Its body has its own scope, like a call block's. */
+export function compileGeneration(node: ast.MacroNode, context: CompileContext): Block {
+  const create = compileMacroFunction(node, context);
   return (scope, output) => {
     output.text += str(create(scope).call([], new Map()));
     return "end";
   };
 }
 
-/** A macro sees the scope it is written in, not the one it is called from. */
-function compileMacroFunction(node: ast.MacroNode, place: Place): (scope: Scope) => PyFunction {
-  const inner: Place = { ...innerPlace(place), inLoop: false };
+/** A macro closes over the scope that defines it. */
+function compileMacroFunction(node: ast.MacroNode, context: CompileContext): (scope: Scope) => PyFunction {
+  const inner: CompileContext = { ...innerContext(context), inLoop: false };
   const parameters = node.parameters.map(({ name, fallback }) => ({
     name,
     slot: inner.frame.slot(name),
-    fallback: fallback === null ? null : place.compiler.expression(fallback, inner),
+    fallback: fallback === null ? null : context.compiler.expression(fallback, inner),
   }));
   const special = (name: string): number | null => {
     const isParameter = node.parameters.some((parameter) => parameter.name === name);
     return !isParameter && mentions(node.body, name) ? inner.frame.slot(name) : null;
   };
   const [caller, kwargs, varargs] = [special("caller"), special("kwargs"), special("varargs")];
-  const body = place.compiler.block(node.body, inner);
+  const body = context.compiler.block(node.body, inner);
   const title = node.name ?? "caller";
   const bind = (own: Scope, positional: readonly Value[], keywords: ReadonlyMap<string, Value>): void => {
     const rest = new Map(keywords);
@@ -75,7 +75,7 @@ function compileMacroFunction(node: ast.MacroNode, place: Place): (scope: Scope)
     else if (positional.length > parameters.length) {
       throw new TemplateFailure(`macro '${title}' takes not more than ${parameters.length} argument(s)`);
     }
-    // A default sees all other parameters, given or not, before the names around the macro.
+    // Defaults see every parameter, given or not, before any outer name.
     for (const [index, { name, slot }] of parameters.entries()) {
       const value = given[index];
       own.values[slot] = value === undefined ? new Undefined(`parameter '${name}' was not provided`) : value;
@@ -94,12 +94,12 @@ function compileMacroFunction(node: ast.MacroNode, place: Place): (scope: Scope)
   return (scope) =>
     new PyFunction(
       title,
-      (positional, keywords) => scope.run.nested(() => invoke(scope, positional, keywords)),
+      (positional, keywords) => scope.state.nested(() => invoke(scope, positional, keywords)),
       "macro",
     );
 }
 
-/** Whether a part of the syntax tree reads a name. */
+/** Whether a subtree reads a name. */
 function mentions(node: unknown, name: string): boolean {
   if (typeof node !== "object" || node === null) return false;
   if (Array.isArray(node)) return node.some((item) => mentions(item, name));

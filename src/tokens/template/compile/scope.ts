@@ -1,26 +1,26 @@
 /**
- * Variables. Names are resolved to places when a template is compiled: a Frame describes the variables of one block,
- * a Scope holds them while it runs. Loop bodies, macros, set, filter and with blocks have frames of their own; `if` has not.
+ * Variables. Names are resolved at compile time: a Frame assigns slots to the variables of a block, a Scope stores their values
+ * while it runs. Loop bodies, macros, and set, filter and with blocks each have a frame; `if` has none.
  */
 
 import { Undefined, type Value } from "../values/values.js";
-import type { Run } from "./run.js";
+import type { RenderState } from "./render-state.js";
 
-/** A variable's possible places: frames to go up from the last place, and the slot there. */
+/** Where to look for a variable: slots in enclosing frames, each relative to the previous one. */
 interface Path {
   places: readonly (readonly [up: number, slot: number])[];
-  /** Whether the variables that the template was given come last. */
+  /** Whether the render variables come last. */
   given: boolean;
 }
 
 export class Frame {
   private readonly slots = new Map<string, number>();
-  /** How a name is first used in this frame itself. */
+  /** The first use of each name in this frame, inner frames excluded. */
   private readonly firstUse = new Map<string, "load" | "store">();
 
   constructor(readonly parent: Frame | null = null) {}
 
-  /** The slot of a variable that always has a value while the frame runs. */
+  /** The slot of a parameter, which always has a value while the frame runs. */
   slot(name: string): number {
     const known = this.slots.get(name);
     if (known !== undefined) return known;
@@ -28,7 +28,7 @@ export class Frame {
     return this.slots.size - 1;
   }
 
-  /** The slot of a variable that is assigned to, inside an `if` perhaps never. */
+  /** The slot of an assigned variable; inside an `if` the assignment may not happen. */
   store(name: string, inCondition: boolean): number {
     this.note(name, inCondition ? "load" : "store");
     return this.slot(name);
@@ -43,10 +43,10 @@ export class Frame {
   }
 
   /**
-   * Where a name may be found, innermost first. Complete only once all of the template is compiled.
+   * Where a name can be found, innermost first. Call it only once the whole template is compiled.
    *
-   * As in jinja2, a name that a frame assigns before it reads it, and that no frame around it uses, is that frame's own: a
-   * loop or macro above the assignment finds it undefined, whatever the template was given.
+   * As in jinja2, a name that a frame assigns before reading it, and that no enclosing frame uses, is local to that frame: a
+   * loop or macro that precedes the assignment finds it undefined, even if it is a render variable.
    */
   path(name: string): Path {
     const places: [number, number][] = [];
@@ -68,15 +68,15 @@ export class Scope {
 
   constructor(
     readonly parent: Scope | null,
-    readonly run: Run,
+    readonly state: RenderState,
   ) {}
 
   inner(): Scope {
-    return new Scope(this, this.run);
+    return new Scope(this, this.state);
   }
 }
 
-/** Compiles the reading of a variable: the innermost scope that has set it, else what the template was given. */
+/** Compiles the lookup of a variable: the innermost scope that has set it, else the render variables. */
 export function compileVariable(name: string, frame: Frame): (scope: Scope) => Value {
   frame.load(name);
   let path: Path | null = null;
@@ -88,7 +88,7 @@ export function compileVariable(name: string, frame: Frame): (scope: Scope) => V
       const value = at!.values[slot];
       if (value !== undefined) return value;
     }
-    const given = path.given ? scope.run.variables.get(name) : undefined;
+    const given = path.given ? scope.state.variables.get(name) : undefined;
     return given === undefined ? Undefined.ofName(name) : given;
   };
 }

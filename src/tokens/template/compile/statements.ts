@@ -4,26 +4,26 @@ import type * as ast from "../syntax/nodes.js";
 import { checkLength } from "../values/limits.js";
 import { str } from "../values/text.js";
 import { truthy, type Value } from "../values/values.js";
+import {
+  type Block,
+  type CompileContext,
+  type Compiler,
+  type Ending,
+  type Expression,
+  innerContext,
+  type Output,
+} from "./context.js";
 import { compileExpression } from "./expressions.js";
 import { compileFilter } from "./filtering.js";
 import { compileFor } from "./loops.js";
 import { compileCallBlock, compileGeneration, compileMacro } from "./macros.js";
-import {
-  type Block,
-  type Compiler,
-  type Ending,
-  type Expression,
-  innerPlace,
-  type Output,
-  type Place,
-} from "./place.js";
 import type { Scope } from "./scope.js";
 import { compileNamespaceChecks, compileTarget } from "./targets.js";
 
-export function compileBlock(nodes: readonly ast.Statement[], place: Place): Block {
+export function compileBlock(nodes: readonly ast.Statement[], context: CompileContext): Block {
   const statements = nodes.map((node) => {
     try {
-      return compileStatement(node, place);
+      return compileStatement(node, context);
     } catch (error) {
       throw templateError(error, node.line);
     }
@@ -43,7 +43,7 @@ export function compileBlock(nodes: readonly ast.Statement[], place: Place): Blo
   };
 }
 
-function compileStatement(node: ast.Statement, place: Place): Block {
+function compileStatement(node: ast.Statement, context: CompileContext): Block {
   switch (node.kind) {
     case "text": {
       const { text } = node;
@@ -53,27 +53,27 @@ function compileStatement(node: ast.Statement, place: Place): Block {
       };
     }
     case "output":
-      return compileOutput(compileExpression(node.value, place));
+      return compileOutput(compileExpression(node.value, context));
     case "if":
-      return compileIf(node, place);
+      return compileIf(node, context);
     case "for":
-      return compileFor(node, place);
+      return compileFor(node, context);
     case "set":
-      return compileSet(node, place);
+      return compileSet(node, context);
     case "set-block":
-      return compileSetBlock(node, place);
+      return compileSetBlock(node, context);
     case "with":
-      return compileWith(node, place);
+      return compileWith(node, context);
     case "macro":
-      return compileMacro(node.macro, place);
+      return compileMacro(node.macro, context);
     case "call-block":
-      return compileCallBlock(node, place);
+      return compileCallBlock(node, context);
     case "generation":
-      return compileGeneration(node.macro, place);
+      return compileGeneration(node.macro, context);
     case "filter-block":
-      return compileFilterBlock(node, place);
+      return compileFilterBlock(node, context);
     default: {
-      if (!place.inLoop) throw new TemplateSyntaxError(`'${node.kind}' outside a loop`);
+      if (!context.inLoop) throw new TemplateSyntaxError(`'${node.kind}' outside a loop`);
       const ending = node.kind;
       return () => ending;
     }
@@ -88,18 +88,18 @@ function compileOutput(value: Expression): Block {
   };
 }
 
-function compileIf(node: Extract<ast.Statement, { kind: "if" }>, place: Place): Block {
-  const soft = { ...place, soft: true };
+function compileIf(node: Extract<ast.Statement, { kind: "if" }>, context: CompileContext): Block {
+  const soft = { ...context, soft: true };
   const test = compileExpression(node.test, soft);
   const body = compileBlock(node.body, soft);
   const otherwise = compileBlock(node.otherwise, soft);
   return (scope, output) => (truthy(test(scope)) ? body(scope, output) : otherwise(scope, output));
 }
 
-function compileSet(node: Extract<ast.Statement, { kind: "set" }>, place: Place): Block {
-  const value = compileExpression(node.value, place);
-  const check = compileNamespaceChecks(node.target, place);
-  const assign = compileTarget(node.target, place);
+function compileSet(node: Extract<ast.Statement, { kind: "set" }>, context: CompileContext): Block {
+  const value = compileExpression(node.value, context);
+  const check = compileNamespaceChecks(node.target, context);
+  const assign = compileTarget(node.target, context);
   return (scope) => {
     check(scope);
     assign(scope, value(scope));
@@ -107,16 +107,16 @@ function compileSet(node: Extract<ast.Statement, { kind: "set" }>, place: Place)
   };
 }
 
-/** Where a block's own text stands while its filter runs; no name of a template has a space. */
+/** The variable that holds a block's text while its filter runs; no template name contains a space. */
 const BLOCK_TEXT = "block text";
 
-/** Compiles the body of a set or filter block into its text after the filter; `break` and `continue` lose that text. */
+/** Compiles a set or filter block: `use` receives its filtered text. `break` and `continue` discard the text. */
 function compileCaptured(
   body: readonly ast.Statement[],
   filter: ast.FilterNode | null,
-  place: Place,
+  context: CompileContext,
 ): (scope: Scope, use: (value: Value) => void) => Ending {
-  const inner = innerPlace(place);
+  const inner = innerContext(context);
   const block = compileBlock(body, inner);
   const slot = inner.frame.slot(BLOCK_TEXT);
   const read = (scope: Scope): Value => scope.values[slot]!;
@@ -132,10 +132,10 @@ function compileCaptured(
   };
 }
 
-function compileSetBlock(node: Extract<ast.Statement, { kind: "set-block" }>, place: Place): Block {
-  const captured = compileCaptured(node.body, node.filter, place);
-  const check = compileNamespaceChecks(node.target, place);
-  const assign = compileTarget(node.target, place);
+function compileSetBlock(node: Extract<ast.Statement, { kind: "set-block" }>, context: CompileContext): Block {
+  const captured = compileCaptured(node.body, node.filter, context);
+  const check = compileNamespaceChecks(node.target, context);
+  const assign = compileTarget(node.target, context);
   return (scope) =>
     captured(scope, (value) => {
       check(scope);
@@ -143,17 +143,17 @@ function compileSetBlock(node: Extract<ast.Statement, { kind: "set-block" }>, pl
     });
 }
 
-function compileFilterBlock(node: Extract<ast.Statement, { kind: "filter-block" }>, place: Place): Block {
-  const captured = compileCaptured(node.body, node.filter, place);
+function compileFilterBlock(node: Extract<ast.Statement, { kind: "filter-block" }>, context: CompileContext): Block {
+  const captured = compileCaptured(node.body, node.filter, context);
   return (scope, output) =>
     captured(scope, (value) => {
       output.text += str(value);
     });
 }
 
-function compileWith(node: Extract<ast.Statement, { kind: "with" }>, place: Place): Block {
-  const inner = innerPlace(place);
-  const values = node.values.map((value) => compileExpression(value, place));
+function compileWith(node: Extract<ast.Statement, { kind: "with" }>, context: CompileContext): Block {
+  const inner = innerContext(context);
+  const values = node.values.map((value) => compileExpression(value, context));
   const targets = node.targets.map((target) => compileTarget(target, inner));
   const body = compileBlock(node.body, inner);
   return (scope, output) => {

@@ -1,25 +1,25 @@
-/** Assignment: to a name, to several names, to a member of a namespace. */
+/** Compiles assignments to names, tuples of names and namespace members. */
 import { TemplateFailure } from "../errors.js";
 import type { Target } from "../syntax/nodes.js";
 import { listOf, Namespace, PyTuple, type Value } from "../values/values.js";
-import type { Place } from "./place.js";
+import type { CompileContext } from "./context.js";
 import { compileVariable, type Scope } from "./scope.js";
 
 export type Assign = (scope: Scope, value: Value) => void;
 
-export function compileTarget(target: Target, place: Place): Assign {
+export function compileTarget(target: Target, context: CompileContext): Assign {
   if (target.kind === "name") {
-    const slot = place.frame.store(target.name, place.soft);
+    const slot = context.frame.store(target.name, context.soft);
     return (scope, value) => {
       scope.values[slot] = value;
     };
   }
   if (target.kind === "member") {
     const { name } = target;
-    const read = compileVariable(target.namespace, place.frame);
+    const read = compileVariable(target.namespace, context.frame);
     return (scope, value) => setMember(read(scope), name, value);
   }
-  const targets = target.items.map((item) => compileTarget(item, place));
+  const targets = target.items.map((item) => compileTarget(item, context));
   return (scope, value) => {
     const items = unpacked(value, targets.length);
     for (const [index, assign] of targets.entries()) assign(scope, items[index]!);
@@ -37,15 +37,15 @@ function setMember(target: Value, name: string, value: Value): void {
   target.members.set(checkedMember(name), value);
 }
 
-/** transformers lets no name with an underscore in front into a namespace. */
+/** transformers rejects namespace members with a leading underscore. */
 export function checkedMember(name: string): string {
   if (name.startsWith("_")) throw new TemplateFailure(`a namespace cannot hold the underscore-prefixed name '${name}'`);
   return name;
 }
 
-/** jinja2 asks whether the targets are namespaces before it computes the value. */
-export function compileNamespaceChecks(target: Target, place: Place): (scope: Scope) => void {
-  const names = namespacesOf(target).map((name) => compileVariable(name, place.frame));
+/** jinja2 checks that the targets are namespaces before it evaluates the value. */
+export function compileNamespaceChecks(target: Target, context: CompileContext): (scope: Scope) => void {
+  const names = namespacesOf(target).map((name) => compileVariable(name, context.frame));
   return (scope) => {
     for (const read of names) {
       if (!(read(scope) instanceof Namespace)) {
@@ -60,7 +60,7 @@ function namespacesOf(target: Target): string[] {
   return target.kind === "targets" ? target.items.flatMap(namespacesOf) : [];
 }
 
-/** The value as the target takes it apart: tuples for groups of names. */
+/** The value as the target unpacks it: a tuple for each group of names. */
 export function repacked(target: Target, value: Value): Value {
   if (target.kind !== "targets") return value;
   const items = unpacked(value, target.items.length);

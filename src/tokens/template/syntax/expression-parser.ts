@@ -1,13 +1,13 @@
-/** jinja2's grammar of expressions, from the loosest operator to the tightest. */
+/** jinja2's expression grammar, from lowest to highest precedence. */
 import type { Arithmetic, Comparison, Expression } from "./nodes.js";
 import { noArguments, PrimaryParser, type TupleOptions } from "./primary-parser.js";
 
 const COMPARISONS: readonly string[] = ["==", "!=", "<", "<=", ">", ">="];
-/** What may begin an argument of a test that is written without brackets (`is divisibleby 3`). */
+/** Tokens that can start a test's argument without parentheses (`is divisibleby 3`). */
 const ARGUMENT_TYPES: readonly string[] = ["name", "string", "integer", "float"];
 
 export class ExpressionParser extends PrimaryParser {
-  /** One expression, or a tuple where commas follow. `end` is a word that ends the tuple. */
+  /** Parses one expression, or a tuple if commas follow. */
   protected override tuple(options: TupleOptions = {}): Expression {
     const items: Expression[] = [];
     let isTuple = false;
@@ -77,7 +77,7 @@ export class ExpressionParser extends PrimaryParser {
     return "not in";
   }
 
-  /** Operators of one rank, applied from the left. */
+  /** Parses left-associative operators of one precedence. */
   private chain(operators: readonly Arithmetic[], operand: () => Expression): Expression {
     let left = operand();
     while (this.stream.is("operator") && operators.includes(this.stream.current.value as Arithmetic)) {
@@ -121,7 +121,7 @@ export class ExpressionParser extends PrimaryParser {
     }
   }
 
-  /** Filters one after the other; a filter block names the first one without a bar. */
+  /** Parses a chain of filters; in a filter block the first one has no bar. */
   protected filters(operand: Expression): Expression;
   protected filters(operand: null, first?: boolean): Expression | null;
   protected filters(operand: Expression | null, first = false): Expression | null {

@@ -1,9 +1,9 @@
 /**
- * Cuts a template into tokens as jinja2 3.1 does with transformers' settings (trim_blocks, lstrip_blocks; no line
- * statements). The rules are those of jinja2's Lexer; https://jinja.palletsprojects.com/templates/#whitespace-control.
+ * Tokenizes a template as jinja2 3.1 does with transformers' settings (trim_blocks, lstrip_blocks, no line statements).
+ * The rules are those of jinja2's Lexer; https://jinja.palletsprojects.com/templates/#whitespace-control.
  */
 import { TemplateSyntaxError, TemplateUnsupported } from "../errors.js";
-import { SPACE, trimEnd } from "../values/python-space.js";
+import { SPACE, trimEnd } from "../values/characters.js";
 import { unescapeString } from "./string-escapes.js";
 
 export type TokenType =
@@ -21,7 +21,7 @@ export type TokenType =
 
 export interface Token {
   type: TokenType;
-  /** The text as written; a string's value, a number's digits without underscores. */
+  /** The source text; for strings the decoded value, for numbers the digits without underscores. */
   value: string;
   line: number;
 }
@@ -41,9 +41,9 @@ const STRING = /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/y;
 const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}<>=.:|,;]/y;
 const CLOSING: Readonly<Record<string, string>> = { "{": "}", "(": ")", "[": "]" };
 
-/** Throws TemplateSyntaxError where jinja2 cannot lex the text. */
+/** Throws TemplateSyntaxError for what jinja2's lexer rejects. */
 export function lex(source: string): Token[] {
-  // jinja2 turns every kind of line end into \n first, and drops one at the end.
+  // jinja2 normalizes line ends to \n and drops a final one.
   return new Lexer(source.replace(/\r\n|\r/g, "\n").replace(/\n$/, "")).tokens();
 }
 
@@ -52,7 +52,7 @@ class Lexer {
   private readonly found: Token[] = [];
   private at = 0;
   private line = 1;
-  /** Whether the text that comes next starts a line. */
+  /** Whether the current position is at the start of a line. */
   private lineStarting = true;
 
   constructor(source: string) {
@@ -69,7 +69,7 @@ class Lexer {
     this.found.push({ type, value, line: this.line });
   }
 
-  /** Moves on to `end`, counting lines. */
+  /** Advances to `end`, counting lines. */
   private skip(end: number): void {
     for (let i = this.at; i < end; i += 1) if (this.source.charCodeAt(i) === 10) this.line += 1;
     this.lineStarting = this.source[end - 1] === "\n";
@@ -81,7 +81,7 @@ class Lexer {
     return pattern.exec(this.source);
   }
 
-  /** Text up to the next tag, and that tag. */
+  /** Lexes text up to the next tag, and that tag. */
   private text(): void {
     const opening = this.match(OPENING);
     if (opening === null) {
@@ -104,7 +104,7 @@ class Lexer {
     }
   }
 
-  /** The text before a tag at `end`, stripped as the tag's sign or lstrip_blocks say. */
+  /** Emits the text before a tag at `end`, stripped according to the tag's sign or lstrip_blocks. */
   private data(end: number, sign: string, isVariable: boolean): void {
     let text = this.source.slice(this.at, end);
     if (sign === "-") text = trimEnd(text);
@@ -131,7 +131,7 @@ class Lexer {
     this.skip(this.at + beginLength);
     const open: string[] = [];
     while (this.at < this.source.length) {
-      // An end tag inside brackets is operators: `{{ {'a': {}}}}`.
+      // Inside brackets, end tags are operators: `{{ {'a': {}}}}`.
       const closed = open.length === 0 ? this.match(ending) : null;
       if (closed !== null) {
         this.push(end, "");

@@ -19,7 +19,7 @@ export interface SliceNode {
 
 export interface FilterNode {
   kind: "filter";
-  /** null for the text of a filter or set block. */
+  /** null if it applies to the text of a filter or set block. */
   operand: Expression | null;
   name: string;
   args: CallArguments;
@@ -51,7 +51,7 @@ export type Expression =
   | { kind: "and" | "or"; left: Expression; right: Expression }
   | { kind: "conditional"; test: Expression; value: Expression; otherwise: Expression | null };
 
-/** What can be assigned to: a name, `namespace.name`, or several of them. */
+/** An assignment target: a name, `namespace.name`, or several of them. */
 export type Target =
   | { kind: "name"; name: string }
   | { kind: "member"; namespace: string; name: string }
@@ -62,7 +62,7 @@ export interface Parameter {
   fallback: Expression | null;
 }
 
-/** A macro, or the body that a call block or a generation block hands on. */
+/** A macro, or the body of a call or generation block, which acts as one. */
 export interface MacroNode {
   name: string | null;
   parameters: Parameter[];

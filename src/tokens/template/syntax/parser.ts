@@ -5,10 +5,10 @@ import { lex } from "./lexer.js";
 import type { Expression, FilterNode, MacroNode, Parameter, Statement, Target } from "./nodes.js";
 import { TokenStream } from "./token-stream.js";
 
-/** Tags that jinja2 has and this engine has not. Any other unknown tag is the template's own mistake. */
+/** Tags of jinja2 that this engine does not support. Any other unknown tag is an error of the template. */
 const UNSUPPORTED_TAGS: readonly string[] = ["extends", "block", "include", "import", "from", "autoescape"];
 
-/** Throws TemplateSyntaxError where jinja2 rejects the template, TemplateUnsupported where only this engine does. */
+/** Throws TemplateSyntaxError if jinja2 rejects the template too, TemplateUnsupported if only this engine does. */
 export function parseTemplate(source: string): Statement[] {
   return new Parser(new TokenStream(lex(source))).template();
 }
@@ -19,7 +19,7 @@ class Parser extends ExpressionParser {
     return body;
   }
 
-  /** Statements up to a tag that begins with one of the words, which is left to the caller; none means the template's end. */
+  /** Parses statements up to a tag named in `ends`, which is left to the caller, or to the template's end if there are none. */
   private statements(ends: readonly string[]): Statement[] {
     const { stream } = this;
     const body: Statement[] = [];
@@ -38,14 +38,14 @@ class Parser extends ExpressionParser {
     }
   }
 
-  /** The body of a block up to one of its end tags. */
+  /** Parses the body of a block up to one of its end tags. */
   private body(...ends: string[]): Statement[] {
     this.stream.skip("operator", ":");
     this.stream.expect("block-end");
     return this.statements(ends);
   }
 
-  /** The body of a block that has one end tag. */
+  /** Parses the body of a block and its only end tag. */
   private whole(end: string): Statement[] {
     const body = this.body(end);
     this.stream.take();
@@ -172,7 +172,7 @@ class Parser extends ExpressionParser {
     return parameters;
   }
 
-  /** A name that is assigned to. */
+  /** A name as an assignment target. */
   private plainName(): string {
     const { value, line } = this.stream.expect("name");
     return this.assignable(value, line);
@@ -205,7 +205,7 @@ class Parser extends ExpressionParser {
   private target(members: boolean): Target {
     const { stream } = this;
     if (stream.isOperator("(")) {
-      // A tuple in brackets holds plain expressions in jinja2; only names among them can be assigned to.
+      // jinja2 parses a parenthesized target as an expression; only names and tuples of names are assignable.
       const { line } = stream;
       return this.asTarget(this.primary(), line);
     }

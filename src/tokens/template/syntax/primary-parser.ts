@@ -1,4 +1,4 @@
-/** What operators work on: literals, names, brackets, and the members, items and calls behind them. */
+/** Parses operands: literals, names and brackets, followed by members, subscripts and calls. */
 import type { CallArguments, Expression, SliceNode } from "./nodes.js";
 import type { TokenStream } from "./token-stream.js";
 
@@ -12,7 +12,7 @@ const CONSTANTS: Readonly<Record<string, boolean | null>> = {
 };
 
 export interface TupleOptions {
-  /** Whether `a if b` is read as one expression; not so before a `for`'s own `if`. */
+  /** Whether `a if b` is one expression; false before the `if` of a `for`. */
   conditional?: boolean;
   /** A word that ends the tuple. */
   end?: string;
@@ -64,7 +64,7 @@ export abstract class PrimaryParser {
     throw this.stream.error(`unexpected ${this.stream.describe()}`);
   }
 
-  /** Items between commas up to a closing bracket, which may follow a comma. */
+  /** Parses comma-separated items up to a closing bracket, with an optional trailing comma. */
   private items<T>(close: string, item: () => T): T[] {
     const items: T[] = [];
     while (!this.stream.isOperator(close)) {
@@ -139,7 +139,7 @@ export abstract class PrimaryParser {
 
   private argument(args: CallArguments): void {
     const { stream } = this;
-    const misplaced = (): Error => stream.error("an argument in a place where Python allows none");
+    const misplaced = (): Error => stream.error("this argument is not allowed after keyword or starred arguments");
     if (stream.skip("operator", "*")) {
       if (args.rest !== null || args.restKeywords !== null) throw misplaced();
       args.rest = this.expression();

@@ -1,4 +1,4 @@
-/** The value of a string literal: jinja2 decodes it with Python's `unicode-escape`. */
+/** Decodes string literals with Python's `unicode-escape`, as jinja2 does. */
 import { TemplateSyntaxError, TemplateUnsupported } from "../errors.js";
 
 const SIMPLE: Readonly<Record<string, string>> = {
@@ -38,7 +38,7 @@ export function unescapeString(written: string, line: number): string {
   });
 }
 
-/** jinja2 writes what is not ASCII as escapes before it decodes, which a backslash in front of them turns into text. */
+/** jinja2 first escapes non-ASCII characters, so after a backslash they decode to the text of their escape. */
 function asciiOnly(text: string): string {
   return text.replace(/\P{ASCII}/gu, (char) => {
     const code = char.codePointAt(0)!;

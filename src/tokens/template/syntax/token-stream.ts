@@ -19,7 +19,7 @@ export class TokenStream {
     return this.current.line;
   }
 
-  /** Returns the current token and moves on; the end of the template is never passed. */
+  /** Returns the current token and advances, but never past the end of the template. */
   take(): Token {
     const token = this.current;
     if (this.at < this.tokens.length - 1) this.at += 1;
@@ -38,7 +38,7 @@ export class TokenStream {
     return this.current.type === "name" && values.includes(this.current.value);
   }
 
-  /** Moves past a token if it is the current one. */
+  /** Advances if the current token matches; tells whether it did. */
   skip(type: TokenType, value?: string): boolean {
     if (!this.is(type, value)) return false;
     this.take();

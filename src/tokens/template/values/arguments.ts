@@ -1,4 +1,4 @@
-/** Reading the arguments of filters, methods and functions as Python binds them. */
+/** Binds the arguments of filters, methods and functions as Python does. */
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { intOf } from "./numbers.js";
 import { textOf, truthy, typeName, type Value } from "./values.js";
@@ -12,7 +12,7 @@ export class Arguments {
     readonly keywords: ReadonlyMap<string, Value>,
   ) {}
 
-  /** Refuses arguments that are not among `names`; a name may be given by place or by keyword. */
+  /** Rejects arguments other than `names`, each given by position or by keyword. */
   expect(...names: string[]): this {
     this.count(names.length);
     for (const key of this.keywords.keys()) {
@@ -23,7 +23,7 @@ export class Arguments {
     return this;
   }
 
-  /** Refuses keywords, and more arguments than so many. */
+  /** Rejects keywords and more than `most` positional arguments. */
   places(most: number): this {
     this.count(most);
     if (this.keywords.size > 0) throw new TemplateFailure(`${this.callee}() takes no keyword arguments`);
@@ -34,12 +34,12 @@ export class Arguments {
     if (this.positional.length > most) throw new TemplateFailure(`${this.callee}() got too many arguments`);
   }
 
-  /** The argument at a place or of a name, or undefined where it was left out. */
+  /** The argument with this position or name, or undefined if omitted. */
   get(index: number, name: string): Value | undefined {
     return index < this.positional.length ? this.positional[index] : this.keywords.get(name);
   }
 
-  /** An argument that must be given. */
+  /** The same for a required argument. */
   required(index: number, name: string): Value {
     const value = this.get(index, name);
     if (value === undefined) throw this.wrong(name, "a value", value);
@@ -53,7 +53,7 @@ export class Arguments {
     return text;
   }
 
-  /** A string, or null where the argument is None or left out. */
+  /** A string, or null if the argument is None or omitted. */
   optionalText(index: number, name: string): string | null {
     const value = this.get(index, name);
     return value === undefined || value === null ? null : this.text(index, name);
@@ -68,7 +68,7 @@ export class Arguments {
     return number;
   }
 
-  /** Whether an argument counts as true. */
+  /** Whether the argument is truthy; false if omitted. */
   flag(index: number, name: string): boolean {
     const value = this.get(index, name);
     return value !== undefined && truthy(value);

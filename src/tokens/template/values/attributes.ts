@@ -1,4 +1,4 @@
-/** Attributes and items: jinja2 looks for a Python attribute first with a dot, for an item first with brackets. */
+/** Attribute and item lookup. `a.b` tries the Python attribute first, `a['b']` the item. */
 
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { Arguments } from "./arguments.js";
@@ -56,7 +56,7 @@ function view(kind: DictView["kind"], dict: Dict, args: Arguments): DictView {
   return new DictView(kind, dict);
 }
 
-/** The sandbox hides methods that change what they are called on; calling one is an error, printing it is nothing. */
+/** Methods that the sandbox hides because they mutate: calling one fails, printing one prints nothing. */
 const MUTATING: Readonly<Record<"dict" | "list", ReadonlySet<string>>> = {
   dict: new Set(["clear", "pop", "popitem", "setdefault", "update"]),
   list: new Set(["append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"]),
@@ -86,7 +86,7 @@ function method<T>(apply: (self: T, args: Arguments) => Value, self: T, name: st
   return new PyFunction(name, (positional, keywords) => apply(self, new Arguments(name, positional, keywords)));
 }
 
-/** A Python attribute of a value, or undefined where it has none of that name. */
+/** A Python attribute of a value, or undefined if it has no such attribute. */
 function attributeOf(value: Value, name: string): Value | undefined {
   if (value instanceof Undefined) throw value.failure();
   if (name.startsWith("__") && name.endsWith("__")) {
@@ -105,7 +105,7 @@ function attributeOf(value: Value, name: string): Value | undefined {
   return value === null ? undefined : otherAttribute(value, name);
 }
 
-/** str's methods; format() looks up attributes and items in turn. */
+/** The methods of str including format(), which itself looks up attributes and items. */
 export const TEXT_METHODS: Readonly<Record<string, StringMethod>> = {
   ...STRING_METHODS,
   format: (text, args) => formatBraces(text, args, { attribute: getAttribute, item: getItem }),
@@ -196,7 +196,7 @@ function characterAt(text: string, index: number): string | undefined {
 /** `value.name` */
 export function getAttribute(value: Value, name: string): Value {
   if (value instanceof Map && !Object.hasOwn(DICT_METHODS, name)) {
-    // The usual case: a member of a dict whose name is no attribute.
+    // Fast path: a dict member whose name is not an attribute.
     const member = value.get(name);
     if (member !== undefined && !MUTATING.dict.has(name) && !name.startsWith("__") && name !== "fromkeys")
       return member;
@@ -214,7 +214,7 @@ export function getItem(value: Value, key: Value): Value {
   const name = textOf(key);
   const attribute = name === undefined ? undefined : attributeOf(value, name);
   if (attribute !== undefined) return attribute;
-  const what =
-    name === undefined ? `at ${key instanceof Undefined ? "an undefined place" : "that place"}` : `'${name}'`;
-  return new Undefined(`'${typeName(value)} object' has no item ${what}`);
+  return new Undefined(
+    `'${typeName(value)} object' has no element ${name === undefined ? typeName(key) : `'${name}'`}`,
+  );
 }

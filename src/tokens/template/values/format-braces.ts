@@ -1,4 +1,4 @@
-/** `text.format(...)`, with the parts of Python's format specification that templates use. */
+/** `text.format(...)` with a subset of Python's format specification. */
 
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import type { Arguments } from "./arguments.js";
@@ -10,7 +10,7 @@ import { codePoints, PyFloat, textLength, textOf, typeName, Undefined, type Valu
 const PIECE = /\{\{|\}\}|\{([^{}!:]*)(?:!([^{}:]*))?(?::([^{}]*))?\}|[{}]/g;
 const SPECIFICATION = /^(?:([\s\S])?([<>=^]))?([-+ ])?(0)?(\d+)?(,)?(?:\.(\d+))?([a-zA-Z%])?$/u;
 
-/** How a field's `.name` and `[key]` parts are looked up. */
+/** Resolves the `.name` and `[key]` parts of a field. */
 export interface Lookup {
   attribute(value: Value, name: string): Value;
   item(value: Value, key: Value): Value;
@@ -52,7 +52,7 @@ function argument(args: Arguments, index: number): Value {
   return value;
 }
 
-/** A field's value after its `.name` and `[key]` parts. */
+/** Applies a field's `.name` and `[key]` parts to its value. */
 function followed(value: Value, rest: string, lookup: Lookup): Value {
   let result = value;
   for (const [, name, key] of rest.matchAll(/\.([^.[]+)|\[([^\]]+)\]/g)) {

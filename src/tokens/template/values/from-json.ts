@@ -1,12 +1,12 @@
-/** Values of a request as the template sees them. */
+/** Converts JSON values of a request to Python values. */
 import { JsonNumber } from "../../../base/index.js";
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { type Dict, PyFloat, type Value } from "./values.js";
 
-/** Python's JSON parser gives up at about a thousand levels. */
+/** Python's JSON parser fails at about a thousand levels. */
 const MAX_DEPTH = 900;
 
-/** A value from `parseJson` as Python's json.loads gives it for the same text. */
+/** Converts a value from `parseJson` to what Python's json.loads returns for the same text. */
 export function fromJson(value: unknown, depth = 0): Value {
   if (value === undefined || value === null) return null;
   if (typeof value === "string" || typeof value === "boolean") return value;

@@ -1,11 +1,11 @@
-/** json.dumps(value): transformers' tojson, which leaves text outside ASCII as it is unless told otherwise. */
+/** json.dumps(value) as in transformers' tojson, which by default does not escape non-ASCII text. */
 import { TemplateFailure } from "../errors.js";
 import { sorted } from "./order.js";
 import { floatText } from "./text.js";
 import { type DictKey, PyFloat, sequenceItems, textOf, typeName, type Value } from "./values.js";
 
 export interface JsonStyle {
-  /** What one level is indented by; null writes everything on one line. */
+  /** The indentation of one level; null puts everything on one line. */
   indent: string | null;
   ensureAscii: boolean;
   separators: readonly [comma: string, colon: string];

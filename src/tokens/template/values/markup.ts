@@ -10,7 +10,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': "&#34;",
 };
 
-/** The text of a value as it is joined to markup: escaped, unless it is markup itself. */
+/** A value's text for concatenation with markup: escaped unless it is markup itself. */
 export function escapeMarkup(value: Value): string {
   return value instanceof Markup ? value.text : escapeText(str(value));
 }
@@ -19,7 +19,7 @@ export function escapeText(text: string): string {
   return text.replace(/[&<>'"]/g, (char) => ENTITIES[char]!);
 }
 
-/** Applies a function of text to a str or Markup and keeps the type; other values count as their str(). */
+/** Applies a function to the text of a value and keeps Markup as Markup; other values are converted with str(). */
 export function mapText(value: Value, apply: (text: string) => string): string | Markup {
   return value instanceof Markup ? new Markup(apply(value.text)) : apply(str(value));
 }

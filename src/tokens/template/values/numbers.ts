@@ -2,7 +2,7 @@
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { int, PyFloat, typeName, type Value } from "./values.js";
 
-/** Ints longer than this many bits are refused rather than computed. */
+/** Larger ints are unsupported, to bound the work. */
 const MAX_BITS = 4096n;
 
 type Int = number | bigint;
@@ -18,7 +18,7 @@ export function numberOf(value: Value): Int | undefined {
   return value instanceof PyFloat ? value.value : intOf(value);
 }
 
-/** Equality by value over both number types, as Python has it; NaN equals nothing. */
+/** Equality by value across number types, as in Python; NaN equals nothing. */
 export function sameNumber(a: Int, b: Int): boolean {
   return typeof a === typeof b ? a === b : a <= b && a >= b;
 }
@@ -31,11 +31,11 @@ function bounded(value: bigint): Int {
   return result;
 }
 
-/** Computes with numbers where the result is exact, with bigints elsewhere. */
+/** Computes with numbers if the result is exact, else with bigints. */
 function exact(a: Int, b: Int, small: (a: number, b: number) => number, large: (a: bigint, b: bigint) => bigint): Int {
   if (typeof a === "number" && typeof b === "number") {
     const result = small(a, b);
-    // Adding 0 makes the int 0 of a negative zero.
+    // Adding 0 turns negative zero into 0.
     if (Number.isSafeInteger(result)) return result + 0;
   }
   return bounded(large(BigInt(a), BigInt(b)));
@@ -67,7 +67,7 @@ function power(a: Int, b: Int): Value {
   return int(base ** BigInt(b));
 }
 
-/** The result of an arithmetic operator on two numbers, or undefined where one of the values is none. */
+/** The result of an arithmetic operator, or undefined if an operand is not a number. */
 export function calculate(operator: string, a: Value, b: Value): Value | undefined {
   const left = numberOf(a);
   const right = numberOf(b);
@@ -129,7 +129,7 @@ function floatResult(operator: string, a: number, b: number): PyFloat {
     case "%":
       return new PyFloat(floatModulo(a, b));
     default:
-      // The last digit of pow() differs between C libraries.
+      // C libraries differ in the last digit of pow().
       throw new TemplateUnsupported("a power of floats");
   }
 }
@@ -148,12 +148,12 @@ export function integerLiteral(digits: string): Int {
   return bounded(BigInt(/^0\d/.test(digits) ? "0" : digits));
 }
 
-/** The digits of a finite float with so many places, an exact tie rounded to even as Python does. */
+/** A finite float with a fixed number of decimal places; exact ties round to even, as in Python. */
 export function fixed(value: number, places: number): string {
   if (places > 100) throw new TemplateUnsupported("rounding to more than 100 places");
   if (Math.abs(value) >= 1e21) return BigInt(value) + (places === 0 ? "" : `.${"0".repeat(places)}`);
   const text = value.toFixed(places);
-  // The exact decimal expansion of a double ends; a tie has 5 and then zeros behind the last place.
+  // Every double has a finite decimal expansion; a tie continues with 5 and zeros.
   const rest = places < 100 ? value.toFixed(100).split(".")[1]!.slice(places) : "";
   if (!/^50*$/.test(rest)) return text;
   const down = towardsZero(value, places);

@@ -56,7 +56,7 @@ function add(a: Value, b: Value): Value {
   return a instanceof PyTuple ? new PyTuple(all) : all;
 }
 
-/** A str, list or tuple so many times; undefined where the two are no such pair. */
+/** Repeats a str, list or tuple; undefined if the operands are not a sequence and an int. */
 function repeat(value: Value, count: Value): Value | undefined {
   const times = Math.max(0, Number(intOf(count)));
   if (Number.isNaN(times)) return undefined;
@@ -88,7 +88,7 @@ export function comparison(operator: Comparison): (a: Value, b: Value) => boolea
   return COMPARISONS[operator];
 }
 
-/** `value[start:stop:step]`; strings are cut by code point. */
+/** `value[start:stop:step]`; strings are sliced by code point. */
 export function slice(value: Value, bounds: readonly [Value, Value, Value]): Value {
   if (value instanceof Undefined) throw value.failure();
   const [start, stop, step] = bounds.map((bound) => {

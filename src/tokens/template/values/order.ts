@@ -43,7 +43,7 @@ export function equals(a: Value, b: Value): boolean {
   return a === b;
 }
 
-/** What containers ask: the same object, or equal. */
+/** Equality as containers test it: identical or equal. */
 function same(a: Value, b: Value): boolean {
   return a === b || equals(a, b);
 }
@@ -64,14 +64,14 @@ export function compareCodePoints(a: string, b: string): number {
     const left = a.charCodeAt(i);
     const right = b.charCodeAt(i);
     if (left === right) continue;
-    // A surrogate stands for a code point above all other units.
+    // A surrogate is part of a code point above all other code units.
     const isHigh = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? 0x10000 : 0);
     return left + isHigh(left) - (right + isHigh(right));
   }
   return a.length - b.length;
 }
 
-/** `a < b`; the operator that is named in an error may be another one. */
+/** `a < b`; errors name `operator`, which may be the mirrored one. */
 export function lessThan(a: Value, b: Value, operator = "<"): boolean {
   if (a instanceof Undefined) throw a.failure();
   if (b instanceof Undefined) throw b.failure();
@@ -91,7 +91,7 @@ export function lessThan(a: Value, b: Value, operator = "<"): boolean {
   throw new TemplateFailure(`'${operator}' not supported between '${typeName(a)}' and '${typeName(b)}'`);
 }
 
-/** `a <= b`, which differs from `not b < a` for lists with items that have no order and for NaN. */
+/** `a <= b`, which differs from `not b < a` for NaN and for lists with unorderable items. */
 export function atMost(a: Value, b: Value, operator = "<="): boolean {
   const [items, others] = [sequenceItems(a), sequenceItems(b)];
   if (items !== undefined && others !== undefined) return lessThan(a, b, operator) || equals(a, b);
@@ -116,7 +116,7 @@ export function contains(haystack: Value, needle: Value): boolean {
   return false;
 }
 
-/** The key of a dict that a value is equal to, or undefined where no dict here has such a key. */
+/** The dict key that a value equals, or undefined if no key can equal it. */
 export function keyOf(value: Value): DictKey | undefined {
   if (typeof value === "string" || typeof value === "number" || typeof value === "bigint" || value === null)
     return value;
@@ -125,14 +125,14 @@ export function keyOf(value: Value): DictKey | undefined {
   return textOf(value);
 }
 
-/** The same for an operation that fails for what cannot be a key. */
+/** The same, but throws for unhashable values. */
 export function dictKey(value: Value): DictKey | undefined {
   const key = keyOf(value);
   if (key === undefined) checkHashable(value);
   return key;
 }
 
-/** Whether a value is equal to a key of another type, which a dict would print instead of it. */
+/** Whether a value equals a key of another type; a dict literal with it would print differently in Python. */
 export function keepsOtherType(value: Value): boolean {
   return typeof value === "boolean" || value instanceof PyFloat || value instanceof Markup;
 }
@@ -144,7 +144,7 @@ export function checkHashable(value: Value): void {
   if (value instanceof PyTuple) value.items.forEach(checkHashable);
 }
 
-/** sorted(items, key=key, reverse=reverse); Python's sort only asks for `<`, and is stable in both directions. */
+/** sorted(items, key=key, reverse=reverse); Python's sort uses only `<`, and is stable in both directions. */
 export function sorted(items: readonly Value[], key: (item: Value) => Value, reverse: boolean): Value[] {
   const keyed = items.map((item) => ({ item, key: key(item) }));
   const sign = reverse ? -1 : 1;

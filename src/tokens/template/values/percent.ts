@@ -38,7 +38,7 @@ export function formatPercent(format: Value, values: Value): string {
 class PercentArguments {
   private readonly values: readonly Value[];
   private readonly mapping: ReadonlyMap<DictKey, Value> | null;
-  /** Python lets anything with keys or indices but a tuple or str pass unused. */
+  /** Python ignores unused values of any mapping or sequence other than a tuple or str. */
   private readonly mayBeUnused: boolean;
   private used = 0;
 
@@ -134,7 +134,7 @@ function pad(text: string, flags: string, width: number, isNumber: boolean): str
   return text.slice(0, signLength) + "0".repeat(missing) + text.slice(signLength);
 }
 
-/** `|format`: positional or named values. */
+/** `|format` with positional or named values. */
 export function formatFilter(
   format: Value,
   positional: readonly Value[],

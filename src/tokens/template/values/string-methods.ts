@@ -1,9 +1,9 @@
-/** str's methods, as far as they are known to give the same text. */
+/** The methods of str that give the same result here as in Python. */
 
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import type { Arguments } from "./arguments.js";
+import { isAscii, SPACE } from "./characters.js";
 import { checkLength } from "./limits.js";
-import { isAscii, SPACE } from "./python-space.js";
 import {
   count,
   find,
@@ -55,7 +55,7 @@ const affix =
     return several.some((part) => test(text, part!));
   };
 
-/** The part that a search looks for; the bounds of the search are not supported. */
+/** The substring of a search; start and end are not supported. */
 function wanted(name: string, args: Arguments): string {
   if (args.positional.length > 1) throw new TemplateUnsupported(`${name}() with a start`);
   return args.places(1).text(0, "sub");
@@ -69,7 +69,7 @@ const located =
     return at;
   };
 
-/** A test of every character, which a text without one fails; Unicode's tables change with Python's version. */
+/** A predicate over all characters, false for empty text. ASCII only, as Unicode tables differ between Python versions. */
 const everyCharacter =
   (name: string, pattern: RegExp): StringMethod =>
   (text, args) => {
@@ -154,16 +154,16 @@ export const STRING_METHODS: Readonly<Record<string, StringMethod>> = {
   isascii: bare((text) => isAscii(text)),
 };
 
-/** Python has these too; a template that uses one is refused rather than rendered as if the name did not exist. */
+/** Unsupported methods of str: naming one is an error, since treating it as undefined would change the result. */
 export const OTHER_STRING_METHODS: ReadonlySet<string> = new Set(
   "casefold encode expandtabs format_map isidentifier isprintable istitle maketrans swapcase translate".split(" "),
 );
 
-/** The methods that give markup when called on markup, or a list of it; the others of Markup are not supported. */
+/** Methods that return markup, or a list of it, when called on markup. */
 export const MARKUP_METHODS: ReadonlySet<string> = new Set(
   "strip lstrip rstrip upper lower capitalize split rsplit splitlines".split(" "),
 );
-/** Those that tell something about the text. */
+/** Methods of markup that return a bool or a number. Other methods of markup are not supported. */
 export const MARKUP_QUESTIONS: ReadonlySet<string> = new Set(
   "startswith endswith find rfind index rindex count isdigit isalpha isspace".split(" "),
 );

@@ -1,14 +1,14 @@
-/** str's methods on plain text, as Python does them. */
+/** Implementations of str's methods, with Python's results. */
 import { TemplateFailure } from "../errors.js";
+import { isSpace, SPACE, trimEnd, trimStart } from "./characters.js";
 import { checkLength } from "./limits.js";
-import { isSpace, SPACE, trimEnd, trimStart } from "./python-space.js";
 import { codePoints, textLength } from "./values.js";
 
 const WORDS = new RegExp(`[^${SPACE}]+`, "g");
 
 export type Side = "both" | "left" | "right";
 
-/** Removes white space, or with `chars` every character of that set, from the sides. */
+/** Strips whitespace, or the characters in `chars`, from one or both sides. */
 export function strip(text: string, side: Side, chars: string | null): string {
   if (chars === null) {
     const left = side === "right" ? text : trimStart(text);
@@ -23,7 +23,7 @@ export function strip(text: string, side: Side, chars: string | null): string {
   return points.slice(start, end).join("");
 }
 
-/** str.split(sep, maxsplit); sep null splits at runs of white space. */
+/** str.split(sep, maxsplit); a null separator splits at runs of whitespace. */
 export function split(text: string, sep: string | null, maxSplit: number): string[] {
   if (sep === null) {
     const words: string[] = [];
@@ -111,12 +111,12 @@ export function justify(text: string, side: Side, width: number, fill: string): 
   if (textLength(fill) !== 1) throw new TemplateFailure("The fill character must be exactly one character long");
   if (side === "left") return text + fill.repeat(missing);
   if (side === "right") return fill.repeat(missing) + text;
-  // Python's centring puts the odd character on the left only where the width is odd, too.
+  // Python puts an odd padding character on the left only if the width is odd too.
   const left = Math.floor(missing / 2) + (missing & width & 1);
   return fill.repeat(left) + text + fill.repeat(missing - left);
 }
 
-/** str.find, counted in code points; -1 where there is none. */
+/** str.find or str.rfind in code points; -1 if there is no match. */
 export function find(text: string, part: string, fromRight: boolean): number {
   const at = fromRight ? text.lastIndexOf(part) : text.indexOf(part);
   return at < 0 ? -1 : textLength(text.slice(0, at));
@@ -126,7 +126,7 @@ export function count(text: string, part: string): number {
   return part === "" ? textLength(text) + 1 : text.split(part).length - 1;
 }
 
-/** str.zfill(width): zeros behind the sign. */
+/** str.zfill(width): inserts zeros after the sign. */
 export function zfill(text: string, width: number): string {
   const missing = Math.max(0, width - textLength(text));
   checkLength(missing);

@@ -1,4 +1,4 @@
-/** How Python writes values: str() and repr(). */
+/** Python's str() and repr(). */
 import { TemplateUnsupported } from "../errors.js";
 import {
   type DictKey,
@@ -73,8 +73,8 @@ function dictRepr(dict: ReadonlyMap<DictKey, Value>): string {
 }
 
 /**
- * Characters that every Python from 3.10 on agrees about: assigned before Unicode 13 in blocks that grow no more, or
- * never printable. What was assigned later is printed by some versions and escaped by others.
+ * Characters whose repr() is the same in every Python from 3.10 on: assigned before Unicode 13 in blocks that no longer grow,
+ * or never printable. Later additions are printed by some versions and escaped by others.
  */
 const SETTLED =
   /^[\p{ASCII}\u0080-\u085f\u08a0-\uffff\u{1f300}-\u{1f6d2}\u{1f900}-\u{1f9ff}\u{20000}-\u{2a6d6}\u{e0000}-\u{10ffff}]$/u;

@@ -1,6 +1,6 @@
 /**
- * Python values as a chat template meets them. null is None and never means absence: what may be absent is `undefined`
- * in this code. A JavaScript number or bigint is an int, a Map a dict, an array a list; the rest are classes.
+ * The Python values that chat templates work with. null represents None and never absence; `undefined` represents absence.
+ * A JavaScript number or bigint is an int, a Map is a dict, an array is a list; other Python types are classes.
  */
 import { TemplateFailure } from "../errors.js";
 
@@ -12,14 +12,14 @@ export class PyTuple {
   constructor(readonly items: readonly Value[]) {}
 }
 
-/** A tuple whose items also have names: what groupby gives. */
+/** A named tuple, as groupby returns. */
 export class NamedTuple extends PyTuple {
   constructor(readonly members: ReadonlyMap<string, Value>) {
     super([...members.values()]);
   }
 }
 
-/** dict.items(), dict.keys() or dict.values(): can be looped over and counted, but not indexed. */
+/** dict.items(), dict.keys() or dict.values(): iterable and sized, but not indexable. */
 export class DictView {
   constructor(
     readonly kind: "items" | "keys" | "values",
@@ -48,7 +48,7 @@ export class PyRange {
   }
 }
 
-/** A generator or another iterator: every item comes once. */
+/** A generator or other iterator: yields each item once. */
 export class PyIterator {
   constructor(
     readonly kind: string,
@@ -60,7 +60,7 @@ export class PyIterator {
   }
 }
 
-/** jinja2's Undefined: empty as text and in loops, an error as soon as something is asked of it. */
+/** jinja2's Undefined: prints and iterates as empty; any other operation raises. */
 export class Undefined {
   constructor(readonly message: string) {}
 
@@ -73,7 +73,7 @@ export class Undefined {
   }
 }
 
-/** What `|safe` and `|escape` return: a string that escapes whatever is joined to it. */
+/** The result of `|safe` and `|escape`: a string that escapes what is concatenated to it. */
 export class Markup {
   constructor(readonly text: string) {}
 }
@@ -91,11 +91,11 @@ export class PyFunction {
   ) {}
 }
 
-/** An object of which a template sees some attributes: `loop`, a cycler. */
+/** Any other object with attributes, such as `loop` or a cycler. */
 export abstract class PyObject {
   abstract readonly typeName: string;
   abstract readonly isCallable: boolean;
-  /** The attribute, or undefined where there is none. */
+  /** The attribute, or undefined if there is none. */
   abstract attribute(name: string): Value | undefined;
   call(_positional: Value[], _keywords: ReadonlyMap<string, Value>): Value {
     throw new TemplateFailure(`'${this.typeName}' object is not callable`);
@@ -121,11 +121,11 @@ export type Value =
   | PyFunction
   | PyObject;
 
-/** A key of a dict: a str, an int or None. Others are refused, as True and 1.0 are the same key as 1. */
+/** A dict key: str, int or None. Others are unsupported, since True and 1.0 are the same key as 1. */
 export type DictKey = string | number | bigint | null;
 export type Dict = Map<DictKey, Value>;
 
-/** An int as a number where that is exact. */
+/** An int in canonical form: a number if exact, else a bigint. */
 export function int(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
@@ -188,7 +188,7 @@ export function sequenceItems(value: Value): readonly Value[] | undefined {
   return value instanceof PyTuple ? value.items : undefined;
 }
 
-/** A string's characters: Python counts code points. */
+/** The characters of a string as Python counts them, by code point. */
 export function codePoints(text: string): string[] {
   return Array.from(text);
 }
@@ -198,7 +198,7 @@ export function textLength(text: string): number {
   return /[\ud800-\udbff]/.test(text) ? codePoints(text).length : text.length;
 }
 
-/** What iter(value) runs over. Throws where Python's iter() would; the items of an iterator come lazily. */
+/** Python's iter(value): throws for what is not iterable, and reads iterators lazily. */
 export function iterate(value: Value): Iterable<Value> {
   const items = sequenceItems(value);
   if (items !== undefined) return items;
@@ -211,13 +211,13 @@ export function iterate(value: Value): Iterable<Value> {
   throw new TemplateFailure(`'${typeName(value)}' object is not iterable`);
 }
 
-/** All items at once, as list(value) gives them. */
+/** Python's list(value). */
 export function listOf(value: Value): readonly Value[] {
   const items = iterate(value);
   return Array.isArray(items) ? items : Array.from(items);
 }
 
-/** len(value), or undefined where the type has none. */
+/** Python's len(value), or undefined if the type has no length. */
 export function lengthOf(value: Value): number | undefined {
   if (typeof value === "string") return textLength(value);
   const items = sequenceItems(value);

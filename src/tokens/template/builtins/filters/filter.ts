@@ -1,10 +1,10 @@
-/** What a filter is, and the filters that other filters apply to every item. */
+/** The type of filters, and what they need from the engine. */
 import type { Arguments } from "../../values/arguments.js";
 import type { Value } from "../../values/values.js";
 
-/** What a filter may ask of the engine. */
+/** Access to other filters and tests, for map, select and the like. */
 export interface Engine {
-  /** Applies a filter or test by its name, which a value of the template gives. */
+  /** Applies the filter that a value of the template names. */
   filter(name: string, value: Value, positional: Value[], keywords: ReadonlyMap<string, Value>): Value;
   test(name: string, value: Value, positional: Value[], keywords: ReadonlyMap<string, Value>): boolean;
 }

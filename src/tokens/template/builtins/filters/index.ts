@@ -1,4 +1,4 @@
-/** jinja2's filters. A name that is not here is refused when a template is compiled. */
+/** jinja2's filters by name. */
 
 import { TemplateFailure, TemplateSyntaxError, TemplateUnsupported } from "../../errors.js";
 import { Arguments } from "../../values/arguments.js";
@@ -27,19 +27,19 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   d: defaultFilter,
 };
 
-/** Filters of jinja2 that are not supported; any other unknown name is the template's own mistake. */
+/** Unsupported filters of jinja2. Any other unknown name is an error of the template. */
 const OTHER_FILTERS: ReadonlySet<string> = new Set(
   "attr filesizeformat pprint random striptags urlize wordwrap xmlattr".split(" "),
 );
 
-/** The filter of a name, or why there is none: a fault of the template or of this engine. */
+/** The filter with this name, or the error that explains why there is none. */
 export function findFilter(name: string): Filter | Error {
   if (OTHER_FILTERS.has(name)) return new TemplateUnsupported(`the filter ${name}`);
   if (Object.hasOwn(FILTERS, name)) return FILTERS[name]!;
   return new TemplateSyntaxError(`no filter named '${name}'`);
 }
 
-/** Filters and tests whose names come from a template's values; an unknown one fails when it is called. */
+/** Looks up filters and tests whose names are values of the template; an unknown name fails at run time. */
 export const ENGINE: Engine = {
   filter(name, value, positional, keywords) {
     const filter = findFilter(name);
@@ -53,7 +53,7 @@ export const ENGINE: Engine = {
   },
 };
 
-/** An unknown name that only a run meets is a failure of that run. */
+/** The error for an unknown name that is only discovered while rendering. */
 export function atRunTime(error: Error): Error {
   return error instanceof TemplateSyntaxError ? new TemplateFailure(error.message) : error;
 }

@@ -1,4 +1,4 @@
-/** The `attribute` argument of filters: `"a.b.0"` is looked up as item["a"]["b"][0]. */
+/** Resolves the `attribute` argument of filters: `"a.b.0"` means item["a"]["b"][0]. */
 
 import { TemplateUnsupported } from "../../errors.js";
 import { getItem } from "../../values/attributes.js";
@@ -8,7 +8,7 @@ import { Markup, textOf, typeName, Undefined, type Value } from "../../values/va
 
 export type Getter = (item: Value) => Value;
 
-/** Looks up one attribute; a default that is not None replaces what is undefined on the way. */
+/** Returns a getter for one attribute; a default other than None replaces undefined values along the path. */
 export function getter(attribute: Value | undefined, fallback: Value = null): Getter {
   const path = pathOf(attribute);
   return (item) => {
@@ -29,13 +29,13 @@ function pathOf(attribute: Value | undefined): Value[] {
   throw new TemplateUnsupported(`an attribute of type ${typeName(attribute)}`);
 }
 
-/** Strings in lower case, other values as they are: how filters compare unless told to mind the case. */
+/** The key of a case-insensitive comparison: strings in lower case, other values unchanged. */
 export function folded(value: Value): Value {
   if (typeof value === "string") return value.toLowerCase();
   return value instanceof Markup ? new Markup(value.text.toLowerCase()) : value;
 }
 
-/** The items in the order of one or more attributes ("a,b"). */
+/** Sorts items by one or more attributes ("a,b"). */
 export function sortedBy(
   items: readonly Value[],
   attribute: Value | undefined,

@@ -2,8 +2,8 @@
 
 import { TemplateFailure, TemplateUnsupported } from "../../errors.js";
 import type { Arguments } from "../../values/arguments.js";
+import { isAscii } from "../../values/characters.js";
 import { calculate, fixed, integerLiteral, intOf, signed } from "../../values/numbers.js";
-import { isAscii } from "../../values/python-space.js";
 import { strip } from "../../values/string-operations.js";
 import { int, PyFloat, textOf, typeName, Undefined, type Value } from "../../values/values.js";
 import { bare, type Filter } from "./filter.js";
@@ -16,7 +16,7 @@ function absolute(value: Value): Value {
   return number < 0 ? signed("-", number) : number;
 }
 
-/** float(text) of Python, or undefined where it is no number. */
+/** Python's float(text), or undefined if it is not a number. */
 function parseFloatText(text: string): number | undefined {
   const plain = strip(text, "both", null).toLowerCase();
   const special = /^([-+]?)(inf|infinity|nan)$/.exec(plain);

@@ -30,7 +30,7 @@ function* mapped(value: Value, args: Arguments, engine: Engine): Generator<Value
   for (const item of iterate(value)) yield apply(item);
 }
 
-/** Whether an item is chosen: by a test that the arguments name, else by its truth. */
+/** The predicate of a selection: the named test, or truthiness if there is none. */
 function condition(args: Arguments, engine: Engine, byAttribute: boolean): (item: Value) => boolean {
   const [attribute] = byAttribute ? args.positional : [];
   if (byAttribute && attribute === undefined) throw new TemplateFailure("Missing parameter for attribute name");

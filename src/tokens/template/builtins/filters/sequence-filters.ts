@@ -52,7 +52,7 @@ function reverse(value: Value): Value {
     return value instanceof Markup ? new Markup(reversed) : reversed;
   }
   const items = [...iterate(value)].reverse();
-  // Only what Python cannot reverse in place becomes a list.
+  // jinja2 returns a list only if reversed() does not support the type.
   return value instanceof PyIterator ? items : new PyIterator("reversed", items.values());
 }
 
@@ -181,7 +181,7 @@ function sum(value: Value, args: Arguments): Value {
   return total;
 }
 
-/** A filter that Python evaluates while its result is looped over. */
+/** A filter that is a generator in jinja2, evaluated as its result is consumed. */
 const lazy =
   (names: string[], items: (value: Value, args: Arguments) => Generator<Value>): Filter =>
   (value, args) =>

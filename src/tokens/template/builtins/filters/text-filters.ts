@@ -1,13 +1,13 @@
-/** Filters that give text or numbers. */
+/** Filters on text. */
 
 import { TemplateFailure, TemplateUnsupported } from "../../errors.js";
 import type { Arguments } from "../../values/arguments.js";
+import { isAscii } from "../../values/characters.js";
 import { jsonText } from "../../values/json-text.js";
 import { checkLength } from "../../values/limits.js";
 import { escapeMarkup, mapText } from "../../values/markup.js";
 import { intOf } from "../../values/numbers.js";
 import { formatFilter } from "../../values/percent.js";
-import { isAscii } from "../../values/python-space.js";
 import { capitalize } from "../../values/string-methods.js";
 import { justify, replace, rsplit, splitLines, strip } from "../../values/string-operations.js";
 import { str } from "../../values/text.js";
@@ -23,7 +23,7 @@ import {
 } from "../../values/values.js";
 import { bare, type Filter } from "./filter.js";
 
-/** Words as jinja2's title filter cuts them: behind white space, hyphens and opening brackets. */
+/** jinja2's title filter: words start after whitespace, hyphens and opening brackets. */
 function title(text: string): string {
   return text
     .split(/([-\s({[<]+)/)
@@ -90,7 +90,7 @@ function jsonSeparators(given: Value | undefined, indented: boolean): [string, s
   return [comma, colon];
 }
 
-/** urllib's quote of one text; what is kept as it is differs from encodeURIComponent. */
+/** urllib.parse.quote, whose unreserved characters differ from encodeURIComponent's. */
 function urlencode(value: Value): string {
   const text = typeof value === "string" || intOf(value) !== undefined ? str(value) : undefined;
   if (text === undefined) throw new TemplateUnsupported(`urlencode of a ${typeName(value)}`);
