@@ -1,4 +1,4 @@
-/** Small charts as SVG: they scale, print and need no scripts. */
+/** Small SVG charts: they scale, print and need no scripts. */
 import { z } from "zod";
 import { formatNumber } from "../events/index.js";
 import { Html, html } from "./html.js";
@@ -16,7 +16,7 @@ export const binSchema = z.strictObject({
 });
 export type Bin = z.infer<typeof binSchema>;
 
-/** Bars of equal width, whatever the width of their bins: logarithmic bins show as what they are. */
+/** Bars of equal width regardless of bin width, which suits logarithmic bins. */
 export function histogram(bins: readonly Bin[], unit: string): Html {
   if (bins.every(({ count }) => count === 0)) return html`<p class="quiet">nothing to show</p>\n`;
   const most = Math.max(...bins.map(({ count }) => count));
@@ -38,7 +38,7 @@ export function histogram(bins: readonly Bin[], unit: string): Html {
   return chart(`${unit}: how often`, [...bars, ...labels, ...axes(most)]);
 }
 
-/** A curve over time; points in order. */
+/** A curve over time; the points must be in order. */
 export function curve(points: readonly { seconds: number; value: number }[], unit: string): Html {
   if (points.length < 2) return html`<p class="quiet">too short to show</p>\n`;
   const most = Math.max(...points.map(({ value }) => value));
@@ -71,7 +71,7 @@ function chart(title: string, parts: readonly (Html | undefined)[]): Html {
   return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${title}">${parts}</svg>\n`;
 }
 
-/** Fewer digits, and the same ones everywhere. */
+/** One decimal, for short and reproducible output. */
 function rounded(value: number): number {
   return Math.round(value * 10) / 10;
 }

@@ -1,6 +1,6 @@
 /**
- * HTML that is safe by construction: whatever is put into a template is escaped unless it is HTML already. Texts come from
- * datasets and servers, so they are hostile until shown otherwise.
+ * HTML that is safe by construction: every value put into a template is escaped unless it is HTML already. Texts come from
+ * datasets and servers, so all of them are untrusted.
  */
 
 export class Html {
@@ -9,7 +9,7 @@ export class Html {
 
 export type Value = Html | string | number | undefined | readonly Value[];
 
-/** `html\`<p>${text}</p>\``: values are escaped, lists joined, undefined is nothing. */
+/** `html\`<p>${text}</p>\``: escapes values, joins lists, renders undefined as nothing. */
 export function html(pieces: TemplateStringsArray, ...values: readonly Value[]): Html {
   return new Html(pieces.map((piece, at) => (at === 0 ? "" : sourceOf(values[at - 1])) + piece).join(""));
 }
@@ -24,7 +24,10 @@ function sourceOf(value: Value): string {
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 
-/** For element content and quoted attributes. Characters that a page cannot hold, or that turn its text round, become visible. */
+/**
+ * For element content and quoted attributes. Makes characters visible that a page cannot contain or that reverse its
+ * text.
+ */
 export function escapeText(text: string): string {
   return text.replace(UNSHOWABLE, named).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
@@ -40,7 +43,7 @@ function codePoint(character: string): string {
   return `[U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`;
 }
 
-/** Text whose white space and invisible characters can be seen: `·` a space, `⏎` a line end, `⇥` a tab. */
+/** Makes white space and invisible characters visible: `·` for a space, `⏎` for a line end, `⇥` for a tab. */
 export function visible(text: string): string {
   return text
     .replaceAll(" ", "·")
@@ -69,7 +72,7 @@ svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--qu
 @media print { body { max-width: none; padding: 0; } .finding { break-inside: avoid; } }
 `;
 
-/** A whole page in one file: no scripts, nothing from elsewhere. */
+/** A self-contained page: no scripts, no external resources. */
 export function page(title: string, ...body: readonly Value[]): string {
   const head = html`<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>${title}</title><style>${new Html(STYLE)}</style>`;
   return `${html`<!doctype html>\n<html lang="en"><head>${head}</head>\n<body>\n${body}\n</body></html>`.source}\n`;

@@ -1,4 +1,4 @@
-/** What reports are made of: tables, key figures, values of any shape. */
+/** Building blocks of reports: tables, key figures, JSON values. */
 import { isJsonObject, type JsonValue } from "../base/index.js";
 import { Html, html, type Value } from "./html.js";
 
@@ -17,12 +17,12 @@ export function table(columns: readonly Column[], rows: readonly (readonly Value
   return html`<table><thead><tr>${head}</tr></thead><tbody>\n${body}</tbody></table>\n`;
 }
 
-/** The few numbers that matter most, in large. */
+/** The most important numbers, in large type. */
 export function keyFigures(figures: readonly { label: string; value: Value }[]): Html {
   return html`<div class="figures">${figures.map(({ label, value }) => html`<div class="figure"><b>${value}</b><span class="quiet">${label}</span></div>`)}</div>\n`;
 }
 
-/** A JSON object as a table of names and values, objects within as tables within. */
+/** A JSON object as a table of names and values; nested objects become nested tables. */
 export function objectTable(object: Readonly<Record<string, JsonValue | undefined>>): Html {
   const rows = Object.entries(object).map(([name, value]) => html`<tr><th>${name}</th><td>${shown(value)}</td></tr>\n`);
   return html`<table><tbody>\n${rows}</tbody></table>\n`;

@@ -1,6 +1,6 @@
 /**
- * A report as files: figures as JSON under a schema, and pages that are functions of these figures alone. So a page can be
- * drawn again when the run is long over, and nothing on it can be missing from the figures.
+ * Report files: figures as JSON under a schema, and pages that depend on these figures alone. A page can thus be drawn again
+ * long after the run, and everything on it is in the figures.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -10,7 +10,7 @@ import { DraftsmithError, fromErrno } from "../base/index.js";
 export interface ReportFiles {
   /** Name of the JSON file. */
   readonly file: string;
-  /** Of what the JSON file holds; exported beside the schemas of options. */
+  /** Schema of the JSON file; exported beside the schemas of options. */
   readonly schema: z.ZodType;
   /**
    * The pages by file name.
@@ -21,7 +21,7 @@ export interface ReportFiles {
   draw(figures: unknown): Record<string, string>;
 }
 
-/** @param pages - by file name; they may use their argument only: no clock, no files, no environment */
+/** @param pages - by file name; pure functions of their argument: no clock, no files, no environment */
 export function defineReport<Data>(
   file: string,
   schema: z.ZodType<Data>,
@@ -38,7 +38,7 @@ export function defineReport<Data>(
 }
 
 /**
- * Writes the figures first, then every page from the figures as they would be read back.
+ * Writes the figures first, then draws every page from the figures as read back.
  *
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */

@@ -1,4 +1,4 @@
-/** Two token sequences side by side, round the place where they part. */
+/** Shows two token sequences side by side around their first difference. */
 import { z } from "zod";
 import { formatNumber } from "../events/index.js";
 import { type Html, html, visible } from "./html.js";

@@ -1,4 +1,4 @@
-/** Every stage by name, loaded only when it is used: sharp, arrow and undici together cost a third of a second. */
+/** All stages by name, loaded on first use: sharp, arrow and undici together take a third of a second. */
 import type { z } from "zod";
 import type { demoDataOptionsSchema } from "./demo-data/options.js";
 import type { evaluateOptionsSchema } from "./evaluate/options.js";
@@ -47,7 +47,7 @@ export function isStageName(name: string): name is StageName {
   return Object.hasOwn(loaders, name);
 }
 
-/** The stage, with its option and input types forgotten: callers validate through its schema. */
+/** The stage without its option and input types: callers validate through its schema. */
 export async function loadStage(name: StageName): Promise<Stage> {
   const module = await loaders[name]();
   return module.stage;

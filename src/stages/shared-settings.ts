@@ -1,6 +1,6 @@
 /**
- * Settings that several steps of a pipeline have, and that must agree along the way of the data: a plan whose steps
- * disagree is refused before anything runs. A stage (or service) states its own with the functions below; when two
+ * Settings that several steps of a pipeline share and that must agree along the flow of the data: a plan whose steps
+ * disagree is refused before anything runs. Stages and services state their settings with the functions below; where two
  * statements of one setting meet, its rule compares them.
  */
 import { stat } from "node:fs/promises";
@@ -9,15 +9,15 @@ import { declaredPrompt, type SystemPromptOption, type TemplateOptions, template
 import type { ResizeRule } from "../tokens/index.js";
 
 interface SettingValues {
-  /** null is none, undefined each dialogue's own. */
+  /** null: none; undefined: each dialogue's own. */
   systemPrompt: { text: string | null | undefined };
-  /** What a step leaves out is what the data was made with. */
+  /** Whatever a step leaves out is as the data was made. */
   templateArguments: TemplateOptions;
   target: { directory: string };
   imageSizes: { rule: ResizeRule } | { directory: string };
-  /** Tokens of a row at most. */
+  /** Maximum number of tokens in a row. */
   rowLength: { tokens: number };
-  /** The shape of a draft, by option. */
+  /** Options that determine the shape of a draft. */
   draft: { shape: JsonObject };
 }
 export type SettingName = keyof SettingValues;
@@ -25,15 +25,15 @@ export type SettingName = keyof SettingValues;
 export interface Statement<Name extends SettingName = SettingName> {
   setting: Name;
   value: SettingValues[Name];
-  /** The option that says it, dotted: where it would have to be changed, even if it is left out now. */
+  /** Dotted path of the option to change, even if it is not written now. */
   option: string;
-  /** For people; follows the name of the step: "sets ...". */
+  /** For messages, after the name of the step: "wants ...". */
   says: string;
 }
 
 /**
- * Ways by which one step's output reaches another. `data`: rows in any state. `draft`: a draft or its checkpoints, which
- * may be used with other data than they were trained on. `service`: through a server.
+ * How the output of one step reaches another. `data`: dialogues, generations, rows or shards. `draft`: a draft or its
+ * checkpoints, which may be used with other data than they were trained on. `service`: through a server.
  */
 export type Way = "data" | "draft" | "service";
 
@@ -41,9 +41,9 @@ interface Rule<Value> {
   /** Follows "disagree about". */
   title: string;
   ways: readonly Way[];
-  /** warn: the run is possible and may be meant, but loses something. */
+  /** warn: the run is possible and may be intended, but loses rows. */
   severity: "refuse" | "warn";
-  /** Whether two inputs of a step are compared with each other, too; else only what comes later with what comes earlier. */
+  /** Whether the inputs of a step are also compared with each other, not only a step with its inputs. */
   betweenInputs: boolean;
   agree(earlier: Value, later: Value): boolean | Promise<boolean>;
   /** What to do about it. */
@@ -86,7 +86,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: Rule<SettingValues
     betweenInputs: false,
     agree: async (earlier, later) =>
       !("rule" in earlier && "directory" in later) || fits(earlier.rule, later.directory),
-    hint: "images that import has resized would be resized again: give import the model instead of factor, minPixels and maxPixels",
+    hint: "the processor would resize these images again: give import the model instead of factor, minPixels and maxPixels",
   },
   rowLength: {
     title: "the length of rows",
@@ -106,7 +106,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: Rule<SettingValues
   },
 };
 
-/** Two statements of the same setting; `earlier` is nearer to the raw data. */
+/** Whether two statements of the same setting agree; `earlier` is closer to the raw data. */
 export async function agree<Name extends SettingName>(
   earlier: Statement<Name>,
   later: Statement<Name>,
@@ -144,7 +144,7 @@ export function statesTarget(directory: string): Statement<"target"> {
   return { setting: "target", value: { directory }, option: "model", says: `names ${directory}` };
 }
 
-/** The directory's own rule, which data that was resized before must fit. */
+/** The size rule of the directory, which images resized earlier must fit. */
 export function statesImageSizes(directory: string): Statement<"imageSizes"> {
   return { setting: "imageSizes", value: { directory }, option: "model", says: `has the rule of ${directory}` };
 }
@@ -163,7 +163,10 @@ export function statesDraft(shape: JsonObject): Statement<"draft"> {
   return { setting: "draft", value: { shape }, option: "draft", says: `has ${canonicalJson(shape)}` };
 }
 
-/** Another path may hold the same files: ids and shapes decide. What cannot be read is left to the step that reads it. */
+/**
+ * Different paths may hold the same model, so ids and shapes decide. A directory that cannot be read is left to the
+ * step that needs it.
+ */
 async function isSameTarget(one: string, other: string): Promise<boolean> {
   const [a, b] = await Promise.all([openIfThere(one), openIfThere(other)]);
   if (a === undefined || b === undefined) return true;
@@ -177,7 +180,7 @@ async function isSameTarget(one: string, other: string): Promise<boolean> {
   );
 }
 
-/** Whether the processor of this directory leaves every size alone that the rule gives. */
+/** Whether the processor of this directory keeps every size that the rule produces. */
 async function fits(rule: ResizeRule, directory: string): Promise<boolean> {
   const model = await openIfThere(directory);
   if (model === undefined) return true;

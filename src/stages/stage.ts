@@ -1,4 +1,4 @@
-/** The shape that every stage has, so that the command line, the pipeline and library users run it the same way. */
+/** The interface of every stage: the command line, pipelines and library users run stages in the same way. */
 import type { z } from "zod";
 import type { ArtifactKind, Manifest, ManifestDraft } from "../artifacts/index.js";
 import type { EventSink } from "../events/index.js";
@@ -19,7 +19,7 @@ export interface InputSpec {
 }
 
 export interface StageContext {
-  /** Name of the step in the pipeline (or of the stage, when run alone); put it into events. */
+  /** Name of the step in the pipeline, or of the stage when run alone; part of every event. */
   step: string;
   events: EventSink;
   /** Aborted by Ctrl-C: finish what is in flight, save, and throw DraftsmithError INTERRUPTED. */
@@ -28,21 +28,21 @@ export interface StageContext {
   workDir: string;
   /** Survives crashes and interruptions of this step; removed when the step is finished. For journals and trainer state. */
   resumeDir: string;
-  /** What unfinished runs of this step under other options left; for stages that can use it or must not lose it. */
+  /** Left by unfinished runs of this step with other options, for stages that can reuse it or must not lose it. */
   otherResumeDirs?: readonly string[];
   /**
-   * For reports of the run itself, with its times and addresses: not part of the artifact, kept with the run's history or
-   * beside the output. Made by the stage when it has something to say; undefined where nobody would find it.
+   * For reports of the run itself, with times and addresses: not part of the artifact, but kept with the run's history or
+   * beside the output. Created by the stage if it has something to report; undefined if there is no such place.
    */
   reportDir?: string | undefined;
   /** `--limit N`: work on the first N rows only. */
   limit: number | undefined;
 }
 
-/** What a path must lead to. */
+/** What a path must refer to. */
 export type PathKind = "file" | "directory" | "any";
 
-/** Names of options; of a stage whose options are not known, any. */
+/** Names of options; any name if the options of the stage are not known. */
 export type OptionName<Options> = unknown extends Options ? string : keyof Options & string;
 
 export type FileOptions<Options = unknown> = Readonly<Partial<Record<OptionName<Options>, PathKind>>>;
@@ -55,7 +55,7 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   options: z.ZodType<Options>;
   inputs: Record<Inputs, InputSpec>;
   output: ArtifactKind;
-  /** Raise it when the stage's output for the same input changes: it is part of the fingerprint. */
+  /** Raise when the stage's output for the same input changes: part of the fingerprint. */
   codeVersion: number;
   /**
    * Options that name files or directories, and which: resolved to absolute paths, checked before anything runs, and
@@ -64,22 +64,22 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   fileOptions?: FileOptions<Options>;
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly OptionName<Options>[];
-  /** Options of earlier versions under the names that they have now: who still writes one is told. */
+  /** Options of earlier versions by old name, with their new names for the error message. */
   renamedOptions?: Readonly<Record<string, OptionName<Options>>>;
-  /** What a step says about settings that all steps of a lineage must agree on; a plan in which two disagree is refused. */
+  /** States the settings that all steps along the data must agree on; a plan whose steps disagree is refused. */
   states?(options: Options): Statement[];
-  /** Inputs that may have been made with other settings. */
+  /** Inputs that may be made with other settings. */
   unrelatedInputs?(options: Options): readonly Inputs[];
   /**
-   * A text file of the output, for people. A stage that has one is a question rather than a product: run alone it needs
-   * no place for its output, and the text is printed, also where the stage fails (from `resumeDir`).
+   * A text file of the output, for people. A stage with a report answers a question: run alone, it needs no output
+   * directory, and the report is printed, even if the stage fails (then from `resumeDir`).
    */
   report?: string;
   /** Figures that a run writes under a schema, and the pages drawn from them. */
   reportFiles?: ReportFiles;
   /**
-   * What a run would cost, as lines for `--dry-run`: rows, hours, bytes. Contacts nothing. Inputs that do not exist yet
-   * are undefined, and so may be files that options name.
+   * Estimated cost of a run, as lines for `--dry-run`: rows, hours, bytes. Contacts no server. Inputs that do not exist
+   * yet are undefined, and files that options name may be missing.
    * @throws DraftsmithError DOES_NOT_FIT for what this machine cannot run, the lines as its frame
    */
   estimate?(
@@ -88,8 +88,8 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
     limit?: number,
   ): Promise<string[]> | string[];
   /**
-   * Put rows for the closing table into `facts.summary` as `[{label, value}]`.
-   * @throws DraftsmithError for whatever a user can get wrong; anything else counts as a bug.
+   * Rows for the summary table of the run go into `facts.summary` as `[{label, value}]`.
+   * @throws DraftsmithError for every user error; anything else counts as a bug
    */
   run(
     options: Options,
@@ -103,7 +103,7 @@ export function defineStage<Options, Inputs extends string>(stage: Stage<Options
   return stage;
 }
 
-/** A stage's own limit on rows under that of `--limit`; null is none. */
+/** The smaller of a stage's own limit on rows and `--limit`; null: no limit. */
 export function limitedRows(rows: number | null, limit: number | undefined): number | null {
   if (limit === undefined) return rows;
   return rows === null ? limit : Math.min(rows, limit);

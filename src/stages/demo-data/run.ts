@@ -4,8 +4,8 @@ import type { StageContext } from "../stage.js";
 import type { DemoDataOptions } from "./options.js";
 
 /**
- * Draws screenshots and dialogues of the embedded target's task: raw data as a user would bring it, with answers in
- * other words than the target's own, so that regeneration has work to do.
+ * Draws screenshots and dialogues for the task of the embedded target: raw data as a user would bring it, with answers
+ * worded differently from the target's, so that regeneration has work to do.
  */
 export async function runDemoData(options: DemoDataOptions, context: StageContext): Promise<ManifestDraft> {
   const dialogues = Math.min(options.dialogues, context.limit ?? options.dialogues);

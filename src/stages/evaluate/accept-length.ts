@@ -1,6 +1,6 @@
 /**
  * Accept length from what a server reports with each answer. Two figures, because engines do not trim the counts of an
- * answer's last step: drafts that the target agreed to after the stop token still count as correct there.
+ * answer's last step: drafts accepted after the stop token still count as correct there.
  */
 import { z } from "zod";
 
@@ -17,11 +17,11 @@ export interface ServedAcceptance {
   /** Verification steps over all answers. */
   steps: number;
   correctDrafts: number;
-  /** Tokens of the answers without the first one, which comes from the prefill. */
+  /** Tokens of the answers, without the first one, which the prefill produces. */
   tokens: number;
-  /** 1 + correct drafts / steps, pooled: what servers report. Holds drafts after the stop token. */
+  /** 1 + correct drafts / steps, pooled: what servers report. Includes drafts after the stop token. */
   pooledAcceptLength: number;
-  /** Tokens / steps, pooled: exactly comparable with an offline walk that ends at the stop token. */
+  /** Tokens / steps, pooled: directly comparable with an offline walk that ends at the stop token. */
   tokensPerStep: number;
 }
 
@@ -33,7 +33,7 @@ export function poolAcceptance(answers: readonly Speculation[]): ServedAcceptanc
     const verified = answer.spec_verify_ct ?? 0;
     steps += verified;
     correctDrafts += answer.spec_num_correct_drafts ?? 0;
-    // Without a verification step the whole answer was the prefill's one token.
+    // Without a verification step, the answer is the single token of the prefill.
     if (verified > 0) tokens += Math.max(0, answer.completion_tokens - 1);
   }
   return {

@@ -1,11 +1,11 @@
-/** /generate takes ONE image pad per picture and expands it itself: runs of pads are folded back before asking. */
+/** /generate wants one image pad per image and expands it itself, so runs of pads are collapsed before asking. */
 
 /**
  * @param ids - prompt ids with expanded pads
  * @param padId - the image pad
- * @returns the same ids with every run of pads folded into one pad
+ * @returns the same ids with every run of pads collapsed into one
  *
- * Two pictures never touch: each stands between its own vision start and end tokens.
+ * Pads of two images never touch: each image has its own vision start and end tokens.
  */
 export function collapsePads(ids: ArrayLike<number>, padId: number): number[] {
   const collapsed: number[] = [];

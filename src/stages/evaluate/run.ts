@@ -21,8 +21,9 @@ export interface EvaluateInputs {
 const bestSchema = z.looseObject({ path: z.string() });
 
 /**
- * Accept length of a draft: exactly, offline, by walking the target's own answers; by a real draft-and-verify loop on
- * some of them; and, if a server is named, as that server reports it, with its answers held against greedy ones.
+ * Measures the accept length of a draft: offline and exactly, by walking the target's answers; with a real
+ * draft-and-verify loop on some of them; and, if a server is named, as that server reports it, with its answers compared
+ * with greedy ones.
  */
 export async function runEvaluate(
   options: EvaluateOptions,
@@ -83,7 +84,7 @@ async function bestOf(checkpoints: string): Promise<string> {
   return join(checkpoints, best.path);
 }
 
-/** The trainer's figures with the server's, written again as a whole. */
+/** Adds the server's figures to those of the trainer and rewrites the file. */
 async function addServed(directory: string, served: ServedReport | null): Promise<EvaluationData> {
   const path = join(directory, evaluationReport.file);
   const figures: unknown = JSON.parse(await readFile(path, "utf8"));

@@ -1,4 +1,4 @@
-/** The prompts that a server is asked: every supervised response of the chosen rows, with its pictures. */
+/** The prompts sent to the server: one for every supervised response of the chosen rows, with its images. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openImagesFile, readRowsFile } from "../../artifacts/index.js";
@@ -8,7 +8,7 @@ import { collapsePads } from "./collapse-pads.js";
 export interface ServedPrompt {
   dialogueId: string;
   turn: number;
-  /** One pad a picture, as /generate wants it. */
+  /** One pad per image, as /generate expects. */
   inputIds: number[];
   imageHashes: string[];
   /** What the target answered without a draft, up to and including the stop token. */
@@ -19,13 +19,13 @@ export interface PromptSelection {
   shards: string;
   split: "heldout" | "train";
   imagePadId: number;
-  /** First so many responses; null: all. */
+  /** Only the first so many responses; null: all. */
   limit: number | null;
 }
 
 export interface SelectedPrompts {
   prompts: ServedPrompt[];
-  /** Rows left out: servers choose or time the frames of videos by their own rules. */
+  /** Rows left out, since servers sample video frames by their own rules. */
   rowsWithVideos: number;
 }
 
@@ -56,7 +56,7 @@ export async function selectPrompts({ shards, split, imagePadId, limit }: Prompt
   return { prompts, rowsWithVideos };
 }
 
-/** The pictures that the prompts name, as base64. Others in the shards are read past, not kept. */
+/** The images that the prompts need, as base64. Other images of the shards are skipped. */
 export async function readPictures(
   shards: string,
   prompts: readonly ServedPrompt[],

@@ -1,4 +1,4 @@
-/** Holds a server with the draft against the target's own greedy answers, and pools its accept length. */
+/** Compares a server that has the draft with the target's greedy answers, and pools its accept length. */
 import pLimit from "p-limit";
 import { z } from "zod";
 import { DraftsmithError } from "../../base/index.js";
@@ -19,7 +19,7 @@ import { readPictures, type ServedPrompt, selectPrompts } from "./served-prompts
 type ServedDifference = ServedReport["differences"][number];
 
 const replySchema = z.looseObject({ output_ids: z.array(z.number().int()), meta_info: speculationSchema });
-/** More would drown the report; the count says how many there are. */
+/** Keeps the report short; the counts cover all of them. */
 const MAX_DIFFERENCES = 50;
 
 export interface ServedRequest {

@@ -1,4 +1,4 @@
-/** The rows that an evaluation adds to the table which closes a run. */
+/** Rows of an evaluation for the summary table at the end of a run. */
 import type { JsonObject } from "../../base/index.js";
 import type { EvaluationData } from "./report.js";
 

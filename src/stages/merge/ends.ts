@@ -1,4 +1,4 @@
-/** The ends of one part's dialogues, taken in input order from its two files. */
+/** Reads how each dialogue of a part ended, in input order, from the part's two files. */
 import { join } from "node:path";
 import { readJsonl } from "../../artifacts/index.js";
 import type { EndRow } from "../../dialogue/index.js";
@@ -9,7 +9,7 @@ const FILES = ["generations.jsonl", "rejected.jsonl"] as const;
 interface Cursor {
   file: string;
   rows: AsyncGenerator<{ line: number; value: unknown }>;
-  /** The row that comes next; undefined at the end of the file. */
+  /** The next row; undefined at the end of the file. */
   next: { line: number; row: EndRow } | undefined;
 }
 
@@ -31,7 +31,7 @@ export class PartEnds {
   }
 
   /**
-   * The end of this dialogue; undefined when it does not come next in either file.
+   * How this dialogue ended; undefined if it is not next in either file.
    *
    * @throws DraftsmithError INPUT_INVALID - it has two ends
    */

@@ -1,4 +1,4 @@
-/** The parts of a run, opened and held against each other: each exactly once, all made in the same way. */
+/** Opens the parts of a run and checks them against each other: each exactly once, all made in the same way. */
 import { type Manifest, openArtifact } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject, type JsonValue } from "../../base/index.js";
 import type { Partition } from "../../dialogue/index.js";
@@ -31,7 +31,7 @@ export async function openParts(paths: readonly string[], dialogues: Manifest): 
   return inOrder(parts);
 }
 
-/** What the merged artifact says: the facts that all parts share. */
+/** Facts of the merged artifact: those that all parts share. */
 export function sharedFacts(part: Part): JsonObject {
   return Object.fromEntries(Object.entries(part.manifest.facts).filter(([name]) => !OWN_FACTS.has(name)));
 }

@@ -1,4 +1,4 @@
-/** The stage: parts of a run, put together in the order of the dialogues; the rows are those of an undivided run. */
+/** Joins the parts of a run in the order of the dialogues; the rows equal those of an undivided run. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter, readSealed } from "../../artifacts/index.js";
 import { DraftsmithError, defined, isJsonObject, type JsonObject } from "../../base/index.js";
@@ -101,7 +101,7 @@ function withoutEnd({ path, partition }: Part, id: string): DraftsmithError {
   return refused(path, `dialogue ${id} has no end in ${part}`, "make this part anew, then merge again");
 }
 
-/** With a sample or a list of ids, absent dialogues are told from missing ones by the number that was chosen. */
+/** With a sample or a list of ids, the number chosen tells dialogues that were left out from missing ones. */
 function checkChoice({ read }: Account, choice: JsonObject | undefined, { path, manifest }: InputArtifact): void {
   if (choice === undefined) return;
   const chosen = choice.chosen ?? Math.min(Number(choice.limit), manifest.counts.kept ?? Infinity);
@@ -109,7 +109,7 @@ function checkChoice({ read }: Account, choice: JsonObject | undefined, { path, 
   throw refused(path, `the parts hold ${read} dialogues, but ${chosen} were chosen`, "make the parts anew");
 }
 
-/** Agreement of all parts; the middle of the first differences cannot be told from the parts' middles. */
+/** Agreement over all parts, without the median of first differences, which does not follow from the parts' medians. */
 function recheckOf(parts: readonly Part[]): JsonObject | undefined {
   const checks = parts.map(({ manifest }) => manifest.counts.recheck).filter(isJsonObject);
   if (checks.length === 0) return undefined;

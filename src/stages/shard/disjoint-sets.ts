@@ -1,4 +1,4 @@
-/** Groups that grow together: numbers from 0 on, each in one set (union by size, paths halved). */
+/** Union-find over the numbers 0, 1, ...: union by size, path halving. */
 export class DisjointSets {
   private parent = new Int32Array(1024);
   private size = new Int32Array(1024);
@@ -16,7 +16,7 @@ export class DisjointSets {
     return this.count - 1;
   }
 
-  /** The number that stands for the whole set. */
+  /** The representative of the set. */
   find(member: number): number {
     const parent = this.parent;
     let at = member;

@@ -1,9 +1,9 @@
-/** Work on every row that lets the event loop run in between. */
+/** Visits and sorts all rows while letting the event loop run. */
 import { TimeSlice } from "../../base/index.js";
 
-/** Items between two looks at the clock. */
+/** Items between two checks of the clock. */
 const ITEMS_PER_LOOK = 256;
-/** Numbers sorted in one go; a few milliseconds. */
+/** Numbers sorted in one call: a few milliseconds. */
 const RUN = 4096;
 
 /** Calls `visit` for 0 .. length - 1. */
@@ -16,9 +16,9 @@ export async function forEachIndex(length: number, visit: (at: number) => void):
 }
 
 /**
- * The numbers 0 .. length - 1 in the order of `compare`: runs sorted by the engine, then merged from the bottom up.
+ * The numbers 0 .. length - 1 in the order of `compare`: sorts runs natively, then merges them bottom-up.
  *
- * @param compare - a total order, so that the result does not depend on how it was found
+ * @param compare - must be a total order, so that the result is unique
  */
 export async function sortedIndices(length: number, compare: (a: number, b: number) => number): Promise<Uint32Array> {
   let sorted = Uint32Array.from({ length }, (_, at) => at);

@@ -1,4 +1,4 @@
-/** What the split and the shuffle need to know of every row: where it lies, its dialogue, its images. Not its content. */
+/** Indexes every row for the split and the shuffle: its position, dialogue and images, not its content. */
 import { join } from "node:path";
 import { type ArrowFile, openRowsFile, type ROW_COLUMNS } from "../../artifacts/index.js";
 import { canonicalJson, DraftsmithError, type JsonObject } from "../../base/index.js";
@@ -60,7 +60,7 @@ export async function indexRows(
         if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
         for (const [at, row] of (await file.readBatch(batch, SHOWN_COLUMNS)).entries()) {
           if (limit !== undefined && index.rows.length >= limit) return index;
-          // A video in several rows shows its frames again and again; each is listed once.
+          // Several rows may repeat the frames of a video; each is listed once.
           const shown = [...row.image_hashes, ...new Set(row.video_frames)];
           const own = shown.length === 0 ? NO_IMAGES : shown.map((hash) => images.of(hash));
           index.rows.push({
@@ -85,7 +85,7 @@ export async function closeIndex(index: RowIndex): Promise<void> {
   await Promise.all(index.files.map((file) => file.close()));
 }
 
-/** Gives each distinct text a number in order of appearance, and lists them. */
+/** Numbers distinct texts in order of appearance and lists them. */
 class Numbers {
   private readonly known = new Map<string, number>();
   private readonly list: string[];

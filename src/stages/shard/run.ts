@@ -12,11 +12,11 @@ import { writeShards } from "./write-shards.js";
 
 export interface ShardInputs {
   rows: InputArtifact;
-  /** Holds the images' bytes. */
+  /** Holds the images. */
   dialogues: InputArtifact;
 }
 
-/** Raise it when the same input gives other shards: finished ones of an interrupted run are then made again. */
+/** Raise when the same input gives other shards: finished shards of an interrupted run are then rebuilt. */
 const SHARD_VERSION = 2;
 const PROGRESS_EVERY_MS = 200;
 
@@ -90,7 +90,7 @@ async function hashesOf({ rows, images }: RowIndex, parts: readonly Uint32Array[
   return Array.from(order, (at) => hashes[at]!);
 }
 
-/** Finished shards of an interrupted run, if they were made from the same input with the same options. */
+/** Directory with the finished shards of an interrupted run, if input and options are the same. */
 async function resumeDirectory(options: ShardOptions, inputs: ShardInputs, context: StageContext): Promise<string> {
   const plan = digestOf({
     version: SHARD_VERSION,

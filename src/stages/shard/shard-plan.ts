@@ -1,4 +1,4 @@
-/** Which shard files there will be and what each holds. */
+/** Plans the shard files and their contents. */
 import type { Split } from "./split.js";
 
 export type ShardPlan = { name: string } & (
@@ -7,7 +7,7 @@ export type ShardPlan = { name: string } & (
   | { kind: "images"; hashes: string[] }
 );
 
-/** Every split has at least one file, so that a reader finds the schema even where there are no rows. */
+/** Every split has at least one file, so that readers find the schema even without rows. */
 export function planShards(
   { train, heldout }: Pick<Split, "train" | "heldout">,
   hashes: string[],

@@ -1,11 +1,14 @@
-/** Which rows are held out, and the order of all: functions of seed, dialogue ids, row numbers and image hashes alone. */
+/**
+ * Decides which rows are held out and in which order all come: a function of seed, dialogue ids, row numbers and image
+ * hashes.
+ */
 import { hash } from "node:crypto";
 import { DraftsmithError } from "../../base/index.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { forEachIndex, sortedIndices } from "./order.js";
 import type { RowIndex } from "./row-index.js";
 
-/** How rows were put into groups; the numbers say whether the split could be a good one. */
+/** How rows were grouped; tells whether the split can be a good one. */
 export interface GroupFacts {
   groups: number;
   /** Rows of the largest group. */
@@ -21,8 +24,8 @@ export interface Split extends GroupFacts {
 type Content = Pick<RowIndex, "rows" | "dialogues" | "images">;
 
 /**
- * Dialogues that share a screenshot, directly or through others, form a group. Groups are held out whole: no dialogue and
- * no screenshot is on both sides. Neither the order of the rows nor their distribution over files matters.
+ * Dialogues that share a screenshot, directly or transitively, form a group. Groups are held out as a whole, so no dialogue
+ * and no screenshot is on both sides. Neither the order of the rows nor their distribution over files matters.
  * @throws DraftsmithError DATA_EMPTY when everything is one group, so that nothing can be held out
  */
 export async function splitRows(index: Content, heldoutShare: number, seed: number): Promise<Split> {
@@ -64,7 +67,10 @@ async function groupsOf({ rows, dialogues, images }: Content): Promise<Int32Arra
   return group;
 }
 
-/** Rows of each group, by its number, and the groups in order of appearance. Typed arrays: a large Map stops to grow. */
+/**
+ * Row counts by group number, and the groups in order of appearance. Typed arrays, since a large Map pauses when it
+ * grows.
+ */
 interface GroupSizes {
   size: Int32Array;
   groups: Int32Array;
@@ -83,8 +89,8 @@ async function sizesOf(group: Int32Array, numbers: number): Promise<GroupSizes> 
 }
 
 /**
- * Goes through the groups in an order that the seed decides and takes each that still fits under the share. Where none
- * fits, the smallest one is taken: some held-out rows are better than none.
+ * Goes through the groups in an order given by the seed and takes each that still fits into the share. If none fits, takes
+ * the smallest one: some held-out rows are better than none.
  */
 async function heldoutGroups(
   { rows, dialogues, images }: Content,
@@ -103,7 +109,7 @@ async function heldoutGroups(
       },
     );
   }
-  // A group's key is the least of its dialogues' keys: it does not depend on which dialogue came first.
+  // A group's key is the smallest key of its dialogues, so that their order does not matter.
   const keys = new Float64Array(dialogues.length + images.length).fill(Number.POSITIVE_INFINITY);
   const dialogueKeys = new Float64Array(dialogues.length);
   await forEachIndex(dialogues.length, (at) => {
@@ -112,7 +118,7 @@ async function heldoutGroups(
   await forEachIndex(rows.length, (at) => {
     keys[group[at]!] = Math.min(keys[group[at]!]!, dialogueKeys[rows[at]!.dialogue]!);
   });
-  // Where keys meet by chance, the group that appeared first comes first.
+  // If keys collide, the group that appeared first comes first.
   const ordered = await sortedIndices(groups.length, (a, b) => keys[groups[a]!]! - keys[groups[b]!]! || a - b);
   const target = Math.max(1, Math.round(rows.length * share));
   const held = new Set<number>();
@@ -130,7 +136,7 @@ async function heldoutGroups(
   return held;
 }
 
-/** Row numbers in shuffled order. Two rows whose keys meet by chance (one in 10^14) are ordered by id and row. */
+/** Row numbers in shuffled order. Rows whose keys collide (about one in 10^14) are ordered by id and row. */
 async function shuffled({ rows, dialogues }: Content, seed: number): Promise<Uint32Array> {
   const keys = new Float64Array(rows.length);
   await forEachIndex(rows.length, (at) => {

@@ -1,4 +1,4 @@
-/** Writes planned shards one after the other. Each appears whole or not at all, and finished ones survive a crash. */
+/** Writes planned shards one by one. Each is written atomically, and finished ones survive a crash. */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -19,7 +19,7 @@ const ROWS_PER_TURN = 32;
 const IMAGES_SCHEMA = { schemaVersion: 1 };
 
 /**
- * @param advance hears of rows or images done, also of those found finished
+ * @param advance - called with the number of rows or images done, including those of finished shards
  * @returns how many shards an earlier run had finished
  * @throws DraftsmithError DISK_FULL, ARTIFACT_INVALID, INTERRUPTED
  */
@@ -46,7 +46,7 @@ export async function writeShards(
       if (plan.kind === "rows") await writeRows(partialPath(path), plan.rows, sources.index, onWritten);
       else await writeImages(partialPath(path), plan.hashes, sources.images, onWritten);
     } catch (error) {
-      // What is unfinished would only take up room that a full disk does not have.
+      // Remove the unfinished file: a full disk needs the room.
       await rm(partialPath(path), { force: true });
       throw error;
     }

@@ -1,4 +1,4 @@
-/** From a dialogue's turns to its rows: length policy, joining, masks. */
+/** Turns a dialogue's turns into rows: applies the length policy, joins turns, builds masks. */
 import type { TokenRow } from "../../artifacts/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
@@ -18,7 +18,7 @@ import type { TokenizeOptions } from "./options.js";
 export interface Assembled {
   rows: TokenRow[];
   rejections: Rejection[];
-  /** Answers that were cut to fit. */
+  /** Answers truncated to maxLength. */
   cut: number;
 }
 
@@ -59,7 +59,7 @@ export function assembleRows(
   return { rows, rejections, cut };
 }
 
-/** An anchor and the id after it must both be supervised; spans never touch, so one must hold both. */
+/** An anchor and the id after it must both be supervised, hence lie in one span: spans never touch. */
 function hasAdjacentPair({ spans }: Row): boolean {
   for (let i = 0; i < spans.length; i += 2) if (spans[i + 1]! - spans[i]! >= 2) return true;
   return false;
@@ -83,7 +83,7 @@ function tokenRow(row: Row, index: number, candidates: Candidates, model: ModelD
   };
 }
 
-/** Tokens that stand for images, and for frames of videos. */
+/** Counts image tokens and video frame tokens. */
 export function pictureTokens(row: TokenRow): { images: number; videos: number } {
   const { mmTokenTypeIds: types } = row;
   const counts = { images: 0, videos: 0 };

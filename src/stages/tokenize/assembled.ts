@@ -1,4 +1,4 @@
-/** All dialogues of the input, assembled on this thread or on others; in input order either way. */
+/** Assembles all dialogues of the input on this thread or on workers, in input order either way. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { isBlankLine, type Line, readLineBlocks } from "../../artifacts/index.js";
@@ -10,16 +10,22 @@ import type { TokenizeOptions } from "./options.js";
 import { type Packed, unpack } from "./packed.js";
 import type { ThreadData } from "./thread.js";
 
-/** Below this, threads would not be up before the work is done. */
+/** With fewer dialogues, the work is done before threads have started. */
 const LEAST_FOR_THREADS = 20_000;
 /**
- * On two cores the tokenizer's own threads and the disk's keep both busy (1.3 to 1.5 of them), and one more thread made the
- * whole slower (0.92 of the rate from ids, 0.69 from fixed dialogues; bench.ts).
+ * On two cores, the threads of the tokenizer and of file I/O already use 1.3 to 1.5 cores; one more thread made the run
+ * slower (0.92 of the rate from ids, 0.69 from fixed dialogues; bench.ts).
  */
 const LEAST_CORES = 4;
-/** On 16 cores more than four gain nothing: 1.5 times the rate from ids and 2.6 from fixed dialogues (bench-threads.ts). */
+/**
+ * On 16 cores, more than four gain nothing: four give 1.5 times the rate from ids, 2.6 from fixed dialogues (bench-
+ * threads.ts).
+ */
 const MOST_THREADS = 4;
-/** Of one piece of work: some dozens of dialogues. Pieces four times as large held the loop up to 75 ms with four threads. */
+/**
+ * Size of one work item: some dozens of dialogues. Four times as much blocked the event loop for up to 75 ms with four
+ * threads.
+ */
 const BLOCK_BYTES = 1 << 16;
 
 export async function* assembledOf(
@@ -45,7 +51,7 @@ export async function* assembledOf(
   }
 }
 
-/** This thread writes the files and is busy with that; the others get a core each. */
+/** This thread is busy writing files; the others get a core each. */
 function threadsOf({ threads }: TokenizeOptions, dialogues: number): number {
   if (threads !== "auto") return threads;
   const cores = availableParallelism();

@@ -1,4 +1,4 @@
-/** From lines of the input to assembled dialogues: the part of the work that may run on other threads. */
+/** Turns lines of the input into assembled dialogues: the part of the work that worker threads can do. */
 import { checked, type Line, parseGoodLine } from "../../artifacts/index.js";
 import { TimeSlice } from "../../base/index.js";
 import { dialogueSchema, generationSchema, templateArguments } from "../../dialogue/index.js";
@@ -10,7 +10,7 @@ import { turnsFromDialogue } from "./from-dialogue.js";
 import { turnsFromIds } from "./from-ids.js";
 import type { TokenizeOptions } from "./options.js";
 
-/** Dialogues that are rendered at once: enough to keep the tokenizer's threads busy. */
+/** Dialogues rendered at a time, to keep the tokenizer's threads busy. */
 const BATCH = 16;
 
 export interface AssembledDialogue extends Assembled, Pick<Candidates, "id" | "read" | "systemPrompt"> {}
@@ -35,8 +35,8 @@ export class Assembler {
   }
 
   /**
-   * The dialogues of these lines in order; blank lines give none. Lets other work in, also between the steps that one
-   * large dialogue goes through.
+   * The dialogues of these lines in order, without blank lines. Yields to the event loop, also between the steps of one
+   * large dialogue.
    * @throws DraftsmithError INPUT_INVALID, ARTIFACT_INVALID with file and line
    */
   assemble(lines: readonly Line[]): AsyncGenerator<AssembledDialogue> {
@@ -66,7 +66,7 @@ export class Assembler {
       if (slice.isOver) await slice.yieldToEventLoop();
       const dialogue = checked(parsed.value, dialogueSchema, file, parsed.line);
       const candidates = turnsFromDialogue(dialogue, options.systemPrompt, { renderer, model, spoof });
-      // Looked at with its batch; until then a failure must not count as unhandled.
+      // Awaited with its batch; until then a rejection must not count as unhandled.
       candidates.catch(() => undefined);
       batch.push(candidates);
       if (batch.length < BATCH) continue;

@@ -1,8 +1,8 @@
-/** One dialogue's turns, wherever they come from, before length and joining are looked at. */
+/** One dialogue's turns, from either source, before the length policy and joining. */
 import type { Turn } from "../../tokens/index.js";
 
 export interface Rejection {
-  /** null where the whole dialogue is rejected. */
+  /** null if the whole dialogue is rejected. */
   turn: number | null;
   reason: string;
   message: string;
@@ -11,12 +11,12 @@ export interface Rejection {
 export interface Candidates {
   id: string;
   tags: Record<string, string>;
-  /** Assistant turns that there were. */
+  /** Assistant turns in the input. */
   read: number;
   turns: Turn[];
   /** Flat grid of every image of the dialogue, by hash. */
   grids: Map<string, readonly [number, number, number]>;
   rejections: Rejection[];
-  /** The system message's text; null without one. */
+  /** Text of the system message; null if there is none. */
   systemPrompt: string | null;
 }

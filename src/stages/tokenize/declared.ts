@@ -1,10 +1,13 @@
-/** Source ids: what the options declare against what the answers were generated with. Nothing can be changed any more. */
+/**
+ * With source ids, prompts can no longer change: checks the declared options against those the answers were generated
+ * with.
+ */
 import { canonicalJson, DraftsmithError, isJsonObject } from "../../base/index.js";
 import { declaredPrompt, recordedSystemPrompt, templateArguments } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import type { TokenizeOptions } from "./options.js";
 
-/** @throws DraftsmithError OPTIONS_INVALID - an option that is given differs */
+/** @throws DraftsmithError OPTIONS_INVALID - a declared option differs */
 export function checkDeclared(options: TokenizeOptions, { path, manifest: { facts } }: InputArtifact): void {
   const declared = declaredPrompt(options.systemPrompt);
   const recorded = recordedSystemPrompt(facts);
@@ -33,7 +36,7 @@ export function declaresTemplateArguments({ thinking, chatTemplateKwargs }: Toke
   return thinking !== "default" || Object.keys(chatTemplateKwargs).length > 0;
 }
 
-/** Without defaults, which declare nothing here. */
+/** Without defaults, which declare nothing. */
 export function given({ thinking, chatTemplateKwargs }: TokenizeOptions) {
   return {
     ...(thinking === "default" ? {} : { thinking }),

@@ -1,8 +1,8 @@
-/** What a run costs, from the size of its input. */
+/** Estimates the cost of a run from the size of its input. */
 import type { InputArtifact } from "../stage.js";
 import type { TokenizeOptions } from "./options.js";
 
-/** Dialogues per second on one core, with a 1080p screenshot each, as measured by the benchmark beside the tests. */
+/** Dialogues per second on one core, each with a 1080p screenshot; measured by test/stages/tokenize/bench.ts. */
 const RATE: Record<TokenizeOptions["source"], number> = { ids: 1500, fixed: 800 };
 
 export function estimate(source: TokenizeOptions["source"], input: InputArtifact | undefined): string[] {

@@ -8,7 +8,7 @@ import { dialogueProblem, gridsOf } from "./from-ids.js";
 export interface FixedParts {
   renderer: PromptRenderer;
   model: ModelDirectory;
-  /** Finds special tokens in text; null where they are kept. */
+  /** Finds special tokens in text; null if they are allowed. */
   spoof: RegExp | null;
 }
 
@@ -42,7 +42,7 @@ export async function turnsFromDialogue(
   return candidates;
 }
 
-/** The reason that regenerate gives, too. */
+/** The same reason as in regenerate. */
 const OTHER_PROMPT: Rejection = {
   turn: null,
   reason: "system-prompt-differs",

@@ -1,14 +1,14 @@
 /**
- * Rows whose screenshots look like those of earlier rows. A row is left out when each of its pictures, frames of videos
- * among them, resembles a picture that enough earlier rows showed: one new screen is enough to keep it. The first in input
- * order stays.
+ * Finds rows whose screenshots look like those of earlier rows. A row is dropped if each of its images (video frames
+ * included) resembles an image that enough earlier rows showed: a single new screen keeps it. The first row in input order
+ * is kept.
  */
 import { join } from "node:path";
 import type { TokenRow } from "../../artifacts/index.js";
 import { bitCount, differenceHash, HASH_BITS, HASH_WORDS, hashDistance, readStoredImage } from "../../images/index.js";
 
 export interface NearDuplicateRules {
-  /** Bits of the 256 in which two pictures may differ. */
+  /** Bits of 256 in which two similar images may differ. */
   distance: number;
   /** Rows that may show one screen. */
   maxRows: number;
@@ -16,16 +16,16 @@ export interface NearDuplicateRules {
 
 type Shown = Pick<TokenRow, "imageHashes" | "videoFrames">;
 
-/** A screen that stands for all that resemble it: the first one. */
+/** The first of the screens that resemble each other represents them all. */
 interface Screen {
   hash: Uint32Array;
   rows: number;
 }
 
 export class NearDuplicates {
-  /** By the number of set bits: hashes within a distance differ by no more in that. */
+  /** Keyed by population count, which differs by at most the distance between two hashes. */
   private readonly byBits: Screen[][] = Array.from({ length: HASH_BITS + 1 }, () => []);
-  /** Of every picture met, since one picture is shown in many rows: about 150 bytes each. */
+  /** For every image seen, since many rows may show the same one: about 150 bytes each. */
   private readonly hashes = new Map<string, Promise<Uint32Array>>();
 
   /** @param store - the directory of the dialogues artifact */
@@ -34,20 +34,20 @@ export class NearDuplicates {
     private readonly rules: NearDuplicateRules,
   ) {}
 
-  /** Begins to read a row's pictures, so that `isRepeat` need not wait long. */
+  /** Starts reading a row's images, so that `isRepeat` does not have to wait for them. */
   prepare(row: Shown): void {
-    // A failure is told by `isRepeat`, which awaits the same promise.
+    // `isRepeat` awaits the same promise and reports the failure.
     for (const hash of picturesOfRow(row)) this.hashOf(hash).catch(() => undefined);
   }
 
-  /** Whether the row shows nothing new. Rows that are kept are remembered, those that are not leave no trace. */
+  /** Whether the row shows nothing new. Only rows that are kept are remembered. */
   async isRepeat(row: Shown): Promise<boolean> {
     const pictures = picturesOfRow(row);
     if (pictures.size === 0) return false;
     const hashes = await Promise.all([...pictures].map((hash) => this.hashOf(hash)));
     const screens = hashes.map((hash) => this.find(hash));
     if (screens.every((screen) => screen !== undefined && screen.rows >= this.rules.maxRows)) return true;
-    // Two pictures of a row may resemble each other: they are one screen, shown by one row.
+    // Two images of a row may resemble each other; they count as one screen.
     const shown = new Set<Screen>();
     for (const hash of hashes) shown.add(this.find(hash) ?? this.add(hash));
     for (const screen of shown) screen.rows += 1;
@@ -63,13 +63,13 @@ export class NearDuplicates {
     return hash;
   }
 
-  /** The nearest screen within the distance; the one found first where two are equally near. */
+  /** The nearest screen within the distance; the first found if two are equally near. */
   private find(hash: Uint32Array): Screen | undefined {
     const { distance } = this.rules;
     const bits = bitsOf(hash);
     let best: Screen | undefined;
     let bestDistance = distance + 1;
-    // From the same number of bits outwards: a nearer one is found sooner, and then further ones need not be looked at.
+    // Search outwards from the same population count: once a near screen is found, farther counts can be skipped.
     for (let away = 0; away < bestDistance; away += 1) {
       for (const at of away === 0 ? [bits] : [bits - away, bits + away]) {
         for (const screen of this.byBits[at] ?? []) {

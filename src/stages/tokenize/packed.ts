@@ -1,4 +1,4 @@
-/** Assembled dialogues in few large arrays: between threads these move without a copy, thousands of small ones would not. */
+/** Packs assembled dialogues into a few large arrays, which threads can transfer without copying. */
 import type { TokenRow } from "../../artifacts/index.js";
 import type { AssembledDialogue } from "./assembler.js";
 
@@ -6,7 +6,7 @@ type PackedRow = Omit<TokenRow, "inputIds" | "lossMask" | "mmTokenTypeIds"> & { 
 
 export interface Packed {
   dialogues: (Omit<AssembledDialogue, "rows"> & { rows: PackedRow[] })[];
-  /** Ids of all rows, one after the other; masks and types alike. */
+  /** Ids of all rows, concatenated; masks and types likewise. */
   ids: Int32Array<ArrayBuffer>;
   masks: Int8Array<ArrayBuffer>;
   types: Int8Array<ArrayBuffer>;

@@ -1,4 +1,4 @@
-/** Rows that say again what earlier rows said: to the bit, or by screenshots that look alike. */
+/** Drops rows that repeat earlier ones: identical rows, or rows whose screenshots look alike. */
 import { createHash } from "node:crypto";
 import type { TokenRow } from "../../artifacts/index.js";
 import { DigestIndex } from "../../base/index.js";
@@ -12,8 +12,8 @@ export class Repeats {
   private readonly seen: DigestIndex | undefined;
 
   /**
-   * @param same - leave out rows whose ids and images are those of an earlier one
-   * @param alike - undefined where near-duplicates stay
+   * @param same - drop rows whose ids and images equal those of an earlier row
+   * @param alike - undefined if near-duplicates are kept
    */
   constructor(
     same: boolean,
@@ -22,7 +22,7 @@ export class Repeats {
     this.seen = same ? new DigestIndex() : undefined;
   }
 
-  /** Without the repeats. Rows keep the numbers that they have among the dialogue's joined turns. */
+  /** @returns the dialogue without repeats. Rows keep their numbers among the dialogue's joined turns. */
   async remove({ rows, rejections, cut }: Assembled): Promise<Assembled> {
     if (this.seen === undefined && this.alike === undefined) return { rows, rejections, cut };
     const kept: TokenRow[] = [];
@@ -38,7 +38,7 @@ export class Repeats {
   private isSame({ inputIds, imageHashes, videoFrames, lossMask }: TokenRow): boolean {
     if (this.seen === undefined) return false;
     const hash = createHash("sha256").update(inputIds).update(imageHashes.join()).update(lossMask);
-    // Which frames are whose follows from the ids: their times and runs are there.
+    // The ids tell which frames belong to which video: they hold their times and runs.
     if (videoFrames.length > 0) hash.update(videoFrames.join());
     const before = this.seen.size;
     return this.seen.add(hash.digest()) < before;

@@ -1,4 +1,4 @@
-/** Writes rows into rows-00000.arrow, rows-00001.arrow ... of at most so many rows each. */
+/** Writes rows into rows-00000.arrow, rows-00001.arrow ..., each with a limited number of rows. */
 import { join } from "node:path";
 import { openRowsWriter, type RowsWriter, type TokenRow } from "../../artifacts/index.js";
 import type { JsonObject } from "../../base/index.js";

@@ -1,4 +1,4 @@
-/** The stage: read, turn into rows, write, count. */
+/** Reads dialogues or generations, turns them into rows, writes and counts them. */
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { DraftsmithError, defined, type JsonObject, TimeSlice } from "../../base/index.js";
@@ -18,7 +18,7 @@ import { Tally } from "./tally.js";
 
 export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact | undefined>;
 
-/** Dialogues whose pictures are read before their turn comes. */
+/** Dialogues whose images are read ahead. */
 const AHEAD = 16;
 
 export async function runTokenize(
@@ -117,7 +117,7 @@ function inputOf(options: TokenizeOptions, inputs: TokenizeInputs): InputArtifac
   );
 }
 
-/** Undefined where rows that look alike stay. */
+/** Undefined if near-duplicate rows are kept. */
 function nearDuplicatesOf({ nearDuplicates }: TokenizeOptions, inputs: TokenizeInputs): NearDuplicates | undefined {
   const { policy, ...rules } = nearDuplicates;
   if (policy === "keep") return undefined;
@@ -128,7 +128,7 @@ function nearDuplicatesOf({ nearDuplicates }: TokenizeOptions, inputs: TokenizeI
   });
 }
 
-/** The same, but with pictures being read for those that come next. */
+/** The same dialogues, while the images of the next ones are read ahead. */
 async function* ahead(
   dialogues: AsyncIterable<AssembledDialogue>,
   alike: NearDuplicates | undefined,
@@ -146,10 +146,10 @@ async function* ahead(
   yield* waiting;
 }
 
-/** What rows carry in their schema, and the manifest in its facts. */
+/** Metadata of the row files' schema and facts of the manifest. */
 function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputArtifact): JsonObject {
   const { facts, counts } = input.manifest;
-  // What decides over videos is recorded where there are any, so that rows without them do not depend on it.
+  // Video settings are recorded only if there are videos, so that other rows do not depend on them.
   const { video, ...fingerprints } = model.fingerprints;
   const ofVideos = video !== undefined && typeof counts.videos === "number" ? { video } : {};
   return {

@@ -1,4 +1,4 @@
-/** Counts of a tokenize run. Turns are what is counted as read, kept or rejected; rows are what they were joined into. */
+/** Counts of a tokenize run. Turns are read, kept or rejected; rows are what kept turns were joined into. */
 import type { Counts } from "../../artifacts/index.js";
 import type { ReasonCounts } from "../../events/index.js";
 

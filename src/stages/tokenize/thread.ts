@@ -1,4 +1,4 @@
-/** A worker thread of tokenize: lines in, packed rows out. Loaded by `assembled.ts` only. */
+/** Worker thread of tokenize: takes lines, returns packed rows. Loaded by `assembled.ts` only. */
 import { workerData } from "node:worker_threads";
 import type { Line } from "../../artifacts/index.js";
 import { serveWorkerPool } from "../../base/index.js";
@@ -13,7 +13,7 @@ export interface ThreadData {
 
 const { options, file } = workerData as ThreadData;
 const opening = Assembler.open(options, file);
-// Told with the first answer.
+// Rejections are reported with the first answer.
 opening.catch(() => undefined);
 
 serveWorkerPool<Line[], Packed>(async (lines) => {
@@ -24,7 +24,7 @@ serveWorkerPool<Line[], Packed>(async (lines) => {
   return { result, moved: [result.ids.buffer, result.masks.buffer, result.types.buffer] };
 });
 
-/** Messages carry a Buffer as the plain array that it is. */
+/** Structured clone turns a Buffer into a plain Uint8Array. */
 function asBuffer(line: Line): Line {
   const { content } = line;
   if (content === undefined) return line;

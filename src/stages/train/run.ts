@@ -35,7 +35,7 @@ export async function runTrain(
   return { counts, facts: { ...facts, summary: summaryOf(facts) } };
 }
 
-/** Ids mean something with one template, tokenizer and processor only: what is loaded must be what the data was made with. */
+/** Ids are valid only for one template, tokenizer and processor: the model must be the one the data was made with. */
 async function checkTarget(dir: string, inputs: Record<string, InputArtifact | undefined>): Promise<void> {
   const { fingerprints } = await openModel(dir);
   for (const [name, input] of Object.entries(inputs)) {

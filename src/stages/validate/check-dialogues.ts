@@ -1,4 +1,4 @@
-/** Dialogues before any regeneration: system prompt, text that is no text, and whether they render at all. */
+/** Checks dialogues before regeneration: system prompt, special tokens in text, and whether they render at all. */
 import { DraftsmithError, defined } from "../../base/index.js";
 import type { Dialogue, Message } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
@@ -33,7 +33,7 @@ export async function checkDialogues(
   }
 }
 
-/** import counts such rows and goes on, so they are a warning here. */
+/** A warning, since import counts such rows and goes on. */
 function reject(
   { counts, findings }: Subject,
   file: string,
@@ -61,7 +61,7 @@ async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue
   }
   const found = findSpoof(messages, spoof, tools);
   if (found !== null) {
-    // tokenize drops such dialogues and counts them: here it is only said.
+    // A warning only: tokenize drops and counts such dialogues.
     const where = found.message < 0 ? "a tool definition" : `message ${found.message}`;
     const message = `${where} spells out the special token ${found.token}`;
     findings.add({ check: "special-text", severity: "warning", message, place: { id } });
@@ -71,7 +71,7 @@ async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue
   if (!prompt.ok) findings.add({ check: "rendering", severity: "error", message: prompt.message, place: { id } });
 }
 
-/** The longest prompt that will be asked. */
+/** The longest prompt that regenerate will send. */
 export function beforeLastAnswer(messages: readonly Message[]): readonly Message[] {
   const last = messages.findLastIndex((message) => message.role === "assistant");
   return last === messages.length - 1 ? messages.slice(0, last) : messages;

@@ -1,4 +1,4 @@
-/** A draft's config.json against the target. */
+/** Checks a draft's config.json against the target. */
 import { type DraftConfig, draftProblems, MASK_TOKEN } from "../../model/index.js";
 import type { Subject } from "./subject.js";
 

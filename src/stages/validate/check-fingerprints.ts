@@ -1,4 +1,4 @@
-/** What an artifact says it was made with, against the model directory and the declaration. */
+/** Compares what an artifact was made with against the model directory and the declared options. */
 import { canonicalJson, isJsonObject, type JsonObject } from "../../base/index.js";
 import { type TemplateOptions, templateArguments } from "../../dialogue/index.js";
 import { madeWith } from "../../model/index.js";
@@ -20,14 +20,14 @@ export function checkFingerprints(
     if (theirs === ours) continue;
     findings.add({
       check: "fingerprint",
-      // A config saved again by another version has other bytes and the same meaning; the rest decides over ids.
+      // Another version may save the same config with other bytes; only the other files determine ids.
       severity: key === "config" ? "warning" : "error",
       message: `${where} was made with another ${name} (${theirs.slice(0, 12)}) than ${model.dir} has (${ours.slice(0, 12)})`,
       place: { file: where, field: `model.${key}` },
     });
   }
   const made = kwargsOf(facts);
-  // Without declared arguments, those of the first artifact count: compared with itself it is always equal.
+  // If no arguments are declared, this artifact supplied them, and comparing it with itself proves nothing.
   if (made !== undefined && artifact !== kwargsFrom) findings.look("template-arguments");
   if (made !== undefined && canonicalJson(made) !== canonicalJson(kwargs)) {
     const [data, declared] = [made, kwargs].map(
@@ -45,13 +45,13 @@ export function checkFingerprints(
 
 const SWITCH: Record<string, string> = { true: "on", false: "off" };
 
-/** Shards keep what their rows say as `rows`. */
+/** Shards keep the facts of their rows as `rows`. */
 function kwargsOf(facts: JsonObject): JsonObject | undefined {
   const { chatTemplateKwargs } = isJsonObject(facts.rows) ? facts.rows : facts;
   return isJsonObject(chatTemplateKwargs) ? chatTemplateKwargs : undefined;
 }
 
-/** Template arguments in force: what is declared, else what the first input that says so was made with. */
+/** Template arguments in force: the declared ones, else those of the first input that records any. */
 export function effectiveKwargs(
   declared: TemplateOptions,
   inputs: readonly { name: string; facts: JsonObject }[],

@@ -1,4 +1,4 @@
-/** Every turn of the generations: the prompt rendered here against the ids that the server sent back. */
+/** Compares, for every turn of the generations, the prompt rendered here with the ids that the server returned. */
 
 import { join } from "node:path";
 import { readChecked } from "../../artifacts/index.js";
@@ -20,7 +20,7 @@ import { likelyCause } from "./diagnose.js";
 import type { Check } from "./findings.js";
 import type { Subject } from "./subject.js";
 
-/** Dialogues rendered at once, so that the tokenizer's threads are busy. */
+/** Dialogues rendered at a time, to keep the tokenizer's threads busy. */
 const BATCH = 16;
 
 export function readGenerations(dir: string, limit: number | undefined): AsyncGenerator<Generation> {
@@ -37,7 +37,7 @@ export async function checkGenerations(
 ): Promise<void> {
   let batch: { generation: Generation; prompts: Promise<Prompt[]> }[] = [];
   const drain = async (): Promise<void> => {
-    // In input order, so that the first disagreement is the first.
+    // In input order, so that the first difference reported is the first in the file.
     for (const { generation, prompts } of batch) {
       await lineage?.check(generation);
       await checkGeneration(subject, generation, await prompts);
@@ -47,7 +47,7 @@ export async function checkGenerations(
   };
   for await (const generation of readGenerations(dir, limit)) {
     const prompts = renderTurns(subject, generation);
-    // Looked at with its batch; until then a failure must not count as unhandled.
+    // Awaited with its batch; until then a rejection must not count as unhandled.
     prompts.catch(() => undefined);
     batch.push({ generation, prompts });
     if (batch.length >= BATCH) await drain();

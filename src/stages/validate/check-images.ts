@@ -1,13 +1,13 @@
-/** The image files of a dialogues artifact: the bytes of each must have the hash and the size that dialogues name. */
+/** Checks the image files of a dialogues artifact against the hash and size that dialogues record. */
 import { isDraftsmithError } from "../../base/index.js";
 import { type Picture, picturesOf } from "../../dialogue/index.js";
 import { pngSize, readStoredImage } from "../../images/index.js";
 import type { DialogueSource } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
 
-/** Enough of a hash to tell images of one dataset apart; whole ones would take twice the memory. */
+/** Enough of a hash to tell images of one dataset apart, at half the memory of whole hashes. */
 const KEY_DIGITS = 20;
-/** Reading and hashing overlap a little; more would only hold more images in memory. */
+/** Lets reading and hashing overlap; a higher limit would only hold more images in memory. */
 const AT_ONCE = 4;
 
 export async function checkImages(
@@ -21,7 +21,7 @@ export async function checkImages(
   const seen = new Set<string>();
   let reading: { id: string; problem: Promise<string | null> }[] = [];
   const finish = async (): Promise<void> => {
-    // All are done before the first finding, which may end everything: none is left behind without a listener.
+    // Wait for all of them: a finding may end the run, and a later rejection would go unhandled.
     const problems = await Promise.all(reading.map(async ({ id, problem }) => ({ id, message: await problem })));
     reading = [];
     for (const { id, message } of problems) {

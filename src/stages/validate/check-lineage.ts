@@ -1,4 +1,4 @@
-/** Whether generations come from the dialogues beside them: same messages, same images in the same order. */
+/** Checks that generations were made from the given dialogues: same messages, same images in the same order. */
 import { type Dialogue, dialogueDigest, type Generation, picturesOf } from "../../dialogue/index.js";
 import type { DialogueSource } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
@@ -15,7 +15,7 @@ export class Lineage {
     this.dialogues = dialoguesOf(source);
   }
 
-  /** Call it in the order of the generations: both files are passed once, with one dialogue in memory. */
+  /** Call in the order of the generations: reads both files once, with one dialogue in memory. */
   async check(generation: Generation): Promise<void> {
     const dialogue = await this.find(generation.id);
     const { findings } = this.subject;
@@ -45,7 +45,7 @@ export class Lineage {
     while (this.current?.id !== id) {
       const next = await this.dialogues.next();
       if (next.done === true) {
-        // Said once: whatever follows cannot be found either.
+        // Report once: no later dialogue can be found either.
         this.ended = true;
         const message = `${this.source.name} hold no dialogue ${id} at its place, so these generations were made from others`;
         this.subject.findings.add({ check: "lineage", severity: "error", message, place: { id } });
@@ -61,14 +61,17 @@ async function* dialoguesOf(source: DialogueSource): AsyncGenerator<Dialogue> {
   for await (const item of source.items()) if (item.ok) yield item.dialogue;
 }
 
-/** A generation may end early, so its images are the first ones of the dialogue. */
+/** A generation may end early, so its images are a prefix of the dialogue's. */
 function imagesApart({ messages }: Generation, dialogue: Dialogue): string | null {
   const answered = picturesOf(messages).map((image) => image.hash);
   const given = picturesOf(dialogue.messages).map((image) => image.hash);
   return hashesApart(answered, given, ["generations", "dialogues"]);
 }
 
-/** The first place where hashes differ, in words; null where `some` is the beginning of `all`. Equal sizes give equal ids, so only hashes tell. */
+/**
+ * Describes the first difference; null if `some` is a prefix of `all`. Images of equal size give equal ids, so only
+ * hashes can tell them apart.
+ */
 export function hashesApart(
   some: readonly string[],
   all: readonly string[],

@@ -1,4 +1,4 @@
-/** The files of a rows or shards artifact: what they were made with, every row, and the split. */
+/** Checks the files of a rows or shards artifact: fingerprints, every row, and the split. */
 import { join } from "node:path";
 import { openRowsFile, readRowsFile, type TokenRow } from "../../artifacts/index.js";
 import { type Generation, turnIds } from "../../dialogue/index.js";
@@ -37,7 +37,10 @@ export async function checkRowFiles(
   progress(subject.counts.rows);
 }
 
-/** Shards are shuffled, so rows are held against what is remembered of their origin; held-out ones must share nothing with training ones. */
+/**
+ * Shards are shuffled, so each row is compared with a digest of its origin. Held-out rows must share nothing with
+ * training rows.
+ */
 export async function checkShardFiles(
   subject: Subject,
   input: InputArtifact,
@@ -113,7 +116,7 @@ function checkSplit(
   }
 }
 
-/** A row must repeat prompt and answer of every turn it supervises, exactly; a cut answer may end early. */
+/** A row must repeat prompt and answer of every turn it supervises exactly; a truncated answer may end early. */
 function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generation): void {
   const { counts, findings, spell } = subject;
   counts.rowsComparedWithTurns += 1;
@@ -146,13 +149,13 @@ function checkAgainstTurns(subject: Subject, row: TokenRow, generation: Generati
   }
 }
 
-/** Rows stand in the order of the generations: one pass over both finds every turn with one dialogue in memory. */
+/** Rows are in the order of the generations, so one pass over both files finds every turn while holding one dialogue. */
 class TurnFinder {
   private current: Generation | undefined;
 
   constructor(private readonly generations: AsyncGenerator<Generation>) {}
 
-  /** undefined where the generations have no such dialogue after those already passed. */
+  /** Undefined if no later dialogue of the generations has this id. */
   async find(id: string): Promise<Generation | undefined> {
     while (this.current?.id !== id) {
       const next = await this.generations.next();

@@ -1,4 +1,4 @@
-/** Training rows by themselves: masks, token types, image runs, ids. */
+/** Checks each training row on its own: masks, token types, image runs, ids. */
 
 import type { TokenRow } from "../../artifacts/index.js";
 import { defined } from "../../base/index.js";

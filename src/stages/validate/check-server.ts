@@ -1,4 +1,7 @@
-/** A live server: is it this model, do its settings leave prompts alone, does it tokenize and render as we do. */
+/**
+ * Checks a live server: does it serve this model, do its settings leave prompts unchanged, does it tokenize and render
+ * as we do?
+ */
 import { basename } from "node:path";
 import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
 import { type Message, requestMessages } from "../../dialogue/index.js";
@@ -22,7 +25,7 @@ import type { ReadImage } from "./dialogue-source.js";
 import { checkServerDirectory } from "./server-directory.js";
 import type { Subject } from "./subject.js";
 
-/** Settings that change prompts, as opposed to answers. */
+/** Settings that change prompts (others change only answers). */
 const PROMPT_SETTINGS = new Set([
   "default_chat_template_kwargs",
   "mm_process_config",
@@ -30,10 +33,10 @@ const PROMPT_SETTINGS = new Set([
   "allow_auto_truncate",
 ]);
 
-/** Times that one prompt is asked for. */
+/** Attempts per prompt. */
 const ATTEMPTS = 5;
 
-/** White space, marks, scripts and special tokens: where two tokenizers differ, they differ here. */
+/** White space, combining marks, scripts and special tokens: where tokenizers tend to differ. */
 const TOKENIZER_PROBE =
   "A  b\n\n c\t1234 don't DON'T \u00e9 e\u0301 \u0e01\u0e33 \u4e2d\u6587 \ud83d\ude00 <|im_start|>user\n<think>";
 
@@ -45,7 +48,7 @@ export class LiveServer {
     private readonly subject: Subject,
   ) {}
 
-  /** Throws SERVER_UNREACHABLE, or SERVER_REFUSED for something that is no inference server. */
+  /** @throws DraftsmithError SERVER_UNREACHABLE; SERVER_REFUSED if it is not an inference server */
   static async open(subject: Subject, url: string): Promise<LiveServer> {
     const { apiKeyEnv } = subject.options;
     const key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
@@ -113,7 +116,10 @@ export class LiveServer {
     });
   }
 
-  /** After the prompts, whose differences say more: what only the server's own files can tell (means, unused branches). */
+  /**
+   * Run after the prompt checks, which are more telling: finds what only the server's files show (means, unused
+   * template branches).
+   */
   async checkFiles(): Promise<void> {
     if (this.identity !== undefined) await checkServerDirectory(this.subject, this.identity, this.client.name);
   }
@@ -122,7 +128,7 @@ export class LiveServer {
     return this.client.close();
   }
 
-  /** Lengths are all that a server without ids gives; equal ones prove little, other ones enough. */
+  /** A server that returns no ids gives only lengths: equal lengths prove little, different ones are enough. */
   private checkCount(id: string, ours: number, theirs: number): void {
     const { counts, findings } = this.subject;
     counts.liveCountsCompared += 1;
@@ -142,14 +148,14 @@ export class LiveServer {
     });
   }
 
-  /** Asks again after transient faults: idle connections are closed, queues are full. */
+  /** Retries after transient faults such as closed idle connections or full queues. */
   private async promptOf(question: Question): Promise<Pick<GoodAnswer, "promptIds"> | { promptTokens: number }> {
     const { client } = this;
     const timeoutMs = this.subject.options.requestTimeoutSeconds * 1000;
     for (let attempt = 1; ; attempt += 1) {
       const rules = { special: undefined, loops: undefined };
       const { verdict, answer } = await ask(client, question, "chat", rules, timeoutMs);
-      // What the model says does not matter here: a rejected answer still has its prompt.
+      // The answer does not matter here: even a rejected one reports its prompt.
       if (answer !== undefined) return { promptIds: answer.promptIds };
       if ("reason" in verdict && verdict.reason === "ids-missing") {
         const promptTokens = await this.countOf(question, timeoutMs);
@@ -171,7 +177,7 @@ export class LiveServer {
       const reply = await this.client.chat({ messages, maxTokens, ...more }, timeoutMs);
       return reply.status === 200 ? this.client.parseChat(reply).promptTokens : undefined;
     } catch {
-      // The first answer's verdict stands.
+      // Keep the verdict of the first answer.
       return undefined;
     }
   }
@@ -179,7 +185,7 @@ export class LiveServer {
   private checkIdentity(identity: ServerIdentity): void {
     const { findings, model } = this.subject;
     findings.look("server");
-    // No address: warnings become part of the artifact, and ports change from run to run.
+    // Without the address: warnings are stored in the artifact, and ports change between runs.
     const name = "the server";
     const dir = basename(model.dir);
     if (identity.modelType !== undefined && identity.modelType !== model.config.modelType) {

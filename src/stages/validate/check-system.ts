@@ -1,11 +1,14 @@
-/** The declared system prompt against the dialogues' own: one other token at the front shifts everything behind it. */
+/**
+ * Compares the declared system prompt with that of each dialogue: one different token at the start shifts every later
+ * position.
+ */
 import { defined } from "../../base/index.js";
 import { declaredPrompt, type Message, systemText } from "../../dialogue/index.js";
 import type { TokenWindow } from "../../report/index.js";
 import { compareIds } from "./compare-ids.js";
 import type { Subject } from "./subject.js";
 
-/** Counts the dialogue's system prompt and reports it where it is not the declared one. */
+/** Counts the dialogue's system prompt and reports it if it differs from the declared one. */
 export async function checkSystemPrompt(subject: Subject, id: string, messages: readonly Message[]): Promise<void> {
   const { options, counts, findings } = subject;
   const found = systemText(messages);
@@ -39,7 +42,7 @@ async function firstDifference(
 ): Promise<{ text: string; index?: number; frame?: string; window?: TokenWindow }> {
   const [theirs, ours] = await renderer.tokenizer.encodeBatch([found ?? "", declared ?? ""]);
   const difference = compareIds(ours!, theirs!, spell, ["declared", "in the data"]);
-  // Unicode normalisation makes different texts equal ids.
+  // Unicode normalisation can give different texts the same ids.
   if (difference === null) return { text: "; their ids are equal" };
   const { index, frame, window } = difference;
   const show = (ids: Int32Array): string => (index < ids.length ? JSON.stringify(spell(ids[index]!)) : "its end");

@@ -1,11 +1,11 @@
-/** Two id sequences, and the place where they part, shown side by side as tokens. */
+/** Compares two id sequences and shows the first difference side by side as tokens. */
 import { commonPrefix, foldIds } from "../../dialogue/index.js";
 import type { Token, TokenWindow } from "../../report/index.js";
 
 export interface Difference {
   /** Index of the first id that differs, or the length of the shorter one. */
   index: number;
-  /** Some tokens before and after it, in pairs. */
+  /** A few tokens before and after it, in pairs. */
   window: TokenWindow;
   /** The same as lines of text. */
   frame: string;
@@ -32,7 +32,7 @@ export function compareIds(
   const at = left.findIndex((item) => item.start + item.count > index);
   const centre = at < 0 ? left.length : at;
   const from = Math.max(0, centre - BEFORE);
-  // Up to the first difference both sides fold into the same items, so their numbers pair them.
+  // Both sides fold into the same items up to the first difference, so items pair by index.
   const rows: TokenWindow["rows"][number][] = [];
   for (let i = from; i < centre + AFTER; i += 1) {
     const [a, b] = [left[i], right[i]];
@@ -57,7 +57,7 @@ interface Item {
   start: number;
 }
 
-/** Ids with long runs as one item: the interesting difference of image pads is their number. */
+/** Folds runs of one id into one item: what matters about image pads is their number. */
 function itemsOf(ids: ArrayLike<number>): Item[] {
   let start = 0;
   return foldIds(ids).map((folded) => {

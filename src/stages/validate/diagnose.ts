@@ -1,4 +1,4 @@
-/** Why two prompts for the same messages differ, in words: the likely cause beside the first differing tokens. */
+/** Names the likely cause when two prompts for the same messages differ. */
 import type { ImagePart } from "../../dialogue/index.js";
 import { type ResizeRule, resizeRule, runsOf, smartResize } from "../../tokens/index.js";
 import type { Subject } from "./subject.js";
@@ -9,7 +9,7 @@ export interface Prompts {
   /** Rendered here. */
   ours: Int32Array;
   theirs: Int32Array;
-  /** Of the messages, in order. */
+  /** Images of the messages, in order. */
   images: readonly ImagePart[];
 }
 
@@ -31,7 +31,7 @@ export async function likelyCause(subject: Judge, { ours, theirs, images }: Prom
   return sizes === null ? cause : `${cause}; besides, ${sizes.text}`;
 }
 
-/** Every run of pads as one pad, so that texts can be compared apart from sizes. */
+/** Collapses every run of pads into one, to compare texts regardless of image sizes. */
 function collapse(ids: Int32Array, pad: number): Int32Array {
   return ids.filter((id, at) => id !== pad || at === 0 || ids[at - 1] !== pad);
 }
@@ -61,7 +61,7 @@ function imageCause(
   return null;
 }
 
-/** Which pixel limit of the server would give so many tokens. */
+/** The pixel limit of the server that would produce this many tokens. */
 function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule): string {
   const pixels = there * rule.factor ** 2;
   const free = smartResize(image, { ...rule, minPixels: 1, maxPixels: Number.MAX_SAFE_INTEGER });
@@ -78,7 +78,10 @@ function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule
     : `its min_pixels is ${number(pixels)} or less (here ${number(rule.minPixels)})`;
 }
 
-/** Least and greatest max_pixels that give exactly this number, to half a token; null: with these patches none does. */
+/**
+ * Smallest and largest max_pixels that give exactly this many tokens, to half a token; null if none does with these
+ * patches.
+ */
 function limitsFor(
   image: ImagePart,
   there: number,
@@ -88,7 +91,7 @@ function limitsFor(
   const unit = rule.factor ** 2;
   const step = unit / 2;
   let found: [number, number] | null = null;
-  // Both sides are rounded down: a narrow picture can lose more than half of the pixels that the limit allows.
+  // Both sides round down: a narrow image can end up with less than half of the pixels allowed.
   for (let maxPixels = there * unit; maxPixels < unlimited; maxPixels += step) {
     const size = smartResize(image, { ...rule, minPixels: 1, maxPixels });
     if (size === null || size.width * size.height !== there * unit) continue;
@@ -97,7 +100,7 @@ function limitsFor(
   return found;
 }
 
-/** Something before the first or behind the last id that the other side has. */
+/** Ids that only one side has, before the first or after the last common one. */
 function edgeCause({ model, spell }: Judge, ours: Int32Array, theirs: Int32Array): string | null {
   const shared = Math.min(ours.length, theirs.length);
   if (Math.abs(ours.length - theirs.length) === 1) {
@@ -113,7 +116,7 @@ function edgeCause({ model, spell }: Judge, ours: Int32Array, theirs: Int32Array
   const starts = ours.length !== theirs.length && equal(ours.subarray(0, shared), theirs.subarray(0, shared));
   const ends = equal(ours.subarray(ours.length - shared), theirs.subarray(theirs.length - shared));
   const cut = ours.length - theirs.length;
-  // The generation prompt alone is shorter than this.
+  // The generation prompt alone is shorter.
   if (cut > 16 && (starts || ends)) {
     return `the server's prompt is cut: ${cut} ids are missing at its ${starts ? "end" : "beginning"} (allow_auto_truncate?)`;
   }

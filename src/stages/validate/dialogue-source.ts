@@ -1,4 +1,4 @@
-/** Where dialogues come from: an artifact, or a file as users have it, read as import would read it. */
+/** Reads dialogues from an artifact, or from a user file as import would read it. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { openArtifact, readChecked, readJsonRows } from "../../artifacts/index.js";
@@ -43,7 +43,7 @@ export interface DialogueSource {
   /** For messages. */
   name: string;
   total: number | undefined;
-  /** Root of a content-addressed store; undefined where images lie as the user has them. */
+  /** Root of the content-addressed image store; undefined for a user file. */
   store: string | undefined;
   /** Reads any image of that store. */
   stored: ReadImage | undefined;
@@ -77,7 +77,7 @@ export async function openSource(
   return { source: fileSource(path, roots, options.format), artifact: undefined };
 }
 
-/** The dialogues as the rows beside them were rendered: tokenize may have set their system prompt. */
+/** The dialogues as tokenize rendered them for these rows: it may have set their system prompt. */
 export function asTokenized(
   source: DialogueSource | undefined,
   made: readonly (InputArtifact | undefined)[],
@@ -93,14 +93,17 @@ export function asTokenized(
           continue;
         }
         const messages = withSystemPrompt(item.dialogue.messages, option);
-        // tokenize has dropped the others, and counted them.
+        // tokenize has dropped and counted the others.
         if (messages !== undefined) yield { ...item, dialogue: { ...item.dialogue, messages } };
       }
     },
   };
 }
 
-/** What tokenize rendered dialogues with; undefined where it did not. Shards keep what their rows say as `rows`. */
+/**
+ * The system prompt that tokenize set; undefined if it rendered no dialogues. Shards keep the facts of their rows as
+ * `rows`.
+ */
 function fixedPrompt(input: InputArtifact | undefined): SystemPromptOption | undefined {
   const facts = input?.manifest.facts ?? {};
   const made = isJsonObject(facts.rows) ? facts.rows : facts;
@@ -175,7 +178,10 @@ function rest({ tools, tags }: RawDialogue): Pick<Dialogue, "tools" | "tags"> {
   return defined({ tools, tags });
 }
 
-/** Sizes from headers: no pixel is decoded until a server is asked. A picture is named by the bytes of its own file. */
+/**
+ * Takes sizes from image headers; pixels are decoded only to ask a server. Images are named by the hash of their own
+ * file.
+ */
 async function locate({ messages }: RawDialogue, roots: ImageRoots) {
   const pictures: Picture[] = [];
   const references = new Map<string, string>();
@@ -208,7 +214,7 @@ async function locate({ messages }: RawDialogue, roots: ImageRoots) {
   return { ok: true as const, pictures, references };
 }
 
-/** As import would store it, at the size that the file has: then another pixel limit of the server shows. */
+/** As import would store it, but at its own size, so that a different pixel limit on the server shows. */
 async function readUserImage(reference: string, roots: ImageRoots): Promise<EncodedImage> {
   const located = await readReference(reference, roots, DEFAULT_LIMITS.maxBytes);
   const image = located.ok

@@ -1,8 +1,8 @@
-/** What a run costs, from the size of its inputs. */
+/** Estimates the cost of a run from the size of its inputs. */
 import type { ValidateOptions } from "./options.js";
 import type { ValidateInputs } from "./run.js";
 
-/** Dialogues and rows per second on one core, with a 1080p screenshot each, as the benchmark beside the tests measures. */
+/** Dialogues and rows per second on one core, each with a 1080p screenshot; measured by test/stages/tokenize/bench.ts. */
 const PROMPTS_A_SECOND = 1200;
 const ROWS_A_SECOND = 3000;
 

@@ -1,9 +1,9 @@
-/** What the checks found, and when to stop. */
+/** Collects what checks find, and stops them at the first error unless told to go on. */
 import { z } from "zod";
 import type { ReasonCounts } from "../../events/index.js";
 import { tokenWindowSchema } from "../../report/index.js";
 
-/** Every way in which data, server, model and draft can disagree; each has its own sentence. */
+/** Every way in which data, server, model and draft can disagree, each with the condition that must hold. */
 export const CHECKS = {
   input: "every row can be read, with its images",
   "system-prompt": "every dialogue carries the declared system prompt",
@@ -52,7 +52,7 @@ export class StopChecking extends Error {
 export class Findings {
   readonly shown: Finding[] = [];
   readonly counts: { error: ReasonCounts; warning: ReasonCounts } = { error: {}, warning: {} };
-  /** How many things each check has looked at: one that looked at nothing has not passed. */
+  /** How many items each check has looked at: a check that saw none has not passed. */
   readonly looked: ReasonCounts = {};
 
   /** Ids of all dialogues with an error, by check. */

@@ -1,4 +1,4 @@
-/** Refuses data, server, model and draft that disagree, before any GPU hour is spent. */
+/** Refuses data, server, model and draft that disagree before any GPU time is spent. */
 import { statesSystemPrompt, statesTarget, statesTemplateArguments } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";

@@ -1,4 +1,4 @@
-/** Some dialogues, spread over the input, put to the live server. */
+/** Sends a sample of the dialogues, spread evenly over the input, to the live server. */
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
 import { imagesOf, type Message, videosOf } from "../../dialogue/index.js";
 import { findSpoof } from "../../tokens/index.js";
@@ -13,15 +13,15 @@ interface Asked {
   id: string;
   messages: readonly Message[];
   tools?: JsonObject[] | undefined;
-  /** undefined where the images are not among the inputs. */
+  /** Undefined if the inputs do not include the images. */
   image: ReadImage | undefined;
 }
 
-/** Dialogues that could not be asked. */
+/** Dialogues that could not be sent. */
 export interface Unasked {
   /** Their images are not among the inputs. */
   withoutImages: number;
-  /** Servers choose or time the frames of videos by their own rules. Of those that were met on the way. */
+  /** Videos, whose frames servers sample by their own rules; counts only dialogues reached while sampling. */
   withVideos: number;
 }
 
@@ -35,7 +35,7 @@ export async function checkLivePrompts(
   const unasked: Unasked = { withoutImages: 0, withVideos: 0 };
   const wanted = subject.options.serverSample;
   if (wanted === 0) return unasked;
-  // Those that were looked at before; rows that cannot be read are not among them.
+  // Counts the dialogues already checked; unreadable rows are not among them.
   const stride = Math.max(1, Math.floor(subject.counts.dialogues / wanted));
   let index = 0;
   let asked = 0;
@@ -44,7 +44,7 @@ export async function checkLivePrompts(
     if (index++ % stride !== 0) continue;
     if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
     const prompt = beforeLastAnswer(messages);
-    // A placeholder that is spelled out would be taken for a real one; the dialogue has its warning.
+    // The server would take a spelled-out placeholder for a real one; a warning has been issued.
     if (findSpoof(prompt, subject.spoof) !== null) continue;
     if (videosOf(prompt).length > 0) {
       unasked.withVideos += 1;

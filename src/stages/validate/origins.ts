@@ -1,4 +1,4 @@
-/** What each shuffled row of the shards must be: its images by dialogue, its content by row. */
+/** What each shuffled row of the shards must contain: images by dialogue, content digests by row. */
 import { join } from "node:path";
 import { readRowsFile, type TokenRow } from "../../artifacts/index.js";
 import { sha256 } from "../../base/index.js";
@@ -9,13 +9,13 @@ import { hashesApart } from "./check-lineage.js";
 import type { DialogueSource } from "./dialogue-source.js";
 import type { Subject } from "./subject.js";
 
-/** Digits kept of each hash: chance collisions are out of reach, and a hundred thousand dialogues fit in memory. */
+/** Hex digits kept of each hash: enough to rule out chance collisions, few enough for 100,000 dialogues in memory. */
 const DIGITS = 16;
 
 export class Origins {
   /** Image hashes by dialogue, shortened and joined. */
   private readonly images = new Map<string, string>();
-  /** The same of the frames of its videos, where it has any. */
+  /** The same for video frames, if there are any. */
   private readonly frames = new Map<string, string>();
   /** Digests by dialogue and row. */
   private readonly rows = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** The stage: every check that the inputs allow, one report, one verdict. */
+/** Runs every check that the inputs allow and writes one report with one verdict. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, defined, type ErrorLocation, type JsonObject } from "../../base/index.js";
@@ -26,7 +26,7 @@ export type ValidateInputs = Record<"dialogues" | "generations" | "rows" | "shar
 
 interface Looked {
   all: ValidateInputs;
-  /** Names of the inputs that are there. */
+  /** Names of the inputs that were given. */
   given: readonly (keyof ValidateInputs)[];
   source: DialogueSource | undefined;
 }
@@ -152,7 +152,7 @@ async function checkTokens(
   await checkShardFiles(subject, shards, origins, progress("rows", rowsOf(shards)));
 }
 
-/** A dataset with several prompts trains on positions that no single inference prompt has. */
+/** With several system prompts, a draft trains at positions that no single production prompt has. */
 function warnOfSeveralPrompts({ counts, findings, options }: Subject): void {
   const { distinct } = counts.systemPrompts;
   if (options.systemPrompt.policy !== "keep" || distinct < 2) return;
@@ -164,7 +164,7 @@ function warnOfSeveralPrompts({ counts, findings, options }: Subject): void {
   });
 }
 
-/** Two resizers differ in the last bits, so a draft would be trained on other pixels than it is served with. */
+/** Two resizers differ in the last bits, so training and serving would see different pixels. */
 function warnOfResampling({ counts, findings }: Subject): void {
   if (counts.imagesResampled === 0) return;
   findings.add({
@@ -200,7 +200,7 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
   });
 }
 
-/** What to do about each kind of disagreement. */
+/** What to do about each kind of finding. */
 const HINTS: Record<Finding["check"], string> = {
   input: "correct the rows, the format or the image roots",
   lineage: "make the later artifacts again from these, or name those that they were made from",

@@ -1,4 +1,4 @@
-/** The server's own model directory, where it lies on this machine too: its files against ours. */
+/** Compares the server's model directory with ours, if the server runs on this machine. */
 import { stat } from "node:fs/promises";
 import { basename, isAbsolute, join } from "node:path";
 import { canonicalJson, isDraftsmithError } from "../../base/index.js";
@@ -6,7 +6,7 @@ import { type ModelDirectory, openModel, type ProcessorSettings } from "../../mo
 import type { ServerIdentity } from "../../sglang/index.js";
 import type { Subject } from "./subject.js";
 
-/** Only for a server on this machine: a path that another one names means nothing here. */
+/** Skipped unless the server is on loopback: a path on another machine says nothing about ours. */
 export async function checkServerDirectory(subject: Subject, identity: ServerIdentity, address: string): Promise<void> {
   const path = identity.modelPath;
   if (path === undefined || !isAbsolute(path) || !isLoopback(address)) return;
@@ -45,7 +45,7 @@ function isLoopback(address: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
-/** By what transformers makes of the files: some classes ignore parts of them. */
+/** Compares what transformers makes of the files, since some tokenizer classes ignore parts of them. */
 function sameTokenizer(theirs: ModelDirectory, ours: ModelDirectory): boolean {
   if (theirs.fingerprints.tokenizer === ours.fingerprints.tokenizer) return true;
   const [a, b] = [theirs, ours].map(({ tokenizer }) => canonicalJson(JSON.parse(tokenizer.effectiveJson)));

@@ -1,4 +1,4 @@
-/** What became of each check: a gate that looked at nothing is not passed, and says why it did not look. */
+/** The outcome of each check. A check that had nothing to look at has not passed; it reports why. */
 import { z } from "zod";
 import { CHECKS, type Check, checkSchema } from "./findings.js";
 import type { Subject } from "./subject.js";
@@ -14,7 +14,7 @@ export const checkStateSchema = z.strictObject({
 });
 export type CheckState = z.infer<typeof checkStateSchema>;
 
-/** What was missing where a check looked at nothing. */
+/** What was missing when a check had nothing to look at. */
 const MISSING: Record<Check, string> = {
   input: "no rows were read",
   "system-prompt": "no dialogues or generations were read",
@@ -51,7 +51,7 @@ export function checkStates({ findings, options }: Subject, stoppedEarly: boolea
   });
 }
 
-/** "11 ok, 1 wrong, 4 not run (draft, ...)": those that did not look stand apart from those that passed. */
+/** "11 ok, 1 wrong, 4 not run (draft, ...)": checks that had nothing to look at do not count as passed. */
 export function statesText(states: readonly CheckState[]): string {
   const of = (wanted: CheckState["state"]): Check[] =>
     states.filter(({ state }) => state === wanted).map(({ check }) => check);

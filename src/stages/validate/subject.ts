@@ -1,4 +1,4 @@
-/** What all checks share: the model, its renderer, and what has been counted so far. */
+/** State shared by all checks: the model, its renderer, the findings and the counts. */
 import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
 import { type DraftConfig, type ModelDirectory, openModel, readDraftConfig } from "../../model/index.js";
@@ -9,50 +9,50 @@ import type { ValidateOptions } from "./options.js";
 
 export interface EffectiveKwargs {
   kwargs: JsonObject;
-  /** Name of the input that they were taken from; undefined where they are declared, at least in part. */
+  /** Input they were taken from; undefined if the options declare any of them. */
   from: string | undefined;
 }
 
 export class ValidationCounts {
   dialogues = 0;
   turns = 0;
-  /** Prompts with ids from a server that were rendered here and compared. */
+  /** Prompts whose ids came from a server and were compared with ours. */
   promptsCompared = 0;
   promptsEqual = 0;
-  /** Prompts that regenerate rendered itself: being equal to ours says nothing of a server. */
+  /** Prompts that regenerate rendered itself: that they equal ours says nothing about a server. */
   promptsCounted = 0;
   livePromptsCompared = 0;
   livePromptsEqual = 0;
-  /** Prompts of a server that sends no ids: only their lengths were compared. */
+  /** Prompts of a server that returns no ids; only lengths were compared. */
   liveCountsCompared = 0;
   liveCountsEqual = 0;
   rows = 0;
-  /** Of the shards, which hold the same rows in another order. */
+  /** Rows in the shards: the same rows, shuffled. */
   shardRows = 0;
   rowsComparedWithTurns = 0;
-  /** Answers without a stop token: cut at the server's limit, or by maxLength. */
+  /** Answers without a stop token: cut by the server's limit or by maxLength. */
   answersWithoutStop = 0;
   images = 0;
   videos = 0;
-  /** Images of a size that the processor changes: server and trainer each resample them. */
+  /** Images the processor would resize: server and trainer each resample them. */
   imagesResampled = 0;
-  /** Distinct image files read whole and held against their hashes. */
+  /** Distinct image files whose bytes were checked against their hashes. */
   imagesVerified = 0;
-  /** Rows of a dialogues file that cannot be used, by reason. */
+  /** Unusable rows of a dialogues file, by reason. */
   readonly rejected: Record<string, number> = {};
   readonly systemPrompts = new SystemPrompts();
 }
 
-/** Made once; checks add to `findings` and `counts` and change nothing else. */
+/** Created once. Checks add to `findings` and `counts` and change nothing else. */
 export interface Subject {
   readonly options: ValidateOptions;
-  /** Its mask token, which data must not hold, is the draft's where one is named. */
+  /** With the draft's mask token, if a draft is named: no data may contain it. */
   readonly model: ModelDirectory;
-  /** Undefined where no draft is named. */
+  /** Undefined if no draft is named. */
   readonly draft: DraftConfig | undefined;
   /** Template arguments in force. */
   readonly kwargs: JsonObject;
-  /** Name of the input that they were taken from; undefined where they are declared. */
+  /** Input they were taken from; undefined if they are declared. */
   readonly kwargsFrom: string | undefined;
   readonly renderer: PromptRenderer;
   readonly spoof: RegExp | null;
@@ -84,7 +84,7 @@ export async function openSubject(
   };
 }
 
-/** Byte-level vocabularies write each byte as a printable character: the table that turns them back. */
+/** Maps the printable characters that byte-level vocabularies use back to their bytes. */
 function byteOfChar(): Map<string, number> {
   const table = new Map<string, number>();
   let next = 256;
@@ -108,7 +108,7 @@ function spellerOf(model: ModelDirectory): Speller {
   };
 }
 
-/** Characters cut between tokens are told by their bytes: U+FFFD would make different tokens look the same. */
+/** Spells out the bytes of characters that tokens split: with U+FFFD, different tokens would look alike. */
 function spelled(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString("utf8");
   return Array.from(bytes, (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`).join("");

@@ -1,4 +1,4 @@
-/** What differs between two renderings of the same messages, from their texts in ChatML. */
+/** Names what differs between two renderings of the same messages, by parsing their ChatML. */
 
 interface Block {
   role: string;
@@ -7,13 +7,13 @@ interface Block {
 
 interface Rendering {
   blocks: Block[];
-  /** Behind the last closed block: the generation prompt. */
+  /** Text after the last closed block: the generation prompt. */
   opening: string;
 }
 
 const THOUGHT = /<think>[\s\S]*?<\/think>\s*/g;
 
-/** One clause; the texts differ. Image pads count one each. */
+/** @returns one clause. The texts must differ, with every run of image pads collapsed. */
 export function textCause(ours: string, theirs: string): string {
   const [left, right] = [parse(ours), parse(theirs)];
   return (
@@ -75,7 +75,7 @@ function historyCause(left: Rendering, right: Rendering): string | null {
   return null;
 }
 
-/** The words that open the answer. */
+/** How the prompt opens the answer. */
 function openingCause(here: string, there: string): string | null {
   if (here === there) return null;
   const [thinksHere, thinksThere] = [thinkingOf(here), thinkingOf(there)];
@@ -118,7 +118,7 @@ function strip(text: string): string {
 
 const SHOWN = 40;
 
-/** Both texts from shortly before the place where they part. */
+/** Quotes both texts from just before their first difference. */
 function apart(here: string, there: string): string {
   let at = 0;
   while (at < here.length && here[at] === there[at]) at += 1;

@@ -1,4 +1,4 @@
-/** The verdict and all figures behind it, as data. No times, no addresses: equal inputs, equal reports. */
+/** The verdict and all figures behind it. Without times and addresses, so that equal inputs give equal reports. */
 import { z } from "zod";
 import { systemPromptFacts } from "../../../dialogue/index.js";
 import { versionNotes } from "../../../model/index.js";

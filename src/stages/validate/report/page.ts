@@ -1,4 +1,4 @@
-/** The verdict as a page for people: what was checked, what disagrees, and the first differing tokens side by side. */
+/** Renders the report as a page: checks, findings, and the first differing tokens side by side. */
 import { type Html, html, keyFigures, objectTable, page, table, tokenTable, visible } from "../../../report/index.js";
 import type { Finding } from "../findings.js";
 import { shareText } from "../share.js";

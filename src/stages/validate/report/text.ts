@@ -1,4 +1,4 @@
-/** The verdict as text for terminals, from the report's data alone. */
+/** Renders the report as text for terminals. */
 import type { Finding } from "../findings.js";
 import { shareText } from "../share.js";
 import { type CheckState, statesText } from "../states.js";
