@@ -22,6 +22,7 @@ export {
   dryRun,
   formatDryRun,
   formatWhy,
+  joinStage,
   type Plan,
   type PlanOptions,
   planPipeline,

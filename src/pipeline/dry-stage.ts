@@ -1,5 +1,6 @@
 /** `draftsmith STAGE --dry-run`: checks options and inputs and says what the stage would cost; starts and writes nothing. */
-import { checkOptions, openAll, type RunStageRequest } from "./run-stage.js";
+import type { RunStageRequest } from "./run-stage.js";
+import { checkOptions, openAll } from "./stage-request.js";
 
 /**
  * The stage's estimate. Inputs that are not named count as not made yet.

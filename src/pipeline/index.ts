@@ -4,6 +4,7 @@ export type { StepResult } from "./execute.js";
 export type { Fingerprint } from "./fingerprint.js";
 export { drawGraph, GRAPH_FORMATS, type GraphFormat } from "./graph-text.js";
 export { jsonSchemaOf } from "./issues.js";
+export { joinStage } from "./join-stage.js";
 export { exportSchemas, pipelineJsonSchema, stageJsonSchema, writeSchemas } from "./json-schema.js";
 export { mapStrings } from "./options.js";
 export type { Plan, PlannedService, PlannedStep, StageRegistry } from "./plan-types.js";

@@ -1,21 +1,19 @@
 /** One stage on its own, with the guarantees of a pipeline's step: sealed output, resume, cache by fingerprint. */
 import { rmSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type ArtifactKind, isSealed, type Manifest, openArtifact } from "../artifacts/index.js";
-import { DraftsmithError, defined, formatLocation, fromErrno, isDraftsmithError } from "../base/index.js";
+import { isSealed, type Manifest } from "../artifacts/index.js";
+import { DraftsmithError } from "../base/index.js";
 import { type EventSink, silentSink, withoutSecrets } from "../events/index.js";
-import type { InputArtifact, InputSpec, Stage } from "../stages/stage.js";
+import type { Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
 import { HashCache } from "./content.js";
 import { fingerprintDigest, fingerprintOf } from "./fingerprint.js";
-import { kindsOf } from "./inputs.js";
 import { acquireLock } from "./lock.js";
-import { parseOptions } from "./options.js";
 import { checkPaths } from "./paths.js";
 import { runStep } from "./run-step.js";
-import { suggestion } from "./suggest.js";
+import { checkOptions, openAll } from "./stage-request.js";
+import { makeTemporary } from "./temporary.js";
 
 export interface RunStageRequest {
   stage: Stage;
@@ -71,14 +69,6 @@ export async function runStage(request: RunStageRequest): Promise<StageOutcome> 
     process.off("exit", discard);
     // The error message names the report, so a failed run keeps it.
     if (!failedWithReport) discard();
-  }
-}
-
-async function makeTemporary(name: string): Promise<string> {
-  try {
-    return await mkdtemp(join(tmpdir(), `draftsmith-${name}-`));
-  } catch (error) {
-    throw fromErrno(error, tmpdir(), { use: "write", field: "TMPDIR" });
   }
 }
 
@@ -167,63 +157,6 @@ async function showReport({ stage, onReport }: RunStageRequest, directory: strin
   if (stage.report === undefined || onReport === undefined) return;
   const text = await readFile(join(directory, stage.report), "utf8").catch(() => undefined);
   if (text !== undefined) onReport(text);
-}
-
-export function checkOptions(stage: Stage, value: Record<string, unknown>, cwd: string): Record<string, unknown> {
-  const result = parseOptions(stage, value, cwd);
-  if ("options" in result) return result.options;
-  const [first, ...others] = result.issues.map(({ message, path, hint }) => ({ message, hint, field: path.join(".") }));
-  throw new DraftsmithError("OPTIONS_INVALID", first!.message, {
-    location: { field: first!.field === "" ? stage.name : first!.field },
-    ...(first!.hint === undefined
-      ? { hint: `draftsmith ${stage.name} --help lists the options` }
-      : { hint: first!.hint }),
-    ...(others.length === 0
-      ? {}
-      : { frame: others.map(({ message, field }) => `also at ${formatLocation({ field })}: ${message}`).join("\n") }),
-  });
-}
-
-/** @param partial takes inputs that were not named for such that do not exist yet */
-export async function openAll(
-  stage: Stage,
-  paths: Readonly<Record<string, string>>,
-  cwd: string,
-  partial = false,
-): Promise<Record<string, InputArtifact | undefined>> {
-  const specs = stage.inputs as Record<string, InputSpec>;
-  const unknown = Object.keys(paths).find((name) => !Object.hasOwn(specs, name));
-  if (unknown !== undefined) {
-    throw new DraftsmithError("USAGE", `${stage.name} has no input ${unknown}`, {
-      hint: suggestion(unknown, Object.keys(specs), "inputs"),
-    });
-  }
-  const opened: Record<string, InputArtifact | undefined> = {};
-  for (const [name, spec] of Object.entries(specs)) {
-    const path = paths[name];
-    if (path !== undefined) opened[name] = await openNamed(name, resolve(cwd, path), kindsOf(spec));
-    else if (spec.optional === true || partial) opened[name] = undefined;
-    else {
-      throw new DraftsmithError("USAGE", `${stage.name} needs its input ${name}: ${spec.description}`, {
-        hint: `add --in ${name}=DIRECTORY with a directory of kind ${kindsOf(spec).join(" or ")}`,
-      });
-    }
-  }
-  return opened;
-}
-
-async function openNamed(name: string, path: string, kinds: readonly ArtifactKind[]): Promise<InputArtifact> {
-  try {
-    return await openArtifact(path, kinds);
-  } catch (error) {
-    if (!isDraftsmithError(error)) throw error;
-    const { code, message, hint, location } = error;
-    throw new DraftsmithError(code, message, {
-      location: { ...location, field: `in.${name}` },
-      cause: error,
-      ...defined({ hint }),
-    });
-  }
 }
 
 /** @throws DraftsmithError USAGE - something that draftsmith did not make lies where the output goes */

@@ -42,6 +42,11 @@ export interface StepRequest {
 /** @throws what the stage throws; DraftsmithError INTERRUPTED when the signal was aborted. Emits started and finished. */
 export async function runStep(request: StepRequest): Promise<Manifest> {
   const { name, stage, directories, events } = request;
+  if (stage.joins?.(request.options) === true) {
+    throw new DraftsmithError("OPTIONS_INVALID", `${name} has options of a machine that only helps another's run`, {
+      hint: `start \`draftsmith ${stage.name}\` on that machine; the pipeline runs on the one that writes the output`,
+    });
+  }
   const { output, work, aside, resume, failed } = directories;
   const began = performance.now();
   events.emit({ type: "step-started", step: name, stage: stage.name, why: request.why });

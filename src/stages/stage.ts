@@ -88,6 +88,11 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
     limit?: number,
   ): Promise<string[]> | string[];
   /**
+   * True where these options make this machine a helper of a run elsewhere: it writes no output. Such a run takes no
+   * lock and seals nothing, and a pipeline's step refuses it.
+   */
+  joins?(options: Options): boolean;
+  /**
    * Rows for the summary table of the run go into `facts.summary` as `[{label, value}]`.
    * @throws DraftsmithError for every user error; anything else counts as a bug
    */

@@ -1,7 +1,7 @@
 /** Starts one trainer job, turns its event stream into the toolkit's events, and its failures into errors. */
 import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
@@ -21,8 +21,10 @@ export interface JobRequest {
   step: string;
   events: EventSink;
   signal: AbortSignal;
-  /** Processes under torchrun; 0 starts the job directly. */
+  /** Processes of this machine under torchrun; 0 starts the job directly. */
   processes?: number;
+  /** Machines that run the job together, and where they meet. Only machine 0 gets events and a result. */
+  nodes?: { count: number; rank: number; host: string; port: number };
   python?: string | undefined;
 }
 
@@ -83,15 +85,32 @@ export async function runJob(request: JobRequest): Promise<JsonObject> {
 }
 
 async function commandLine(request: JobRequest): Promise<string[]> {
-  const launcher =
-    (request.processes ?? 0) > 0
-      ? ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", String(request.processes)]
-      : [];
-  const command = [...launcher, "-m", "draftsmith_trainer", request.job, ...(request.args ?? [])];
+  const command = [...launcherOf(request), "-m", "draftsmith_trainer", request.job, ...(request.args ?? [])];
   if (request.config === undefined || request.configFile === undefined) return command;
   await mkdir(dirname(request.configFile), { recursive: true });
   await writeFile(request.configFile, `${JSON.stringify(request.config, null, 2)}\n`);
   return [...command, "--config", request.configFile];
+}
+
+/**
+ * How Python is told to start the job's processes. Machine k gets the ranks k * processes and on: 0 holds rank 0.
+ * Without a directory for logs torchrun leaves one in the system's temporary directory.
+ */
+export function launcherOf({
+  processes = 0,
+  nodes,
+  configFile = "job.json",
+}: Pick<JobRequest, "processes" | "nodes" | "configFile">): string[] {
+  if (processes === 0) return [];
+  const meeting =
+    nodes === undefined
+      ? ["--standalone"]
+      : [
+          ...["--nnodes", String(nodes.count), "--node-rank", String(nodes.rank)],
+          ...["--master-addr", nodes.host, "--master-port", String(nodes.port)],
+        ];
+  const logs = ["--log-dir", join(dirname(configFile), "torchrun")];
+  return ["-m", "torch.distributed.run", ...meeting, ...logs, "--nproc-per-node", String(processes)];
 }
 
 function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObject; error?: DraftsmithError }): void {

@@ -1,6 +1,6 @@
 /** The recipes: syntax, YAML, and every draftsmith command of theirs run by bash against the real command line. */
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -10,6 +10,9 @@ import { parseAllDocuments } from "yaml";
 import { type Stub, startStub } from "../sglang-client/stub-server.js";
 import { dialogues, temporaryDirectory } from "../stages/regenerate/harness.js";
 import { sealedDialogues } from "../stages/regenerate/sealed.js";
+import { Workbench } from "../stages/tokenize/workbench.js";
+import { trainShards } from "../stages/train/train-shards.js";
+import { TINY_GUI } from "../tokens/reference.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const RECIPES = join(ROOT, "configs/recipes");
@@ -48,15 +51,21 @@ async function bash(args: string[], env: Record<string, string>): Promise<string
 
 interface Job {
   kind: string;
+  metadata: { name: string };
   spec: {
     completionMode?: string;
     completions?: number;
-    template: { spec: { containers: { command: string[]; args: string[]; env: { name: string; value: string }[] }[] } };
+    template: {
+      spec: {
+        subdomain?: string;
+        containers: { command: string[]; args: string[]; env: { name: string; value: string }[] }[];
+      };
+    };
   };
 }
 
-async function jobs(): Promise<Job[]> {
-  const text = await readFile(join(RECIPES, "kubernetes-regenerate.yaml"), "utf8");
+async function documents(name = "kubernetes-regenerate.yaml"): Promise<Job[]> {
+  const text = await readFile(join(RECIPES, name), "utf8");
   return parseAllDocuments(text).map((document) => {
     expect(document.errors).toEqual([]);
     return document.toJS() as Job;
@@ -66,7 +75,7 @@ async function jobs(): Promise<Job[]> {
 describe("the recipes", () => {
   it("are shell that bash can read", async () => {
     const scripts = (await readdir(RECIPES)).filter((name) => /\.(sh|sbatch)$/.test(name));
-    expect(scripts).toHaveLength(3);
+    expect(scripts).toHaveLength(4);
     for (const name of scripts) {
       await run("bash", ["-n", join(RECIPES, name)]);
       expect(await readFile(join(RECIPES, name), "utf8")).toContain("set -euo pipefail");
@@ -88,7 +97,7 @@ describe("the recipes", () => {
   }, 60_000);
 
   it("for Kubernetes are Jobs whose commands answer every part and merge them", async () => {
-    const [ask, merge] = await jobs();
+    const [ask, merge] = await documents();
     expect(ask).toMatchObject({ kind: "Job", spec: { completionMode: "Indexed", completions: 8 } });
     const containers = [ask!, merge!].map(({ spec }) => spec.template.spec.containers[0]!);
     for (const { env, command } of containers) {
@@ -104,6 +113,65 @@ describe("the recipes", () => {
     };
     expect(manifest.counts).toMatchObject({ read: 12, kept: 12 });
   }, 60_000);
+
+  describe("for training on several machines", () => {
+    /** Every node plans what it would run: options and inputs are checked as a run checks them, and nothing starts. */
+    const planner = async (): Promise<void> => {
+      const text = `args=(); while (($#)); do case "$1" in --model) args+=(--model "${TINY_GUI}"); shift;; *) args+=("\${1//\\/data/${root}}");; esac; shift; done
+        printf '%s ' "\${args[@]}" | tr '\\n' ' '; echo
+        exec "${process.execPath}" --import ${import.meta.resolve("tsx")} "${ROOT}/src/cli/main.ts" "\${args[@]}" --dry-run`;
+      await writeFile(join(root, "bin/draftsmith"), `#!/bin/bash\n${text}\n`);
+    };
+    let bench: Workbench;
+    beforeAll(async () => {
+      bench = await Workbench.open();
+      const { path } = await trainShards(bench, { train: [60, 70], heldout: [40] });
+      await cp(path, join(root, "shards"), { recursive: true });
+    });
+    afterAll(() => bench.close());
+
+    const expectNode = (told: string, rank: number, rendezvous: string): void => {
+      expect(told).toContain(`--node-rank ${rank} --rendezvous ${rendezvous}`);
+      expect(told).toContain("steps: 5 of 32 rows on 16 processes");
+    };
+
+    it("Slurm gives every node its rank and the first node's address", async () => {
+      await planner();
+      const bin = join(root, "bin");
+      await writeFile(
+        join(bin, "scontrol"),
+        '#!/bin/bash\n[[ "$*" == "show hostnames node[7-8]" ]] && printf "node7\\nnode8\\n"\n',
+      );
+      const tasks = 'for SLURM_NODEID in 0 1; do export SLURM_NODEID; "$@"; done';
+      await writeFile(join(bin, "srun"), `#!/bin/bash\nset -e\nwhile [[ $1 == --* ]]; do shift; done\n${tasks}\n`);
+      for (const name of ["scontrol", "srun"]) await chmod(join(bin, name), 0o755);
+      const told = await bash([join(RECIPES, "slurm-train.sbatch")], {
+        ...{ SHARDS: join(root, "shards"), OUT: join(root, "checkpoints"), SLURM_GPUS_ON_NODE: "8" },
+        ...{ SLURM_JOB_NODELIST: "node[7-8]", SLURM_JOB_ID: "40003", SLURM_NNODES: "2" },
+      });
+      const nodes = told.split(/(?=^train --in)/m);
+      expect(nodes).toHaveLength(2);
+      for (const [rank, text] of nodes.entries()) expectNode(text, rank, "node7:20003");
+    }, 60_000);
+
+    it("Kubernetes gives every pod its index and pod 0's name", async () => {
+      await planner();
+      const [service, job] = await documents("kubernetes-train.yaml");
+      const { completionMode, completions, template } = job!.spec;
+      expect([completionMode, completions]).toEqual(["Indexed", 2]);
+      const { containers, subdomain } = template.spec;
+      const name = service!.metadata.name;
+      expect([job!.metadata.name, subdomain]).toEqual([name, name]);
+      const { command, args, env } = containers[0]!;
+      expect(command).toEqual(["bash", "-euc"]);
+      const variables = Object.fromEntries(env.map((each) => [each.name, each.value]));
+      expect(variables.NODES).toBe(String(completions));
+      for (const rank of [0, 1]) {
+        const told = await bash(["-euc", args[0]!], { ...variables, JOB_COMPLETION_INDEX: String(rank) });
+        expectNode(told, rank, `${name}-0.${name}:29500`);
+      }
+    }, 60_000);
+  });
 
   it("take the servers behind a gateway from its list of workers", async () => {
     const worker = (url: string, more = {}) => ({

@@ -1,7 +1,7 @@
 /** Every stage as a command, derived from its schema. */
 import type { CommandModule } from "yargs";
 import { EventFile, makeReporter, tee } from "../../events/index.js";
-import { allStages, dryRunStage, runStage } from "../../pipeline/index.js";
+import { allStages, dryRunStage, joinStage, runStage } from "../../pipeline/index.js";
 import type { InputSpec } from "../../stages/stage.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { mergeOptions, parseInputs, readOptionsFile } from "../stage-arguments.js";
@@ -83,14 +83,16 @@ export async function stageCommand(name: string): Promise<CommandModule<object, 
       let file: EventFile | undefined;
       try {
         file = argv.events === undefined ? undefined : new EventFile(argv.events, "events");
-        const { output, state } = await runStage({
+        const call = {
           ...request,
           out: argv.out,
           force: argv.force,
           events: file === undefined ? reporter : tee(file, reporter),
           signal: interrupt.signal,
           ...(argv.json ? {} : { onReport: (text: string) => void process.stdout.write(text) }),
-        });
+        };
+        if (await joinStage(call)) return;
+        const { output, state } = await runStage(call);
         if (!argv.json && argv.out !== undefined)
           process.stdout.write(`${state === "cached" ? "unchanged" : "made"}: ${output}\n`);
       } finally {

@@ -20,11 +20,11 @@ export async function estimate(
   if ((await existingPython()) === null) {
     return ["no estimate yet: the first step that needs it makes the trainer's Python environment"];
   }
-  const { model, processes, ...trainer } = options;
+  const { model, processes, nodes, nodeRank: _node, rendezvous: _rendezvous, ...trainer } = options;
   const facts = await planned({
     target: model,
     shards: shards?.path ?? null,
-    world: Math.max(1, processes),
+    world: Math.max(1, processes) * nodes,
     options: { ...trainer, maxTrainRows: limitedRows(trainer.maxTrainRows, limit) } as JsonObject,
   });
   const lines = Array.isArray(facts.lines) ? facts.lines.map(String) : [];

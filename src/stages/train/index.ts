@@ -15,7 +15,16 @@ export const stage = defineStage({
   output: "checkpoints",
   codeVersion: 1,
   fileOptions: { model: "directory", initFrom: "directory" },
-  neutralOptions: ["checkpointEvery", "stateCacheMb", "packTokens", "draftTokens", "slowRecurrence"],
+  neutralOptions: [
+    "checkpointEvery",
+    "stateCacheMb",
+    "packTokens",
+    "draftTokens",
+    "slowRecurrence",
+    "nodeRank",
+    "rendezvous",
+  ],
+  joins: ({ nodeRank }) => nodeRank > 0,
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],
   estimate,
   run: (options, inputs, context) =>

@@ -45,7 +45,7 @@ export const draftOptionsSchema = z.strictObject({
 });
 export type DraftOptions = z.infer<typeof draftOptionsSchema>;
 
-export const trainOptionsSchema = z.strictObject({
+const trainOptions = z.strictObject({
   model: z.string().describe("model directory of the target"),
   draft: draftOptionsSchema.prefault({}).describe("shape of the draft"),
   epochs: z.number().positive().default(5).describe("passes over the training rows; fractions are allowed"),
@@ -108,6 +108,46 @@ export const trainOptionsSchema = z.strictObject({
     .int()
     .nonnegative()
     .default(0)
-    .describe("processes under torchrun, one a GPU; 0: one process without torchrun"),
+    .describe("processes of this machine under torchrun, one a GPU; 0: one process without torchrun"),
+  nodes: positiveInt
+    .default(1)
+    .describe("machines that train together, each started with the same options but nodeRank"),
+  nodeRank: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("number of this machine; 0 writes the result, the others only take part"),
+  rendezvous: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("HOST:PORT of machine 0 at which the machines meet; the port must be open between them"),
 });
+
+/** An IPv6 address stands in brackets: `[fd00::1]:29500`. */
+const RENDEZVOUS = /^(?<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+):(?<port>\d{1,5})$/;
+
+export const trainOptionsSchema = trainOptions.superRefine(({ nodes, nodeRank, rendezvous, processes }, context) => {
+  const fail = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+  if (nodes === 1) {
+    if (nodeRank !== 0) fail("nodeRank", `is ${nodeRank}, but there is one node: set nodes`);
+    if (rendezvous !== null) fail("rendezvous", "has no effect with one node: set nodes, or leave it out");
+    return;
+  }
+  if (nodeRank >= nodes) fail("nodeRank", `is ${nodeRank}; ${nodes} nodes count from 0 to ${nodes - 1}`);
+  if (processes === 0)
+    fail("processes", `is 0, but ${nodes} nodes train under torchrun: set one for each GPU of a node`);
+  if (rendezvous === null) fail("rendezvous", `is missing: ${nodes} nodes need HOST:PORT of node 0`);
+  else if (parseRendezvous(rendezvous) === undefined) fail("rendezvous", `is ${rendezvous}, not HOST:PORT`);
+});
+
+/** Undefined for what is no address. */
+export function parseRendezvous(text: string): { host: string; port: number } | undefined {
+  const { host, port } = RENDEZVOUS.exec(text)?.groups ?? {};
+  const number = Number(port);
+  if (host === undefined || number < 1 || number > 65_535) return undefined;
+  return { host: host.replace(/^\[|\]$/g, ""), port: number };
+}
+
 export type TrainOptions = z.infer<typeof trainOptionsSchema>;

@@ -4,7 +4,7 @@ import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index
 import { madeWithOthers, openModel } from "../../model/index.js";
 import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
-import type { TrainOptions } from "./options.js";
+import { parseRendezvous, type TrainOptions } from "./options.js";
 
 /** Trains a draft from shards in the Python trainer, under torchrun when `processes` asks for it. */
 export async function runTrain(
@@ -13,7 +13,7 @@ export async function runTrain(
   context: StageContext,
 ): Promise<ManifestDraft> {
   await checkTarget(options.model, { "the shards were": shards, "the verdict was": validation });
-  const { model, processes, ...trainer } = options;
+  const { model, processes, nodes, nodeRank, rendezvous, ...trainer } = options;
   const maxTrainRows = limitedRows(trainer.maxTrainRows, context.limit);
   const result = await runJob({
     job: "train",
@@ -29,6 +29,7 @@ export async function runTrain(
     events: context.events,
     signal: context.signal,
     processes,
+    ...(nodes === 1 ? {} : { nodes: { count: nodes, rank: nodeRank, ...parseRendezvous(rendezvous ?? "")! } }),
   });
   const counts = isJsonObject(result.counts) ? result.counts : {};
   const facts = isJsonObject(result.facts) ? result.facts : {};

@@ -2,11 +2,11 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openRowsWriter } from "../../../src/artifacts/index.js";
-import type { InputArtifact } from "../../../src/stages/stage.js";
+import { ERROR_CODES } from "../../../src/base/index.js";
 import { draftsmith } from "../../cli/command.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { Workbench } from "../tokenize/workbench.js";
+import { trainShards } from "./train-shards.js";
 
 let bench: Workbench;
 beforeEach(async () => {
@@ -14,31 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-const row = (index: number, length: number) => ({
-  inputIds: Int32Array.from({ length }, (_, place) => place % 50),
-  lossMask: Int8Array.from({ length }, (_, place) => (place >= length - 20 ? 1 : 0)),
-  mmTokenTypeIds: new Int8Array(length),
-  imageHashes: ["0".repeat(64)],
-  imageGridThw: Int32Array.of(1, 8, 12),
-  videoFrames: [],
-  videoFrameCounts: new Int32Array(0),
-  videoGridThw: new Int32Array(0),
-  dialogueId: `d${index}`,
-  row: 0,
-  turns: Int32Array.of(0),
-  responseSpans: Int32Array.of(length - 20, length),
-  tags: {},
-});
-
-function shards(): Promise<InputArtifact> {
-  return bench.sealed("shards", { rows: { model: { ...bench.model.fingerprints } } }, async (directory) => {
-    for (const [split, lengths] of Object.entries({ train: [100, 120, 5000, 80], heldout: [90] })) {
-      const writer = await openRowsWriter(join(directory, `${split}-00000-of-00001.arrow`), { schemaVersion: 1 });
-      for (const [index, length] of lengths.entries()) await writer.append(row(index, length));
-      await writer.close();
-    }
-  });
-}
+const shards = () => trainShards(bench, { train: [100, 120, 5000, 80], heldout: [90] });
 
 /** The config of a target whose experts no card can hold. */
 function hugeTarget(): string {
@@ -77,7 +53,7 @@ it("plans without shards by the options' limits", async () => {
 
 it("refuses what cannot fit, with the plan and what to change", async () => {
   const { code, stderr } = await draftsmith(bench.root, "train", "--dry-run", "--model", hugeTarget());
-  expect(code).toBe(18);
+  expect(code).toBe(ERROR_CODES.DOES_NOT_FIT.exit);
   expect(stderr).toMatch(/error DOES_NOT_FIT: training takes [\d,.]+ GiB on each GPU/);
   expect(stderr).toMatch(/target layers [\d.]+/);
   expect(stderr).toMatch(/hint: the target's weights alone take [\d.]+ GiB: use GPUs with more memory/);
@@ -100,7 +76,7 @@ it("is part of a pipeline's dry run, which ends with the refusal after telling o
   expect(fits.stdout).toContain("steps: 7 of 2 rows on 1 process");
   writeFileSync(join(bench.root, "p.yaml"), pipeline(hugeTarget()));
   const refused = await draftsmith(bench.root, "run", "p.yaml", "--dry-run");
-  expect(refused.code).toBe(18);
+  expect(refused.code).toBe(ERROR_CODES.DOES_NOT_FIT.exit);
   expect(refused.stdout).toMatch(/refused: training takes/);
   expect(refused.stdout).toContain("would run 1");
   expect(refused.stderr).toContain("error DOES_NOT_FIT: train: training takes");

@@ -68,7 +68,8 @@ def test_single_process_under_torchrun(tmp_path, target_dirs, shards):
     (tmp_path / "torchrun" / "work").mkdir(parents=True)
     text = (tmp_path / "plain" / "job.json").read_text().replace("/plain/", "/torchrun/")
     (tmp_path / "job.json").write_text(text)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    command += ["--log-dir", str(tmp_path / "logs"), "-m"]
     command += ["draftsmith_trainer", "train", "--config", str(tmp_path / "job.json")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=200, check=False)
     assert done.returncode == os.EX_OK, done.stderr[-2000:]

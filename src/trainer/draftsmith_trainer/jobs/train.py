@@ -20,7 +20,7 @@ from ..draft.model import DFlashDraft
 from ..feed import Preparer, StateSource
 from ..feed.packing import pack_target
 from ..parallel.device import choose_compute
-from ..parallel.ranks import join_ranks
+from ..parallel.ranks import Ranks, join_ranks
 from ..target import load_target, read_spec
 from ..target.pictures import open_pictures
 from ..train.corpus import Corpus, open_corpus
@@ -78,6 +78,7 @@ def run(path: Path, events: Events) -> None:
         if compute.device == "cuda":
             draft.compile_layers()
         fingerprint = _fingerprint(job, config, corpus, ranks.world)
+        _check_agreement(fingerprint, ranks)
         with (
             open_pictures(job.target, ImageShards(job.shards), target.device, ranks.local_world) as pictures,
             hold(job.resume_dir, events) if ranks.first else nullcontext(),
@@ -88,6 +89,27 @@ def run(path: Path, events: Events) -> None:
             events.result(corpus.counts, facts)
     finally:
         ranks.close()
+
+
+def _check_agreement(fingerprint: dict[str, Any], ranks: Ranks) -> None:
+    """Processes on other machines have files and options of their own, which must be those of the first.
+
+    Raises:
+        UserError: ``ranks-differ``.
+    """
+    for part, what in (
+        ("options", "options"),
+        ("draft", "draft settings"),
+        ("rows", "rows"),
+        ("weights", "target weights"),
+    ):
+        others = ranks.differing(fingerprint[part])
+        if others:
+            raise UserError(
+                "ranks-differ",
+                f"process {others[0]} of {ranks.world} has other {what} than the first",
+                "start every node with the same command, over the same shards and the same model",
+            )
 
 
 def _start(options: TrainOptions, config: DraftConfig) -> DFlashDraft:

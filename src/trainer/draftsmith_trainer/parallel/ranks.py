@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -34,6 +35,27 @@ class Ranks:
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def tell(self, value: Any) -> Any:
+        """What rank 0 passes, on every rank; JSON-like values only."""
+        if self.world == 1:
+            return value
+        told = [value]
+        dist.broadcast_object_list(told)
+        return told[0]
+
+    def hand_out(self, tensor: Tensor) -> None:
+        """Overwrites the tensor with rank 0's."""
+        if self.world > 1:
+            dist.broadcast(tensor, 0)
+
+    def differing(self, value: Any) -> list[int]:
+        """Ranks whose value is not rank 0's; JSON-like values only."""
+        if self.world == 1:
+            return []
+        found: list[Any] = [None] * self.world
+        dist.all_gather_object(found, value)
+        return [rank for rank, other in enumerate(found) if other != found[0]]
 
     def wait(self) -> None:
         """Until every rank is here."""

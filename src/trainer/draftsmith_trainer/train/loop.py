@@ -32,7 +32,7 @@ from .corpus import Corpus
 from .extent import extent
 from .metrics import MetricsFile
 from .schedule import learning_rate
-from .state import Progress, StateStore
+from .state import Progress, StateStore, load_everywhere
 from .step import Pending, Stepper, StepResult
 
 #: Every how many steps numbers are written to metrics.jsonl.
@@ -94,7 +94,7 @@ class Trainer:
         Raises:
             Interrupted: when asked to stop; the state is saved.
         """
-        progress = self._states.load(self._draft, self._stepper.optimizer.adam)
+        progress = load_everywhere(self._states, self._draft, self._stepper.optimizer.adam, self._ranks)
         self._ranks.wait()
         if progress is None:
             progress = self._begin()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..base.files import write_directory
 from ..draft.model import DFlashDraft
+from ..parallel.ranks import Ranks
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -88,6 +89,29 @@ class StateStore:
             _restore(draft, optimizer, load_file(path / "optimizer.safetensors"), progress.step)
             return progress
         return None
+
+
+def load_everywhere(
+    store: StateStore, draft: DFlashDraft, optimizer: torch.optim.Optimizer, ranks: Ranks
+) -> Progress | None:
+    """As :meth:`StateStore.load`, read by rank 0 alone: the others may be on machines that do not see its files."""
+    progress = store.load(draft, optimizer) if ranks.first else None
+    told = ranks.tell(None if progress is None else asdict(progress))
+    if told is None:
+        return None
+    progress = Progress(**told)
+    moved = set(ranks.tell([name for name, p in draft.named_parameters() if p in optimizer.state]))
+    with torch.no_grad():
+        for name, parameter in draft.named_parameters():
+            ranks.hand_out(parameter)
+            if name not in moved:
+                continue
+            if not ranks.first:
+                step = torch.tensor(float(progress.step), device=parameter.device)
+                optimizer.state[parameter] = {"step": step} | {m: torch.zeros_like(parameter) for m in _MOMENTS}
+            for moment in _MOMENTS:
+                ranks.hand_out(optimizer.state[parameter][moment])
+    return progress
 
 
 def _moments(draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
