@@ -96,6 +96,11 @@ export function withoutErrno(error: unknown): unknown {
   return FULL.has(error.code) ? fromErrno(error, "the disk", { use: "write" }) : error;
 }
 
+/** The path that Node keeps in an error of its file system calls. */
+export function pathOf(error: unknown): string | undefined {
+  return isNodeError(error) ? error.path : undefined;
+}
+
 /** What an errno means for a path; undefined where the path is not to blame. */
 export function problemOf(errno: string, file: string, use: FileUse): FileProblem | undefined {
   if (FULL.has(errno)) {

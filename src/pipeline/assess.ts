@@ -40,7 +40,7 @@ export async function assess({ directory, fingerprint, cache, force, verify }: A
   const sealed = await readSealed(directory);
   if (sealed === undefined) return { state: "run", why: "not made yet" };
   if (force) return { state: "run", why: "forced" };
-  if (sealed.fingerprint === undefined) return { state: "run", why: "its output carries no fingerprint" };
+  if (sealed.fingerprint === undefined) return { state: "run", why: "its output has no fingerprint" };
   if (fingerprintDigest(sealed.fingerprint) !== fingerprintDigest(fingerprint)) {
     const changes = diffFingerprints(sealed.fingerprint, fingerprint).map(describeChange);
     return {

@@ -78,7 +78,7 @@ async function lookAt(step: PlannedStep, look: Look): Promise<DryStep> {
   const sealed = await readSealed(stepDirectory(plan.workspace, step.name));
   if (selection.asIs.has(step.name)) {
     if (sealed === undefined)
-      return { ...result, why: "comes before --from, but was never finished: the run would refuse" };
+      return { ...result, why: "comes before --from, but was never finished: the run would be refused" };
     finished.set(step.name, sealed.manifest);
     return { ...result, state: "cached", why: "taken as it is (--from)" };
   }

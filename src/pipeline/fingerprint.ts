@@ -1,7 +1,7 @@
 /** The cache key of a step: everything that can change its output, and nothing else. */
 import { join } from "node:path";
 import type { Manifest } from "../artifacts/index.js";
-import { digestOf, fromErrno, type JsonObject, type JsonValue, withoutCredentials } from "../base/index.js";
+import { digestOf, fromErrno, type JsonObject, type JsonValue, pathOf, withoutCredentials } from "../base/index.js";
 import { contentOf, type HashCache } from "./content.js";
 import { mapStrings } from "./options.js";
 import { namedPaths, type PathOwner } from "./paths.js";
@@ -114,13 +114,8 @@ async function fileContent(
   try {
     return await contentOf(path, cache);
   } catch (error) {
-    throw fromErrno(error, culprit(error) ?? path, { use: "read", field });
+    throw fromErrno(error, pathOf(error) ?? path, { use: "read", field });
   }
-}
-
-/** The file inside a directory that could not be read. */
-function culprit(error: unknown): string | undefined {
-  return error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
 }
 
 /** Path relative to the steps of the workspace, when it is inside them. */

@@ -60,7 +60,7 @@ function planInput(step: PlannedStep, text: string, path: Path, context: PlanCon
     text,
     path,
     (reference, place) => {
-      if (reference.kind === "services") throw refuse(place, "a service is no input");
+      if (reference.kind === "services") throw refuse(place, "a service cannot be an input");
       if (reference.kind === "steps")
         throw refuse(place, "an input names a step without ${ }", `write ${reference.name}`);
       return resolver(reference, place);
@@ -113,7 +113,7 @@ function missingInput(
   const wanted = kindsOf(spec);
   const makers = [...new Set(steps.filter((other) => wanted.includes(other.stage.output)).map(({ base }) => base))];
   return context.source.error({
-    message: `${step.base} lacks its input ${name} (${wanted.join(" or ")}): ${spec.description}`,
+    message: `${step.base} is missing its input ${name} (${wanted.join(" or ")}): ${spec.description}`,
     path: step.path,
     atKey: true,
     hint: makers.length === 0 ? `add in: {${name}: ./directory}` : `add in: {${name}: ${makers[0]}}`,

@@ -2,7 +2,7 @@
 import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
-import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject, withoutErrno } from "../base/index.js";
+import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject, pathOf, withoutErrno } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import type { InputArtifact, Stage } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
@@ -56,7 +56,7 @@ export async function runStep(request: StepRequest): Promise<Manifest> {
     await mkdir(work, { recursive: true });
     await mkdir(resume, { recursive: true });
   } catch (error) {
-    throw fromErrno(error, dirname(work), { use: "write" });
+    throw fromErrno(error, pathOf(error) ?? dirname(work), { use: "write" });
   }
   let manifest: Manifest;
   try {

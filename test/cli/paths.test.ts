@@ -25,6 +25,7 @@ beforeAll(() => {
   };
   writeFileSync(join(root, "rows.jsonl"), `${JSON.stringify(row)}\n`);
   writeFileSync(join(root, "file"), "text");
+  writeFileSync(join(root, "taken.resume"), "text");
   mkdirSync(join(root, "directory"));
   symlinkSync("loop", join(root, "loop"));
   execFileSync("mkfifo", [join(root, "pipe")]);
@@ -139,6 +140,9 @@ describe("a stage's command", () => {
     ["an output with a long name", [...source, "--out", `x/${LONG}`], "OUTPUT_INVALID", ["(out)", "too long"]],
     ["an output that is a file", [...source, "--out", "file"], "USAGE", ["(out)", "is not an artifact"]],
     ["an output that is somebody's", [...source, "--out", "directory"], "USAGE", ["(out)", "is not an artifact"]],
+    ["a report that is missing", ["report", "nowhere"], "INPUT_MISSING", ["nowhere does not exist"]],
+    ["a report that is a directory without one", ["report", "directory"], "INPUT_MISSING", ["report.json"]],
+    ["a resume directory that is a file", [...source, "--out", "taken"], "OUTPUT_INVALID", ["taken.resume"]],
     ["schemas into a file", ["schema", "--write", "file"], "OUTPUT_INVALID", ["(write)"]],
     ["schemas below a file", ["schema", "--write", "file/x"], "OUTPUT_INVALID", ["(write)", "a part of the path is"]],
     ["schemas below /proc", ["schema", "--write", "/proc/x/y"], "OUTPUT_INVALID", ["(write)"]],

@@ -263,7 +263,7 @@ describe("mistakes in a pipeline file", () => {
     expect(
       await bench.complaint("name: p\nsteps:\n  numbers: {uses: numbers}\n  scale: {uses: scale}\n"),
     ).toMatchInlineSnapshot(`
-      "error PIPELINE_INVALID: scale lacks its input numbers (raw): the numbers
+      "error PIPELINE_INVALID: scale is missing its input numbers (raw): the numbers
         at p.yaml:4:3 (steps.scale)
         2 | steps:
         3 |   numbers: {uses: numbers}

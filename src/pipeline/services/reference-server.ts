@@ -7,8 +7,8 @@ import { defineService } from "./service.js";
 const optionsSchema = z.strictObject({
   model: z.string().describe("model directory of the target"),
   draft: z.string().optional().describe("draft directory, to serve with speculative decoding"),
-  servedModelName: z.string().optional().describe("name that /v1/models tells; default: the directory's name"),
-  port: z.number().int().min(0).max(65535).default(0).describe("port on 127.0.0.1; 0 takes a free one"),
+  servedModelName: z.string().optional().describe("name reported by /v1/models; default: the directory's name"),
+  port: z.number().int().min(0).max(65535).default(0).describe("port on 127.0.0.1; 0 chooses a free one"),
   maxBatch: z.number().int().positive().optional().describe("requests that are decoded together"),
   threads: z.number().int().positive().optional().describe("CPU threads for the model"),
 });
