@@ -5,7 +5,7 @@ import type { evaluateOptionsSchema } from "./evaluate/options.js";
 import type { exportOptionsSchema } from "./export/options.js";
 import type { importOptionsSchema } from "./import/options.js";
 import type { mergeOptionsSchema } from "./merge/options.js";
-import type { regenerateOptions } from "./regenerate/options.js";
+import type { regenerateOptionsSchema } from "./regenerate/options.js";
 import type { shardOptionsSchema } from "./shard/options.js";
 import type { Stage } from "./stage.js";
 import type { tokenizeOptionsSchema } from "./tokenize/options.js";
@@ -31,7 +31,7 @@ export type StageName = keyof typeof loaders;
 export interface StageOptions {
   "demo-data": z.input<typeof demoDataOptionsSchema>;
   import: z.input<typeof importOptionsSchema>;
-  regenerate: z.input<typeof regenerateOptions>;
+  regenerate: z.input<typeof regenerateOptionsSchema>;
   merge: z.input<typeof mergeOptionsSchema>;
   tokenize: z.input<typeof tokenizeOptionsSchema>;
   shard: z.input<typeof shardOptionsSchema>;

@@ -7,14 +7,14 @@ import {
 } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate/estimate.js";
-import { NEUTRAL_OPTIONS, regenerateOptions } from "./options.js";
+import { NEUTRAL_OPTIONS, regenerateOptionsSchema } from "./options.js";
 import { runReport } from "./report/run-report.js";
-import { run } from "./run.js";
+import { runRegenerate } from "./run.js";
 
 export const stage = defineStage({
   name: "regenerate",
   summary: "Asks the target every assistant turn again and keeps its answers with their exact token ids.",
-  options: regenerateOptions,
+  options: regenerateOptionsSchema,
   inputs: {
     dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" },
     earlier: {
@@ -37,5 +37,5 @@ export const stage = defineStage({
   ],
   unrelatedInputs: ({ onConflict }) => (onConflict === "restart" ? ["earlier"] : []),
   estimate,
-  run,
+  run: runRegenerate,
 });

@@ -135,7 +135,7 @@ const fields = z.strictObject({
   ...controlOptions,
 });
 
-export const regenerateOptions = fields
+export const regenerateOptionsSchema = fields
   .refine(({ servers, serversFile }) => servers.length > 0 || serversFile !== undefined, {
     path: ["servers"],
     error: "at least one address is needed, such as http://127.0.0.1:30000, or a serversFile",
@@ -148,7 +148,7 @@ export const regenerateOptions = fields
     path: ["model"],
     error: "idSource: count renders prompts and encodes answers here, so it needs the target's model directory",
   });
-export type RegenerateOptions = z.infer<typeof regenerateOptions>;
+export type RegenerateOptions = z.infer<typeof regenerateOptionsSchema>;
 
 /** Options that cannot change what a dialogue's answers are: they may differ between a run and its continuation. */
 export const NEUTRAL_OPTIONS = [

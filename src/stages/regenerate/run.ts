@@ -1,7 +1,7 @@
 /** The stage: opens servers and ledger, answers the dialogues, writes the artifact in input order. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { DraftsmithError, type JsonObject } from "../../base/index.js";
+import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, systemPromptFacts } from "../../dialogue/index.js";
 import { writeReport } from "../../report/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
@@ -24,7 +24,7 @@ import { Selection } from "./selection/selection.js";
 import type { Terms } from "./servers/inspect.js";
 import { ServerPool } from "./servers/server-pool.js";
 
-export async function run(
+export async function runRegenerate(
   options: RegenerateOptions,
   inputs: Record<"dialogues" | "earlier", InputArtifact | undefined>,
   context: StageContext,
@@ -67,7 +67,7 @@ export async function run(
       const counts = {
         ...accountCounts(account),
         ...(selection.takesAll ? {} : { notChosen: dialogues.notChosen }),
-        ...(checked === undefined ? {} : { recheck: checked }),
+        ...defined({ recheck: checked }),
       };
       finished = counts;
       return {

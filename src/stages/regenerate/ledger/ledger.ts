@@ -3,7 +3,7 @@
  * of every dialogue; so a crash costs no more than the answers in flight. In memory there are only offsets.
  */
 import { type Journal, openJournal, type RecordPlace as Place } from "../../../artifacts/index.js";
-import { DraftsmithError, type JsonObject, parseJson } from "../../../base/index.js";
+import { DraftsmithError, defined, type JsonObject, parseJson } from "../../../base/index.js";
 import type { EndRow, EndStatus, GeneratedTurn, Message } from "../../../dialogue/index.js";
 import { BlockReader } from "./block-reader.js";
 import { type Answerers, type CheckRecord, readCheck } from "./check-record.js";
@@ -104,8 +104,7 @@ export class Ledger {
   /** Resolves when the answer is durable. */
   async addTurn(digest: string, index: number, { message, turn, server }: TurnRecord): Promise<void> {
     // Not entered: a conversation has its own turns, and asks for those of an earlier run only.
-    const more = server === undefined ? {} : { server };
-    await this.append({ type: "turn", key: digest, index, message, turn, ...more });
+    await this.append({ type: "turn", key: digest, index, message, turn, ...defined({ server }) });
   }
 
   /** @param answerers - stay in the journal, for the re-check */
@@ -150,7 +149,7 @@ export class Ledger {
     const end = this.index.endOf(dialogue);
     if (end === undefined) return undefined;
     const { row, server, servers } = await this.read<{ row: EndRow } & Answerers>(end.place);
-    return { status: end.status, row, answerers: { server, ...(servers === undefined ? {} : { servers }) } };
+    return { status: end.status, row, answerers: { server, ...defined({ servers }) } };
   }
 
   async checkOf(dialogue: string | number): Promise<CheckRecord | undefined> {

@@ -3,7 +3,7 @@
  * may flip near-ties, so agreement is measured and not assumed. Most are asked while the run goes on; this is the rest.
  */
 import { setMaxListeners } from "node:events";
-import { DraftsmithError, type JsonObject } from "../../../base/index.js";
+import { DraftsmithError, defined, type JsonObject } from "../../../base/index.js";
 import { commonPrefix, type Generation, unfoldIds } from "../../../dialogue/index.js";
 import { isUsable } from "../../../sglang/index.js";
 import { Asker } from "../asking/asker.js";
@@ -98,7 +98,7 @@ export async function checkOne(
   const check = emptyCheck();
   for (const [at, turn] of turns.entries()) {
     const about = { dialogue: id, turn: at, isRecheck: true };
-    const dialogue = tools === undefined ? {} : { tools };
+    const dialogue = defined({ tools });
     const outcome = await asker.ask(slot, await askedTurn(messages.slice(0, turn.message), dialogue, about, parts));
     // A question that finds no answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;

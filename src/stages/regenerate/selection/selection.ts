@@ -3,7 +3,7 @@
  * part; so the parts of a sample put together are the sample of an undivided run.
  */
 import { readFile } from "node:fs/promises";
-import { DraftsmithError, fromErrno, type JsonObject, sha256 } from "../../../base/index.js";
+import { DraftsmithError, defined, fromErrno, type JsonObject, sha256 } from "../../../base/index.js";
 import { type Dialogue, dialogueDigest, type Partition, partitionOf } from "../../../dialogue/index.js";
 import type { RegenerateOptions } from "../options.js";
 import { ByteList } from "./byte-list.js";
@@ -155,7 +155,7 @@ export class Selection {
     if (!this.takesWhole) choice.chosen = this.whole!;
     return {
       ...(Object.keys(choice).length === 0 ? {} : { selection: choice }),
-      ...(this.partition === undefined ? {} : { partition: { ...this.partition } }),
+      ...defined({ partition: this.partition && { ...this.partition } }),
     };
   }
 

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../../../src/base/index.js";
 import type { Dialogue, Message } from "../../../../src/dialogue/index.js";
 import { splitReasoning } from "../../../../src/stages/regenerate/dialogues/reply.js";
 import type { RegenerateOptions } from "../../../../src/stages/regenerate/options.js";
-import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
 import { PROBE_REQUESTS, type Stub, type StubOptions } from "../../../sglang-client/stub-server.js";
 import { dialogues, lines, type RunResult, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
@@ -69,7 +69,7 @@ describe("system prompt", () => {
 
   it("wants its text where a policy needs it, and only there", () => {
     const parse = (systemPrompt: unknown) =>
-      regenerateOptions.safeParse({ servers: ["http://x:1"], systemPrompt }).success;
+      regenerateOptionsSchema.safeParse({ servers: ["http://x:1"], systemPrompt }).success;
     expect(parse({ policy: "set" })).toBe(false);
     expect(parse({ policy: "keep", text: "x" })).toBe(false);
     expect(parse({ policy: "set", text: "x" })).toBe(true);
@@ -259,7 +259,7 @@ describe("tools", () => {
     expect(await seen({ policy: "drop" })).toEqual([undefined, undefined]);
     expect(await seen({ policy: "set", definitions: other })).toEqual([other, other]);
     const ok = (value: unknown): boolean =>
-      regenerateOptions.safeParse({ servers: ["http://x:1"], tools: value }).success;
+      regenerateOptionsSchema.safeParse({ servers: ["http://x:1"], tools: value }).success;
     expect([ok({ policy: "set" }), ok({ policy: "set", definitions: [] }), ok({ definitions: other })]).toEqual([
       false,
       false,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Dialogue } from "../../../../src/dialogue/index.js";
 import { openModel } from "../../../../src/model/index.js";
 import { estimate } from "../../../../src/stages/regenerate/estimate/estimate.js";
-import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { gridTokens, imageGrid } from "../../../../src/tokens/index.js";
 import { type Stub, startStub } from "../../../sglang-client/stub-server.js";
 import { manifestOf, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
@@ -26,7 +26,7 @@ function row(k: number, words: string, answer: string, turns = 1): Dialogue {
   return { id: `d${k}`, source: { file: "f", line: k + 1 }, messages: messages.flat() };
 }
 
-const parse = (more: object) => regenerateOptions.parse({ servers: ["http://127.0.0.1:9"], ...more });
+const parse = (more: object) => regenerateOptionsSchema.parse({ servers: ["http://127.0.0.1:9"], ...more });
 
 async function linesOf(rows: Dialogue[], more: object = {}): Promise<string[]> {
   const input = await writeArtifact(await temporaryDirectory(), rows);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../../src/base/index.js";
 import type { Generation } from "../../../../src/dialogue/index.js";
-import { type RegenerateOptions, regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { type RegenerateOptions, regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
 import { existingPython, type RunningServer, startServer } from "../../../../src/trainer-process/index.js";
 import { TINY_GUI } from "../../../tokens/reference.js";
@@ -28,7 +28,7 @@ const miscount =
 const text = (rows: readonly Generation[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
 it("counting needs a model directory", () => {
-  const parsed = regenerateOptions.safeParse({ servers: ["http://127.0.0.1:1"], idSource: "count" });
+  const parsed = regenerateOptionsSchema.safeParse({ servers: ["http://127.0.0.1:1"], idSource: "count" });
   expect(parsed.error?.issues).toMatchObject([{ path: ["model"] }]);
 });
 

@@ -8,7 +8,7 @@ import { type Manifest, openArtifact } from "../../../../src/artifacts/index.js"
 import { type Dialogue, dialogueDigest } from "../../../../src/dialogue/index.js";
 import { runStage as runSealed } from "../../../../src/pipeline/index.js";
 import { stage } from "../../../../src/stages/regenerate/index.js";
-import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { Selection } from "../../../../src/stages/regenerate/selection/selection.js";
 import type { InputArtifact, Stage } from "../../../../src/stages/stage.js";
 import { PROBE_REQUESTS, type Stub, startStub } from "../../../sglang-client/stub-server.js";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => stub.close());
 
-const parse = (options: object) => regenerateOptions.parse({ servers: ["http://x:1"], ...options });
+const parse = (options: object) => regenerateOptionsSchema.parse({ servers: ["http://x:1"], ...options });
 
 async function chosen(rows: Dialogue[], options: object): Promise<string[]> {
   const selection = await Selection.of(parse(options));
@@ -137,9 +137,10 @@ describe("a choice of dialogues", () => {
       { partition: "1" },
       { partition: "1/0" },
     ]) {
-      expect(regenerateOptions.safeParse({ servers: ["http://x:1"], ...wrong }).success, JSON.stringify(wrong)).toBe(
-        false,
-      );
+      expect(
+        regenerateOptionsSchema.safeParse({ servers: ["http://x:1"], ...wrong }).success,
+        JSON.stringify(wrong),
+      ).toBe(false);
     }
   });
 });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ServerClient } from "../../../../src/sglang/index.js";
-import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { expectedLoad, parseServersFile } from "../../../../src/stages/regenerate/servers/server-list.js";
 import { ServerListWatcher } from "../../../../src/stages/regenerate/servers/server-list-watcher.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
@@ -74,7 +74,7 @@ describe("a servers file", () => {
   });
 
   it("stands instead of servers, not beside it", () => {
-    const ok = (options: object): boolean => regenerateOptions.safeParse(options).success;
+    const ok = (options: object): boolean => regenerateOptionsSchema.safeParse(options).success;
     expect(ok({})).toBe(false);
     expect(ok({ serversFile: "f" })).toBe(true);
     expect(ok({ serversFile: "f", servers: ["http://a:1"] })).toBe(false);
@@ -83,9 +83,9 @@ describe("a servers file", () => {
 
   it("counts in estimates", async () => {
     const servers = ["http://a:1", { url: "http://b:1", concurrency: 5 }];
-    const load = await expectedLoad(regenerateOptions.parse({ servers, concurrency: 3 }));
+    const load = await expectedLoad(regenerateOptionsSchema.parse({ servers, concurrency: 3 }));
     expect(load).toEqual({ inFlight: 8, words: "2 server(s), 8 dialogues in flight" });
-    const later = await expectedLoad(regenerateOptions.parse({ serversFile: "/nowhere/servers.txt" }));
+    const later = await expectedLoad(regenerateOptionsSchema.parse({ serversFile: "/nowhere/servers.txt" }));
     expect(later.words).toContain("not usable yet");
   });
 });

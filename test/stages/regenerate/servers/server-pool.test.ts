@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../../src/base/index.js";
 import { estimate } from "../../../../src/stages/regenerate/estimate/estimate.js";
-import { regenerateOptions } from "../../../../src/stages/regenerate/options.js";
+import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
 import { PROBE_REQUESTS, type StubOptions, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
@@ -130,7 +130,7 @@ describe("progress and estimate", () => {
 
   it("guesses requests and tokens without a server", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
-    const options = regenerateOptions.parse({ servers: ["http://127.0.0.1:9"] });
+    const options = regenerateOptionsSchema.parse({ servers: ["http://127.0.0.1:9"] });
     const lines = await estimate(options, { dialogues: input });
     expect(lines[1]).toBe("30 dialogues, about 60 requests");
     expect(await estimate(options, { dialogues: undefined })).toEqual(["1 server(s), 16 dialogues in flight"]);
