@@ -1,5 +1,5 @@
-// Runs every test of the tree, TypeScript and Python, and closes with one line that sums them.
-// Arguments are handed to nobody: for a part, call `npx vitest run test/<room>` or pytest directly.
+// Runs all tests, TypeScript and Python, and ends with one line that sums them up.
+// Takes no arguments: for a part, call `npx vitest run test/<room>` or pytest directly.
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,25 +8,32 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/trainer-process/index.js");
-// Everything that this run writes outside the tree lies here; several runs at once do not see each other's.
+// Everything that this run writes outside the tree goes below this directory, so that parallel runs do not mix.
 const own = mkdtempSync(join(tmpdir(), "draftsmith-test-"));
 process.once("exit", () => rmSync(own, { recursive: true, force: true, maxRetries: 3 }));
-for (const [signal, number] of [
-  ["SIGINT", 2],
-  ["SIGTERM", 15],
-])
-  process.once(signal, () => process.exit(128 + number));
 const reports = join(own, "reports");
 const temporary = join(own, "tmp");
 for (const directory of [reports, temporary]) mkdirSync(directory);
 // As in test/scratch/run.ts: tests of permissions run children as another user.
 for (const directory of [own, temporary]) chmodSync(directory, 0o711);
 
+let stopped;
+let runner;
+// A terminal sends Ctrl-C to the runner as well, which cleans up and ends; only then is `own` removed.
+process.once("SIGINT", () => {
+  stopped = 130;
+});
+process.once("SIGTERM", () => {
+  stopped = 143;
+  runner?.kill("SIGTERM");
+});
+
 function run(command, args, env) {
+  if (stopped !== undefined) process.exit(stopped);
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
-    child.once("error", () => resolve(127));
-    child.once("close", (code) => resolve(code ?? 1));
+    runner = spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
+    runner.once("error", () => resolve(127));
+    runner.once("close", (code) => (stopped === undefined ? resolve(code ?? 1) : process.exit(stopped)));
   });
 }
 
@@ -56,7 +63,7 @@ function counted(read, file, code) {
   try {
     counts = read(file);
   } catch {
-    // No report: the runner itself fell over, which must not look like success.
+    // No report: the runner itself crashed, which must not look like success.
     counts = { passed: 0, failed: 1, skipped: 0 };
   }
   // A runner can fail outside any test (an unhandled rejection, a crash while collecting).
