@@ -334,3 +334,24 @@ export const grammarTemplate = (): Source => {
   }
   return fc.constantFrom(...STATEMENTS).chain((shape) => pattern(shape, bracketed(kinds)));
 };
+
+const FRAGMENTS =
+  "- + %} {% {{ }} {# #} ( ) ' \" . | , : [ ] { } none not is in if else and ~ * ** // 0 1.5 \\\\ = == < loop x endif endfor".split(
+    " ",
+  );
+
+/** A template with a few characters removed, or with fragments of tags and expressions put into it. */
+export const damaged = (template: string): Source => {
+  const place = fc.nat({ max: template.length });
+  const edit = fc.oneof(
+    fc.tuple(place, fc.integer({ min: 1, max: 4 }), fc.constant("")),
+    fc.tuple(
+      place,
+      fc.constant(0),
+      fc.constantFrom(...FRAGMENTS, " ", "\n", "{% raw %}", "{% endraw %}", "{%- endif %}"),
+    ),
+  );
+  return fc
+    .array(edit, { minLength: 1, maxLength: 3 })
+    .map((edits) => edits.reduce((text, [at, gone, put]) => text.slice(0, at) + put + text.slice(at + gone), template));
+};

@@ -8,7 +8,8 @@ import { compareRenderings, emptyComparison } from "./compare-renderings.js";
 import { CHATS } from "./null-rich-chats.js";
 import { findReference, Reference } from "./reference.js";
 import { PACKAGES, shippedTemplates } from "./shipped-templates.js";
-import { grammarTemplate, grammarVariables } from "./template-grammar.js";
+import { damaged, grammarTemplate, grammarVariables } from "./template-grammar.js";
+import { INSTRUCT_TEMPLATE, THINKING_TEMPLATE } from "./templates.js";
 
 const SCALE = Number(process.env.DRAFTSMITH_PARITY ?? "1");
 const SEED = Number(process.env.DRAFTSMITH_PARITY_SEED ?? "20261128");
@@ -52,5 +53,15 @@ describe.skipIf(missing !== null)(`parity with jinja2${missing === null ? "" : `
     }
     expect(total.differences).toEqual([]);
     expect(total.equal).toBeGreaterThan(samples.length * 0.7);
+  });
+
+  it("damaged templates, which both accept or both reject", { timeout: 600_000 * Math.max(1, SCALE / 5) }, async () => {
+    const total = emptyComparison();
+    const damage = fc.constantFrom(INSTRUCT_TEMPLATE, THINKING_TEMPLATE).chain(damaged);
+    for (const template of fc.sample(damage, { numRuns: 300 * SCALE, seed: SEED })) {
+      await compareRenderings(total, reference, JSON.stringify(template), template, CHATS.slice(0, 3));
+    }
+    expect(total.differences).toEqual([]);
+    expect(Math.min(total.equal, total.refused)).toBeGreaterThan(100 * SCALE);
   });
 });

@@ -67,7 +67,7 @@ export const SNIPPETS: readonly string[] = [
   "{{ 'a\nb\n\nc' | indent }}|{{ 'a\nb' | indent(2, true) }}|{{ 'a\n\nb' | indent('> ', blank=true) }}",
   "{{ -3 | abs }} {{ (-2.5) | abs }} {{ 2.5 | round }} {{ 3.5 | round }} {{ 2.675 | round(2) }} {{ 2.1 | round(0, 'ceil') }} {{ 7 | round }}",
   "{{ '42' | int }} {{ 'x' | int }} {{ 'x' | int(7) }} {{ 3.9 | int }} {{ ' -12 ' | int }} {{ '1.5' | float }} {{ none | float(2.5) }} {{ '1_000' | int }}",
-  "{{ '%s is %d, %5.2f|%-5s|%05d' % ('x', 3, 2.345, 'ab', 42) }} {{ '%(a)s' % {'a': none} }} {{ '100%%' % () }} {{ '%s: %s' | format('a', 1) }}",
+  "{{ '%s is %d, %5.2f|%-5s|%05d' % ('x', 3, 2.345, 'ab', 42) }} {{ '%(a)s' % {'a': none} }} {{ '100%%' % () }}{{ 'x' % missing }}{{ '%s' % missing }}{{ 'x' % [1] }} {{ '%s: %s' | format('a', 1) }}",
   "{{ '{} {}'.format(1, 'x') }} {{ '{0}{1}{0}'.format('a', none) }} {{ '{a:>5}|{b:.2f}|{c:,}'.format(a='x', b=1.005, c=1234567) }} {{ '{!r}'.format('q') }}",
   "{{ 3 / 2 }} {{ 4 / 2 }} {{ 2 ** 3 ** 2 }} {{ -2 ** 2 }} {{ 2 ** 70 }} {{ 7.5 // 2 }} {{ -7.5 % 2 }} {{ tiny * 4 }} {{ tiny + 1 }}",
   "{{ (text | safe) + '<x>' }} {{ '<x>' + ('&' | safe) }} {{ ('<' | safe) ~ '<' }} {{ '<' | e }} {{ ('<b>' | e) | upper }} {{ [('a' | safe)] }}",
@@ -174,6 +174,7 @@ export const MISTAKES: readonly (readonly [template: string, message: string])[]
   ["{{ f(a=1, 2) }}", "this argument is not allowed after keyword or starred arguments"],
   ["{# never closed", "a comment has no end tag"],
   ["{% raw %}never closed", "a raw block has no end tag"],
+  ["{% for x, in y %}{% endfor %}", "expected 'in', got 'y'"],
   ["{{ x | default('').strip() }}", "expected variable end, got '.'"],
   ["{{ '\\x4' }}", "a string has the incomplete escape"],
 ];

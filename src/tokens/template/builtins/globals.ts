@@ -22,7 +22,7 @@ import {
 const MAX_RANGE = 100_000;
 
 function range(positional: Value[], keywords: ReadonlyMap<string, Value>): PyRange {
-  const args = new Arguments("range", positional, keywords).places(3);
+  const args = new Arguments("range", positional, keywords).positionalOnly(3);
   if (positional.length === 0) throw new TemplateFailure("range expected at least 1 argument, got 0");
   const bounds = positional.map((_, index) => args.int(index, "bound"));
   const [start, stop, step = 1] = bounds.length === 1 ? [0, bounds[0]!] : (bounds as [number, number, number?]);
@@ -82,7 +82,7 @@ class Joiner extends PyObject {
   }
 
   override call(positional: Value[], keywords: ReadonlyMap<string, Value>): Value {
-    new Arguments("joiner", positional, keywords).places(0);
+    new Arguments("joiner", positional, keywords).positionalOnly(0);
     const result = this.used ? this.separator : "";
     this.used = true;
     return result;

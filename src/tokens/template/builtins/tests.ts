@@ -26,14 +26,14 @@ export type Test = (value: Value, args: Arguments) => boolean;
 const bare =
   (apply: (value: Value) => boolean): Test =>
   (value, args) => {
-    args.places(0);
+    args.positionalOnly(0);
     return apply(value);
   };
 
 const compared =
   (operator: "==" | "!=" | "<" | "<=" | ">" | ">="): Test =>
   (value, args) =>
-    comparison(operator)(value, args.places(1).required(0, "other"));
+    comparison(operator)(value, args.positionalOnly(1).required(0, "other"));
 
 const isInt = (value: Value): boolean => typeof value === "number" || typeof value === "bigint";
 

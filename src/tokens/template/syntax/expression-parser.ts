@@ -13,7 +13,7 @@ export class ExpressionParser extends PrimaryParser {
     let isTuple = false;
     while (true) {
       if (items.length > 0) this.stream.expect("operator", ",");
-      if (this.endsTuple(options.end)) break;
+      if (this.endsTuple()) break;
       items.push(this.expression(options.conditional ?? true));
       if (!this.stream.isOperator(",")) break;
       isTuple = true;
@@ -25,10 +25,9 @@ export class ExpressionParser extends PrimaryParser {
     return { kind: "tuple", items };
   }
 
-  private endsTuple(end: string | undefined): boolean {
+  protected endsTuple(): boolean {
     const { stream } = this;
-    if (stream.is("variable-end") || stream.is("block-end") || stream.isOperator(")")) return true;
-    return end !== undefined && stream.isName(end);
+    return stream.is("variable-end") || stream.is("block-end") || stream.isOperator(")");
   }
 
   protected override expression(conditional = true): Expression {

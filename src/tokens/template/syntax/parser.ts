@@ -107,9 +107,9 @@ class Parser extends ExpressionParser {
 
   private for(line: number): Statement {
     const { stream } = this;
-    const target = this.targets("in", false);
+    const target = this.targets(false);
     stream.expect("name", "in");
-    const source = this.tuple({ conditional: false, end: "recursive" });
+    const source = this.tuple({ conditional: false });
     const filter = stream.skip("name", "if") ? this.expression() : null;
     const recursive = stream.skip("name", "recursive");
     const body = this.body("endfor", "else");
@@ -118,7 +118,7 @@ class Parser extends ExpressionParser {
   }
 
   private set(line: number): Statement {
-    const target = this.targets(undefined, true);
+    const target = this.targets(true);
     if (this.stream.skip("operator", "=")) return { kind: "set", target, value: this.tuple(), line };
     const filter = this.filters(null) as FilterNode | null;
     return { kind: "set-block", target, filter, body: this.whole("endset"), line };
@@ -130,7 +130,7 @@ class Parser extends ExpressionParser {
     const values: Expression[] = [];
     while (!stream.is("block-end")) {
       if (targets.length > 0) stream.expect("operator", ",");
-      targets.push(this.targets(undefined, false));
+      targets.push(this.targets(false));
       stream.expect("operator", "=");
       values.push(this.expression());
     }
@@ -185,14 +185,14 @@ class Parser extends ExpressionParser {
     return name;
   }
 
-  private targets(end: string | undefined, members: boolean): Target {
+  private targets(members: boolean): Target {
     const { stream } = this;
     const items: Target[] = [];
     let several = false;
     while (true) {
       if (items.length > 0) stream.expect("operator", ",");
-      const atEnd = stream.is("block-end") || stream.isOperator(")") || (end !== undefined && stream.isName(end));
-      if (atEnd) break;
+      // jinja2 3.1 does not recognize `in` here: after a trailing comma it is a name.
+      if (this.endsTuple()) break;
       items.push(this.target(members));
       if (!stream.isOperator(",")) break;
       several = true;

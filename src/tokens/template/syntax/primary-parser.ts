@@ -14,8 +14,6 @@ const CONSTANTS: Readonly<Record<string, boolean | null>> = {
 export interface TupleOptions {
   /** Whether `a if b` is one expression; false before the `if` of a `for`. */
   conditional?: boolean;
-  /** A word that ends the tuple. */
-  end?: string;
   inBrackets?: boolean;
 }
 

@@ -24,7 +24,7 @@ export class Arguments {
   }
 
   /** Rejects keywords and more than `most` positional arguments. */
-  places(most: number): this {
+  positionalOnly(most: number): this {
     this.count(most);
     if (this.keywords.size > 0) throw new TemplateFailure(`${this.callee}() takes no keyword arguments`);
     return this;

@@ -39,20 +39,20 @@ export const DICT_METHODS: Readonly<Record<string, DictMethod>> = {
   keys: (dict, args) => view("keys", dict, args),
   values: (dict, args) => view("values", dict, args),
   get: (dict, args) => {
-    const key = dictKey(args.places(2).required(0, "key"));
+    const key = dictKey(args.positionalOnly(2).required(0, "key"));
     const member = key === undefined ? undefined : dict.get(key);
     if (member !== undefined) return member;
     const fallback = args.get(1, "default");
     return fallback === undefined ? null : fallback;
   },
   copy: (dict, args) => {
-    args.places(0);
+    args.positionalOnly(0);
     return new Map(dict);
   },
 };
 
 function view(kind: DictView["kind"], dict: Dict, args: Arguments): DictView {
-  args.places(0);
+  args.positionalOnly(0);
   return new DictView(kind, dict);
 }
 
@@ -122,7 +122,7 @@ function sequenceAttribute(value: Value[] | PyTuple, name: string): Value | unde
   const items = sequenceItems(value)!;
   if (name === "count") {
     return method(
-      (_, args) => items.filter((item) => equals(item, args.places(1).required(0, "value"))).length,
+      (_, args) => items.filter((item) => equals(item, args.positionalOnly(1).required(0, "value"))).length,
       value,
       name,
     );
@@ -130,7 +130,7 @@ function sequenceAttribute(value: Value[] | PyTuple, name: string): Value | unde
   if (name === "index") return method((_, args) => indexOf(items, args), value, name);
   if (name !== "copy" || !Array.isArray(value)) return undefined;
   const copy = (_: Value[], args: Arguments): Value => {
-    args.places(0);
+    args.positionalOnly(0);
     return [...items];
   };
   return method(copy, value, name);
@@ -138,7 +138,7 @@ function sequenceAttribute(value: Value[] | PyTuple, name: string): Value | unde
 
 function indexOf(items: readonly Value[], args: Arguments): number {
   if (args.positional.length > 1) throw new TemplateUnsupported("list.index() with a start");
-  const wanted = args.places(1).required(0, "value");
+  const wanted = args.positionalOnly(1).required(0, "value");
   const at = items.findIndex((item) => equals(item, wanted));
   if (at < 0) throw new TemplateFailure("the value is not in the list");
   return at;

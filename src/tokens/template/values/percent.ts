@@ -43,7 +43,8 @@ class PercentArguments {
   private used = 0;
 
   constructor(values: Value) {
-    this.mayBeUnused = Array.isArray(values) || values instanceof Map || values instanceof PyRange;
+    this.mayBeUnused =
+      Array.isArray(values) || values instanceof Map || values instanceof PyRange || values instanceof Undefined;
     this.mapping = values instanceof Map ? values : null;
     this.values = values instanceof PyTuple ? values.items : [values];
   }

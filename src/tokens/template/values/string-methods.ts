@@ -25,19 +25,19 @@ export type StringMethod = (text: string, args: Arguments) => Value;
 const bare =
   (apply: (text: string) => Value): StringMethod =>
   (text, args) => {
-    args.places(0);
+    args.positionalOnly(0);
     return apply(text);
   };
 
 const stripped =
   (side: Side): StringMethod =>
   (text, args) =>
-    strip(text, side, args.places(1).optionalText(0, "chars"));
+    strip(text, side, args.positionalOnly(1).optionalText(0, "chars"));
 
 const justified =
   (side: Side): StringMethod =>
   (text, args) => {
-    const fill = args.places(2).get(1, "fillchar");
+    const fill = args.positionalOnly(2).get(1, "fillchar");
     return justify(text, side, args.int(0, "width"), fill === undefined ? " " : args.text(1, "fillchar"));
   };
 
@@ -45,7 +45,7 @@ const affix =
   (name: string, test: (text: string, part: string) => boolean): StringMethod =>
   (text, args) => {
     if (args.positional.length > 1) throw new TemplateUnsupported(`${name}() with a start`);
-    const parts = args.places(1).required(0, "affix");
+    const parts = args.positionalOnly(1).required(0, "affix");
     const one = textOf(parts);
     if (one !== undefined) return test(text, one);
     const several = parts instanceof PyTuple ? parts.items.map(textOf) : [undefined];
@@ -58,7 +58,7 @@ const affix =
 /** The substring of a search; start and end are not supported. */
 function wanted(name: string, args: Arguments): string {
   if (args.positional.length > 1) throw new TemplateUnsupported(`${name}() with a start`);
-  return args.places(1).text(0, "sub");
+  return args.positionalOnly(1).text(0, "sub");
 }
 
 const located =
@@ -73,7 +73,7 @@ const located =
 const everyCharacter =
   (name: string, pattern: RegExp): StringMethod =>
   (text, args) => {
-    args.places(0);
+    args.positionalOnly(0);
     return pattern.test(ascii(name, text));
   };
 
@@ -83,7 +83,7 @@ function ascii(name: string, text: string): string {
 }
 
 function join(separator: string, args: Arguments): string {
-  const parts = listOf(args.places(1).required(0, "iterable")).map((item, index) => {
+  const parts = listOf(args.positionalOnly(1).required(0, "iterable")).map((item, index) => {
     const text = textOf(item);
     if (text === undefined)
       throw new TemplateFailure(`sequence item ${index}: expected str instance, ${typeName(item)} found`);
@@ -111,20 +111,20 @@ export const STRING_METHODS: Readonly<Record<string, StringMethod>> = {
     return rsplit(text, args.optionalText(0, "sep"), args.int(1, "maxsplit", -1));
   },
   splitlines: (text, args) => splitLines(text, args.expect("keepends").flag(0, "keepends")),
-  partition: (text, args) => new PyTuple(partition(text, args.places(1).text(0, "sep"), false)),
-  rpartition: (text, args) => new PyTuple(partition(text, args.places(1).text(0, "sep"), true)),
+  partition: (text, args) => new PyTuple(partition(text, args.positionalOnly(1).text(0, "sep"), false)),
+  rpartition: (text, args) => new PyTuple(partition(text, args.positionalOnly(1).text(0, "sep"), true)),
   replace: (text, args) => {
-    args.places(3);
+    args.positionalOnly(3);
     return replace(text, args.text(0, "old"), args.text(1, "new"), args.int(2, "count", -1));
   },
   startswith: affix("startswith", (text, part) => text.startsWith(part)),
   endswith: affix("endswith", (text, part) => text.endsWith(part)),
   removeprefix: (text, args) => {
-    const prefix = args.places(1).text(0, "prefix");
+    const prefix = args.positionalOnly(1).text(0, "prefix");
     return text.startsWith(prefix) ? text.slice(prefix.length) : text;
   },
   removesuffix: (text, args) => {
-    const suffix = args.places(1).text(0, "suffix");
+    const suffix = args.positionalOnly(1).text(0, "suffix");
     return suffix !== "" && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text;
   },
   upper: bare((text) => text.toUpperCase()),
@@ -142,7 +142,7 @@ export const STRING_METHODS: Readonly<Record<string, StringMethod>> = {
   center: justified("both"),
   ljust: justified("left"),
   rjust: justified("right"),
-  zfill: (text, args) => zfill(text, args.places(1).int(0, "width")),
+  zfill: (text, args) => zfill(text, args.positionalOnly(1).int(0, "width")),
   isalnum: everyCharacter("isalnum", /^[A-Za-z0-9]+$/),
   isalpha: everyCharacter("isalpha", /^[A-Za-z]+$/),
   isdigit: everyCharacter("isdigit", /^[0-9]+$/),

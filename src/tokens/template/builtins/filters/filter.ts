@@ -15,6 +15,6 @@ export type Filter = (value: Value, args: Arguments, engine: Engine) => Value;
 export const bare =
   (apply: (value: Value) => Value): Filter =>
   (value, args) => {
-    args.places(0);
+    args.positionalOnly(0);
     return apply(value);
   };
