@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ from target_maker import MODEL_TYPES, write_target  # noqa: E402
 settings.register_profile("draftsmith", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("draftsmith")
 
-#: Caches that compilers keep below TMPDIR by design.
-_TOOL_CACHES = re.compile(r"torchinductor_.*|triton.*")
+#: Caches that compilers keep below TMPDIR by design, and multiprocessing's directory, which it removes at the very end.
+_TOOL_CACHES = re.compile(r"torchinductor_.*|triton.*|pymp-.*")
 _OWN_TEMPORARY = pytest.StashKey[Path]()
 
 
@@ -41,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(own)
     config.stash[_OWN_TEMPORARY] = own
     config.option.basetemp = config.option.basetemp or str(own / "pytest")
-    config.add_cleanup(lambda: shutil.rmtree(own, ignore_errors=True))
+    # After multiprocessing has removed its own directory in there, which it does with priority -100.
+    Finalize(None, shutil.rmtree, args=(own,), kwargs={"ignore_errors": True}, exitpriority=-200)
 
 
 @pytest.hookimpl(trylast=True)
