@@ -181,11 +181,33 @@ def test_no_known_card_holds_it(target):
     assert "H200" in estimate(PlanJob(directory, None, 1, TrainOptions()), []).refusal.message
 
 
+LISTING = """0, GPU-1a, 81559, NVIDIA H100 80GB HBM3
+1, GPU-2b, 143771, NVIDIA H200
+2, GPU-3c, 18000, NVIDIA H200 MIG 1g.18gb
+3, GPU-4d, [N/A], NVIDIA L4
+"""
+
+
 def test_cards_as_the_driver_lists_them():
-    listing = "NVIDIA H100 80GB HBM3, 81559\nNVIDIA H200, 143771\nNVIDIA H200 MIG 1g.18gb, 18000\nNVIDIA L4, [N/A]\n"
-    found = read_cards(listing)
+    found = read_cards(LISTING)
     assert [card.matrix is not None for card in found] == [True, True, False]
     assert found[0].memory == 81_559 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        ("", []),
+        ("1", ["NVIDIA H200"]),
+        ("GPU-1a", ["NVIDIA H100 80GB HBM3"]),
+        ("0, GPU-2b", ["H100", "H200"]),
+        ("9", []),
+    ],
+)
+def test_only_cards_that_cuda_shows_count(visible, names):
+    found = read_cards(LISTING, visible)
+    assert len(found) == len(names)
+    assert all(name in card.name for name, card in zip(names, found, strict=True))
 
 
 def test_a_damaged_config_is_named(target):

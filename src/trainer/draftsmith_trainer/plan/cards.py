@@ -6,6 +6,7 @@ copies counted as bytes read plus bytes written.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 
@@ -43,24 +44,30 @@ OPTIMIZER_BYTES = 3 * 8 + (4 + 8 + 4) + (4 + 2)
 
 
 def visible_cards() -> list[Card]:
-    """The cards that the driver shows, with the rates of those that are known; empty without a driver."""
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    """The cards that the driver shows this process, with the rates of those that are known; empty without a driver."""
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return read_cards(done.stdout)
+    return read_cards(done.stdout, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def read_cards(listing: str) -> list[Card]:
-    """Cards from lines of ``name, MiB``. MIG slices and cards of other sizes have no known rate."""
+def read_cards(listing: str, visible: str | None = None) -> list[Card]:
+    """Cards from lines of ``index, uuid, MiB, name``. MIG slices and cards of other sizes have no known rate.
+
+    Args:
+        visible: CUDA_VISIBLE_DEVICES, indices or beginnings of UUIDs; None shows all.
+    """
+    wanted = None if visible is None else [part.strip() for part in visible.split(",") if part.strip()]
     cards = []
     for line in listing.strip().splitlines():
-        name, _, mib = line.rpartition(",")
-        if not mib.strip().isdigit():
+        index, uuid, mib, name = (part.strip() for part in line.split(",", 3))
+        shown = wanted is None or any(one == index or uuid.startswith(one) for one in wanted)
+        if not shown or not mib.isdigit():
             continue
         memory = int(mib) * _MIB
         known = next((card for card in KNOWN if card.name in name and abs(card.memory - memory) < 0.05 * memory), None)
         rates = (known.matrix, known.copy) if known else (None, None)
-        cards.append(Card(name.strip(), memory, *rates))
+        cards.append(Card(name, memory, *rates))
     return cards
