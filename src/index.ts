@@ -22,7 +22,6 @@ export {
   dryRun,
   formatDryRun,
   formatWhy,
-  joinStage,
   type Plan,
   type PlanOptions,
   planPipeline,
