@@ -16,9 +16,11 @@ export const SMALL_PROBE_IMAGE: ImageSize = { width: 64, height: 64 };
  */
 export const LARGE_PROBE_IMAGE: ImageSize = { width: 1792, height: 1120 };
 
+const COLUMNS = 64;
+
 const encoded = new Map<ImageSize, EncodedImage>();
 
-/** An RGB gradient as PNG; made once per process. */
+/** An RGB gradient in 64 columns, as PNG of a few kilobytes; made once per process. */
 export function probeImage(size: ImageSize): EncodedImage {
   let image = encoded.get(size);
   if (image === undefined) {
@@ -30,11 +32,13 @@ export function probeImage(size: ImageSize): EncodedImage {
 
 function gradient({ width, height }: ImageSize): Buffer {
   const stride = 1 + width * 3;
+  const cell = width / COLUMNS;
   const rows = Buffer.alloc(height * stride);
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      const at = y * stride + 1 + x * 3;
-      // A buffer keeps the low byte of each.
+  for (let row = 0; row < height; row += 1) {
+    const y = Math.floor(row / cell);
+    for (let column = 0; column < width; column += 1) {
+      const x = Math.floor(column / cell);
+      const at = row * stride + 1 + column * 3;
       rows[at] = x * 4;
       rows[at + 1] = y * 4;
       rows[at + 2] = (x + y) * 2;

@@ -77,6 +77,12 @@ const fields = z.strictObject({
     .default("default")
     .describe("sets the template argument enable_thinking; default leaves it to the template"),
   chatTemplateKwargs: chatTemplateKwargsSchema.default({}).describe("further arguments of the chat template"),
+  historyContent: z
+    .enum(["unchanged", "trimmed"])
+    .default("unchanged")
+    .describe(
+      "how answers enter the history of the next question. unchanged: content and reasoning_content as the server returned them, which clients of the OpenAI API send back; trimmed: thinking taken out of the content, without the white space around it and before the answer, for clients that do so",
+    ),
   maxNewTokens: z.number().int().min(1).max(131_072).default(2048).describe("tokens of an answer at most"),
   maxTurns: z.number().int().min(1).optional().describe("assistant turns asked for in a dialogue at most"),
   onLength: z

@@ -149,6 +149,7 @@ function factsOf(options: RegenerateOptions, pool: ServerPool, counted: LocalMod
     systemPrompt: systemPromptFacts(options.systemPrompt),
     chatTemplateKwargs: templateKwargs(options),
     sampling: { ...GREEDY },
+    historyContent: options.historyContent,
     maxNewTokens: options.maxNewTokens,
     model,
     engine: identity.dialect,

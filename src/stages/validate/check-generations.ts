@@ -18,6 +18,7 @@ import { checkSystemPrompt } from "./check-system.js";
 import { compareIds } from "./compare-ids.js";
 import { likelyCause } from "./diagnose.js";
 import type { Check } from "./findings.js";
+import { historyForm } from "./history-content.js";
 import type { Subject } from "./subject.js";
 
 /** Dialogues rendered at a time, to keep the tokenizer's threads busy. */
@@ -86,8 +87,12 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
     }
     const theirs = isCounted ? "regenerate's own" : "the server's";
     const difference = compareIds(local.ids, prompt, spell, ["rendered here", theirs]);
-    if (difference === null) counts.promptsEqual += isCounted ? 0 : 1;
-    else {
+    if (difference === null) {
+      counts.promptsEqual += isCounted ? 0 : 1;
+      const form = historyForm(generation.messages.slice(0, stored.message));
+      if (form === "unchanged") counts.historyUnchanged += 1;
+      else if (form === "trimmed") counts.historyTrimmed += 1;
+    } else {
       const { index, frame, window } = difference;
       const cause = await likelyCause(subject, { ours: local.ids, theirs: prompt, images: local.images });
       findings.add({

@@ -14,6 +14,7 @@ import { checkRowFiles, checkShardFiles, filesOf } from "./check-row-files.js";
 import { LiveServer } from "./check-server.js";
 import { asTokenized, type DialogueSource, openSource } from "./dialogue-source.js";
 import { type Finding, Findings, StopChecking } from "./findings.js";
+import { historyText } from "./history-content.js";
 import { checkLivePrompts } from "./live-sample.js";
 import type { ValidateOptions } from "./options.js";
 import { Origins } from "./origins.js";
@@ -227,6 +228,9 @@ function summaryOf({ counts, checks }: ReportData): JsonObject[] {
   };
   if (counts.promptsCompared > 0) {
     say("prompts equal between local rendering and server", shareText(counts.promptsEqual, counts.promptsCompared));
+  }
+  if (counts.historyUnchanged + counts.historyTrimmed > 0) {
+    say("earlier answers in the server's prompts", historyText(counts));
   }
   if (counts.promptsCounted > 0) say("prompts by count alone, not compared", String(counts.promptsCounted));
   if (counts.livePromptsCompared > 0) {

@@ -19,6 +19,9 @@ export class ValidationCounts {
   /** Prompts whose ids came from a server and were compared with ours. */
   promptsCompared = 0;
   promptsEqual = 0;
+  /** Turns with equal prompts whose earlier answers keep the white space that trimming takes away, or show none of it. */
+  historyUnchanged = 0;
+  historyTrimmed = 0;
   /** Prompts that regenerate rendered itself: that they equal ours says nothing about a server. */
   promptsCounted = 0;
   livePromptsCompared = 0;

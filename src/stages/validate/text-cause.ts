@@ -62,6 +62,10 @@ function historyCause(left: Rendering, right: Rendering): string | null {
       return `message ${index} is of the role ${quote(other.role)} on the server, ${quote(block.role)} here: the chat templates differ`;
     }
     if (block.body === other.body) continue;
+    if (block.role === "assistant" && answerOf(block.body) === answerOf(other.body)) {
+      const [there, here] = other.body.length > block.body.length ? ["unchanged", "trimmed"] : ["trimmed", "unchanged"];
+      return `message ${index} differs in the white space around thinking and before the answer: the server's prompt holds it ${there} (historyContent: ${there}), here it is ${here}`;
+    }
     if (block.body.replace(THOUGHT, "") === other.body.replace(THOUGHT, "")) {
       const keeps =
         block.body.length > other.body.length ? "here keeps, the server drops" : "the server keeps, here drops";
@@ -73,6 +77,11 @@ function historyCause(left: Rendering, right: Rendering): string | null {
     return `message ${index} (${block.role}) reads otherwise, ${apart(block.body, other.body)}`;
   }
   return null;
+}
+
+/** An answer without white space where trimming takes it away: around thinking, and in front. */
+function answerOf(body: string): string {
+  return body.replaceAll(/\s*(<\/?think>)\s*/g, "$1").trimStart();
 }
 
 /** How the prompt opens the answer. */

@@ -3,12 +3,14 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { deflateSync } from "node:zlib";
 import type { Manifest, ManifestDraft } from "../../../src/artifacts/manifest.js";
-import { parseJson, sha256, stringifyJson } from "../../../src/base/index.js";
+import { DraftsmithError, parseJson, sha256, stringifyJson } from "../../../src/base/index.js";
 import { type Dialogue, type Generation, generationSchema, type Message } from "../../../src/dialogue/index.js";
 import type { DraftsmithEvent } from "../../../src/events/index.js";
 import { stage } from "../../../src/stages/regenerate/index.js";
 import type { RegenerateOptions } from "../../../src/stages/regenerate/options.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
+import { stage as validate } from "../../../src/stages/validate/index.js";
+import type { ReportData } from "../../../src/stages/validate/report/data.js";
 import { scratchDirectory } from "../../scratch/scratch.js";
 
 export interface Picture {
@@ -92,6 +94,35 @@ export function manifestOf(kept: number): Manifest {
     facts: {},
     digest: "0".repeat(64),
   };
+}
+
+/** A finished run's output as an input of another one. */
+export function generationsOf(directory: string, { draft }: Pick<RunResult, "draft">): InputArtifact {
+  const kept = Number(draft.counts.kept);
+  return { path: directory, manifest: { ...manifestOf(kept), kind: "generations", facts: draft.facts } };
+}
+
+/** Validates generations against a model directory. @returns the figures of its report, and their file */
+export async function validateGenerations(
+  model: string,
+  generations: InputArtifact,
+): Promise<ReportData & { file: string }> {
+  const directory = await temporaryDirectory();
+  const options = validate.options.parse({ model, keepGoing: true, maxShown: 1 });
+  const context = {
+    step: "validate",
+    events: { emit: () => undefined },
+    signal: new AbortController().signal,
+    workDir: directory,
+    resumeDir: directory,
+    limit: undefined,
+  };
+  const inputs = { dialogues: undefined, generations, rows: undefined, shards: undefined };
+  await validate.run(options, inputs, context).catch((error: unknown) => {
+    if (!(error instanceof DraftsmithError) || error.code !== "VALIDATION_FAILED") throw error;
+  });
+  const file = join(directory, "report.json");
+  return { ...(JSON.parse(await readFile(file, "utf8")) as ReportData), file };
 }
 
 export interface RunRequest {

@@ -13,7 +13,7 @@ import { imageHashes } from "../asking/request.js";
 import type { TurnRecord } from "../ledger/ledger.js";
 import type { RegenerateOptions } from "../options.js";
 import type { DialogueEnd } from "../report/progress.js";
-import { callsOf, hasBrokenCall, messageOf, sameCalls } from "./reply.js";
+import { callsOf, hasBrokenCall, hasThinking, messageOf, sameCalls } from "./reply.js";
 import { type Script, type ScriptStep, scriptOf } from "./script.js";
 
 export interface ConversationHost {
@@ -54,7 +54,7 @@ class Conversation {
   /** Tokens that the next prompt has at least; 0 where nothing is certain. */
   get leastPrompt(): number {
     const last = this.turns.at(-1);
-    if (last === undefined || this.messages[last.message]?.reasoning !== undefined) return 0;
+    if (last === undefined || hasThinking(this.messages[last.message]!)) return 0;
     return this.last.prompt.length + this.last.response.length;
   }
 
@@ -178,7 +178,7 @@ async function answerOne(
   if (isBeyond(answer, options.tokenLimits)) return conversation.cut("prompt-limit", PARTIAL_REASONS["prompt-limit"]);
   const isCut = verdict.kind === "cut";
   if (isCut && options.onLength === "drop") return conversation.cut("length", PARTIAL_REASONS.length);
-  const generated = messageOf(answer);
+  const generated = messageOf(answer, options.historyContent);
   const follows = next?.type === "say" && next.message.role === "tool";
   const made = callsOf(generated);
   const wanted = step.source === undefined ? [] : callsOf(step.source);

@@ -1,4 +1,4 @@
-/** From an answer to the message that enters the history, in a form that does not depend on the server's parsers. */
+/** From an answer to the message that enters the history of the next question. */
 import {
   canonicalJson,
   isJsonObject,
@@ -10,9 +10,18 @@ import {
 import type { Message, ToolCall } from "../../../dialogue/index.js";
 import type { Answer } from "../../../sglang/index.js";
 
+/**
+ * `unchanged`: content and reasoning as the server returned them, which clients of the OpenAI API send back. `trimmed`:
+ * the same message whatever the server's parsers do, without the white space around thinking.
+ */
+export type HistoryContent = "unchanged" | "trimmed";
+
+const THINK_END = "</think>";
+
 /** The generated assistant message. Ids of tool calls are random on the server, so they are left out. */
-export function messageOf(answer: Answer): Message {
-  const { reasoning, text } = splitReasoning(answer);
+export function messageOf(answer: Answer, form: HistoryContent): Message {
+  const { reasoning, text } =
+    form === "trimmed" ? splitReasoning(answer) : { reasoning: answer.reasoning ?? "", text: answer.text };
   const calls = answer.toolCalls.map(({ name, arguments: json }) => ({ name, arguments: objectIn(json) }));
   const message: Message = { role: "assistant", content: text === "" ? [] : [{ type: "text", text }] };
   if (reasoning !== "") message.reasoning = reasoning;
@@ -26,15 +35,20 @@ export function hasBrokenCall(answer: Answer): boolean {
   return answer.toolCalls.some((call) => objectIn(call.arguments) === undefined);
 }
 
-/** A server without a reasoning parser leaves the thinking in the text; the opening tag may stand in the prompt. */
+/** Whether a message holds thinking, which templates may leave out of later prompts. */
+export function hasThinking({ reasoning, content }: Message): boolean {
+  return reasoning !== undefined || content.some((part) => part.type === "text" && part.text.includes(THINK_END));
+}
+
+/** A server without a reasoning parser leaves the thinking in the text; the opening tag may be part of the prompt. */
 export function splitReasoning(answer: Pick<Answer, "text" | "reasoning">): { reasoning: string; text: string } {
   if (answer.reasoning !== undefined) return { reasoning: answer.reasoning.trim(), text: dropNewlines(answer.text) };
-  const end = answer.text.indexOf("</think>");
+  const end = answer.text.indexOf(THINK_END);
   if (end < 0) return { reasoning: "", text: answer.text };
   const before = answer.text.slice(0, end);
   const start = before.lastIndexOf("<think>");
   const reasoning = (start < 0 ? before : before.slice(start + "<think>".length)).trim();
-  return { reasoning, text: dropNewlines(answer.text.slice(end + "</think>".length)) };
+  return { reasoning, text: dropNewlines(answer.text.slice(end + THINK_END.length)) };
 }
 
 function dropNewlines(text: string): string {
@@ -44,7 +58,9 @@ function dropNewlines(text: string): string {
 /** Calls of a message: parsed by the server, or written in the text as Qwen models do. */
 export function callsOf(message: Message): ToolCall[] {
   if (message.toolCalls !== undefined) return message.toolCalls;
-  const text = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const whole = message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  // A call that the model only thinks about is not made.
+  const text = whole.slice(whole.lastIndexOf(THINK_END) + 1);
   const calls: ToolCall[] = [];
   if (!text.includes("<tool_call>")) return calls;
   for (const [, json] of text.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>/g)) {

@@ -15,15 +15,20 @@ export function settingsOf(options: RegenerateOptions, served: JsonObject): Json
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(own), ...served })) as JsonObject;
 }
 
+/** What older versions did where their settings do not say it. */
+const FORMER: JsonObject = { historyContent: "trimmed" };
+
 /** Names of the settings that differ, sorted. */
-export function changedSettings(earlier: JsonObject, now: JsonObject): string[] {
+export function changedSettings(before: JsonObject, now: JsonObject): string[] {
+  const earlier = { ...FORMER, ...before };
   const names = new Set([...Object.keys(earlier), ...Object.keys(now)]);
   return [...names].filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(now[name])).sort();
 }
 
 /** @param what - such as "unfinished answers" */
-export function settingsConflict(what: string, file: string, earlier: JsonObject, now: JsonObject): DraftsmithError {
-  const changed = changedSettings(earlier, now);
+export function settingsConflict(what: string, file: string, before: JsonObject, now: JsonObject): DraftsmithError {
+  const changed = changedSettings(before, now);
+  const earlier = { ...FORMER, ...before };
   const name = changed[0] ?? "";
   return new DraftsmithError(
     "RESUME_CONFLICT",

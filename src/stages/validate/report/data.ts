@@ -14,6 +14,12 @@ export const countsSchema = z.strictObject({
   turns: count,
   promptsCompared: count.describe("prompts with a server's ids, rendered here and compared"),
   promptsEqual: count,
+  historyUnchanged: count.describe(
+    "turns with equal prompts whose earlier answers are as the server returned them (historyContent)",
+  ),
+  historyTrimmed: count.describe(
+    "turns with equal prompts whose earlier answers had their thinking taken out and trimmed",
+  ),
   promptsCounted: count.describe("prompts that regenerate rendered itself: equal to ours by nature"),
   livePromptsCompared: count,
   livePromptsEqual: count,
@@ -85,6 +91,8 @@ function countsOf({ counts, findings }: Subject): z.infer<typeof countsSchema> {
     turns: counts.turns,
     promptsCompared: counts.promptsCompared,
     promptsEqual: counts.promptsEqual,
+    historyUnchanged: counts.historyUnchanged,
+    historyTrimmed: counts.historyTrimmed,
     promptsCounted: counts.promptsCounted,
     livePromptsCompared: counts.livePromptsCompared,
     livePromptsEqual: counts.livePromptsEqual,

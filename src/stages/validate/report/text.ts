@@ -1,5 +1,6 @@
 /** Renders the report as text for terminals. */
 import type { Finding } from "../findings.js";
+import { historyText } from "../history-content.js";
 import { shareText } from "../share.js";
 import { type CheckState, statesText } from "../states.js";
 import type { ReportData } from "./data.js";
@@ -8,6 +9,9 @@ export function textOf({ verdict, stoppedEarly, counts, checks, findings }: Repo
   const lines = [`verdict: ${verdict}${stoppedEarly ? " (stopped at the first disagreement)" : ""}`, ""];
   lines.push(
     `prompts equal, rendered here and by the server: ${shareText(counts.promptsEqual, counts.promptsCompared)}`,
+    ...(counts.historyUnchanged + counts.historyTrimmed === 0
+      ? []
+      : [`earlier answers in the server's prompts: ${historyText(counts)}`]),
   );
   if (counts.promptsCounted > 0) {
     lines.push(`prompts with ids by count alone, not compared with any server's: ${counts.promptsCounted}`);

@@ -68,7 +68,7 @@ it("another int64 is another call, though both round to the same double", async 
 
 it("calls that the server parsed keep their literals in the history", () => {
   const answer = { text: "", reasoning: undefined, toolCalls: [{ name: "pinch", arguments: ANSWERED }] };
-  const [call] = messageOf(answer as Parameters<typeof messageOf>[0]).toolCalls ?? [];
+  const [call] = messageOf(answer as Parameters<typeof messageOf>[0], "unchanged").toolCalls ?? [];
   expect(stringifyJson(call?.arguments)).toBe(ANSWERED);
   const messages = [{ role: "assistant" as const, content: "", toolCalls: [{ ...call!, id: "c" }] }];
   const body = encodeChat("m", { messages, maxTokens: 1 }, DIALECTS.sglang);

@@ -181,39 +181,48 @@ describe("answers cut by length", () => {
 });
 
 describe("thinking", () => {
-  it("is split from the answer, kept beside it, and sent back in its own field", async () => {
-    const { row, stub } = await outcomeOf(
-      dialogueOf([text("user", "q1"), text("assistant", "a"), text("user", "q2"), text("assistant", "b")]),
-      { thinking: "on" },
-      { answer: () => "first I look\n</think>\n\nthen I click" },
-    );
-    expect(row?.messages[1]).toEqual({ ...text("assistant", "then I click"), reasoning: "first I look" });
+  const asks = (): Dialogue =>
+    dialogueOf([text("user", "q1"), text("assistant", "a"), text("user", "q2"), text("assistant", "b")]);
+  const THOUGHT = "first I look\n</think>\n\nthen I click";
+
+  it("goes back in the text as the server returned it", async () => {
+    const { row, stub } = await outcomeOf(asks(), { thinking: "on" }, { answer: () => THOUGHT });
+    expect(row?.messages[1]).toEqual(text("assistant", THOUGHT));
     const second = asked(stub).find((messages) => messages.length === 3)!;
-    expect(second[1]).toMatchObject({ content: "then I click", reasoning_content: "first I look" });
+    expect(second[1]).toEqual({ role: "assistant", content: THOUGHT });
     expect(stub.requests.every((body) => (body.chat_template_kwargs as JsonObject).enable_thinking === true)).toBe(
       true,
     );
+  });
+
+  it("trimmed is split from the answer, kept beside it, and sent back in its own field", async () => {
+    const options = { thinking: "on", historyContent: "trimmed" } as const;
+    const { row, stub } = await outcomeOf(asks(), options, { answer: () => THOUGHT });
+    expect(row?.messages[1]).toEqual({ ...text("assistant", "then I click"), reasoning: "first I look" });
+    const second = asked(stub).find((messages) => messages.length === 3)!;
+    expect(second[1]).toMatchObject({ content: "then I click", reasoning_content: "first I look" });
   });
 
   it.each([
     ["newer vLLM", "vllm", "reasoning"],
     ["older vLLM", "vllm", "reasoning_content"],
     ["SGLang", "sglang", "reasoning_content"],
-  ] as const)("is read from the field of %s", async (_name, dialect, reasoningField) => {
-    const asks = dialogueOf([text("user", "q1"), text("assistant", "a"), text("user", "q2"), text("assistant", "b")]);
-    const answer = (): string => "first I look\n</think>\n\nthen I click";
-    const { row, stub } = await outcomeOf(
-      asks,
-      { thinking: "on", allowSettings: ["unknown-settings"] },
-      { dialect, reasoningField, answer },
-    );
-    expect(row?.messages[1]).toEqual({ ...text("assistant", "then I click"), reasoning: "first I look" });
+  ] as const)("is read from the field of %s, and goes back with every newline", async (_name, dialect, field) => {
+    const stubOptions = { dialect, reasoningField: field, answer: () => THOUGHT };
+    const { row, stub } = await outcomeOf(asks(), { thinking: "on", allowSettings: ["unknown-settings"] }, stubOptions);
+    expect(row?.messages[1]).toEqual({ ...text("assistant", "\n\nthen I click"), reasoning: "first I look\n" });
     const second = asked(stub).find((messages) => messages.length === 3)!;
     const sent = dialect === "vllm" ? "reasoning" : "reasoning_content";
-    expect(second[1]).toEqual({ role: "assistant", content: "then I click", [sent]: "first I look" });
+    expect(second[1]).toEqual({ role: "assistant", content: "\n\nthen I click", [sent]: "first I look\n" });
+    const trimmed = await outcomeOf(
+      asks(),
+      { thinking: "on", allowSettings: ["unknown-settings"], historyContent: "trimmed" },
+      stubOptions,
+    );
+    expect(trimmed.row?.messages[1]).toEqual({ ...text("assistant", "then I click"), reasoning: "first I look" });
   });
 
-  it("comes out the same whether the server or we split it", () => {
+  it("trimmed comes out the same whether the server or we split it", () => {
     const parsed = splitReasoning({ text: "answer", reasoning: "why" });
     for (const raw of ["why</think>answer", "<think>\nwhy\n</think>\n\nanswer"]) {
       expect(splitReasoning({ text: raw, reasoning: undefined })).toEqual(parsed);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../../src/base/index.js";
 import type { Generation } from "../../../../src/dialogue/index.js";
+import { hasThinking } from "../../../../src/stages/regenerate/dialogues/reply.js";
 import { type RegenerateOptions, regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
 import { existingPython, type RunningServer, startServer } from "../../../../src/trainer-process/index.js";
@@ -91,7 +92,7 @@ describe.skipIf(python === null)("a server that returns no ids (skipped without 
         label: "turns with ids by count alone",
         value: `${turns} of ${turns}`,
       });
-      if (thinking === "on") expect(own.rows.some(({ messages }) => messages.some((m) => m.reasoning))).toBe(true);
+      if (thinking === "on") expect(own.rows.some(({ messages }) => messages.some(hasThinking))).toBe(true);
       expect(own.events).toContainEqual(
         expect.objectContaining({ level: "warn", message: expect.stringContaining("every turn is marked `counted`") }),
       );

@@ -5,19 +5,19 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../../../src/base/index.js";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
-import { stage as validate } from "../../../../src/stages/validate/index.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
 import { directoryModel } from "../../../sglang-client/directory-model.js";
 import { type Fault, PROBE_REQUESTS, startStub } from "../../../sglang-client/stub-server.js";
 import { TINY_GUI } from "../../../tokens/reference.js";
 import {
   dialogues,
+  generationsOf,
   lines,
-  manifestOf,
   type RunResult,
   runStage,
   sizedPicture,
   temporaryDirectory,
+  validateGenerations,
   writeArtifact,
 } from "../harness.js";
 
@@ -37,11 +37,6 @@ const rowOf = (text: string, id: string): string =>
 function mixed(rows: string, others: string, ids: readonly string[]): string {
   const all = lines(rows).map((row) => (row as { id: string }).id);
   return all.map((id) => `${rowOf(ids.includes(id) ? others : rows, id)}\n`).join("");
-}
-
-function artifactOf({ draft, directory }: typeof wrong): InputArtifact {
-  const manifest = { ...manifestOf(COUNT), kind: "generations" as const, facts: draft.facts };
-  return { path: directory, manifest };
 }
 
 async function answeredBy(salt: number | undefined): Promise<typeof wrong> {
@@ -65,7 +60,7 @@ describe("dialogues to redo", () => {
   it("of a finished output are asked again, all others are taken over as they are", async () => {
     const stub = await stubOf();
     const options = { servers: [stub.url], redo: NAMED };
-    const { generations, events } = await runStage({ input, earlier: artifactOf(wrong), options });
+    const { generations, events } = await runStage({ input, earlier: generationsOf(wrong.directory, wrong), options });
     expect(generations).toBe(mixed(wrong.generations, right.generations, NAMED));
     expect(stub.requests).toHaveLength(turnsOf(NAMED) + PROBE_REQUESTS);
     expect(JSON.stringify(events)).toContain("as are 3 named to be redone");
@@ -107,7 +102,11 @@ describe("dialogues to redo", () => {
 
   it("must exist, and need earlier answers", async () => {
     const { url } = await stubOf();
-    const unknown = runStage({ input, earlier: artifactOf(wrong), options: { servers: [url], redo: ["d3", "x"] } });
+    const unknown = runStage({
+      input,
+      earlier: generationsOf(wrong.directory, wrong),
+      options: { servers: [url], redo: ["d3", "x"] },
+    });
     await expect(unknown).rejects.toMatchObject({
       code: "INPUT_INVALID",
       message: "no dialogue has the id x",
@@ -119,7 +118,11 @@ describe("dialogues to redo", () => {
     });
     const notReport = join(await temporaryDirectory(), "report.json");
     await writeFile(notReport, '{"stage":"evaluate"}');
-    const from = runStage({ input, earlier: artifactOf(wrong), options: { servers: [url], redoFrom: notReport } });
+    const from = runStage({
+      input,
+      earlier: generationsOf(wrong.directory, wrong),
+      options: { servers: [url], redoFrom: notReport },
+    });
     await expect(from).rejects.toMatchObject({ code: "INPUT_INVALID", location: { file: notReport } });
   });
 });
@@ -137,33 +140,16 @@ describe("a report of validate", () => {
     const workDir = await temporaryDirectory();
     // Without `model` nothing is compared.
     const made = await runStage({ input: own, options: { servers: [shifting.url] }, workDir });
-    const earlier = artifactOf({ ...made, directory: workDir });
-    const checked = async (generations: InputArtifact): Promise<string> => {
-      const directory = await temporaryDirectory();
-      const options = validate.options.parse({ model: TINY_GUI, keepGoing: true, maxShown: 1 });
-      const context = {
-        step: "validate",
-        events: { emit: () => undefined },
-        signal: new AbortController().signal,
-        workDir: directory,
-        resumeDir: directory,
-        limit: undefined,
-      };
-      await validate
-        .run(options, { dialogues: undefined, generations, rows: undefined, shards: undefined }, context)
-        .catch((error: unknown) => expect(error).toMatchObject({ code: "VALIDATION_FAILED" }));
-      return join(directory, "report.json");
-    };
-    const report = await checked(earlier);
-    const { disagreeing } = JSON.parse(await readFile(report, "utf8")) as { disagreeing: { prompt: string[] } };
+    const earlier = generationsOf(workDir, made);
+    const { disagreeing, file } = await validateGenerations(TINY_GUI, earlier);
     expect(disagreeing.prompt).toEqual(["d7", "d25"]);
     const calm = await stubOf({ model });
     const healedDir = await temporaryDirectory();
-    const options = { servers: [calm.url], redoFrom: report };
+    const options = { servers: [calm.url], redoFrom: file };
     const healed = await runStage({ input: own, earlier, options, workDir: healedDir });
     expect(calm.requests.length).toBeLessThanOrEqual(2 * 3 + PROBE_REQUESTS);
-    const verdict = await checked(artifactOf({ ...healed, directory: healedDir }));
-    expect(JSON.parse(await readFile(verdict, "utf8"))).toMatchObject({ verdict: "good", disagreeing: {} });
+    const verdict = await validateGenerations(TINY_GUI, generationsOf(healedDir, healed));
+    expect(verdict).toMatchObject({ verdict: "good", disagreeing: {} });
     const undisturbed = await runStage({ input: own, options: { servers: [calm.url] } });
     expect(healed.generations).toBe(undisturbed.generations);
   }, 60_000);
