@@ -11,7 +11,14 @@ import { ENCODED_VIDEO_TYPES, encodedVideo, readVideoPart } from "./row-videos.j
 const TEXT_TYPES = ["text", "input_text", "output_text"];
 const IMAGE_TYPES = ["image_url", "image", "input_image"];
 const IMAGE_FIELDS = ["image_url", "image", "url", "path"];
+const NAMED_FIELDS = [...IMAGE_FIELDS, "source"];
 const VIDEO_FIELDS = ["video", "video_url", "frames"];
+/** Tables that hold all kinds of parts have all columns in each of them; those of other kinds must be empty. */
+const NOT_IN_TEXT = ["image", "image_url", ...VIDEO_FIELDS];
+const NOT_IN_PICTURES = ["text"];
+const NOT_IN_VIDEO = ["image_url", "image"];
+const UNSUPPORTED = ["audio", "audio_url", "input_audio", "file", "file_id"];
+const OF_ANOTHER = "belongs into a part of another type than";
 
 /** Where a text's images come from, and what its placeholders mean. */
 export interface ContentContext {
@@ -48,26 +55,29 @@ function readPart(part: unknown, context: ContentContext, where: string): RawPar
 function partsOf(part: Readonly<Record<string, unknown>>, fields: Fields, context: ContentContext): RawPart[] {
   const { where } = fields;
   const type = fields.take("type") ?? typeByField(part);
-  const wrong = `in a part of type ${JSON.stringify(type)?.slice(0, 60)}`;
-  fields.refuse(["audio", "audio_url", "input_audio", "file", "file_id"], "content-unsupported", "cannot be carried");
   if (typeof type === "string" && TEXT_TYPES.includes(type)) {
-    // Tables that hold all kinds of parts have all columns in each of them; those of other kinds must be empty.
-    fields.refuse(["image", "image_url", ...VIDEO_FIELDS], "fields-contradict", wrong);
     if (typeof part.text !== "string") throw new RowProblem("message-invalid", `${where}: its text is no text`);
     fields.take("text");
+    fields.refuse(UNSUPPORTED, "content-unsupported", "cannot be carried");
+    fields.refuse(NOT_IN_TEXT, "fields-contradict", OF_ANOTHER, " text");
     return textParts(part.text, context);
   }
-  fields.refuse(["text"], "fields-contradict", wrong);
-  if (typeof type === "string" && IMAGE_TYPES.includes(type)) {
-    fields.refuse(VIDEO_FIELDS, "fields-contradict", wrong);
+  fields.refuse(UNSUPPORTED, "content-unsupported", "cannot be carried");
+  if (typeof type !== "string") throw unknownType(type, where);
+  fields.refuse(NOT_IN_PICTURES, "fields-contradict", OF_ANOTHER, " image or video");
+  if (IMAGE_TYPES.includes(type)) {
+    fields.refuse(VIDEO_FIELDS, "fields-contradict", OF_ANOTHER, " image");
     return [imagePart(fields, context)];
   }
   if (type === "video") {
-    fields.refuse(["image_url", "image"], "fields-contradict", wrong);
+    fields.refuse(NOT_IN_VIDEO, "fields-contradict", OF_ANOTHER, " video");
     return [readVideoPart(fields)];
   }
-  if (typeof type === "string" && ENCODED_VIDEO_TYPES.includes(type)) throw encodedVideo(where);
-  throw new RowProblem("content-part-unknown", `${where}: type ${JSON.stringify(type)?.slice(0, 60)}`);
+  throw ENCODED_VIDEO_TYPES.includes(type) ? encodedVideo(where) : unknownType(type, where);
+}
+
+function unknownType(type: unknown, where: string): RowProblem {
+  return new RowProblem("content-part-unknown", `${where}: type ${JSON.stringify(type)?.slice(0, 60)}`);
 }
 
 /** Parts as Qwen's tools write them may leave the type out. */
@@ -81,8 +91,8 @@ function imagePart(fields: Fields, { images, unread }: ContentContext): RawPart 
   const { where } = fields;
   const size = ownSizeOf(fields);
   const data = fields.take("data");
-  const mediaType = data === undefined ? undefined : fields.takeOne("media_type", "mime_type", "mimeType");
-  const named = fields.takeOne(...IMAGE_FIELDS, "source");
+  const mediaType = data === undefined ? undefined : fields.takeOne(["media_type", "mime_type", "mimeType"]);
+  const named = fields.takeOne(NAMED_FIELDS);
   if (data !== undefined && named !== undefined) throw fields.contradiction("data", "image");
   const source = data === undefined ? named : { data, media_type: mediaType };
   const part =

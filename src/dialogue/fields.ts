@@ -2,7 +2,7 @@
  * The fields of an object in somebody's data. Whatever a reader takes is known; the name of every other field with a value
  * is noted, so that nothing is left out in silence.
  */
-import { canonicalJson } from "../base/index.js";
+import { canonicalJson, JsonNumber } from "../base/index.js";
 import { type DialogueReason, RowProblem } from "./row-problem.js";
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -17,23 +17,28 @@ export const OTHER_FIELDS = "(others)";
 
 /** Names of fields in one row that nobody read, as `message.weight`. */
 export class UnreadFields {
-  private readonly found = new Set<string>();
+  private readonly found: string[] = [];
 
   add(place: Place, key: string): void {
     const cut = key.length > MOST_NAME_LENGTH ? `${key.slice(0, MOST_NAME_LENGTH)}...` : key;
     // Control characters of a key must not reach a terminal.
-    const name = `${place}.${/^[\w.$@/-]+$/.test(cut) ? cut : JSON.stringify(cut)}`;
-    this.found.add(this.found.size < MOST_NAMES || this.found.has(name) ? name : OTHER_FIELDS);
+    const own = `${place}.${/^[\w.$@/-]+$/.test(cut) ? cut : JSON.stringify(cut)}`;
+    const name = this.found.length < MOST_NAMES ? own : OTHER_FIELDS;
+    if (!this.found.includes(name)) this.found.push(name);
   }
 
   get names(): readonly string[] {
-    return [...this.found];
+    return this.found;
   }
 }
 
+/** Of an object with more keys than this a set of them is made; a short list is faster than a set. */
+const FEW_KEYS = 16;
+
 export class Fields {
   private readonly object: Row;
-  private readonly taken: string[] = [];
+  /** Own keys that nobody has asked for. A row's objects have few of them, and readers ask for many names. */
+  private readonly left: string[] | Set<string>;
 
   /** @param where names the object in messages, such as "message 3, part 0" */
   constructor(
@@ -43,21 +48,38 @@ export class Fields {
     readonly unread: UnreadFields,
   ) {
     this.object = object;
+    const keys = Object.keys(object);
+    this.left = keys.length > FEW_KEYS ? new Set(keys) : keys;
+  }
+
+  /** Whether nothing is left to ask for. */
+  get isDone(): boolean {
+    return Array.isArray(this.left) ? this.left.length === 0 : this.left.size === 0;
+  }
+
+  /** Whether the field has not been taken; its value may still be empty. */
+  has(key: string): boolean {
+    return Array.isArray(this.left) ? this.left.includes(key) : this.left.has(key);
   }
 
   /** The field's value; null, an empty text, list or object say nothing and count as absent. */
   take(key: string): unknown {
+    if (Array.isArray(this.left)) {
+      const at = this.left.indexOf(key);
+      if (at < 0) return undefined;
+      this.left[at] = this.left[this.left.length - 1]!;
+      this.left.pop();
+    } else if (!this.left.delete(key)) return undefined;
     const value = this.object[key];
-    if (value === undefined || value === null) return undefined;
-    this.taken.push(key);
-    return isEmpty(value) ? undefined : value;
+    return value === null || isEmpty(value) ? undefined : value;
   }
 
   /**
    * The value of the one field among several spellings that has one.
    * @throws RowProblem fields-contradict where two of them say different things
    */
-  takeOne(...keys: readonly string[]): unknown {
+  takeOne(keys: readonly string[]): unknown {
+    if (this.isDone) return undefined;
     let found: unknown;
     let from = "";
     for (const key of keys) {
@@ -75,9 +97,10 @@ export class Fields {
     if (values.includes(this.object[key] as string)) this.take(key);
   }
 
-  /** @throws RowProblem where one of these fields has a value */
-  refuse(keys: readonly string[], reason: DialogueReason, why: string): void {
-    for (const key of keys) if (this.take(key) !== undefined) throw this.problem(reason, `\`${key}\` ${why}`);
+  /** @throws RowProblem where one of these fields has a value; `why` follows its name */
+  refuse(keys: readonly string[], reason: DialogueReason, why: string, of = ""): void {
+    if (this.isDone) return;
+    for (const key of keys) if (this.take(key) !== undefined) throw this.problem(reason, `\`${key}\` ${why}${of}`);
   }
 
   problem(reason: DialogueReason, message: string): RowProblem {
@@ -90,16 +113,17 @@ export class Fields {
 
   /** Notes every field with a value that was not taken. Call it once everything is read. */
   finish(): void {
-    for (const key of Object.keys(this.object)) {
+    for (const key of this.left) {
       const value = this.object[key];
-      if (value !== null && value !== undefined && !this.taken.includes(key)) this.unread.add(this.place, key);
+      if (value !== null && value !== undefined) this.unread.add(this.place, key);
     }
   }
 }
 
 function isEmpty(value: unknown): boolean {
-  if (value === "") return true;
-  if (typeof value !== "object") return false;
+  if (typeof value !== "object") return value === "";
+  if (Array.isArray(value)) return value.length === 0;
+  if (value instanceof JsonNumber) return false;
   for (const _ in value) return false;
-  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+  return true;
 }

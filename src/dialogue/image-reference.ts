@@ -24,7 +24,7 @@ function readObject(fields: Fields): string {
   fields.refuse(["file_id"], "content-unsupported", "names a file on somebody's server");
   const bytes = fields.take("bytes");
   const data = fields.take("data");
-  const named = fields.takeOne("url", "image");
+  const named = fields.takeOne(["url", "image"]);
   const path = fields.take("path");
   if (named !== undefined && path !== undefined && named !== path) throw fields.contradiction("url", "path");
   // Beside bytes a path only says what they were called.
@@ -32,7 +32,7 @@ function readObject(fields: Fields): string {
   if (data !== undefined && (named ?? path) !== undefined) throw fields.contradiction("data", "url");
   if (bytes !== undefined) return dataUri("", base64Of(bytes, fields));
   if (data !== undefined)
-    return dataUri(textOf(fields.takeOne("media_type", "mime_type", "mimeType") ?? "", fields), textOf(data, fields));
+    return dataUri(textOf(fields.takeOne(["media_type", "mime_type", "mimeType"]) ?? "", fields), textOf(data, fields));
   return textOf(named ?? path, fields);
 }
 

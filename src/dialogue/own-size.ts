@@ -9,14 +9,16 @@ const SIZE_FIELDS = {
   resized_height: "height",
   resized_width: "width",
 } as const satisfies Record<string, keyof OwnSize>;
+const NAMES = Object.entries(SIZE_FIELDS);
 
 /** Keys of image and video parts that decide sizes. */
 export const SIZE_KEYS: readonly string[] = [...Object.keys(SIZE_FIELDS), "total_pixels"];
 
 /** undefined where the part leaves its size to the processor. */
 export function ownSizeOf(fields: Fields): OwnSize | undefined {
+  if (!NAMES.some(([key]) => fields.has(key))) return undefined;
   const size: OwnSize = {};
-  for (const [key, name] of Object.entries(SIZE_FIELDS)) {
+  for (const [key, name] of NAMES) {
     const value = fields.take(key);
     if (value === undefined) continue;
     const pixels = numberOf(value);

@@ -1,5 +1,4 @@
 /** The pictures of dialogues, images and frames of videos alike, in the order in which they stand. */
-import { defined } from "../base/index.js";
 import type { ContentPart, ImagePart, Message, Picture, VideoPart } from "./dialogue.js";
 import type { RawMessage, RawPart } from "./raw-dialogue.js";
 
@@ -41,9 +40,11 @@ export function placePictures(messages: readonly RawMessage[], pictures: readonl
     if (part.type === "video") return { type: "video", frames: own, fps: part.fps, indices: part.indices };
     return { type: "image", ...own[0]! };
   };
-  return messages.map(({ role, content, reasoning, toolCalls, toolCallId }) => ({
-    role,
-    content: content.map(place),
-    ...defined({ reasoning, toolCalls, toolCallId }),
-  }));
+  return messages.map(({ role, content, reasoning, toolCalls, toolCallId }) => {
+    const message: Message = { role, content: content.map(place) };
+    if (reasoning !== undefined) message.reasoning = reasoning;
+    if (toolCalls !== undefined) message.toolCalls = toolCalls;
+    if (toolCallId !== undefined) message.toolCallId = toolCallId;
+    return message;
+  });
 }

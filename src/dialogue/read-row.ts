@@ -1,40 +1,44 @@
 /** A whole row in any of the forms: its messages, and what stands beside them. */
-import { canonicalJson, defined } from "../base/index.js";
+import { canonicalJson, type JsonObject } from "../base/index.js";
 import { readContent } from "./content-parts.js";
 import { Fields, type Row, type UnreadFields } from "./fields.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
-import { type FormRules, joinCalls, type ReadMessage, readMessage } from "./read-message.js";
+import { addMessage, type FormRules, readMessage } from "./read-message.js";
 import { commonFields, messagesOf } from "./row-fields.js";
 import { RowImages } from "./row-images.js";
 
 /** @throws RowProblem */
 export function readRow(row: Row, rules: FormRules, unread: UnreadFields): RawDialogue {
   const fields = new Fields(row, "row", "", unread);
-  const rest = commonFields(fields);
+  const dialogue = commonFields(fields);
   const images = RowImages.in(fields);
-  const read = messagesOf(row).map((message, at) => readMessage(message, images, rules, unread, `message ${at}`));
+  const messages: RawMessage[] = [];
+  let at = 0;
+  for (const message of messagesOf(row)) {
+    const read = readMessage(message, images, rules, unread, `message ${at}`);
+    at += 1;
+    if (read.tools !== undefined) {
+      dialogue.tools = sameTools(dialogue.tools, read.tools, fields);
+      if (read.message.content.length === 0) continue;
+    }
+    addMessage(messages, read);
+  }
   images.finish();
-  const tools = read.reduce((known, { tools: own }) => sameTools(known, own, fields), rest.tools);
-  const system = systemMessage(fields, images, unread);
-  const messages = withSystem(system, joinCalls(read.filter((each) => !holdsToolsOnly(each))), fields);
+  dialogue.messages = withSystem(systemMessage(fields, images, unread), messages, fields);
   fields.finish();
-  return { ...rest, ...defined({ tools }), messages };
+  return dialogue;
 }
 
 /** A system message may define the tools that the row does not. */
-function sameTools(known: RawDialogue["tools"], own: RawDialogue["tools"], fields: Fields): RawDialogue["tools"] {
-  if (known === undefined || own === undefined) return known ?? own;
+function sameTools(known: RawDialogue["tools"], own: JsonObject[], fields: Fields): JsonObject[] {
+  if (known === undefined) return own;
   if (canonicalJson(known) !== canonicalJson(own)) throw fields.contradiction("tools", "tools of a system message");
   return known;
 }
 
-function holdsToolsOnly({ message, tools }: ReadMessage): boolean {
-  return tools !== undefined && message.content.length === 0;
-}
-
 /** Many sets carry the system prompt beside the messages, and an empty one for none. */
 function systemMessage(fields: Fields, images: RowImages, unread: UnreadFields): RawMessage | undefined {
-  const text = fields.takeOne("system", "system_prompt");
+  const text = fields.takeOne(["system", "system_prompt"]);
   if (text === undefined) return undefined;
   const context = { images, unread, placeholders: false, trimLineBreaks: false };
   return { role: "system", content: readContent(text, context, "`system`") };

@@ -1,5 +1,5 @@
 /** Fields that all forms have in common beside the messages: id, tags, tools, and content that no form can carry. */
-import { defined, isJsonObject, JsonNumber } from "../base/index.js";
+import { isJsonObject, JsonNumber } from "../base/index.js";
 import { Fields, type Row } from "./fields.js";
 import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
@@ -28,16 +28,19 @@ export function idOf(row: Row): string | undefined {
   return idText(row.id);
 }
 
-/** Everything but the messages and what belongs into them. */
-export function commonFields(fields: Fields): Omit<RawDialogue, "messages"> {
-  fields.takeOne(...MESSAGE_LISTS);
+/** A dialogue without its messages, from the fields beside them. */
+export function commonFields(fields: Fields): RawDialogue {
+  fields.takeOne(MESSAGE_LISTS);
   refuseUnsupported(fields);
   const given = fields.take("id");
   const id = idText(given);
   if (given !== undefined && id === undefined) fields.unread.add("row", "id");
   const tools = toolsIn(fields);
   const tags = tagsOf(fields);
-  return { id, ...defined({ tools, tags }) };
+  const dialogue: RawDialogue = { id, messages: [] };
+  if (tools !== undefined) dialogue.tools = tools;
+  if (tags !== undefined) dialogue.tags = tags;
+  return dialogue;
 }
 
 export function refuseUnsupported(fields: Fields): void {
@@ -47,7 +50,7 @@ export function refuseUnsupported(fields: Fields): void {
 
 /** `functions` is the older name. */
 export function toolsIn(fields: Fields) {
-  return toolsOf(fields.takeOne("tools", "functions"));
+  return toolsOf(fields.takeOne(["tools", "functions"]));
 }
 
 function tagsOf(fields: Fields): Record<string, string> | undefined {

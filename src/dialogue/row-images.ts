@@ -26,6 +26,7 @@ export class RowImages {
 
   /** Those under `images` or `image`, a list or a single one. */
   static in(fields: Fields): RowImages {
+    if (!fields.has("images") && !fields.has("image")) return new RowImages([], fields.where, fields.unread);
     const [many, one] = ["images", "image"].map((key) => {
       const value = fields.take(key);
       return value === undefined || Array.isArray(value) ? value : [value];

@@ -22,7 +22,7 @@ const SAMPLING_KEYS = ["nframes", "min_frames", "max_frames", "video_start", "vi
 
 export function readVideoPart(fields: Fields): RawVideoPart {
   const { where, unread } = fields;
-  const listed = fields.takeOne("frames", "video", "video_url");
+  const listed = fields.takeOne(["frames", "video", "video_url"]);
   if (typeof listed === "string" || isJsonObject(listed)) throw encodedVideo(where);
   if (!Array.isArray(listed)) throw new RowProblem("message-invalid", `${where}: a video without a list of frames`);
   fields.refuse(SIZE_KEYS, "image-size-rule", "asks for another size of the frames, which keep theirs");

@@ -51,6 +51,10 @@ function checkToolResults(messages: readonly RawMessage[]): void {
   let at = 0;
   while (at < messages.length) {
     const calls = messages[at]!.toolCalls ?? [];
+    if (calls.length === 0 && messages[at + 1]?.role !== "tool") {
+      at += 1;
+      continue;
+    }
     const asked = `message ${at}`;
     at += 1;
     const open = new Map(calls.map(({ id }, call) => [id ?? call, call]));

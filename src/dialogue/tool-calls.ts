@@ -43,7 +43,7 @@ function toolCallOf(call: JsonObject, where: string, unread: UnreadFields): Tool
   const inner = isJsonObject(named) ? new Fields(named, "call", where, unread) : outer;
   if (named !== undefined && !isJsonObject(named)) throw fail("`function` of a tool call is no object");
   const name = inner.take("name");
-  const given = inner.takeOne("arguments", "parameters") ?? {};
+  const given = inner.takeOne(["arguments", "parameters"]) ?? {};
   const parsed = typeof given === "string" ? jsonIn(given.trim() === "" ? "{}" : given) : given;
   if (typeof name !== "string" || !isJsonObject(parsed)) {
     throw fail("a tool call without name, or with arguments that are no object");

@@ -35,7 +35,7 @@ export const importOptionsSchema = z
     source: z
       .array(z.string().min(1))
       .min(1)
-      .describe("files of dialogues, JSONL or one JSON array each; read in this order"),
+      .describe("files of dialogues, JSONL or one JSON array each, plain or compressed with gzip; read in this order"),
     format: z
       .enum(["auto", ...DIALOGUE_FORMS])
       .default("auto")

@@ -165,7 +165,10 @@ async function finishRow(
 function toDialogue(id: string, source: Dialogue["source"], raw: RawDialogue, pictures: Picture[]): Dialogue {
   const { tools, tags } = raw;
   const messages = placePictures(raw.messages, pictures);
-  return { id, source, messages, ...defined({ tools, tags }) };
+  const dialogue: Dialogue = { id, source, messages };
+  if (tools !== undefined) dialogue.tools = tools;
+  if (tags !== undefined) dialogue.tags = tags;
+  return dialogue;
 }
 
 async function findRoots(directories: readonly string[]): Promise<ImageRoots> {
