@@ -159,7 +159,7 @@ describe.skipIf(missing !== null)(`videos, the whole way${missing === null ? "" 
     await writeFile(file, lines.map((line, at) => (at === 1 ? swapped(line) : line)).join("\n"));
     await expect(bench.run(validateStage, { model: TINY_GUI }, { dialogues, shards })).rejects.toMatchObject({
       code: "VALIDATION_FAILED",
-      message: expect.stringMatching(/images stand in another order|image was swapped/),
+      message: expect.stringMatching(/images are in a different order|image was replaced/),
     });
     await writeFile(file, text);
   });

@@ -17,7 +17,7 @@ export const evaluateOptionsSchema = z.strictObject({
     .default(true)
     .describe("measure the untrained draft too (needs the checkpoints input), to show what training brought"),
   split: z.enum(["heldout", "train"]).default("heldout").describe("which rows of the shards"),
-  rows: positiveInt.nullable().default(null).describe("first so many rows; null: all"),
+  rows: positiveInt.nullable().default(null).describe("only the first so many rows; null: all"),
   maxLength: z.number().int().min(2).default(4096).describe("longer rows are left out and counted"),
   batchBlocks: positiveInt.default(1024).describe("blocks drafted at once; bounds memory"),
   packTokens: packTokensSchema,
@@ -28,7 +28,7 @@ export const evaluateOptionsSchema = z.strictObject({
     .nonnegative()
     .nullable()
     .default(32)
-    .describe("rows on which a real draft-and-verify loop is held against the offline walk; null: all"),
+    .describe("rows on which a real draft-and-verify loop is compared with the offline walk; null: all"),
   breakEven: z.number().min(1).default(2.5).describe("accept length below which speculation does not pay"),
   dtype: dtypeSchema,
   device: deviceSchema,

@@ -15,7 +15,7 @@ const draftSchema = z.looseObject({
 const comparisonSchema = z.looseObject({
   responses: count,
   steps: count,
-  differingSteps: count.describe("steps in which the real loop accepted another number than the offline walk"),
+  differingSteps: count.describe("steps in which the real loop and the offline walk accepted different numbers"),
   equalOutputs: count.describe("responses that came out as the target's greedy ones"),
 });
 

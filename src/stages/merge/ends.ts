@@ -42,7 +42,7 @@ export class PartEnds {
         const { row, line } = cursor.next;
         if (found !== undefined) {
           const where = `${cursor.file}:${line}`;
-          throw refused(where, `dialogue ${row.id} has more than one end in ${this.part.path}`, "make this part anew");
+          throw refused(where, `dialogue ${row.id} has more than one end in ${this.part.path}`, "run this part again");
         }
         found = row;
         await advance(cursor);
@@ -58,7 +58,7 @@ export class PartEnds {
       throw refused(
         `${file}:${next.line}`,
         `dialogue ${next.row.id} is not one of the dialogues of part ${this.part.partition.index}/${this.part.partition.count}, or out of order`,
-        "make this part anew from the same dialogues",
+        "run this part again on the same dialogues",
       );
     }
   }

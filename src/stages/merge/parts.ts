@@ -49,7 +49,7 @@ function compareParts(first: Part, part: Part): void {
     throw refused(
       part.path,
       `${part.path} is one of ${part.partition.count} parts, but ${first.path} one of ${first.partition.count}`,
-      "parts of different divisions overlap; make them anew with the same n in --partition i/n",
+      "parts of different divisions overlap; run them again with the same n in --partition i/n",
     );
   }
   const [one, other] = [sharedFacts(first), sharedFacts(part)];
@@ -57,7 +57,7 @@ function compareParts(first: Part, part: Part): void {
   if (name === undefined) return;
   throw refused(
     part.path,
-    `${part.path} was made with another ${name} than ${first.path}: ${show(at(other, name))}, not ${show(at(one, name))}`,
+    `${part.path} was made with a different ${name} than ${first.path}: ${show(at(other, name))}, not ${show(at(one, name))}`,
     "all parts must be made with the same options, by servers of the same model",
   );
 }

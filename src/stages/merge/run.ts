@@ -98,7 +98,7 @@ async function putTogether(
 
 function withoutEnd({ path, partition }: Part, id: string): DraftsmithError {
   const part = `part ${partition.index}/${partition.count}`;
-  return refused(path, `dialogue ${id} has no end in ${part}`, "make this part anew, then merge again");
+  return refused(path, `dialogue ${id} has no end in ${part}`, "run this part again, then merge again");
 }
 
 /** With a sample or a list of ids, the number chosen tells dialogues that were left out from missing ones. */
@@ -106,7 +106,7 @@ function checkChoice({ read }: Account, choice: JsonObject | undefined, { path, 
   if (choice === undefined) return;
   const chosen = choice.chosen ?? Math.min(Number(choice.limit), manifest.counts.kept ?? Infinity);
   if (chosen === read) return;
-  throw refused(path, `the parts hold ${read} dialogues, but ${chosen} were chosen`, "make the parts anew");
+  throw refused(path, `the parts hold ${read} dialogues, but ${chosen} were chosen`, "run the parts again");
 }
 
 /** Agreement over all parts, without the median of first differences, which does not follow from the parts' medians. */

@@ -10,15 +10,20 @@ export const shardOptionsSchema = z.strictObject({
       "share of the rows that training never sees; whole groups of dialogues that share screenshots are held out",
     ),
   seed: z.number().int().nonnegative().default(1).describe("decides the split and the order; equal seeds, equal bytes"),
-  rowsPerShard: z.number().int().min(1).default(8192).describe("rows in one training or held-out file at most"),
-  imagesPerShard: z.number().int().min(1).default(2048).describe("images in one image file at most"),
+  rowsPerShard: z
+    .number()
+    .int()
+    .min(1)
+    .default(8192)
+    .describe("maximum number of rows in one training or held-out file"),
+  imagesPerShard: z.number().int().min(1).default(2048).describe("maximum number of images in one image file"),
   maxRows: z
     .number()
     .int()
     .min(1)
     .optional()
     .describe(
-      "training rows at most, the first of the shuffled order: a smaller set is part of a larger one, and the held-out rows stay the same",
+      "maximum number of training rows, taken from the front of the shuffled order: a smaller set is part of a larger one, and the held-out rows stay the same",
     ),
 });
 

@@ -50,7 +50,7 @@ export async function indexRows(
       else if (canonicalJson(file.metadata) !== canonicalJson(index.metadata)) {
         throw new DraftsmithError(
           "ARTIFACT_INVALID",
-          `${file.path} was made with another model or template than the file before`,
+          `${file.path} was made with a different model or template than the previous file`,
           {
             location: { file: file.path },
           },

@@ -118,7 +118,7 @@ function warnOfLargeGroup({ largestGroup }: GroupFacts, rows: number, context: S
     type: "log",
     level: "warn",
     step: context.step,
-    message: `${share} % of the rows hang together through shared screenshots and cannot be held out; the rest is less varied`,
+    message: `${share} % of the rows are linked by shared screenshots and cannot be held out; held-out rows are less varied`,
   });
 }
 

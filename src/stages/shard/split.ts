@@ -101,13 +101,9 @@ async function heldoutGroups(
 ): Promise<Set<number>> {
   if (share === 0) return new Set();
   if (groups.length < 2) {
-    throw new DraftsmithError(
-      "DATA_EMPTY",
-      `all ${rows.length} rows hang together through shared dialogues and screenshots`,
-      {
-        hint: "nothing can be held out without leaking; use more varied data, or heldoutShare: 0 to train without evaluation",
-      },
-    );
+    throw new DraftsmithError("DATA_EMPTY", `all ${rows.length} rows are linked by shared dialogues and screenshots`, {
+      hint: "nothing can be held out without leaking; use more varied data, or heldoutShare: 0 to train without evaluation",
+    });
   }
   // A group's key is the smallest key of its dialogues, so that their order does not matter.
   const keys = new Float64Array(dialogues.length + images.length).fill(Number.POSITIVE_INFINITY);

@@ -46,5 +46,5 @@ export async function turnsFromDialogue(
 const OTHER_PROMPT: Rejection = {
   turn: null,
   reason: "system-prompt-differs",
-  message: "its system prompt is another one than `systemPrompt.text`",
+  message: "its system prompt differs from `systemPrompt.text`",
 };

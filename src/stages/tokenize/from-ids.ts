@@ -56,7 +56,7 @@ export function turnsFromIds(
     if (hashes.join() !== stored.imageHashes.join()) {
       reject(
         "image-order",
-        `the turn names ${stored.imageHashes.length} images, its messages hold ${hashes.length}, or others`,
+        `the turn names ${stored.imageHashes.length} images, its messages hold ${hashes.length} or different ones`,
       );
       continue;
     }

@@ -44,7 +44,7 @@ export const tokenizeOptionsSchema = z.strictObject({
     .enum(["refuse", "keep"])
     .default("refuse")
     .describe(
-      "source ids: turns whose ids are our own, held against the server's counts only (regenerate's idSource: count); kept rows have the tag counted-ids",
+      "source ids: turns whose ids are our own, checked only against the server's counts (regenerate's idSource: count); rows that are kept get the tag counted-ids",
     ),
   duplicates: z
     .enum(["keep", "drop"])
@@ -82,7 +82,7 @@ export const tokenizeOptionsSchema = z.strictObject({
     .union([z.literal("auto"), z.number().int().min(0).max(64)], { error: "a whole number from 0 to 64, or auto" })
     .default("auto")
     .describe(
-      "worker threads beside the one that writes; 0: none; auto: one for each further core from four cores on, four at most, if there is much to do",
+      "worker threads in addition to the one that writes; 0: none; auto: for large inputs on four or more cores, one per further core, at most four",
     ),
   rowsPerFile: z.number().int().min(1).default(50_000).describe("rows in one Arrow file at most"),
 });

@@ -90,7 +90,7 @@ export async function runTokenize(
       tally.rejected["counted-ids"] === undefined
         ? {}
         : {
-            hint: "ids that the server never sent are taken with countedIds: keep; it may have encoded answers otherwise",
+            hint: "countedIds: keep accepts ids that the server never sent; it may have encoded answers differently",
           },
     );
   }
@@ -123,7 +123,7 @@ function nearDuplicatesOf({ nearDuplicates }: TokenizeOptions, inputs: TokenizeI
   if (policy === "keep") return undefined;
   if (inputs.dialogues !== undefined) return new NearDuplicates(inputs.dialogues.path, rules);
   throw new DraftsmithError("INPUT_MISSING", "to drop near-duplicates, tokenize looks at the screenshots", {
-    hint: "give the dialogues artifact that holds them, beside the generations",
+    hint: "give the dialogues artifact that holds them in addition to the generations",
     location: { field: "dialogues" },
   });
 }

@@ -47,7 +47,7 @@ export class Lineage {
       if (next.done === true) {
         // Report once: no later dialogue can be found either.
         this.ended = true;
-        const message = `${this.source.name} hold no dialogue ${id} at its place, so these generations were made from others`;
+        const message = `${this.source.name} have no dialogue ${id} at its position: the generations were made from other dialogues`;
         this.subject.findings.add({ check: "lineage", severity: "error", message, place: { id } });
         return undefined;
       }
@@ -82,6 +82,6 @@ export function hashesApart(
   const [ours, theirs] = [some[at]!, all[at]];
   if (theirs === undefined) return `the ${here} have ${some.length} images, the ${there} ${all.length}`;
   const order = [...some].sort().join() === all.slice(0, some.length).sort().join();
-  const what = order ? "images stand in another order" : "an image was swapped";
+  const what = order ? "images are in a different order" : "an image was replaced";
   return `${what}: number ${at + 1} is ${ours.slice(0, 12)} in the ${here}, ${theirs.slice(0, 12)} in the ${there}`;
 }

@@ -90,7 +90,7 @@ async function checkOrigin(subject: Subject, row: TokenRow, file: string, turns:
   subject.findings.look("lineage");
   const generation = await turns.find(row.dialogueId);
   if (generation !== undefined) return checkAgainstTurns(subject, row, generation);
-  const message = `dialogue ${row.dialogueId} is in the rows, but not at its place in the generations beside them`;
+  const message = `dialogue ${row.dialogueId} is in the rows, but not at its position in the given generations`;
   subject.findings.add({ check: "lineage", severity: "error", message, place: { id: row.dialogueId, file } });
 }
 

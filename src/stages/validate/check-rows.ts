@@ -31,9 +31,9 @@ export function checkRow(subject: Subject, row: TokenRow, file: string): void {
   if (spanProblem !== null) say("mask", spanProblem);
   if (spans.length !== 2 * row.turns.length) say("mask", `${row.turns.length} turns, ${spans.length / 2} answer spans`);
   const masked = firstDifference(row.lossMask, lossMask(ids.length, [...spans]));
-  if (masked !== null) say("mask", `the loss mask and the answer spans part at id ${masked}`, masked);
+  if (masked !== null) say("mask", `the loss mask and the answer spans differ at id ${masked}`, masked);
   const typed = firstDifference(row.mmTokenTypeIds, tokenTypes(ids, model.specialIds));
-  if (typed !== null) say("images", `the token type at id ${typed} is not that of its id`, typed);
+  if (typed !== null) say("images", `the token type at id ${typed} does not match the id`, typed);
   const images = gridsOf(row.imageGridThw).map((grid) => gridTokens(grid, model.processor.mergeSize));
   const merge = model.video?.mergeSize ?? model.processor.mergeSize;
   const patches = gridsOf(row.videoGridThw).flatMap((grid) => patchTokens(grid, merge));

@@ -199,7 +199,7 @@ export class LiveServer {
     }
     const template = identity.settings?.chat_template ?? identity.settings?.hf_chat_template_name;
     if (template !== undefined) {
-      const message = `${name} was started with a chat template of its own: the prompts that are asked decide, and no file`;
+      const message = `${name} was started with its own chat template: only its prompts can be compared, not its files`;
       findings.add({ check: "server", severity: "warning", message, place: { field: "chat_template" } });
     }
     for (const { name: setting, value, why } of findRisks(identity)) {
@@ -223,7 +223,7 @@ export class LiveServer {
     const ours = await renderer.tokenizer.encode(TOKENIZER_PROBE);
     const difference = compareIds(ours, theirs, spell, ["here", "the server"]);
     if (difference === null) return;
-    const message = `the server tokenizes the probe text otherwise, from id ${difference.index} on`;
+    const message = `the server tokenizes the probe text differently from id ${difference.index} on`;
     findings.add({
       check: "server",
       severity: "error",

@@ -25,7 +25,7 @@ export async function likelyCause(subject: Judge, { ours, theirs, images }: Prom
     [left, right].map((ids) => subject.renderer.tokenizer.decode([...ids])),
   );
   if (ourText === theirText) {
-    return "both spell the same text, cut into other tokens: the tokenizers differ";
+    return "both spell the same text but split it into different tokens: the tokenizers differ";
   }
   const cause = edgeCause(subject, left, right) ?? textCause(ourText!, theirText!);
   return sizes === null ? cause : `${cause}; besides, ${sizes.text}`;
@@ -69,7 +69,7 @@ function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule
   if (pixels < unlimited) {
     const range = limitsFor(image, there, unlimited, rule);
     const here = `(here ${number(rule.maxPixels)})`;
-    if (range === null) return `its patches have another size, or its max_pixels is about ${number(pixels)} ${here}`;
+    if (range === null) return `its patch size differs, or its max_pixels is about ${number(pixels)} ${here}`;
     return `its max_pixels is between ${number(range[0])} and ${number(range[1])} ${here}`;
   }
   if (pixels > unlimited) return `its min_pixels is about ${number(pixels)} (here ${number(rule.minPixels)})`;

@@ -12,14 +12,14 @@ export const CHECKS = {
   prompt: "the prompt rendered here equals the prompt that the server saw, id for id",
   rendering: "the dialogue can be rendered: template, image sizes, placeholders",
   "special-text": "no text spells out a special token",
-  ids: "ids lie in the vocabulary, the mask token and stray placeholders do not occur",
+  ids: "ids are in the vocabulary; neither the mask token nor stray placeholders occur",
   stop: "answers end with a stop token",
   images: "runs of image pads fit the images, and every stage has the same images",
-  lineage: "generations, rows and shards come from the data beside them",
+  lineage: "generations, rows and shards were made from the given data",
   mask: "the loss mask covers exactly the answers",
   "row-ids": "rows repeat the server's ids exactly",
   split: "no dialogue and no image is both trained on and held out",
-  server: "the live server is the model, with settings that leave prompts alone",
+  server: "the live server serves this model, with settings that leave prompts unchanged",
   draft: "the draft's config fits the target",
 } as const;
 export type Check = keyof typeof CHECKS;

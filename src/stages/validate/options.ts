@@ -15,7 +15,7 @@ export const validateOptionsSchema = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "dialogues to look at instead of an input of that name: a file of rows in any form that import reads (or of canonical ones), or a dialogues artifact",
+      "dialogues to check, instead of an input of that name: a file of rows in any form that import reads, a file of canonical dialogues, or a dialogues artifact",
     ),
   imageRoots: z
     .array(z.string().min(1))
@@ -30,11 +30,11 @@ export const validateOptionsSchema = z.strictObject({
   verifyImages: z
     .boolean()
     .default(true)
-    .describe("read every image of a dialogues artifact once, and hold its bytes against its hash"),
+    .describe("read every image of a dialogues artifact once and check its bytes against its hash"),
   systemPrompt: systemPromptSchema
     .default(KEEP_SYSTEM_PROMPT)
     .describe(
-      "the system prompt that requests will carry when the draft is in use; nothing is changed here, so with set and with refuse-if-different every dialogue must have it. keep: each dialogue's own; more than one is only warned of",
+      "the system prompt that requests will carry when the draft is in use; validate changes nothing, so with set and with refuse-if-different every dialogue must have it. keep: each dialogue's own; several different ones are a warning",
     ),
   thinking: thinkingSchema
     .optional()
@@ -58,11 +58,11 @@ export const validateOptionsSchema = z.strictObject({
     .optional()
     .describe("environment variable with the server's API key, if it wants one"),
   requestTimeoutSeconds: z.number().positive().max(3600).default(120).describe("time for one answer of the server"),
-  draft: z.string().min(1).optional().describe("directory of a draft, whose config.json is held against the target"),
+  draft: z.string().min(1).optional().describe("directory of a draft whose config.json is checked against the target"),
   keepGoing: z
     .boolean()
     .default(false)
-    .describe("look at everything before failing, instead of stopping at the first disagreement"),
-  maxShown: z.number().int().min(1).default(20).describe("findings of one kind that the report shows in full"),
+    .describe("run all checks before failing, instead of stopping at the first disagreement"),
+  maxShown: z.number().int().min(1).default(20).describe("findings per check that the report shows in full"),
 });
 export type ValidateOptions = z.infer<typeof validateOptionsSchema>;

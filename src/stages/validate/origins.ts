@@ -47,7 +47,7 @@ export class Origins {
     const images = this.images.get(row.dialogueId);
     if (this.hasImages || this.hasRows) findings.look("lineage");
     if (this.hasImages && images === undefined) {
-      const message = `dialogue ${row.dialogueId} is in the shards, but not in the data beside them`;
+      const message = `dialogue ${row.dialogueId} is in the shards, but not in the given data`;
       findings.add({ check: "lineage", severity: "error", message, place });
       return;
     }
@@ -61,7 +61,7 @@ export class Origins {
       }
     }
     if (!this.hasRows || this.rows.get(keyOf(row)) === digestOf(row)) return;
-    const message = `row ${row.row} of dialogue ${row.dialogueId} is not the row of that name among the rows`;
+    const message = `row ${row.row} of dialogue ${row.dialogueId} differs from the row of that number in the rows artifact`;
     findings.add({ check: "lineage", severity: "error", message, place });
   }
 

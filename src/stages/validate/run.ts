@@ -105,13 +105,11 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
     const warn = (message: string): void => events.emit({ type: "log", level: "warn", step, message });
     if (withoutImages > 0) {
       warn(
-        `${withoutImages} dialogues were not put to the server: give the dialogues artifact, which holds their images`,
+        `${withoutImages} dialogues were not sent to the server, because their images are missing: give the dialogues artifact`,
       );
     }
     if (withVideos > 0) {
-      warn(
-        `${withVideos} dialogues with videos were not put to the server, which chooses or times frames by its own rules`,
-      );
+      warn(`${withVideos} dialogues with videos were not sent to the server, which samples frames by its own rules`);
     }
     await server.checkFiles();
   } finally {
@@ -204,19 +202,19 @@ function failure(subject: Subject, first: Finding, reportPath: string): Draftsmi
 /** What to do about each kind of finding. */
 const HINTS: Record<Finding["check"], string> = {
   input: "correct the rows, the format or the image roots",
-  lineage: "make the later artifacts again from these, or name those that they were made from",
+  lineage: "rebuild the later artifacts from these, or name those they were made from",
   "system-prompt": "declare the prompt that inference will use, or generate the data again with it",
   "template-arguments": "declare the same thinking switch and template arguments as the data was made with",
-  fingerprint: "use the model directory that the data was made with, or make the data again",
+  fingerprint: "use the model directory that the data was made with, or rebuild the data",
   prompt: "server and model directory differ in template, tokenizer or image settings",
   rendering: "correct or drop the dialogue",
   "special-text": "drop or rewrite the dialogue",
   ids: "tokenize drops such turns; look at the server that produced them",
   stop: "compare the stop ids of server and model directory",
   images: "compare the images of the artifacts, and the pixel limits of server and model directory",
-  mask: "make the rows again",
-  "row-ids": "make the rows again from these generations",
-  split: "make the shards again",
+  mask: "rebuild the rows",
+  "row-ids": "rebuild the rows from these generations",
+  split: "rebuild the shards",
   server: "start the server with this model and without that setting",
   draft: "correct the draft's config.json",
 };
@@ -239,7 +237,7 @@ function summaryOf({ counts, checks }: ReportData): JsonObject[] {
   if (counts.liveCountsCompared > 0) {
     say("prompts as long as the live server's", shareText(counts.liveCountsEqual, counts.liveCountsCompared));
   }
-  if (counts.imagesVerified > 0) say("images whose bytes have their hash", `${counts.imagesVerified}`);
+  if (counts.imagesVerified > 0) say("images whose bytes match their hash", `${counts.imagesVerified}`);
   if (counts.rows > 0) say("rows with correct masks and image runs", `${counts.rows} of ${counts.rows}`);
   if (counts.shardRows > 0)
     say("shard rows equal to what they were made from", `${counts.shardRows} of ${counts.shardRows}`);

@@ -54,7 +54,7 @@ function sameTokenizer(theirs: ModelDirectory, ours: ModelDirectory): boolean {
 
 function hashes(theirs: ModelDirectory, ours: ModelDirectory, key: "template" | "tokenizer"): string {
   const [a, b] = [theirs, ours].map((model) => model.fingerprints[key].slice(0, 12));
-  return `another one (${a}) than that of the model directory ${basename(ours.dir)} (${b})`;
+  return `${a}, that of the model directory ${basename(ours.dir)} is ${b}`;
 }
 
 function settingsApart(ours: ProcessorSettings, theirs: ProcessorSettings): [string, string, string][] {

@@ -7,7 +7,7 @@ export const checkStateSchema = z.strictObject({
   check: checkSchema,
   says: z.string().describe("what must hold"),
   state: z.enum(["ok", "warnings", "wrong", "not-run"]),
-  looked: z.number().int().describe("rows, turns, files or whatever the check looks at"),
+  looked: z.number().int().describe("rows, turns, files or whatever the check examines"),
   errors: z.number().int(),
   warnings: z.number().int(),
   reason: z.string().optional().describe("why it is not run"),
@@ -29,7 +29,7 @@ const MISSING: Record<Check, string> = {
   images: "no image was read, and no ids: give generations, rows, shards, or a dialogues artifact with images",
   lineage: "no two artifacts were given of which one is made from the other",
   mask: "no rows were read: give rows or shards",
-  "row-ids": "no rows were held against generations: give both",
+  "row-ids": "no rows were compared with generations: give both",
   split: "no held-out rows were read: give shards that have some",
   server: "no server was named",
   draft: "no draft was named",
@@ -37,7 +37,7 @@ const MISSING: Record<Check, string> = {
 
 export function checkStates({ findings, options }: Subject, stoppedEarly: boolean): CheckState[] {
   const missing = (check: Check): string => {
-    if (stoppedEarly) return "the checks ended before it looked at anything";
+    if (stoppedEarly) return "the checks ended before this one began";
     if (check === "system-prompt" && options.systemPrompt.policy === "keep") return "no system prompt is declared";
     return MISSING[check];
   };

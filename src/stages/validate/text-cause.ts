@@ -43,7 +43,7 @@ function systemCause(left: Rendering, right: Rendering): string | null {
   if (there === null) return `the server leaves out the system prompt ${quote(here)}`;
   if (here.trim() === there.trim()) return "the system prompts differ in white space at their edges";
   if (here.includes("<tools>") && there.includes("<tools>")) {
-    return `the system blocks differ ${apart(here, there)}: tool definitions are written otherwise, or the template is another`;
+    return `the system blocks differ ${apart(here, there)}: tool definitions are written differently, or the templates differ`;
   }
   return `the system prompt differs ${apart(here, there)}`;
 }
@@ -69,12 +69,12 @@ function historyCause(left: Rendering, right: Rendering): string | null {
     if (block.body.replace(THOUGHT, "") === other.body.replace(THOUGHT, "")) {
       const keeps =
         block.body.length > other.body.length ? "here keeps, the server drops" : "the server keeps, here drops";
-      return `thinking in earlier answers is treated otherwise: the template ${keeps} it`;
+      return `thinking in earlier answers is treated differently: the template ${keeps} it`;
     }
     if (strip(block.body) === strip(other.body)) {
       return `message ${index} differs in white space only: the chat templates differ, ${apart(block.body, other.body)}`;
     }
-    return `message ${index} (${block.role}) reads otherwise, ${apart(block.body, other.body)}`;
+    return `message ${index} (${block.role}) differs, ${apart(block.body, other.body)}`;
   }
   return null;
 }
@@ -100,7 +100,7 @@ function openingCause(here: string, there: string): string | null {
   }
   if (there === "") return "the server's prompt lacks the generation prompt that opens the answer";
   if (here === "") return "the server's prompt opens the answer, the one rendered here does not";
-  return `the chat templates open the answer otherwise, ${apart(here, there)}`;
+  return `the chat templates open the answer differently, ${apart(here, there)}`;
 }
 
 const SWITCH = { open: "on", closed: "off (an empty thought)", none: "off" } as const;

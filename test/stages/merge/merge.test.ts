@@ -114,7 +114,7 @@ describe("merge", () => {
   it("names a part that was made with other options, by other servers, or from other dialogues", async () => {
     await ask("longer", { partition: "1/3", maxNewTokens: 99 });
     await expect(together([part(0), join(root, "longer"), part(2)])).rejects.toThrow(
-      /another maxNewTokens than .*: 99, not 2048/,
+      /different maxNewTokens than .*: 99, not 2048/,
     );
     const other = await startStub({ modelInfo: { model_type: "qwen3_5" } });
     try {
@@ -122,7 +122,7 @@ describe("merge", () => {
     } finally {
       await other.close();
     }
-    await expect(together([part(0), join(root, "served"), part(2)])).rejects.toThrow(/another model\.modelType than/);
+    await expect(together([part(0), join(root, "served"), part(2)])).rejects.toThrow(/different model\.modelType than/);
     await expect(together(all(), "others")).rejects.toThrow(/was made from other dialogues/);
   });
 

@@ -110,7 +110,7 @@ describe("checks that look at nothing", () => {
     const states = new Map(stopped.checks.map((state) => [state.check, state]));
     expect(states.get("system-prompt")).toMatchObject({ state: "wrong", errors: 1 });
     expect(states.get("mask")).toMatchObject({ state: "not-run", looked: 0 });
-    expect(states.get("mask")!.reason).toBe("the checks ended before it looked at anything");
+    expect(states.get("mask")!.reason).toBe("the checks ended before this one began");
     expect(stopped.text).toMatch(/\nfingerprint +ok so far /);
     const whole = await validate({ ...other, keepGoing: true }, { generations: input, rows });
     expect(whole.of("wrong")).toEqual(["system-prompt"]);

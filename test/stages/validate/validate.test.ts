@@ -79,7 +79,7 @@ describe("data that agrees", () => {
       ]),
     });
     expect(await readFile(join(result.path, "report.txt"), "utf8")).toMatch(/^verdict: good\n/);
-    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("everything that was looked at agrees");
+    expect(await readFile(join(result.path, "report.html"), "utf8")).toContain("everything that was checked agrees");
     expect(JSON.parse(await readFile(join(result.path, "report.json"), "utf8"))).toMatchObject({ verdict: "good" });
   });
 
@@ -135,7 +135,7 @@ describe("each disagreement stops with its own message", () => {
     expect(error.hint).toContain(join(bench.lastResumeDir, "report.txt"));
     expect(await readFile(join(bench.lastResumeDir, "report.txt"), "utf8")).toMatch(/^verdict: bad/);
     const page = await readFile(join(bench.lastResumeDir, "report.html"), "utf8");
-    expect(page).toContain("there is disagreement");
+    expect(page).toContain("there are disagreements");
     expect(page).toMatch(/<tr class="differs first">/);
     const json = JSON.parse(await readFile(join(bench.lastResumeDir, "report.json"), "utf8")) as {
       findings: {
@@ -252,7 +252,7 @@ describe("each disagreement stops with its own message", () => {
     generation.turns[0]!.prompt.ids = foldIds([...prompt.subarray(0, at), ...letters, ...prompt.subarray(at + 1)]);
     const input = await bench.artifact("generations", [generation], facts);
     expect((await refusal(validate({}, { generations: input }))).message).toMatch(
-      /: both spell the same text, cut into other tokens: the tokenizers differ$/,
+      /: both spell the same text but split it into different tokens: the tokenizers differ$/,
     );
   });
 
@@ -324,7 +324,7 @@ describe("one image swapped", () => {
     generations[0]!.turns[1]!.imageHashes[1] = "f".repeat(64);
     const input = await bench.artifact("generations", generations, facts);
     expect((await refusal(validate({}, { generations: input }))).message).toMatch(
-      /names other images than its messages hold: an image was swapped: number 2 is f{12} in the turn/,
+      /names other images than its messages hold: an image was replaced: number 2 is f{12} in the turn/,
     );
   });
 
@@ -342,7 +342,7 @@ describe("one image swapped", () => {
     const other = await bench.artifact("dialogues", swapped);
     expect(await refusal(validate({}, { generations: input, dialogues: other }))).toMatchObject({
       message: expect.stringMatching(
-        /dialogue d3: an image was swapped: number 1 is [0-9a-f]{12} in the generations, 7{12} in the dialogues/,
+        /dialogue d3: an image was replaced: number 1 is [0-9a-f]{12} in the generations, 7{12} in the dialogues/,
       ),
       location: { id: "d3" },
     });
@@ -351,7 +351,7 @@ describe("one image swapped", () => {
     [first[0], second[0]] = [second[0]!, first[0]!];
     const order = await bench.artifact("dialogues", turned);
     expect((await refusal(validate({}, { generations: input, dialogues: order }))).message).toMatch(
-      /dialogue d1: images stand in another order: number 1/,
+      /dialogue d1: images are in a different order: number 1/,
     );
   });
 
@@ -365,7 +365,7 @@ describe("one image swapped", () => {
     );
     const fewer = await bench.artifact("dialogues", [dialogue("d1", 3), dialogue("d3", 2)]);
     expect((await refusal(validate({}, { generations: input, dialogues: fewer }))).message).toMatch(
-      /hold no dialogue d2 at its place/,
+      /have no dialogue d2 at its position/,
     );
   });
 
@@ -418,7 +418,7 @@ describe("one image swapped", () => {
 
     const spoilt = structuredClone(shuffled);
     spoilt[1]!.imageHashes = [list[0]!.imageHashes[1]!, list[0]!.imageHashes[0]!, list[0]!.imageHashes[2]!];
-    const message = /row 0 of dialogue d1: images stand in another order: number 1/;
+    const message = /row 0 of dialogue d1: images are in a different order: number 1/;
     const rows = await written("rows", [spoilt[1]!, ...list.slice(1)]);
     expect((await refusal(validate({}, { generations: input, rows }))).message).toMatch(message);
     expect((await refusal(validate({}, { dialogues, rows }))).message).toMatch(message);
@@ -426,7 +426,7 @@ describe("one image swapped", () => {
     expect((await refusal(validate({}, { generations: input, shards }))).message).toMatch(message);
     expect((await refusal(validate({}, { dialogues, shards }))).message).toMatch(message);
     expect((await refusal(validate({}, { rows: made, shards }))).message).toMatch(
-      /row 0 of dialogue d1 is not the row of that name among the rows/,
+      /row 0 of dialogue d1 differs from the row of that number in the rows artifact/,
     );
   });
 
@@ -451,7 +451,7 @@ describe("one image swapped", () => {
     const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
     const fewer = await bench.artifact("generations", generations.slice(0, 2), facts);
     expect((await refusal(validate({}, { generations: fewer, rows }))).message).toMatch(
-      /dialogue d3 is in the rows, but not at its place in the generations/,
+      /dialogue d3 is in the rows, but not at its position in the given generations/,
     );
   });
 });
@@ -463,14 +463,14 @@ describe("rows", () => {
       (row) => {
         row.lossMask[row.responseSpans[0]! - 1] = 1;
       },
-      /loss mask and the answer spans part at id/,
+      /loss mask and the answer spans differ at id/,
     ],
     [
       "a mask bit too few",
       (row) => {
         row.lossMask[row.responseSpans[1]! - 1] = 0;
       },
-      /loss mask and the answer spans part at id/,
+      /loss mask and the answer spans differ at id/,
     ],
     [
       "a span without its turn",

@@ -12,8 +12,8 @@ export function pageOf(data: ReportData): string {
     : undefined;
   return page(
     `validate: ${verdict}`,
-    html`<h1>validate: <span class="${verdict === "good" ? "good" : "bad"}">${verdict === "good" ? "everything that was looked at agrees" : "there is disagreement"}</span></h1>\n`,
-    html`<p class="quiet">looked at ${data.inputs.join(", ") || "no data"}</p>\n`,
+    html`<h1>validate: <span class="${verdict === "good" ? "good" : "bad"}">${verdict === "good" ? "everything that was checked agrees" : "there are disagreements"}</span></h1>\n`,
+    html`<p class="quiet">checked ${data.inputs.join(", ") || "no data"}</p>\n`,
     early,
     keyFigures([
       { label: "prompts equal, here and by the server", value: shareText(counts.promptsEqual, counts.promptsCompared) },
@@ -56,7 +56,7 @@ function checksTable(checks: readonly CheckState[], stoppedEarly: boolean): Html
     ];
   });
   return table(
-    [{ name: "check" }, { name: "state" }, { name: "looked at", isNumber: true }, { name: "what must hold" }],
+    [{ name: "check" }, { name: "state" }, { name: "items checked", isNumber: true }, { name: "what must hold" }],
     rows,
   );
 }
