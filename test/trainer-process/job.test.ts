@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -114,6 +115,26 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     const error = await errorOf(startServer({ model: join(root, "no-such-model") }));
     expect(error).toMatchObject({ code: "MODEL_INVALID", exitCode: 6 });
     expect(error.message).toContain("no-such-model");
+  }, 120_000);
+
+  it("tells weights that are a Git LFS pointer from a fault of its own, in a job and in a server", async () => {
+    const model = join(root, "pointer");
+    await cp(join(packageRoot(), "fixtures", "tiny-gui"), model, { recursive: true });
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0c".repeat(32)}\nsize 52\n`;
+    await writeFile(join(model, "model.safetensors"), pointer);
+    const job = runJob({
+      job: "train",
+      config: { target: model, shards: root, workDir: join(root, "w"), resumeDir: join(root, "r") },
+      configFile: join(root, "pointer.json"),
+      step: "train",
+      events: silentSink,
+      signal: new AbortController().signal,
+    });
+    for (const error of [await errorOf(job), await errorOf(startServer({ model }))]) {
+      expect(error).toMatchObject({ code: "MODEL_INVALID", exitCode: 6 });
+      expect(error.message).toContain(`${join(model, "model.safetensors")} is a Git LFS pointer`);
+      expect(error.hint).toContain("git lfs pull");
+    }
   }, 120_000);
 
   it("reports a server that ends without a word for it with the end of its log", async () => {

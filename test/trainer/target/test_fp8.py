@@ -253,3 +253,12 @@ def test_other_quantizations_are_refused_by_field(tmp_path, target_dirs, quantiz
     assert error.value.code == "target-quantization"
     assert "weight_block_size" in error.value.hint
     assert ("text_config." in error.value.message) == inner
+
+
+def test_the_reference_server_says_what_the_dequantised_checkpoint_says(tmp_path, target_dirs):
+    from reference_server.decode.decoder import Decoder
+    from reference_server.decode.greedy import generate
+
+    plain = write_fp8(target_dirs["qwen3_vl_moe"], tmp_path / "fp8", RAGGED, "per expert")
+    said = [generate(Decoder.load(one), torch.arange(9), max_new_tokens=12).ids for one in (tmp_path / "fp8", plain)]
+    assert said[0] == said[1] and len(said[0]) == 12

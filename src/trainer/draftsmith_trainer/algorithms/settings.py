@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.errors import UserError
+from ..base.fields import Fields
 from ..draft.config import AlgorithmConfig, DraftConfig
 from ..draft.geometry import draft_config
 from ..draft.options import DraftOptions
@@ -35,6 +36,7 @@ def settings_in(document: dict[str, Any]) -> AlgorithmConfig:
     if "draftsmith_head" in document:  # written by early versions
         return settings_named(str(document["draftsmith_head"])).read_keys(document)
     found = document.get("architectures") or [PlainConfig.architecture]
+    found = found if isinstance(found, list) else [found]
     for kind in SETTINGS.values():
         if kind.architecture in found:
             return kind.read_keys(document)
@@ -64,4 +66,5 @@ def config_in(document: dict[str, Any]) -> DraftConfig:
     Raises:
         UserError: ``draft-config`` when a needed key is missing or a value is impossible.
     """
+    Fields(document, "the draft's config.json", "draft-config")
     return DraftConfig.from_keys(document, settings_in(document))

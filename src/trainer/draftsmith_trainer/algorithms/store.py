@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..base.errors import UserError
+from ..base.weight_file import weight_file_problem
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
 from .registry import algorithm_of
@@ -61,6 +62,9 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     path = directory / "model.safetensors"
     if not path.exists():
         raise UserError("draft-missing", f"no draft in {directory}: model.safetensors is not there")
+    problem = weight_file_problem(path)
+    if problem is not None:
+        raise UserError("draft-damaged", *problem)
     try:
         with safe_open(path, framework="pt") as file:
             return {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

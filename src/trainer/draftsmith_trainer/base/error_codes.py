@@ -49,7 +49,6 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "target-weights": "MODEL_INVALID",
     "target-quantization": "MODEL_INVALID",
     "target-processor": "MODEL_INVALID",
-    "target-unsupported": "MODEL_INVALID",
     "target-too-small": "MODEL_INVALID",
     "unknown-target": "MODEL_INVALID",
     "template-missing": "MODEL_INVALID",

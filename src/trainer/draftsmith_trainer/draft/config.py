@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 from ..base.errors import UserError
+from ..base.fields import Fields
 from .options import DraftOptions
 
 RotaryMode = Literal["plain", "partial", "mrope"]
@@ -185,42 +186,37 @@ class DraftConfig:
         Raises:
             UserError: ``draft-config`` when a needed key is missing or a value is impossible.
         """
-        flash = config.get("dflash_config") or {}
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        factor = config.get("partial_rotary_factor", rope.get("partial_rotary_factor"))
-        section = rope.get("mrope_section")
-        try:
-            layers = int(config["num_hidden_layers"])
-            return DraftConfig(
-                hidden_size=int(config["hidden_size"]),
-                num_hidden_layers=layers,
-                num_attention_heads=int(config["num_attention_heads"]),
-                num_key_value_heads=int(config["num_key_value_heads"]),
-                head_dim=int(config["head_dim"]),
-                intermediate_size=int(config["intermediate_size"]),
-                vocab_size=int(config["vocab_size"]),
-                block_size=int(flash.get("block_size", config.get("block_size", 16))),
-                mask_token_id=int(flash["mask_token_id"]),
-                target_layer_ids=tuple(int(k) for k in flash["target_layer_ids"]),
-                num_target_layers=int(config["num_target_layers"]),
-                algorithm=algorithm,
-                rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 1_000_000.0))),
-                rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
-                max_position_embeddings=int(config.get("max_position_embeddings", 262_144)),
-                attention_bias=bool(config.get("attention_bias", False)),
-                rotary="mrope" if section else "partial" if factor is not None and factor != 1.0 else "plain",
-                partial_rotary_factor=float(factor) if factor is not None else 1.0,
-                mrope_section=tuple(section) if section else None,
-                layer_types=tuple(config.get("layer_types") or ()),
-                sliding_window=config.get("sliding_window") if config.get("use_sliding_window") else None,
-                bos_token_id=config.get("bos_token_id"),
-                eos_token_id=config.get("eos_token_id"),
-                torch_dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
-            )
-        except KeyError as missing:
-            raise UserError(
-                "draft-config", f"the draft's config.json lacks {missing}", "is this a DFlash draft directory?"
-            ) from missing
+        top = Fields(config, "the draft's config.json", "draft-config")
+        flash = top.section("dflash_config")
+        rope = top.section("rope_parameters" if top.has("rope_parameters") else "rope_scaling", {})
+        factor = top.real("partial_rotary_factor", rope.real("partial_rotary_factor", None))
+        section = rope.wholes("mrope_section", ())
+        return DraftConfig(
+            hidden_size=top.whole("hidden_size"),
+            num_hidden_layers=top.whole("num_hidden_layers"),
+            num_attention_heads=top.whole("num_attention_heads"),
+            num_key_value_heads=top.whole("num_key_value_heads"),
+            head_dim=top.whole("head_dim"),
+            intermediate_size=top.whole("intermediate_size"),
+            vocab_size=top.whole("vocab_size"),
+            block_size=flash.whole("block_size", top.whole("block_size", 16)),
+            mask_token_id=flash.whole("mask_token_id"),
+            target_layer_ids=flash.wholes("target_layer_ids"),
+            num_target_layers=top.whole("num_target_layers"),
+            algorithm=algorithm,
+            rope_theta=rope.real("rope_theta", top.real("rope_theta", 1_000_000.0)),
+            rms_norm_eps=top.real("rms_norm_eps", 1e-6),
+            max_position_embeddings=top.whole("max_position_embeddings", 262_144),
+            attention_bias=bool(config.get("attention_bias", False)),
+            rotary="mrope" if section else "partial" if factor is not None and factor != 1.0 else "plain",
+            partial_rotary_factor=factor if factor is not None else 1.0,
+            mrope_section=section or None,
+            layer_types=tuple(config.get("layer_types") or ()),
+            sliding_window=top.whole("sliding_window", None) if config.get("use_sliding_window") else None,
+            bos_token_id=top.whole("bos_token_id", None),
+            eos_token_id=top.either("eos_token_id", (None,))[0],
+            torch_dtype=top.text("dtype", top.text("torch_dtype", "float32")),
+        )
 
 
 def first_problem(config: DraftConfig) -> Problem | None:

@@ -17,6 +17,7 @@ from ..evaluate.options import EvaluateJob
 from ..parallel.device import choose_compute
 from ..target import Target, load_target, read_spec
 from ..target.pictures import open_pictures
+from ..target.weights import check_weights
 
 
 def run(path: Path, events: Events) -> None:
@@ -29,6 +30,7 @@ def run(path: Path, events: Events) -> None:
     options = job.options
     compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
     spec = read_spec(job.target)
+    check_weights(job.target)
     drafts = {name: load_draft(directory).to(compute.device) for name, directory in sorted(job.drafts.items())}
     check_drafts(drafts, job, spec)
     rows, counts = open_rows(job.shards, options)

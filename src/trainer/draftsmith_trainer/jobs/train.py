@@ -23,6 +23,7 @@ from ..parallel.device import choose_compute
 from ..parallel.ranks import Ranks, join_ranks
 from ..target import load_target, read_spec
 from ..target.pictures import open_pictures
+from ..target.weights import check_weights
 from ..train.corpus import Corpus, open_corpus
 from ..train.extent import extent
 from ..train.loop import Trainer
@@ -54,6 +55,7 @@ def run(path: Path, events: Events) -> None:
     options = job.options
     compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
     spec = read_spec(job.target)
+    check_weights(job.target)
     config = new_config(options.draft, spec)
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     ranks = join_ranks(compute.device)

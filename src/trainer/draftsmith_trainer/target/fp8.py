@@ -9,7 +9,6 @@ derives the block from the number of scales, and goes wrong in silence where tha
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ..base.errors import UserError
 from .quantization import BlockScales
+from .weights import weight_files
 
 _LAYER = re.compile(r"\blanguage_model\.layers\.(\d+)\.")
 _EXPERT = re.compile(r"^(?P<experts>.*\.mlp\.experts)\.(?P<number>\d+)\.(?P<part>gate|up|down)_proj\.weight$")
@@ -137,8 +137,7 @@ def _fuse_experts(directory: Path, found: dict[str, Lazy]) -> dict[str, Lazy]:
 def _entries(directory: Path) -> dict[str, Any]:
     """Every tensor of the snapshot's safetensors files, unread."""
     entries: dict[str, Any] = {}
-    for name in _files(directory):
-        path = directory / name
+    for path in weight_files(directory):
         try:
             opened: Any = safe_open(path, framework="pt")
             for key in opened.keys():  # noqa: SIM118 - it is no dict
@@ -146,17 +145,3 @@ def _entries(directory: Path) -> dict[str, Any]:
         except (OSError, SafetensorError) as error:
             raise UserError("target-weights", f"{path} cannot be read: {error}") from error
     return entries
-
-
-def _files(directory: Path) -> list[str]:
-    index = directory / "model.safetensors.index.json"
-    if not index.exists():
-        return ["model.safetensors"]
-    try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError("target-weights", f"{index} is no index of weights: {error!r}") from error
-    for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise UserError("target-weights", f"{index} names {name!r}, which is no file of its directory")
-    return names

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..base.errors import UserError
 from .fp8 import fp8_state_dict
 from .spec import TargetSpec
+from .weights import check_weights
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ def load_target(
     """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk. ``whole`` loads all of them.
 
     Raises:
-        UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights.
+        UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights. Files that are not whole
+            are found before anything is loaded.
     """
+    check_weights(spec.directory)
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig
 
     _quiet_transformers()

@@ -31,7 +31,8 @@ def read_quantization(config: dict[str, Any], path: Path) -> BlockScales | None:
     field, found = "quantization_config", config.get("quantization_config")
     if found is None:
         field = "text_config.quantization_config"
-        found = config.get("text_config", {}).get("quantization_config")
+        text = config.get("text_config")
+        found = text.get("quantization_config") if isinstance(text, dict) else None
     if found is None:
         return None
     if not isinstance(found, dict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import UserError
+from ..base.fields import Fields
 from .quantization import BlockScales, read_quantization
 
 MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe")
@@ -56,14 +56,12 @@ def read_spec(directory: Path) -> TargetSpec:
         raise UserError("target-missing", f"no model in {directory}: config.json is not there") from None
     except ValueError as error:
         raise UserError("target-config", f"{path} is not JSON: {error}") from error
-    kind = config.get("model_type")
+    top = Fields(config, str(path), "target-config")
+    kind = top.text("model_type", None)
     if kind not in MODEL_TYPES:
         known = ", ".join(MODEL_TYPES)
         raise UserError("target-config", f"{path}: model_type {kind!r} is not supported", f"supported: {known}")
-    try:
-        return _from_config(directory, kind, config, config["text_config"])
-    except KeyError as missing:
-        raise UserError("target-config", f"{path} lacks {missing}") from missing
+    return _from_config(directory, kind, top, read_quantization(config, path))
 
 
 def mask_token_id(spec: TargetSpec) -> int:
@@ -104,34 +102,39 @@ def tokenizer_ids(directory: Path) -> dict[str, int]:
     return ids
 
 
-def _from_config(directory: Path, kind: str, config: dict[str, Any], text: dict[str, Any]) -> TargetSpec:
+def _from_config(directory: Path, kind: str, top: Fields, fp8: BlockScales | None) -> TargetSpec:
+    text = top.section("text_config")
     # Hub checkpoints carry rope_theta + rope_scaling; transformers >= 5 writes rope_parameters.
-    rope = text.get("rope_parameters") or text.get("rope_scaling") or {}
-    heads, hidden = int(text["num_attention_heads"]), int(text["hidden_size"])
-    default_factor = 0.25 if kind.startswith("qwen3_5") else 1.0
-    section = rope.get("mrope_section")
-    eos = text.get("eos_token_id", config.get("eos_token_id"))
+    rope = text.section("rope_parameters" if text.has("rope_parameters") else "rope_scaling", {})
+    heads, hidden = text.whole("num_attention_heads", least=1), text.whole("hidden_size", least=1)
+    factor = text.real("partial_rotary_factor", 0.25 if kind.startswith("qwen3_5") else 1.0)
     return TargetSpec(
         directory=directory,
         model_type=kind,
-        num_layers=int(text["num_hidden_layers"]),
+        num_layers=text.whole("num_hidden_layers", least=1),
         hidden_size=hidden,
         heads=heads,
-        kv_heads=int(text.get("num_key_value_heads", heads)),
-        head_dim=int(text.get("head_dim") or hidden // heads),
-        vocab_size=int(text["vocab_size"]),
-        rope_theta=float(rope.get("rope_theta", text.get("rope_theta", 10_000_000.0))),
-        partial_rotary_factor=float(
-            rope.get("partial_rotary_factor", text.get("partial_rotary_factor", default_factor))
-        ),
-        mrope_section=tuple(section) if section else None,
-        max_position_embeddings=int(text.get("max_position_embeddings", 262_144)),
-        rms_norm_eps=float(text.get("rms_norm_eps", 1e-6)),
-        image_token_id=int(config["image_token_id"]),
-        video_token_id=int(config["video_token_id"]),
-        spatial_merge_size=int(config["vision_config"].get("spatial_merge_size", 2)),
-        bos_token_id=text.get("bos_token_id", config.get("bos_token_id")),
-        eos_token_id=eos[0] if isinstance(eos, list) else eos,
-        fp8=read_quantization(config, directory / "config.json"),
-        dtype=str(text.get("dtype") or config.get("dtype") or config.get("torch_dtype") or "float32"),
+        kv_heads=text.whole("num_key_value_heads", heads, least=1),
+        head_dim=text.whole("head_dim", hidden // heads, least=1),
+        vocab_size=text.whole("vocab_size", least=1),
+        rope_theta=rope.real("rope_theta", text.real("rope_theta", 10_000_000.0)),
+        partial_rotary_factor=rope.real("partial_rotary_factor", factor),
+        mrope_section=rope.wholes("mrope_section", ()) or None,
+        max_position_embeddings=text.whole("max_position_embeddings", 262_144),
+        rms_norm_eps=text.real("rms_norm_eps", 1e-6),
+        image_token_id=top.whole("image_token_id"),
+        video_token_id=top.whole("video_token_id"),
+        spatial_merge_size=top.section("vision_config").whole("spatial_merge_size", 2, least=1),
+        bos_token_id=text.whole("bos_token_id", top.whole("bos_token_id", None)),
+        eos_token_id=_first_eos(text, top),
+        fp8=fp8,
+        dtype=text.text("dtype", top.text("dtype", top.text("torch_dtype", "float32"))),
     )
+
+
+def _first_eos(*places: Fields) -> int | None:
+    """The first end-of-sequence id: a number, or a list of several."""
+    for place in places:
+        if place.has("eos_token_id"):
+            return place.either("eos_token_id")[0]
+    return None

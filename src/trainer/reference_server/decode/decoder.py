@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.target.hooks import captured_layers
+from draftsmith_trainer.target.load import load_target
+from draftsmith_trainer.target.spec import read_spec
 from torch import Tensor
-from transformers import AutoModelForImageTextToText
 
 from .attention import row_attention, row_mask
 from .cache import CacheView, RowCache
@@ -67,21 +68,11 @@ class Decoder:
         """Reads a checkpoint.
 
         Raises:
-            UserError: ``target-missing`` or ``target-unsupported``.
+            UserError: ``target-missing``, ``target-config``, ``target-quantization``, ``target-weights``.
         """
-        path = Path(directory)
-        if not (path / "config.json").is_file():
-            raise UserError("target-missing", f"{path} has no config.json.", "Give the directory of a checkpoint.")
-        model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype).to(device).eval()
-        if not hasattr(getattr(model, "model", None), "language_model"):
-            raise UserError(
-                "target-unsupported", f"{path}: {type(model).__name__} is not a Qwen vision-language model."
-            )
-        for parameter in model.parameters():
-            # Mapped weights are not aligned, and products over them differ in the last bit from one load to the next.
-            parameter.data = parameter.data.clone()
-            parameter.requires_grad_(False)
-        return Decoder(model)
+        spec = read_spec(Path(directory))
+        # Which layers a draft reads does not matter here: the decoder captures what it is asked for.
+        return Decoder(load_target(spec, (0,), dtype, device, whole=True).model)
 
     def new_cache(self, rows: int) -> RowCache:
         """An empty cache for up to ``rows`` sequences."""

@@ -59,7 +59,7 @@ def load(settings: Settings) -> Checkpoint:
         if not (settings.model / name).is_file():
             raise UserError("target-missing", f"{settings.model} has no {name}.", "Give a checkpoint's directory.")
     target = Decoder.load(settings.model, dtype, settings.device)
-    tokenizer = AutoTokenizer.from_pretrained(settings.model)
+    tokenizer = _loaded("tokenizer", AutoTokenizer, settings)
     if tokenizer.chat_template is None:
         raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
     drafting, block_size = None, None
@@ -77,13 +77,21 @@ def load(settings: Settings) -> Checkpoint:
     return Checkpoint(
         target=target,
         tokenizer=tokenizer,
-        image_processor=AutoImageProcessor.from_pretrained(settings.model),
+        image_processor=_loaded("image processor", AutoImageProcessor, settings),
         stop_ids=_stop_ids(settings, target, tokenizer),
         context=settings.context_length or target.text_config.max_position_embeddings,
         drafting=drafting,
         block_size=block_size,
         batch_invariant=_batch_invariant(target),
     )
+
+
+def _loaded(what: str, kind: Any, settings: Settings) -> Any:
+    try:
+        return kind.from_pretrained(settings.model)
+    except Exception as error:  # the tokenizers library raises bare Exception for a file that it cannot parse
+        message = f"{settings.model}: its {what} cannot be loaded: {error}"
+        raise UserError("target-processor", message, "download its JSON files again") from error
 
 
 def _batch_invariant(target: Decoder) -> bool:

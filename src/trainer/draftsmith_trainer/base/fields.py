@@ -1,0 +1,97 @@
+"""Typed look-ups in a JSON file that somebody else wrote; what is missing or wrong is named by file and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .errors import UserError
+
+T = TypeVar("T")
+_REQUIRED: Any = object()
+
+
+class Fields:
+    """A JSON object.
+
+    Args:
+        value: what was parsed; must be an object.
+        source: the file, for messages.
+        code: of the errors.
+        path: keys that lead to this object.
+
+    Raises:
+        UserError: with ``code``, here and by every method, when a value is not what it should be. A key that is null
+            counts as absent, as Python's and JavaScript's writers use it.
+    """
+
+    def __init__(self, value: Any, source: str, code: str, path: str = "") -> None:
+        self._source, self._code, self._path = source, code, path
+        if not isinstance(value, dict):
+            raise self._wrong(path or "the document", value, "an object")
+        self._values: dict[str, Any] = value
+
+    def whole(self, key: str, default: Any = _REQUIRED, least: int = 0) -> int:
+        """A whole number of at least ``least``; 3.0 counts as one."""
+
+        def convert(value: Any) -> int | None:
+            return int(value) if _is_number(value) and value == int(value) and value >= least else None
+
+        return self._take(key, default, f"a whole number from {least}", convert)
+
+    def real(self, key: str, default: Any = _REQUIRED) -> float:
+        """A number."""
+        return self._take(key, default, "a number", lambda v: float(v) if _is_number(v) else None)
+
+    def wholes(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
+        """A list of whole numbers."""
+        return self._take(key, default, "a list of whole numbers", _wholes)
+
+    def either(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
+        """A whole number or a list of some, as a list."""
+        wanted = "a whole number or a list of some"
+        return self._take(key, default, wanted, lambda v: _wholes(v if isinstance(v, list) else [v]) or None)
+
+    def text(self, key: str, default: Any = _REQUIRED) -> str:
+        """A string."""
+        return self._take(key, default, "a string", lambda v: v if isinstance(v, str) else None)
+
+    def section(self, key: str, default: Any = _REQUIRED) -> Fields:
+        """An object inside."""
+        value = self._take(key, default, "an object", lambda v: v if isinstance(v, dict) else None)
+        return Fields(value, self._source, self._code, self._name(key))
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there and not null."""
+        return self._values.get(key) is not None
+
+    def _take(self, key: str, default: Any, wanted: str, convert: Callable[[Any], T | None]) -> T:
+        value = self._values.get(key)
+        if value is None:
+            if default is _REQUIRED:
+                raise UserError(self._code, f"{self._source} lacks {self._name(key)}, which must be {wanted}")
+            found: T = default
+            return found
+        made = convert(value)
+        if made is None:
+            raise self._wrong(self._name(key), value, wanted)
+        return made
+
+    def _wrong(self, name: str, value: Any, wanted: str) -> UserError:
+        shown = repr(value)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        return UserError(self._code, f"{self._source}: {name} is {shown}, not {wanted}")
+
+    def _name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+
+def _is_number(value: Any) -> bool:
+    # nan and infinity, which Python's JSON reader lets through, are no sizes.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
+
+
+def _wholes(value: Any) -> tuple[int, ...] | None:
+    if not isinstance(value, list) or not all(_is_number(item) and item == int(item) for item in value):
+        return None
+    return tuple(int(item) for item in value)
