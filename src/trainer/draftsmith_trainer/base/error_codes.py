@@ -67,5 +67,6 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "trainer-busy": "TRAINER_FAILED",
     "training-diverged": "TRAINER_FAILED",
     "picture-worker": "TRAINER_FAILED",
+    "ranks-differ": "TRAINER_FAILED",
     "port-taken": "SERVICE_FAILED",
 }
