@@ -98,3 +98,19 @@ def test_every_job_has_a_run(name):
 
     assert callable(import_module(JOBS[name][0]).run)
     assert Path(import_module(JOBS[name][0]).__file__).parent.name == "jobs"
+
+
+@pytest.mark.parametrize("given", [None, "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_the_allocator_is_set_up_before_torch_is_imported(given):
+    code = """
+import os, sys
+from draftsmith_trainer import __main__
+__main__.import_module = lambda name: sys.exit(f"{'torch' in sys.modules} {os.environ.get('PYTORCH_ALLOC_CONF')}")
+__main__.main(["train", "--config", "job.json"])
+"""
+    env = {name: value for name, value in environment().items() if "ALLOC_CONF" not in name}
+    if given is not None:
+        env[given] = "max_split_size_mb:64"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    own = {None: "expandable_segments:True", "PYTORCH_ALLOC_CONF": "max_split_size_mb:64"}
+    assert done.stderr.strip() == f"False {own.get(given)}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from .base.errors import Interrupted, UserError
 from .base.events import Events
 from .base.parent import watch
+from .parallel.allocator import use_expandable_segments
 
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
 JOBS = {
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
         print(_usage())
         return 0 if argv else 2
     watch()
+    use_expandable_segments()
     name, rest = argv[0], argv[1:]
     if name in PROGRAMS:
         program: Callable[[list[str]], int | None] = import_module(PROGRAMS[name][0]).main

@@ -34,8 +34,40 @@ def test_batches_pad_little():
     assert padded < 1.1 * lengths.sum() < unsorted
 
 
-@given(st.integers(0, 20), st.integers(1, 5))
-def test_ranks_share_a_batch(size, world):
-    parts = [rank_part(np.arange(size), rank, world).tolist() for rank in range(world)]
-    assert sorted(i for part in parts for i in part) == list(range(size))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+costly = st.lists(st.integers(1, 5000), max_size=40)
+
+
+@given(costly, st.integers(1, 9), st.randoms())
+def test_ranks_share_a_batch_by_tokens(lengths, world, random):
+    costs = np.array(lengths, np.int64)
+    batch = np.array(random.sample(range(100), len(lengths)), np.int64)
+    parts = [rank_part(batch, costs, rank, world) for rank in range(world)]
+    assert sorted(i for part in parts for i in part.tolist()) == sorted(batch.tolist()), "every row once"
+    cost = dict(zip(batch.tolist(), lengths, strict=True))
+    loads = [sum(cost[i] for i in part.tolist()) for part in parts]
+    assert max(loads) - min(loads) <= max(lengths, default=0), "ranks differ by one row at most"
+    assert max(loads, default=0) <= sum(lengths) / world + max(lengths, default=0)
+    if world > len(lengths):
+        assert any(not len(part) for part in parts)
+    again = [rank_part(batch, costs, rank, world).tolist() for rank in range(world)]
+    assert again == [part.tolist() for part in parts]
+    order = {row: place for place, row in enumerate(batch.tolist())}
+    assert all(sorted(part.tolist(), key=order.__getitem__) == part.tolist() for part in parts), "the batch's order"
+
+
+@given(costly)
+def test_one_rank_takes_the_batch_as_it_is(lengths):
+    batch = np.arange(len(lengths))[::-1]
+    assert rank_part(batch, np.array(lengths, np.int64), 0, 1).tolist() == batch.tolist()
+
+
+def test_equal_rows_go_by_turns():
+    parts = [rank_part(np.arange(7) + 10, np.full(7, 30), rank, 3).tolist() for rank in range(3)]
+    assert parts == [[10, 13, 16], [11, 14], [12, 15]]
+
+
+def test_lengths_that_alternate_are_shared_evenly():
+    # Taken by turns, one of two ranks would get all the long rows.
+    costs = np.array([4000, 100] * 8)
+    loads = [costs[rank_part(np.arange(16), costs, rank, 2)].sum() for rank in range(2)]
+    assert loads[0] == loads[1]

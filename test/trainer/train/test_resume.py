@@ -1,10 +1,15 @@
 """A run that is killed and started again ends in the same bytes as one that was left alone."""
 
+import io
 import json
 import os
 import signal
 
 import pytest
+from draftsmith_trainer.base.errors import Interrupted
+from draftsmith_trainer.base.events import Events
+from draftsmith_trainer.jobs.train import run
+from draftsmith_trainer.measure.measurer import Measurer
 from job_runner import Run, run_job, tree, write_job
 from sample import write_shards
 
@@ -96,3 +101,26 @@ def test_state_of_another_job_is_not_taken_up(tmp_path, target_dirs, shards):
     fresh = tmp_path / "fresh"
     run_job("train", job_in(fresh, target_dirs["qwen3_vl"], shards, maxSteps=4, lr=0.001))
     assert tree(tmp_path / "work")["metrics.jsonl"] == tree(fresh / "work")["metrics.jsonl"]
+
+
+@pytest.mark.parametrize("passes", [1, 5], ids=["untrained", "after-training"])
+def test_a_stop_amid_an_evaluation_changes_nothing(tmp_path, target_dirs, shards, undisturbed, monkeypatch, passes):
+    # An evaluation has 3 passes here: the first stop comes amid the untrained one, the second amid the next.
+    job = job_in(tmp_path, target_dirs["qwen3_vl"], shards)
+    walks, count = Measurer.walks, 0
+
+    def interrupted(self, work, states):
+        nonlocal count
+        count += 1
+        if count == passes:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return walks(self, work, states)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Measurer, "walks", interrupted)
+        run(job, Events(io.StringIO()))
+    assert count == passes, "the pass that was running is finished, no other begun"
+    states = [path.name for path in (tmp_path / "resume").glob("state-*")]
+    assert states == ([] if passes == 1 else ["state-00000005"])
+    run_job("train", job)
+    assert tree(tmp_path / "work") == undisturbed[0]

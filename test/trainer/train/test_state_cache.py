@@ -61,7 +61,7 @@ def simulate(budget: int, train: RowFacts, measured: RowFacts, planned: Extent, 
     while step < planned.steps:
         for rows in epoch_batches(train.tokens, np.arange(len(train)), batch, 0, epoch):
             for rank in range(world):
-                for row in rank_part(rows, rank, world):
+                for row in rank_part(rows, train.tokens[rows], rank, world):
                     seen += 1
                     spared += ask(rank, "train", int(row), train)
             step += 1

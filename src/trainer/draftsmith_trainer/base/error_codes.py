@@ -68,5 +68,6 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "training-diverged": "TRAINER_FAILED",
     "picture-worker": "TRAINER_FAILED",
     "ranks-differ": "TRAINER_FAILED",
+    "rank-lost": "TRAINER_FAILED",
     "port-taken": "SERVICE_FAILED",
 }

@@ -58,8 +58,7 @@ def run(path: Path, events: Events) -> None:
     check_weights(job.target)
     config = new_config(options.draft, spec)
     corpus = open_corpus(job.shards, options, config.mask_token_id)
-    ranks = join_ranks(compute.device)
-    try:
+    with join_ranks(compute.device) as ranks:
         device = f"cuda:{ranks.local}" if compute.device == "cuda" else "cpu"
         target = load_target(spec, config.target_layer_ids, compute.dtype, device)
         draft = _start(options, config).to(device)
@@ -89,8 +88,6 @@ def run(path: Path, events: Events) -> None:
             facts = Trainer(job, corpus, target, draft, source, preparer, compute, ranks, events, fingerprint).run()
         if ranks.first:
             events.result(corpus.counts, facts)
-    finally:
-        ranks.close()
 
 
 def _check_agreement(fingerprint: dict[str, Any], ranks: Ranks) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,13 +46,22 @@ class Measurer:
         self._target, self._draft = target, draft
         self._algorithm = algorithm_of(draft.config)
         self._preparer, self._autocast = preparer, autocast
+        self.block_size = draft.config.block_size
 
-    def tally(self, rows: Sequence[Row], source: StateSource, split: str) -> Tally:
-        """Sums over all responses of ``rows``."""
-        total = Tally(self._draft.config.block_size)
+    def tally(
+        self, rows: Sequence[Row], source: StateSource, split: str, done: Callable[[int], None] | None = None
+    ) -> Tally:
+        """Sums over all responses of ``rows``.
+
+        Args:
+            done: called after every pass with its number of rows; what it raises ends the measurement.
+        """
+        total = Tally(self.block_size)
         for work in announced(self.plan(rows), partial(source.expect, split)):
             for one in self.walks(work, source.states(split, work, self._preparer.multiple)):
                 total.add(one.start, one.end, one.accepted)
+            if done is not None:
+                done(len(work.rows))
         return total
 
     def plan(self, rows: Sequence[Row]) -> Iterator[PackWork]:

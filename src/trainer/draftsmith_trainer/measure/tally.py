@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+#: Binary places of the sum of means. Integers add up to the same in any order; a mean loses less than 2**-64.
+_PLACES = 64
 
 
 @dataclass
@@ -14,7 +17,7 @@ class Tally:
         histogram: ``histogram[a]`` steps accepted exactly a drafted tokens, a = 0..B-1.
         offered: ``offered[k-1]`` steps whose place k lay inside the response, k = 1..B-1.
         tokens: tokens produced by steps (all response tokens but the first).
-        means: the sum of the responses' mean accept lengths.
+        means: the sum of the responses' mean accept lengths, times 2**64.
         short: responses of one token, which need no step; they are in no average.
     """
 
@@ -23,7 +26,7 @@ class Tally:
     offered: list[int] = field(default_factory=list)
     responses: int = 0
     tokens: int = 0
-    means: float = 0.0
+    means: int = 0
     short: int = 0
 
     def __post_init__(self) -> None:
@@ -37,7 +40,7 @@ class Tally:
             return
         self.responses += 1
         self.tokens += end - start - 1
-        self.means += 1 + sum(steps) / len(steps)
+        self.means += ((len(steps) + sum(steps)) << _PLACES) // len(steps)
         at = start
         for accepted in steps:
             self.histogram[accepted] += 1
@@ -60,17 +63,13 @@ class Tally:
         """1 + accepted drafts / steps; 1.0 without steps. SGLang also counts drafts behind the end, we do not."""
         return 1 + self.correct / self.steps if self.steps else 1.0
 
-    def vector(self) -> list[float]:
-        """All counts as one list, to be summed over ranks."""
-        return [*self.histogram, *self.offered, self.responses, self.tokens, self.means, self.short]
-
-    def replace(self, vector: list[float]) -> None:
-        """Takes over the sums that :meth:`vector` of all ranks gave."""
-        size = self.block_size
-        self.histogram = [round(v) for v in vector[:size]]
-        self.offered = [round(v) for v in vector[size : 2 * size - 1]]
-        responses, tokens, self.means, short = vector[2 * size - 1 :]
-        self.responses, self.tokens, self.short = round(responses), round(tokens), round(short)
+    def merge(self, other: Tally) -> None:
+        """Adds the counts of a tally of other rows."""
+        assert other.block_size == self.block_size
+        for one in fields(self)[1:]:
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            both = [a + b for a, b in zip(mine, theirs, strict=True)] if isinstance(mine, list) else mine + theirs
+            setattr(self, one.name, both)
 
     def report(self) -> dict[str, Any]:
         """The figures as JSON.
@@ -82,7 +81,7 @@ class Tally:
         return {
             "pooledAcceptLength": self.pooled,
             "tokensPerStep": self.tokens / self.steps if self.steps else 1.0,
-            "meanAcceptLength": self.means / self.responses if self.responses else 1.0,
+            "meanAcceptLength": self.means / (self.responses << _PLACES) if self.responses else 1.0,
             "steps": self.steps,
             "correctDrafts": self.correct,
             "tokens": self.tokens,

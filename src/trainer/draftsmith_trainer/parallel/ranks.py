@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from ..base.errors import Interrupted
+from .board import Board
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among all. Without torchrun there is one process and nothing is sent."""
+    """This process's place among all. Without torchrun there is one process and nothing is sent.
+
+    Attributes:
+        board: for waits that may last longer than a collective may; None for one process.
+    """
 
     rank: int
     world: int
     local: int
     started: bool
+    board: Board | None = None
 
     @property
     def local_world(self) -> int:
@@ -31,39 +44,54 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks; the tensor is changed in place and returned."""
+        """The sum over all ranks; the tensor is changed in place and returned.
+
+        A collective with a time-out: only for ranks that come here within minutes of each other, as in a step.
+        """
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def tell(self, value: Any) -> Any:
         """What rank 0 passes, on every rank; JSON-like values only."""
-        if self.world == 1:
-            return value
-        told = [value]
-        dist.broadcast_object_list(told)
-        return told[0]
+        return json.loads(self.gather(json.dumps(value if self.first else None))[0])
 
     def hand_out(self, tensor: Tensor) -> None:
-        """Overwrites the tensor with rank 0's."""
+        """Overwrites the tensor with rank 0's; a collective, as :meth:`sum`."""
         if self.world > 1:
             dist.broadcast(tensor, 0)
 
     def differing(self, value: Any) -> list[int]:
         """Ranks whose value is not rank 0's; JSON-like values only."""
-        if self.world == 1:
-            return []
-        found: list[Any] = [None] * self.world
-        dist.all_gather_object(found, value)
+        found = self.gather(json.dumps(value, sort_keys=True))
         return [rank for rank, other in enumerate(found) if other != found[0]]
 
-    def wait(self) -> None:
-        """Until every rank is here."""
-        if self.world > 1:
-            dist.barrier()
+    def wait(self, asked: Callable[[], bool] | None = None) -> None:
+        """Until every rank is here, however long that takes. Arguments and errors are those of :meth:`Board.gather`."""
+        self.gather("", asked)
 
-    def close(self) -> None:
-        """Leaves the process group."""
+    def gather(
+        self,
+        message: str,
+        asked: Callable[[], bool] | None = None,
+        waiting: Callable[[list[int]], None] | None = None,
+    ) -> list[str]:
+        """Every rank's message, however long that takes; see :meth:`Board.gather`."""
+        return [message] if self.board is None else self.board.gather(message, asked, waiting)
+
+    def __enter__(self) -> Ranks:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        # A stop that was asked for is agreed on by all ranks.
+        self.close(failed=kind is not None and kind is not Interrupted)
+
+    def close(self, failed: bool = False) -> None:
+        """Leaves the process group. ``failed``: without regard for ranks that may still wait for this one."""
+        if self.board is not None:
+            self.board.close(failed)
         if self.started:
             dist.destroy_process_group()
 
@@ -75,5 +103,8 @@ def join_ranks(device: str) -> Ranks:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "cuda":
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    return Ranks(dist.get_rank(), dist.get_world_size(), local, True)
+    store, rank, world = next(rendezvous("env://"))
+    groups = PrefixStore("groups", store)
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=groups, rank=rank, world_size=world)
+    board = Board(PrefixStore("board", store), rank, world) if world > 1 else None
+    return Ranks(rank, world, local, True, board)

@@ -6,9 +6,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, cast
-
-import torch
+from typing import Any
 
 from ..algorithms.settings import config_json
 from ..base.errors import Interrupted, UserError
@@ -18,17 +16,18 @@ from ..data.blocks import draw_anchors
 from ..data.order import epoch_batches, rank_part
 from ..data.shards import Ints
 from ..draft.model import DFlashDraft
-from ..draft.passes import DraftModule
 from ..feed import PackWork, Preparer, StateSource
 from ..feed.ahead import Ahead
 from ..measure.measurer import Measurer
 from ..measure.tally import Tally
 from ..parallel.device import Compute
 from ..parallel.ranks import Ranks
+from ..parallel.replicas import data_parallel
 from ..target import Target
 from ..train.options import TrainJob
 from .checkpoints import Checkpoints
 from .corpus import Corpus
+from .evaluation import SharedEvaluation
 from .extent import extent
 from .metrics import MetricsFile
 from .schedule import learning_rate
@@ -73,9 +72,13 @@ class Trainer:
     ) -> None:
         self._options, self._corpus, self._draft = job.options, corpus, draft
         self._ranks, self._events, self._source, self._preparer = ranks, events, source, preparer
-        module = _parallel(draft, ranks, compute)
+        self._request = StopRequest()
+        # Ranks load for as long as their disks take; wrapping the draft is the first collective.
+        ranks.wait()
+        module = data_parallel(draft, ranks, compute.device)
         self._stepper = Stepper(target, draft, module, source, job.options, compute, ranks, preparer.multiple)
-        self._measurer = Measurer(target, draft, preparer, autocast=compute.autocast)
+        measurer = Measurer(target, draft, preparer, autocast=compute.autocast)
+        self._evaluation = SharedEvaluation(corpus, measurer, source, ranks, events, self._asked)
         # While a GPU works on one step, the host prepares the next and reads what the one before measured.
         self._on_gpu = compute.device == "cuda"
         self._work = Ahead(self._prepared, threads=1 if self._on_gpu else 0)
@@ -94,19 +97,32 @@ class Trainer:
         Raises:
             Interrupted: when asked to stop; the state is saved.
         """
+        with self._request:
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         progress = load_everywhere(self._states, self._draft, self._stepper.optimizer.adam, self._ranks)
-        self._ranks.wait()
+        self._ranks.wait(self._asked)
         if progress is None:
             progress = self._begin()
         elif self._ranks.first:
             self._events.log(f"resuming at step {progress.step} of {self.total}")
         self._metrics = MetricsFile(self._metrics_path, progress.metrics_bytes) if self._ranks.first else None
         self._before, self._first_step, self._began = progress.seconds, progress.step, time.monotonic()
-        with StopRequest() as request:
-            progress, stopped = self._train(progress, request)
+        if self._evaluation_due(progress) and progress.last_eval != progress.step:
+            # The run was stopped amid this evaluation.
+            progress = self._evaluate(progress)
+        progress, stopped = self._train(progress)
         if progress.last_eval != progress.step:
             progress = self._evaluate(progress)
         return self._finish(progress, stopped)
+
+    def _evaluation_due(self, progress: Progress) -> bool:
+        step = progress.step
+        return step > 0 and (step % self._eval_every == 0 or step == self.total)
+
+    def _asked(self) -> bool:
+        return self._request.asked
 
     def _begin(self) -> Progress:
         """Measures and keeps the draft as it starts out, for comparison."""
@@ -118,10 +134,12 @@ class Trainer:
         if not len(self._corpus.measured):
             self._events.log("no held-out rows: accept length is not measured, the last draft is the best", "warn")
         tally = self._measure()
+        if tally is None:
+            raise Interrupted
         self._report(0, tally)
         return self._sized(Progress(untrained_value=tally.pooled))
 
-    def _train(self, progress: Progress, request: StopRequest) -> tuple[Progress, str]:
+    def _train(self, progress: Progress) -> tuple[Progress, str]:
         while progress.step < self.total and not self._patience_over(progress):
             batches = epoch_batches(
                 self._corpus.train.lengths,
@@ -133,7 +151,7 @@ class Trainer:
             for number in range(progress.batch, len(batches)):
                 for coming in batches[number : number + 3]:
                     self._work.expect(self._key(progress.epoch, coming))
-                self._step(progress, batches[number], request)
+                self._step(progress, batches[number])
                 flag = self._settle(keep=1 if self._on_gpu else 0)
                 last = number + 1 == len(batches)
                 progress = progress.then(
@@ -141,14 +159,13 @@ class Trainer:
                     epoch=progress.epoch + last,
                     batch=0 if last else number + 1,
                 )
-                if progress.step % self._eval_every == 0 or progress.step == self.total:
+                if self._evaluation_due(progress):
                     progress = self._evaluate(progress)
                 early = self._patience_over(progress)
                 if progress.step % self._options.checkpoint_every == 0 or flag or early or progress.step == self.total:
                     progress = self._save(progress)
                 if flag >= _ASKED:
-                    self._events.log(f"stopped at step {progress.step}; the state is saved")
-                    raise Interrupted
+                    raise self._stopped(progress)
                 if early or flag or progress.step >= self.total:
                     return progress, "early-stop" if early else "time-budget" if flag else "finished"
         return progress, "early-stop" if progress.step < self.total else "finished"
@@ -159,7 +176,8 @@ class Trainer:
 
     def _key(self, epoch: int, batch: Ints) -> _Key:
         """This rank's share of a batch."""
-        return epoch, tuple(int(i) for i in rank_part(batch, self._ranks.rank, self._ranks.world))
+        costs = self._corpus.train.lengths[batch]
+        return epoch, tuple(int(i) for i in rank_part(batch, costs, self._ranks.rank, self._ranks.world))
 
     def _prepared(self, key: _Key) -> list[PackWork]:
         epoch, numbers = key
@@ -172,11 +190,11 @@ class Trainer:
             self._source.expect("train", one)
         return [one.pinned() for one in work] if self._on_gpu else work
 
-    def _step(self, progress: Progress, batch: Ints, request: StopRequest) -> None:
+    def _step(self, progress: Progress, batch: Ints) -> None:
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
         key = self._key(progress.epoch, batch)
-        pending = self._stepper.step(self._work.take(key), lr, self._wish(request))
+        pending = self._stepper.step(self._work.take(key), lr, self._wish())
         self._running.append(_Running(progress.step + 1, lr, key[1], pending))
 
     def _settle(self, keep: int) -> int:
@@ -224,9 +242,9 @@ class Trainer:
         rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
         self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
 
-    def _wish(self, request: StopRequest) -> int:
+    def _wish(self) -> int:
         """What this rank wants: the sum over ranks decides, so that all of them stop at the same step."""
-        if request.asked:
+        if self._request.asked:
             return _ASKED
         budget = self._options.max_minutes
         over = budget is not None and self._ranks.first and self._seconds() > 60 * budget
@@ -235,6 +253,8 @@ class Trainer:
     def _evaluate(self, progress: Progress) -> Progress:
         self._settle(keep=0)
         tally = self._measure()
+        if tally is None:
+            raise self._stopped(self._save(progress))
         self._report(progress.step, tally)
         value = tally.pooled
         # Without held-out rows there is nothing to compare, and the latest draft is the best guess.
@@ -245,18 +265,15 @@ class Trainer:
             progress = progress.then(misses=progress.misses + 1)
         if self._ranks.first:
             self._checkpoints.save(progress.step)
+        # A large draft takes long to write, and the next step is a collective.
+        self._ranks.wait(self._asked)
         return progress.then(last_eval=progress.step, last_value=value)
 
-    def _measure(self) -> Tally:
-        """Walks the held-out rows, shared out over the ranks."""
-        mine = rank_part(self._corpus.measured, self._ranks.rank, self._ranks.world)
+    def _measure(self) -> Tally | None:
+        """The walk of the held-out rows; None when a stop was asked for before its end."""
         self._draft.eval()
-        tally = self._measurer.tally([self._corpus.heldout[int(i)] for i in mine], self._source, "heldout")
+        tally = self._evaluation.run()
         self._draft.train()
-        if self._ranks.world > 1:
-            device = next(self._draft.parameters()).device
-            vector = torch.tensor(tally.vector(), dtype=torch.float64, device=device)
-            tally.replace(self._ranks.sum(vector).tolist())
         return tally
 
     def _report(self, step: int, tally: Tally) -> None:
@@ -274,8 +291,12 @@ class Trainer:
         if self._ranks.first:
             self._states.save(progress, self._draft, self._stepper.optimizer.adam)
             self._checkpoints.prune({progress.best_step, progress.last_eval})
-        self._ranks.wait()
+        self._ranks.wait(self._asked)
         return progress
+
+    def _stopped(self, progress: Progress) -> Interrupted:
+        self._events.log(f"stopped at step {progress.step}; the state is saved")
+        return Interrupted()
 
     def _sized(self, progress: Progress) -> Progress:
         return progress.then(metrics_bytes=self._metrics.size) if self._metrics is not None else progress
@@ -293,14 +314,5 @@ class Trainer:
         }
         if self._ranks.first:
             facts["best"] = self._checkpoints.publish(progress, self._metrics_path)
-        self._ranks.wait()
+        self._ranks.wait(self._asked)
         return facts
-
-
-def _parallel(draft: DFlashDraft, ranks: Ranks, compute: Compute) -> DraftModule:
-    if ranks.world == 1:
-        return draft
-    from torch.nn.parallel import DistributedDataParallel
-
-    devices = [ranks.local] if compute.device == "cuda" else None
-    return cast(DraftModule, DistributedDataParallel(draft, device_ids=devices))

@@ -1,0 +1,110 @@
+"""Evaluation while training: held-out rows shared over the ranks, whatever their lengths."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+
+from ..base.events import Events
+from ..data.order import rank_part
+from ..feed import StateSource
+from ..measure.measurer import Measurer
+from ..measure.tally import Tally
+from ..parallel.ranks import Ranks
+from .corpus import Corpus
+
+#: Seconds between two words about how far an evaluation is.
+_NEWS = 60.0
+#: Seconds between two looks at whether another rank was asked to stop.
+_LOOK = 0.5
+_ROWS, _STOP = "rows", "stop"
+
+
+class _Stopped(Exception):  # noqa: N818 - leaves the measurement, nothing is wrong
+    """Raised between two passes when a rank was asked to stop."""
+
+
+class SharedEvaluation:
+    """Walks the held-out rows on all ranks and adds up what they found.
+
+    Each rank walks the same rows in every evaluation, so that states which it keeps are used again: shares are equal by
+    tokens of context and blocks. No collective runs meanwhile: a rank that is done waits on the board, without a
+    time-out, for as long as the others live.
+
+    Args:
+        asked: whether this process was asked to stop.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        measurer: Measurer,
+        source: StateSource,
+        ranks: Ranks,
+        events: Events,
+        asked: Callable[[], bool],
+    ) -> None:
+        facts = corpus.heldout_facts.take(corpus.measured)
+        costs = facts.tokens + facts.anchors * measurer.block_size
+        self._mine = rank_part(corpus.measured, costs.astype(np.int64), ranks.rank, ranks.world)
+        self._rows, self._total = corpus.heldout, len(corpus.measured)
+        self._measurer, self._source, self._ranks = measurer, source, ranks
+        self._events, self._asked = events, asked
+        self._done, self._looked, self._told = 0, 0.0, 0.0
+
+    def run(self) -> Tally | None:
+        """The tally of all rows, the same on all ranks; None when any rank was asked to stop before it was done.
+
+        Raises:
+            UserError: ``rank-lost``, and what reading rows and pictures raises.
+        """
+        self._done, self._told = 0, time.monotonic()
+        try:
+            rows = [self._rows[int(i)] for i in self._mine]
+            mine = self._measurer.tally(rows, self._source, "heldout", self._after_pass)
+            message = json.dumps(asdict(mine))
+        except _Stopped:
+            message = ""
+        # What everybody does next depends only on what everybody has said.
+        said = self._ranks.gather(message, self._asked, self._waiting)
+        if not all(said):
+            return None
+        total = Tally(self._measurer.block_size)
+        for text in said:
+            total.merge(Tally(**json.loads(text)))
+        return total
+
+    def _after_pass(self, rows: int) -> None:
+        board = self._ranks.board
+        self._done += rows
+        if board is not None:
+            board.count(_ROWS, rows)
+        if self._asked() or self._others_asked():
+            if board is not None:
+                board.call(_STOP)
+            raise _Stopped
+        self._tell("")
+
+    def _others_asked(self) -> bool:
+        now = time.monotonic()
+        if self._ranks.board is None or now - self._looked < _LOOK:
+            return False
+        self._looked = now
+        return self._ranks.board.called(_STOP)
+
+    def _waiting(self, missing: list[int]) -> None:
+        board = self._ranks.board
+        if board is not None and self._asked() and not board.called(_STOP):
+            board.call(_STOP)
+        self._tell(f", waiting for rank{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}")
+
+    def _tell(self, more: str) -> None:
+        now = time.monotonic()
+        if self._ranks.first and now - self._told > _NEWS:
+            self._told = now
+            done = self._done if self._ranks.board is None else self._ranks.board.count(_ROWS, 0)
+            self._events.log(f"evaluation: {done} of {self._total} rows walked{more}")

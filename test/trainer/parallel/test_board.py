@@ -1,0 +1,46 @@
+"""Ranks wait for each other outside collectives: for as long as the other lives, and not when it has died."""
+
+import os
+import signal
+import time
+
+import ranks_at_work
+from rank_processes import on_ranks, start_ranks
+
+
+def test_every_rank_hears_the_same():
+    heard = on_ranks(ranks_at_work.talk, 3)
+    assert heard[0] == heard[1] == heard[2]
+    assert heard[0][4] == ["0 in 4", "1 in 4", "2 in 4"]
+
+
+def test_a_wait_outlasts_the_time_out_of_collectives():
+    (first, missed), (second, _) = on_ranks(ranks_at_work.wait_for_the_slow_one, 2, 3.0)
+    assert first == second == ["0", "1"]
+    assert missed == {1}
+
+
+def test_a_killed_rank_ends_the_wait(tmp_path):
+    note = tmp_path / "note"
+    (_, survivor), (victim, _) = start_ranks(ranks_at_work.wait_for_the_dead, 2, str(note))
+    while not note.exists():
+        time.sleep(0.01)
+    os.kill(victim.pid, signal.SIGKILL)
+    began = time.monotonic()
+    assert survivor.poll(60)
+    good, value = survivor.recv()
+    assert good and value.startswith("rank-lost: rank 1 has ended")
+    assert time.monotonic() - began < 30
+
+
+def test_a_failed_rank_ends_the_wait():
+    first, second = on_ranks(ranks_at_work.one_fails, 2)
+    assert first == "on purpose" and second.startswith("rank 0 has ended")
+
+
+def test_nobody_is_lost_when_all_stop():
+    assert on_ranks(ranks_at_work.all_stop, 3) == ["stopped"] * 3
+
+
+def test_flags_and_counts_belong_to_one_round():
+    assert on_ranks(ranks_at_work.flags, 2) == [(True, False, 3)] * 2
