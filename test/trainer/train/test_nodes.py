@@ -111,7 +111,9 @@ def test_nodes_with_other_rows_are_refused(tmp_path, target_dirs, shards):
     other = write_shards(tmp_path / "other", train=8, heldout=3)
     target = target_dirs["qwen3_vl"]
     jobs = [job_in(tmp_path / "first", target, shards), job_in(tmp_path / "second", target, other)]
-    for code, events, _ in run_nodes(jobs):
-        assert code != 0
-        assert [event["code"] for event in events if event["type"] == "error"] == ["ranks-differ"]
-        assert "process 1 of 2 has other rows" in events[-1]["message"]
+    first, second = run_nodes(jobs)
+    assert first[0] != 0 and second[0] != 0
+    said = [event["message"] for event in first[1] if event["type"] == "error"]
+    assert said == ["process 1 of 2 has other rows than the first"], first[2][:3000]
+    # The second node says the same, unless the end of the first one ends it in the middle.
+    assert {event["message"] for event in second[1] if event["type"] == "error"} <= set(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from ..train.extent import extent
 from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
 from ..train.state_cache import decide_cache
+
+#: How long other processes outlast the first when all of them are refused.
+_LEAVE_SECONDS = 5.0
 
 #: Options that do not change what is learnt.
 _NEUTRAL = (
@@ -104,6 +108,9 @@ def _check_agreement(fingerprint: dict[str, Any], ranks: Ranks) -> None:
     ):
         others = ranks.differing(fingerprint[part])
         if others:
+            # Whoever leaves breaks the connections over which the first, which tells the user, may still hear of it.
+            if not ranks.first:
+                time.sleep(_LEAVE_SECONDS)
             raise UserError(
                 "ranks-differ",
                 f"process {others[0]} of {ranks.world} has other {what} than the first",
