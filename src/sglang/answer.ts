@@ -14,7 +14,7 @@ export interface Answer {
   /** Undefined: not sent. Null: sent, but not a list of ids. */
   promptIds: number[] | undefined | null;
   responseIds: number[] | undefined | null;
-  /** For people and for the next turn's history; special tokens are stripped from it. */
+  /** For people and for the history of the next turn; special tokens are stripped from it. */
   text: string;
   reasoning: string | undefined;
   toolCalls: AnswerToolCall[];
@@ -24,7 +24,7 @@ export interface Answer {
   weightVersion: string | undefined;
   /** Where the ids were found, for people: "choices[].response_token_ids". */
   idFields: { prompt: string | undefined; response: string | undefined };
-  /** The ids are our own, and only their numbers agree with the server's. */
+  /** The ids were computed locally; only their numbers agree with the server's. */
   counted?: true;
 }
 

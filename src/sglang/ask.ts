@@ -129,7 +129,7 @@ async function askGenerate(
   // Without pictures the prompt is what we sent; with pictures only the server knows the expanded ids.
   if (answer.promptIds === undefined && images.length === 0) return { ...answer, promptIds: inputIds };
   const promptIds = answer.promptIds === undefined ? await chatPrompt(client, question, timeoutMs) : answer.promptIds;
-  // Some image processors render the ids to text and back and, where that fails, go on with ids of their own.
+  // Some image processors render the ids to text and back and, where that fails, continue with different ids.
   if (Array.isArray(promptIds) && imagePad !== undefined && !isExpansion(inputIds, promptIds, imagePad)) {
     return {
       kind: "reject",

@@ -4,12 +4,12 @@
  */
 import { stringifyJson } from "../base/index.js";
 
-/** A picture as base64 text, in bytes, ready to stand inside a data URI. The bytes never change: requests share them. */
+/** An image as base64 text, as bytes ready for a data URI. The bytes never change: requests share them. */
 export interface EncodedImage {
   base64: Buffer;
 }
 
-/** A picture that is read while it is sent, anew for each attempt: its request is under way for minutes, and is one of many. */
+/** An image that is read while it is sent, again for each attempt: its request takes minutes and is one of many. */
 export interface StreamedImage {
   /** Of its base64 text. */
   bytes: number;

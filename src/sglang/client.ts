@@ -12,7 +12,7 @@ import { describeServerError } from "./server-error.js";
 import { encodeTokenizeMessages, encodeTokenizeText, parseTokenizeAnswer, TOKENIZE_PATH } from "./tokenize.js";
 import { type Reply, Transport, TransportFault, type TransportOptions } from "./transport.js";
 
-/** It answers, but not like a server of ours. */
+/** It answers, but not as an inference server that is ready. */
 export class NotAServer extends Error {
   override readonly name: string = "NotAServer";
 }
@@ -22,7 +22,7 @@ export class AccessDenied extends NotAServer {
   override readonly name = "AccessDenied";
 }
 
-/** Identifying takes a look-up or two; a server that needs longer is not ready. */
+/** Identifying takes a few quick requests; a server that needs longer is not ready. */
 const INFO_TIMEOUT_MS = 15_000;
 /** /ready since 0.5.20 says it without generating; older servers and vLLM have only /health. */
 const READY_PATHS = ["/ready", "/health"];

@@ -9,7 +9,7 @@ const REQUESTS_PER_POOL = 32;
 
 export interface SharedPool {
   readonly pool: Pool;
-  /** Requests that have begun and not ended; whoever dispatches keeps it. */
+  /** Requests in flight; maintained by the caller that dispatches them. */
   inFlight: number;
 }
 
@@ -44,8 +44,8 @@ export class ConnectionPools {
   }
 
   private add(): SharedPool {
-    // A bound even where none is asked for: a connection is free only a moment after its answer has come, and without
-    // one the pool would open another for whoever asks in that moment, in the end twice as many.
+    // A bound even where none is asked for: a connection is free only shortly after its answer has arrived. Without a
+    // bound the pool would open another for every request in between, in the end twice as many.
     const pool = new Pool(this.origin, { ...this.settings, connections: this.connections ?? REQUESTS_PER_POOL });
     pool.on("connect", () => {
       this.opened += 1;

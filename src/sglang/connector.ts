@@ -11,7 +11,7 @@ import { buildConnector } from "undici";
  */
 const HIGH_WATER_BYTES = 256 << 10;
 
-/** @param timeoutMs - until a connection must stand */
+/** @param timeoutMs - to establish a connection */
 export function wholeRequests(timeoutMs: number): buildConnector.connector {
   // undici passes further options on to the socket; its types do not name them.
   const options: buildConnector.BuildOptions & { highWaterMark: number } = {
@@ -31,7 +31,7 @@ export function wholeRequests(timeoutMs: number): buildConnector.connector {
   };
 }
 
-/** What is written before the event loop goes on leaves together: the socket stays corked until then. */
+/** Everything written in one turn of the event loop is sent together: the socket stays corked until its end. */
 function corkForTheTick(socket: Socket): void {
   const cork = socket.cork.bind(socket);
   const uncork = socket.uncork.bind(socket);

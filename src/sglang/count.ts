@@ -30,8 +30,8 @@ export interface CountRules {
 }
 
 export const COUNTED_FIELDS = {
-  prompt: "our own rendering, held against usage.prompt_tokens",
-  response: "our own encoding, held against usage.completion_tokens",
+  prompt: "rendered locally, checked against usage.prompt_tokens",
+  response: "encoded locally, checked against usage.completion_tokens",
 } as const;
 
 /** A refusal of the answer's half comes with what is known of the answer: its prompt is then certain. */

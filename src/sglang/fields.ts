@@ -1,4 +1,4 @@
-/** Careful reading of fields out of untrusted JSON: a field of the wrong kind counts as absent. */
+/** Reads fields of untrusted JSON: a field of the wrong type counts as absent. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 
 export function stringAt(object: JsonObject, key: string): string | undefined {

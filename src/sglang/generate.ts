@@ -1,4 +1,4 @@
-/** Requests to /generate with ids of our own: the way to exact ids on servers whose chat does not return them. */
+/** Requests to /generate with prompt ids: gives exact ids on servers whose chat does not return them. */
 import { BodyBuilder, type RequestBody, type RequestImage } from "./body.js";
 import { GREEDY } from "./sampling.js";
 

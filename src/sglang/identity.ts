@@ -73,7 +73,7 @@ export function longestPrompt({ settings }: ServerIdentity): number | undefined 
   return typeof limit === "number" ? limit - 1 : undefined;
 }
 
-/** Tokens that longer prompts are cut to in silence; undefined where the server refuses them. */
+/** Length to which longer prompts are truncated silently; undefined where the server refuses them. */
 export function truncationOf({ settings }: ServerIdentity): number | undefined {
   const limit = settings?.max_req_input_len;
   return settings?.allow_auto_truncate === true && typeof limit === "number" ? limit : undefined;

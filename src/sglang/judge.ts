@@ -1,4 +1,4 @@
-/** Decides what an answer is worth. Every way in which a server can fail or lie ends in one of these verdicts. */
+/** Judges answers: every way in which a server can fail or lie ends in one of these verdicts. */
 import { defined } from "../base/index.js";
 import type { Answer } from "./answer.js";
 import type { Dialect } from "./dialect.js";
@@ -7,7 +7,7 @@ import { describeServerError } from "./server-error.js";
 import { type SpecialTokens, specialLiteral } from "./special.js";
 import type { Reply, TransportFault } from "./transport.js";
 
-/** Worth asking again: the next attempt, or another server, may do better. */
+/** Worth asking again: another attempt, or another server, may succeed. */
 export const TRANSIENT_REASONS = {
   unreachable: "no connection to the server",
   reset: "the connection broke",
@@ -25,7 +25,7 @@ export const TRANSIENT_REASONS = {
   "prompt-differs": "the server rendered the prompt to other ids than the model directory gives",
 } as const;
 
-/** The same request will always end so. */
+/** The same request always fails like this. */
 export const PERMANENT_REASONS = {
   "prompt-too-long": "the prompt, or the prompt with the answer's limit, exceeds the context",
   "bad-media": "the server cannot read a picture",
@@ -33,7 +33,7 @@ export const PERMANENT_REASONS = {
   "request-too-large": "the request is larger than the limit, ours or a proxy's",
 } as const;
 
-/** An answer came, and it is not good data. */
+/** There is an answer, but it is not usable as data. */
 export const REJECT_REASONS = {
   "nan-logits": "the model produced an id outside its vocabulary",
   "stop-mismatch": "the last id is not the stop that the server names",
@@ -79,7 +79,7 @@ export interface AnswerRules {
   imageCount: number;
   /** Undefined: loops are kept. */
   loops: LoopRules | undefined;
-  /** Tokens that longer prompts are cut to without a word; left out where the server refuses them. */
+  /** Length to which longer prompts are truncated silently; left out where the server refuses them. */
   truncatesTo?: number | undefined;
 }
 
@@ -191,7 +191,7 @@ function judgeStop(answer: Answer, rules: AnswerRules): Verdict | undefined {
 
 function judgeContent(answer: Answer, rules: AnswerRules): Verdict | undefined {
   const { promptIds, responseIds } = answer;
-  // One that was just as long from the start cannot be told apart.
+  // A prompt that had exactly this length cannot be distinguished.
   if ((promptIds?.length ?? 0) >= (rules.truncatesTo ?? Infinity)) {
     return reject(
       "prompt-truncated",

@@ -1,4 +1,4 @@
-/** Answers that go round in circles: valid ids, worthless data. */
+/** Answers that repeat themselves without end: valid ids, useless data. */
 
 export interface LoopRules {
   /** A repetition shorter than this many tokens in all is normal text: tables, coordinates, rulers. */

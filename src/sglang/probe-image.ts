@@ -36,6 +36,10 @@ function gradient({ width, height }: ImageSize): Buffer {
   const rows = Buffer.alloc(height * stride);
   for (let row = 0; row < height; row += 1) {
     const y = Math.floor(row / cell);
+    if (row % cell !== 0) {
+      rows.copyWithin(row * stride, (row - 1) * stride, row * stride);
+      continue;
+    }
     for (let column = 0; column < width; column += 1) {
       const x = Math.floor(column / cell);
       const at = row * stride + 1 + column * 3;

@@ -1,4 +1,4 @@
-/** How long to wait before asking again. */
+/** Backoff between attempts. */
 
 export interface BackoffOptions {
   firstMs: number;
@@ -8,7 +8,7 @@ export interface BackoffOptions {
 
 export const DEFAULT_BACKOFF: BackoffOptions = { firstMs: 500, factor: 2, maxMs: 30_000 };
 
-/** No proxy may park a request for longer than this by Retry-After. */
+/** Upper bound for a Retry-After header. */
 const MAX_RETRY_AFTER_MS = 120_000;
 
 /**
@@ -28,7 +28,7 @@ export function backoffMs(
   return Math.max(wait, Math.min(retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
 }
 
-/** Sleeps, and wakes early when the signal aborts. Never rejects. */
+/** Waits, ends early when the signal aborts, and never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) {

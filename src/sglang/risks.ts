@@ -1,4 +1,4 @@
-/** Server settings that change answers without a word in them. Each may be allowed by its name. */
+/** Server settings that change answers without any sign of it. Each can be allowed by name. */
 import type { JsonValue } from "../base/index.js";
 import type { ServerIdentity } from "./identity.js";
 
@@ -21,9 +21,9 @@ const isOn = (value: JsonValue): boolean => value === true;
 const isBelowOne = (value: JsonValue): boolean => typeof value === "number" && value < 1;
 
 const RULES: readonly RiskRule[] = [
-  { name: "preferred_sampling_params", why: "sampling fields of the server's own choice", risky: isFilled },
+  { name: "preferred_sampling_params", why: "the server sets sampling fields by itself", risky: isFilled },
   { name: "default_chat_template_kwargs", why: "template arguments that no request shows", risky: isFilled },
-  { name: "allow_auto_truncate", why: "prompts that are too long are cut in silence", risky: isOn },
+  { name: "allow_auto_truncate", why: "prompts that are too long are truncated silently", risky: isOn },
   { name: "mm_process_config", why: "pictures are resized by other rules than the checkpoint's", risky: isFilled },
   { name: "json_model_override_args", why: "the model's configuration is overridden", risky: isFilled },
   { name: "enable_watermark", why: "a watermark changes which token is chosen", risky: isOn },

@@ -1,8 +1,8 @@
-/** Takes keys out of whatever a server says: one that repeats the request's headers would put them into logs and rows. */
+/** Removes keys from server responses: a server that echoes request headers would put them into logs and rows. */
 
 import { HIDDEN } from "../base/index.js";
 
-/** Shorter ones could be any word, and taking them out would spoil honest messages. */
+/** Shorter ones could be ordinary words, and removing those would garble messages. */
 const LEAST_LENGTH = 6;
 
 export class Secrets {
@@ -12,7 +12,7 @@ export class Secrets {
   constructor(values: readonly string[]) {
     const parts = values.flatMap((value) => [value, ...value.split(/\s+/)]);
     const escaped = parts.flatMap((part) => [part, JSON.stringify(part).slice(1, -1), encodeURIComponent(part)]);
-    // The longest first, so that no rest of it stays behind.
+    // The longest first, so that no part of a key remains.
     this.words = [...new Set(escaped)]
       .filter((word) => word.length >= LEAST_LENGTH && !/^(basic|bearer)$/i.test(word))
       .sort((a, b) => b.length - a.length);

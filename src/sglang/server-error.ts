@@ -1,4 +1,4 @@
-/** What an error answer says, whichever of its forms it has. */
+/** The message of an error response, in any of its forms. */
 import { isJsonObject, type JsonObject } from "../base/index.js";
 import { excerpt, parseBounded } from "./bounded-json.js";
 

@@ -88,7 +88,7 @@ export class Transport {
   }
 
   /**
-   * Connections opened for posts so far. While it stands still, answers come from the process that answered before;
+   * Connections opened for posts so far. While it does not grow, answers come from the same process as before;
    * once it has grown, another process may have taken the address.
    */
   get connectionsOpened(): number {
@@ -124,7 +124,7 @@ export class Transport {
     const shared = pools.free();
     if (shared === undefined) return Promise.reject(this.closedFault());
     return new Promise((resolve, reject) => {
-      // Before anybody can quote it. Redirects are answers like others: nobody follows them with our key.
+      // Before anything can quote it. Redirects are not followed: they would carry the key elsewhere.
       const settle = (reply: Reply): void => resolve({ ...reply, body: this.secrets.hideIn(reply.body) });
       const left = (): void => {
         shared.inFlight -= 1;
@@ -147,11 +147,11 @@ function sendable(pieces: readonly BodyPiece[]): Buffer | Iterable<BodyPiece> | 
 interface Ends {
   settle(reply: Reply): void;
   reject(fault: Error): void;
-  /** Once for each request, when it no longer takes a connection. */
+  /** Called once per request, when it no longer occupies a connection. */
   left(): void;
 }
 
-/** Gathers one answer; whichever comes first of answer, fault and time limit settles the promise, once. */
+/** Collects one response; the first of response, fault and time limit settles the promise. */
 class Collector implements Dispatcher.DispatchHandler {
   private readonly chunks: Buffer[] = [];
   private bytes = 0;
@@ -220,7 +220,7 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Codes of errors that come before a connection stands: the server is away, not merely rude. */
+/** Error codes from before a connection is established: the server is away, not just failing. */
 const UNREACHABLE = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
@@ -245,7 +245,7 @@ function asFault(server: string, error: Error): Error {
   return new TransportFault(kind, `${server}: ${detail}`, { cause: error });
 }
 
-/** Seconds only; the date form is not worth trusting a foreign clock for. */
+/** Seconds only: the date form depends on the server's clock. */
 function parseRetryAfter(value: unknown): number | undefined {
   const seconds = typeof value === "string" && /^\d{1,4}$/.test(value) ? Number(value) : undefined;
   return seconds === undefined ? undefined : seconds * 1000;

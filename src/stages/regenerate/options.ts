@@ -107,7 +107,7 @@ const fields = z.strictObject({
   allowSettings: z
     .array(z.enum(RISK_NAMES as [string, ...string[]]))
     .default([])
-    .describe("server settings that change answers in silence and are accepted, by name"),
+    .describe("names of server settings that change answers silently and are accepted"),
   retries: z.number().int().min(0).max(100).default(6).describe("further attempts after a transient fault"),
   retryDelaySeconds: z
     .number()
@@ -129,7 +129,7 @@ const fields = z.strictObject({
     .describe("how long to wait, during the run, while no server answers at all"),
   maxFailedShare: share
     .default(0.001)
-    .describe("share of dialogues that may fail for want of an answer; more, and the stage stops with an error"),
+    .describe("share of dialogues that may fail because no server answered; above it the stage stops with an error"),
   retryFailed: z
     .boolean()
     .default(true)

@@ -111,7 +111,7 @@ async function reportRun(
 }
 
 const COUNTED_NOTE =
-  "the servers return no ids: prompts are rendered and answers encoded here, held against the servers' counts, and every turn is marked `counted`; tokenize refuses such turns unless countedIds: keep";
+  "the servers return no ids: prompts are rendered and answers encoded here, compared with the servers' counts, and every turn is marked `counted`; tokenize refuses such turns unless countedIds: keep";
 
 interface Local extends Pick<RunParts, "counting" | "prompts"> {
   terms: Pick<Terms, "check" | "local">;
@@ -143,7 +143,7 @@ function totalOf(input: InputArtifact, limit: number | undefined): number | unde
 function factsOf(options: RegenerateOptions, pool: ServerPool, counted: LocalModel | undefined): JsonObject {
   const { identity, probe } = pool.reference;
   const model = identityFacts(identity);
-  // They decide the ids then; otherwise the server's are kept whatever lies in the directory.
+  // Only then do the directory's files decide the ids; otherwise the server's ids are kept.
   const counting = probe.idSource === "count" && counted !== undefined ? { countedWith: counted.fingerprints } : {};
   return {
     systemPrompt: systemPromptFacts(options.systemPrompt),

@@ -1,6 +1,6 @@
 /**
  * Nothing that a server answers is used before the prompt that it answered is known to be the right one. So a server that
- * begins to render differently loses only answers that nobody has used yet, and a crash at any time changes nothing.
+ * begins to render differently loses only answers that nobody has used yet, and a crash at any time leaves nothing to undo.
  */
 import { ask, type Outcome, type Probe, type ServerClient } from "../../../sglang/index.js";
 import type { PromptCheck } from "../prompts/prompt-check.js";

@@ -151,7 +151,7 @@ export async function converse(
   return conversation.done();
 }
 
-/** @returns the end of the dialogue, or undefined when it goes on. */
+/** @returns the end of the dialogue, or undefined when it continues. */
 async function answerOne(
   conversation: Conversation,
   step: Extract<ScriptStep, { type: "ask" }>,
@@ -171,7 +171,7 @@ async function answerOne(
   if (!isUsable(outcome)) {
     const { verdict } = outcome;
     if (verdict.kind !== "transient") return conversation.cut(verdict.reason, verdict.message);
-    // The words of the table, not the fault's own: addresses and times do not belong into an artifact.
+    // The table's words, not the fault's: addresses and times must not enter the artifact.
     return conversation.without("failed", verdict.reason, TRANSIENT_REASONS[verdict.reason]);
   }
   const { answer, verdict } = outcome;
@@ -187,7 +187,7 @@ async function answerOne(
   const record = conversation.take(message, answer);
   if (isCut) return conversation.cut("length", PARTIAL_REASONS.length);
   if (next === undefined) return undefined;
-  // A recorded result answers the recorded call; without that call, or after another, it would be a lie.
+  // A recorded result belongs to the recorded call; without that call, or after another one, it would be false.
   if ((follows || made.length > 0) && !fits) {
     return conversation.cut("tool-call-differs", PARTIAL_REASONS["tool-call-differs"]);
   }
@@ -201,7 +201,7 @@ function isBeyond(answer: GoodAnswer, limits: RegenerateOptions["tokenLimits"]):
   return prompt > (limits.prompt ?? Infinity) || whole > (limits.dialogue ?? Infinity);
 }
 
-/** Generated calls carry no ids of their own; the recorded ones make recorded results refer to them. */
+/** Generated calls have no ids; those of the recorded calls link the recorded results to them. */
 function withIdsOf(generated: Message, source: Message | undefined): Message {
   if (generated.toolCalls === undefined) return generated;
   const toolCalls = generated.toolCalls.map((call, index) => {

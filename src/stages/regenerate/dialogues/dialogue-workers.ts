@@ -1,4 +1,4 @@
-/** Keeps every slot of the pool busy with one dialogue each, and puts each dialogue's end into the ledger. */
+/** Keeps every slot of the pool busy with one dialogue, and records each dialogue's end in the ledger. */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError } from "../../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../../dialogue/index.js";
@@ -15,11 +15,11 @@ import { type Slot, Stopped } from "../servers/slots.js";
 import { converse } from "./conversation.js";
 import { withTools } from "./script.js";
 
-/** Beyond what the share allows: a handful of failures at the start of a long run is no verdict on all of it. */
+/** Allowed beyond the share: a handful of failures at the start of a long run says little about the rest. */
 const FAILURES_BEFORE_STOP = 20;
 
 export class DialogueWorkers {
-  /** Aborts for Ctrl-C and for fatal errors alike: no new questions, those in flight are waited for. */
+  /** Aborts on Ctrl-C and on fatal errors: no new questions are asked, those in flight are awaited. */
   private readonly stopping = new AbortController();
   private fatal: unknown;
   private failed = 0;
@@ -34,7 +34,7 @@ export class DialogueWorkers {
     this.rechecks = new RecheckDuringRun(parts, this.asker, (error) => this.fail(error));
   }
 
-  /** Dialogues that failed for want of an answer in this run. */
+  /** Dialogues of this run for which no server had a usable answer. */
   get failures(): number {
     return this.failed;
   }
@@ -70,7 +70,7 @@ export class DialogueWorkers {
     if (fatal !== undefined) throw fatal;
     if (signal.aborted) {
       throw new DraftsmithError("INTERRUPTED", "stopped before all dialogues were answered", {
-        hint: "run the same command again; it goes on where it stopped",
+        hint: "run the same command again; it continues where it stopped",
       });
     }
   }
@@ -97,7 +97,7 @@ export class DialogueWorkers {
     const begun = progress.begun(dialogue);
     try {
       const earlier = await ledger.turnsOf(digest);
-      /** Who gave each answer: a conversation moves when its server fails. */
+      /** The server of each answer: a conversation moves when its server fails. */
       const servers = earlier.map(({ server }) => server ?? "");
       end = await converse(dialogue, digest, earlier, {
         options,
@@ -110,7 +110,7 @@ export class DialogueWorkers {
         },
         keep: (index, record) => ledger.addTurn(digest, index, { ...record, server: servers[index] }),
       });
-      // Durable before the slot is free: a crash then loses no more answers than there are slots.
+      // Durable before the slot is free: a crash loses at most one answer per slot.
       answerers = answerersOf(servers, "turns" in end.row ? end.row.turns.length : 0);
       await ledger.addEnd(digest, end.status, end.row, answerers);
     } finally {
@@ -138,7 +138,7 @@ export class DialogueWorkers {
   }
 
   private fail(error: unknown): void {
-    // Stopped is what others get when the run is already ending.
+    // Others get Stopped when the run is already ending.
     if (!(error instanceof Stopped)) this.fatal ??= error;
     this.stop();
   }
@@ -149,7 +149,7 @@ export class DialogueWorkers {
   }
 }
 
-/** Artifacts are sealed with hashes, so this finds only what was written by hand. */
+/** Artifacts are sealed with hashes, so this finds only files that were edited by hand. */
 function checkShape(dialogue: Dialogue): void {
   const parsed = dialogueSchema.safeParse(dialogue);
   if (parsed.success) return;
@@ -164,7 +164,7 @@ export function tooManyFailures(failed: number, total: number, options: Regenera
     "TOO_MANY_FAILURES",
     `${failed} of ${total} dialogues got no answer; maxFailedShare allows ${options.maxFailedShare}`,
     {
-      hint: "look at the servers and run the same command again: only failed dialogues are asked, or raise maxFailedShare",
+      hint: "check the servers and run the same command again: only failed dialogues are asked; or raise maxFailedShare",
     },
   );
 }

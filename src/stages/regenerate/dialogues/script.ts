@@ -1,4 +1,4 @@
-/** What to ask in a dialogue, decided before anything is sent: the system prompt, the turns, and texts that are unsafe. */
+/** What to ask in a dialogue, decided before anything is sent: system prompt, turns, and unsafe texts. */
 import { type Dialogue, type Message, videosOf, withSystemPrompt } from "../../../dialogue/index.js";
 import { specialLiteral } from "../../../sglang/index.js";
 import type { RegenerateOptions } from "../options.js";

@@ -1,4 +1,4 @@
-/** What a run would cost, guessed from some dialogues without asking any server. */
+/** Estimates the cost of a run from a sample of dialogues, without contacting a server. */
 import { join } from "node:path";
 import type { ImagePart } from "../../../dialogue/index.js";
 import type { InputArtifact } from "../../stage.js";
@@ -58,7 +58,7 @@ interface Sums {
   promptTokens: number;
   answerTokens: number;
   outputBytes: number;
-  /** Of answers that are written once more while their dialogue goes on. */
+  /** Of answers that are also written to the journal, because another question follows. */
   journalBytes: number;
 }
 
@@ -84,7 +84,7 @@ async function imageRule(directory: string | undefined): Promise<ImageTokens> {
     import("../../../model/index.js"),
     import("../../../tokens/index.js"),
   ]);
-  // A dry run does not insist on files; the run itself will.
+  // A dry run does not require the files; the run itself does.
   const processor = await openModel(directory).then(
     (model) => model.processor,
     () => undefined,
@@ -110,7 +110,7 @@ function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTo
       if (part.type === "text") {
         tokens += part.text.length / CHARACTERS_PER_TOKEN;
         bytes += Buffer.byteLength(part.text);
-        // Ids of text are spelled out, those of a picture are one run.
+        // Ids of text are written one by one, those of an image are one run.
         added += (part.text.length / CHARACTERS_PER_TOKEN) * BYTES_PER_ID;
       } else if (part.type === "image") {
         // Videos are not asked about: scriptOf rejects their dialogues.
@@ -126,7 +126,7 @@ function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTo
       sums.turns += 1;
       sums.promptTokens += history;
       sums.answerTokens += answer;
-      // The text stands in the message and in the turn.
+      // The text is written in the message and in the turn.
       const turn = TURN_BYTES + added + bytes;
       sums.outputBytes += turn;
       if (index < steps.length - 1) sums.journalBytes += turn + bytes;

@@ -4,7 +4,7 @@ import { onDisk, readJsonl } from "../../../artifacts/index.js";
 import { parseJson } from "../../../base/index.js";
 import { type Dialogue, dialogueSchema } from "../../../dialogue/index.js";
 
-/** Files up to this size are read whole; of longer ones as many lines as this are looked at. */
+/** Files up to this size are read whole; of larger ones this many lines are sampled. */
 const WHOLE_BYTES = 4 << 20;
 const SAMPLE = 256;
 const FIRST_READ = 64 << 10;
@@ -13,13 +13,13 @@ const NEWLINE = 10;
 
 export interface Sampled {
   dialogue: Dialogue;
-  /** How many lines it stands for, relative to the others. */
+  /** How many lines it represents, relative to the others. */
   weight: number;
 }
 
 /**
  * The dialogues that evenly spread places of the file fall into. Places fall into long lines in proportion to their
- * length, so each counts by its inverse: sums then stand for all lines alike.
+ * length, so each is weighted by its inverse: sums then represent all lines equally.
  *
  * @throws DraftsmithError INPUT_MISSING, DISK_FAILED
  */
@@ -37,7 +37,7 @@ export async function* spreadSample(path: string): AsyncGenerator<Sampled> {
       try {
         yield* shaped(parseJson(line.toString("utf8")), 1 / line.length);
       } catch {
-        // The run itself will name the line; an estimate can do without it.
+        // The run itself reports the line; an estimate does without it.
       }
     }
   } finally {

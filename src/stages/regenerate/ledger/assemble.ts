@@ -1,4 +1,4 @@
-/** Puts what the ledger holds into input order: the finished artifact, and the account of every dialogue. */
+/** Writes the ledger's rows in input order: the finished artifact, and the account of every dialogue. */
 import { join } from "node:path";
 import { openJsonlWriter } from "../../../artifacts/index.js";
 import { DraftsmithError, TimeSlice } from "../../../base/index.js";

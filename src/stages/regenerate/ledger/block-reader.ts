@@ -1,4 +1,4 @@
-/** Random reads that are nearly in order: whole blocks, the last few kept. */
+/** Random reads that are nearly sequential: whole blocks, the most recent ones cached. */
 import { type FileHandle, open } from "node:fs/promises";
 import { readFully } from "../../../artifacts/index.js";
 import { fromErrno } from "../../../base/index.js";
@@ -8,7 +8,7 @@ const BLOCK_BYTES = 1 << 20;
 const KEPT_BLOCKS = 24;
 
 export class BlockReader {
-  /** A promise, so that readers at the same time share one handle. */
+  /** A promise, so that concurrent readers share one handle. */
   private handle: Promise<FileHandle> | undefined;
   private readonly blocks = new Map<number, Promise<Buffer>>();
 
@@ -29,7 +29,7 @@ export class BlockReader {
     return whole;
   }
 
-  /** Forgets what was read: the file may have grown. */
+  /** Drops the cached blocks: the file may have grown. */
   forget(): void {
     this.blocks.clear();
   }

@@ -1,4 +1,4 @@
-/** How a dialogue's turns came out when they were asked again, as the journal keeps it. */
+/** Results of asking a dialogue's turns again, as stored in the journal. */
 
 /** Turns that one server answered and another (or the same) was asked again. */
 export interface CheckPair {
@@ -47,7 +47,7 @@ export function emptyCheck(): CheckRecord {
   return { turns: 0, equal: 0, firstDifferences: [], pairs: [] };
 }
 
-/** Who gave a dialogue's answers. */
+/** The servers that gave a dialogue's answers. */
 export interface Answerers {
   /** The last answer; undefined where it is not known. */
   server?: string | undefined;

@@ -1,13 +1,13 @@
 /**
- * What the ledger knows of each dialogue, in typed arrays: 50 to 100 bytes a dialogue, none of it for the garbage
- * collector to walk through. Dialogues have numbers, in the order in which they were first noted.
+ * What the ledger knows of each dialogue, in typed arrays: 50 to 100 bytes a dialogue, none of which the garbage
+ * collector has to traverse. Dialogues have numbers, in the order in which they were first noted.
  */
 import type { RecordPlace as Place } from "../../../artifacts/index.js";
 import { DigestIndex, DraftsmithError } from "../../../base/index.js";
 import type { EndStatus } from "../../../dialogue/index.js";
 
 const FIRST = 1 << 10;
-/** 128 bits of the digest tell dialogues apart. */
+/** 128 bits of the digest identify a dialogue. */
 const KEY_BYTES = 16;
 const STATUSES: readonly EndStatus[] = ["done", "partial", "rejected", "failed"];
 /** Beside the status, which is its place in STATUSES plus one; 0: no end is known. */
@@ -69,7 +69,7 @@ export class LedgerIndex {
     const number = this.enter(digest);
     this.states[number] = (this.states[number]! & FLAGS) | (STATUSES.indexOf(status) + 1);
     this.ends.set(number, place);
-    // A failed dialogue goes on from its last good answer when it is asked again.
+    // A failed dialogue continues from its last good answer when it is asked again.
     if (status !== "failed") this.turns.delete(number);
   }
 
@@ -162,7 +162,7 @@ class Places {
   }
 }
 
-/** Journals and artifacts are checked by sums, so this was written by hand. */
+/** Journals and artifacts have checksums, so this file was edited by hand. */
 function notADigest(text: string): DraftsmithError {
   return new DraftsmithError("ARTIFACT_INVALID", `${JSON.stringify(text)} is not a dialogue's digest`, {
     hint: "a digest has 64 hex digits",

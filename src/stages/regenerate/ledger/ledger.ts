@@ -179,7 +179,7 @@ export class Ledger {
     return this.journal.append(record as JsonObject);
   }
 
-  /** Of a record that was found, only the fields in front are looked at. */
+  /** Indexes a record that was found, from its leading fields only. */
   private note(text: Buffer, place: Place): void {
     const head = HEAD.exec(text.toString("latin1", 0, HEAD_BYTES));
     if (head === null) return;

@@ -1,4 +1,4 @@
-/** What decides how answers come out: answers made under other settings are never mixed in silence. */
+/** The settings that determine answers: answers made with different settings are never mixed silently. */
 import { DraftsmithError, type JsonObject, type JsonValue } from "../../../base/index.js";
 import { NEUTRAL_OPTIONS, type RegenerateOptions } from "../options.js";
 import { CHOOSING_OPTIONS } from "../selection/options.js";
@@ -15,7 +15,7 @@ export function settingsOf(options: RegenerateOptions, served: JsonObject): Json
   return JSON.parse(JSON.stringify({ ...Object.fromEntries(own), ...served })) as JsonObject;
 }
 
-/** What older versions did where their settings do not say it. */
+/** Behaviour of older versions, whose settings do not record it. */
 const FORMER: JsonObject = { historyContent: "trimmed" };
 
 /** Names of the settings that differ, sorted. */

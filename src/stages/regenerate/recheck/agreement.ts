@@ -1,8 +1,8 @@
-/** What re-checked turns say together: how many came out equal, where others part, and when that is surely too few. */
+/** Agreement of re-checked turns: how many are equal, where others diverge, and when there are certainly too few. */
 import { DraftsmithError, type JsonObject } from "../../../base/index.js";
 import type { CheckRecord } from "../ledger/check-record.js";
 
-/** An early stop must not be noise, and it is looked for after every check: odds against it of a million to one. */
+/** An early stop must not be noise, and it is tested after every check: odds of a million to one against it. */
 const SURE = Math.log(1e6);
 
 export interface Sums {
@@ -18,7 +18,7 @@ export function sumOf(checks: readonly CheckRecord[]): Sums {
 }
 
 /**
- * Whether so few equal turns are out of the question if the true agreement were `minAgreement`: Chernoff's bound of the
+ * Whether so few equal turns are practically impossible if the true agreement were `minAgreement`: Chernoff's bound of the
  * binomial's lower tail, exp(-n KL(equal/n || p)).
  */
 export function isSurelyBelow({ turns, equal }: Sums, minAgreement: number): boolean {
@@ -34,12 +34,12 @@ export function tooLittleAgreement({ turns, equal }: Sums, minAgreement: number,
     "VALIDATION_FAILED",
     `only ${equal} of ${turns} re-checked turns came out equal; minAgreement is ${minAgreement}${when}`,
     {
-      hint: "start the servers with --enable-deterministic-inference, look for one that differs, or lower minAgreement",
+      hint: "start the servers with --enable-deterministic-inference, find one that differs, or lower minAgreement",
     },
   );
 }
 
-/** Agreement by who answered and who was asked again; addresses belong into events, not into the artifact. */
+/** Agreement by who answered and who was asked again; addresses belong in events, not in the artifact. */
 export function byServers(checks: readonly CheckRecord[]): string[] {
   const pairs = new Map<string, Sums>();
   for (const { first, again, turns, equal } of checks.flatMap((check) => check.pairs)) {

@@ -1,5 +1,5 @@
 /**
- * The re-check while the run goes on, so that servers that disagree stop it in its first hour and not after days. A
+ * The re-check during the run, so that servers that disagree stop it in its first hour and not after days. A
  * chosen dialogue waits until some others have ended, then it is asked again, elsewhere where that is possible.
  */
 import type { Generation } from "../../../dialogue/index.js";
@@ -10,16 +10,16 @@ import type { DialogueEnd } from "../report/progress.js";
 import { isSurelyBelow, type Sums, sumOf, tooLittleAgreement } from "./agreement.js";
 import { checkOne, isChosen, isNeedlesslySame } from "./recheck.js";
 
-/** Rows that wait, at most: what comes beyond is asked at the end of the run, from the journal. */
+/** Most rows that wait: further ones are asked at the end of the run, from the journal. */
 const MAX_WAITING = 32;
-/** Checks at the same time. The share says how much work they are; this keeps them from crowding the slots. */
+/** Concurrent checks. `recheckShare` bounds their number; this keeps them from taking too many slots. */
 const MAX_RUNNING = 4;
 
 interface Waiting {
   digest: string;
   row: Generation;
   answerers: Answerers;
-  /** Ended dialogues by which the batches of the first answers are gone. */
+  /** Number of ended dialogues after which the batches of the first answers have left the server. */
   from: number;
 }
 
@@ -35,7 +35,7 @@ export class RecheckDuringRun {
     private readonly fail: (error: unknown) => void,
   ) {}
 
-  /** Takes in what earlier runs have checked. */
+  /** Includes the checks of earlier runs. */
   async start(): Promise<void> {
     const { ledger, options, progress } = this.parts;
     if (options.recheckShare > 0) {
@@ -61,7 +61,7 @@ export class RecheckDuringRun {
     }
   }
 
-  /** Waits for the checks under way; those that are not due stay for the end of the run. */
+  /** Waits for the checks under way; those that are not due yet are left to the end of the run. */
   async finish(): Promise<void> {
     await Promise.all(this.running);
   }

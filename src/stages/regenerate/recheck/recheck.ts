@@ -1,6 +1,6 @@
 /**
  * Asks a share of the finished turns again, elsewhere where that is possible: temperature 0 is an argmax, but batching
- * may flip near-ties, so agreement is measured and not assumed. Most are asked while the run goes on; this is the rest.
+ * may flip near-ties, so agreement is measured and not assumed. Most are asked during the run; these are the rest.
  */
 import { setMaxListeners } from "node:events";
 import { DraftsmithError, defined, type JsonObject } from "../../../base/index.js";
@@ -36,7 +36,7 @@ export async function recheck(parts: RunParts): Promise<JsonObject | undefined> 
       }
       const end = await parts.ledger.endOf(dialogue);
       if (end === undefined || (end.status !== "done" && end.status !== "partial")) continue;
-      // Elsewhere, if that is possible: two servers that agree say more than one that agrees with itself.
+      // On another server if possible: agreement of two servers says more than that of one with itself.
       const slot = await slotElsewhere(parts, end.answerers.server, running);
       const task = checkOne(parts, asker, slot, end.row as Generation, end.answerers)
         .then(async (check) => {
@@ -63,7 +63,7 @@ export async function recheck(parts: RunParts): Promise<JsonObject | undefined> 
   return report(checks, options.minAgreement);
 }
 
-/** Waits for checks under way rather than ask the first server again while another one is up. */
+/** Waits for running checks rather than ask the first server again while another one is up. */
 async function slotElsewhere(
   { pool }: RunParts,
   first: string | undefined,
@@ -83,7 +83,7 @@ export function isNeedlesslySame(pool: RunParts["pool"], slot: Slot, first: stri
   return slot.server !== undefined && slot.server.name === first && hasOther;
 }
 
-/** By the digest, so that the same dialogues are chosen whatever the order and the machine. */
+/** By digest: the same dialogues are chosen on every machine, in any order. */
 export function isChosen(digest: string, share: number): boolean {
   return Number.parseInt(digest.slice(-8), 16) < share * 2 ** 32;
 }
@@ -100,7 +100,7 @@ export async function checkOne(
     const about = { dialogue: id, turn: at, isRecheck: true };
     const dialogue = defined({ tools });
     const outcome = await asker.ask(slot, await askedTurn(messages.slice(0, turn.message), dialogue, about, parts));
-    // A question that finds no answer now says nothing about agreement.
+    // A question without an answer now says nothing about agreement.
     if (!isUsable(outcome)) continue;
     const before = unfoldIds(turn.response);
     const now = outcome.answer.responseIds;

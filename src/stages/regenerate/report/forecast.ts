@@ -1,20 +1,20 @@
 /**
- * How long a run will still take, by tokens: dialogues differ in length by far, and those that an earlier run finished
+ * How long a run will still take, by tokens: dialogues differ widely in length, and those that an earlier run finished
  * cost nothing. The source's own answers say which dialogues are long; how much longer or shorter the target's answers
  * are shows in those that have ended.
  */
 import type { Dialogue } from "../../../dialogue/index.js";
 
-/** Rough characters of a token; only the relation between dialogues matters. */
+/** Approximate characters per token; only ratios between dialogues matter. */
 const CHARACTERS_PER_TOKEN = 4;
-/** What a question costs whose answer the source does not have. */
+/** Assumed for a question whose answer the source does not have. */
 const TOKENS_OF_UNKNOWN = 64;
-/** A forecast from fewer ended dialogues would jump about. */
+/** A forecast from fewer ended dialogues would be erratic. */
 const LEAST_ENDED = 5;
 const LEAST_SECONDS = 3;
 
 export class Forecast {
-  /** Dialogues that have been looked at, finished earlier or not, and their weight. */
+  /** Dialogues seen so far, finished earlier or not, and their weight. */
   private seen = 0;
   private seenWeight = 0;
   /** Dialogues that were begun in this run. */
@@ -71,7 +71,7 @@ export class Forecast {
   }
 }
 
-/** Answer tokens that the source lets expect; at least 1. */
+/** Answer tokens to expect, judging by the source; at least 1. */
 export function weightOf({ messages }: Pick<Dialogue, "messages">): number {
   let weight = 0;
   for (const { role, content, reasoning } of messages) {

@@ -41,7 +41,7 @@ export class LogHistogram {
     return this.most;
   }
 
-  /** The largest value that its bin can hold, so at most a fifth too much; never beyond the largest that came. */
+  /** The upper bound of its bin, so at most a fifth too large; never above the largest value seen. */
   percentile(share: number): number {
     let left = share * this.total;
     for (const [bin, count] of this.counts.entries()) {
@@ -58,7 +58,7 @@ export class LogHistogram {
     const bins = this.counts.slice(first).map((count, at) => {
       return { from: this.bound(first + at), to: this.bound(first + at + 1), count };
     });
-    // Between small whole numbers there are bins that nothing can fall into.
+    // For small whole numbers there are bins that can never contain anything.
     return bins.filter(({ from, to }) => from < to);
   }
 

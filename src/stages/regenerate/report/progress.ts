@@ -79,7 +79,7 @@ export class Progress {
     this.emit();
   }
 
-  /** Since the first question could be asked. */
+  /** Since the servers were ready. */
   get seconds(): number {
     return this.began === 0 ? 0 : (this.now() - this.began) / 1000;
   }

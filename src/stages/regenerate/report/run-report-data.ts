@@ -56,7 +56,7 @@ export const runReportSchema = z.strictObject({
     .describe("of the finished artifact; null where the run was stopped"),
   skipped: count.describe("dialogues that had been finished before this run"),
   ends: z.strictObject({ done: count, partial: count, rejected: count, failed: count }),
-  reasons: reasons.describe("why dialogues ended otherwise than done"),
+  reasons: reasons.describe("why dialogues did not end as done"),
   retries: reasons.describe("attempts that were made again, by reason"),
   countedAnswers: count.describe("answers whose ids are known by count alone"),
   promptTokens: histogramSchema,

@@ -1,4 +1,4 @@
-/** The report of a run: figures for programs, and a page for people. Beside the artifact, since it tells times. */
+/** The report of a run: figures for programs, and a page for people. Beside the artifact, since it holds times. */
 import { defineReport } from "../../../report/index.js";
 import { runReportSchema } from "./run-report-data.js";
 import { runReportPage } from "./run-report-page.js";

@@ -50,7 +50,7 @@ export const controlOptions = {
   onConflict: z
     .enum(["refuse", "restart"])
     .default("refuse")
-    .describe("earlier answers that were made with other settings: refuse to go on, or discard them and restart"),
+    .describe("earlier answers that were made with other settings: refuse to continue, or discard them and restart"),
 };
 
 /** Those of them that cannot change what the output is. */

@@ -191,6 +191,6 @@ function unknownIds(field: "onlyIds" | "redo", missing: string[]): DraftsmithErr
   const more = missing.length > NAMED_IDS ? ` and ${missing.length - NAMED_IDS} more` : "";
   return new DraftsmithError("INPUT_INVALID", `no dialogue has the id ${shown}${more}`, {
     location: { field },
-    hint: "ids are the `id` fields of dialogues.jsonl; with --limit only its first rows are looked at",
+    hint: "ids are the `id` fields of dialogues.jsonl; with --limit only its first rows are read",
   });
 }

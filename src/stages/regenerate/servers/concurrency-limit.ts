@@ -1,6 +1,6 @@
 /**
- * How many conversations a server can handle: a fixed number, or one that is found from what each further conversation
- * gives. Both give way to a server that says it is busy.
+ * How many conversations a server can handle: a fixed number, or one found from the throughput that more
+ * conversations give. Both back off when a server reports that it is busy.
  */
 
 /** A request under way. */
@@ -11,7 +11,7 @@ export interface Ticket {
 }
 
 export interface ConcurrencyLimit {
-  /** Conversations that may sit on the server now. */
+  /** Conversations that may run on the server now. */
   readonly slots: number;
   /** Never more than this. */
   readonly most: number;
@@ -59,34 +59,34 @@ const FIRST_SLOTS = 4;
 /** Answers in a measurement: this many, and twice as many as there are slots. */
 const LEAST_ANSWERS = 16;
 const ANSWERS_PER_SLOT = 2;
-/** More slots pay where throughput grows by at least this share of what they would give if none waited for another. */
+/** More slots pay if throughput grows by at least this share of what it would grow by without any queueing. */
 const PAYING_SHARE = 0.25;
-/** Seats grow by this factor at first; after a step that did not pay, by the root of the last one, down to the least. */
+/** Slots grow by this factor at first; after a step that did not pay, by the square root of the last factor, down to the least. */
 const FIRST_FACTOR = 2;
 const LEAST_FACTOR = 1.25;
 /** Measurements between two trials once the limit is found. */
 const HOLD = 8;
-/** What an answer costs beside its tokens, in tokens: reading the prompt, the way there and back. */
+/** Cost of an answer beside its tokens, in tokens: prefill and the round trip. */
 const OVERHEAD_TOKENS = 16;
-/** With less of the slots in use than this, a measurement says nothing about the number of slots. */
+/** With a smaller share of the slots in use, a measurement says nothing about their number. */
 const LEAST_USE = 0.7;
 
 interface Measurement {
   slots: number;
-  /** Requests in flight, as an answer saw them on average. */
+  /** Average number of requests in flight during an answer. */
   inFlight: number;
   /** Tokens per millisecond of the whole server. */
   rate: number;
 }
 
 /**
- * Climbs the curve of throughput over slots and stays where it flattens. Throughput is requests in flight over time per
- * token (Little's law), which short and long answers give alike; a queue in the server shows as time. After the first
- * climb, one step up or down is tried now and then, so that the limit follows a server whose load changes.
+ * Climbs the curve of throughput over slots and stops where it flattens. Throughput is requests in flight over time per
+ * token (Little's law), which does not depend on the length of answers; queueing in the server shows as time. After the first
+ * climb, a step up or down is tried from time to time, so that the limit follows a server whose load changes.
  *
- * Source of the idea: TCP Vegas (Brakmo and Peterson, 1995) holds the throughput that is measured against the one that
- * is expected, and the gradient limit of Netflix' concurrency-limits does so for servers. Both expect what an idle
- * server gives. Here each token takes longer in any larger batch, long before the batch stops to pay, so two
+ * Source of the idea: TCP Vegas (Brakmo and Peterson, 1995) compares measured with expected
+ * throughput, and the gradient limit of Netflix' concurrency-limits does so for servers. Both expect what an idle server
+ * would give. Here each token takes longer in any larger batch, long before larger batches stop paying, so two
  * neighbouring numbers of slots are compared instead.
  */
 export class AutoLimit implements ConcurrencyLimit {
@@ -120,7 +120,7 @@ export class AutoLimit implements ConcurrencyLimit {
   ended(ticket: Ticket, tokens: number | undefined, now: number): void {
     this.advance(now);
     this.inFlight -= 1;
-    // What began under another number of slots says nothing about this one.
+    // A request that began with another number of slots says nothing about this number.
     if (tokens === undefined || ticket.at < this.changedAt || now <= ticket.at) return;
     const { sums } = this;
     sums.answers += 1;

@@ -77,7 +77,7 @@ export async function inspect(client: ServerClient, terms: Terms): Promise<Inspe
 /**
  * The part of an inspection that asks questions.
  *
- * @param identity - as the server told it last
+ * @param identity - as the server last reported it
  */
 export async function inspectRendering(
   client: ServerClient,
@@ -138,7 +138,7 @@ function risky(identity: ServerIdentity, options: RegenerateOptions): Objection 
     ({ name, value, why }) => `${name}${value === null ? "" : ` = ${JSON.stringify(value)}`} (${why})`,
   );
   return {
-    trouble: `its settings change answers in silence: ${list.join("; ")}`,
+    trouble: `its settings change answers silently: ${list.join("; ")}`,
     hint: `start the server without them, or accept them: allowSettings: [${risks.map(({ name }) => name).join(", ")}]`,
   };
 }
@@ -191,7 +191,7 @@ export function limitDifference(name: string, identity: ServerIdentity, referenc
   if (own === other) return undefined;
   const words = (limit: number | undefined): string =>
     limit === undefined ? "of unknown length" : `up to ${limit} tokens`;
-  return `${name} takes prompts ${words(own)}, ${reference.name} ${words(other)}: which dialogues end as prompt-too-long depends on the server; set tokenLimits.prompt to the smallest`;
+  return `${name} takes prompts ${words(own)}, ${reference.name} ${words(other)}: which dialogues end as prompt-too-long depends on the server; set tokenLimits.prompt to the lower limit`;
 }
 
 export function refusal(name: string, objection: Objection): DraftsmithError {

@@ -1,6 +1,6 @@
 /**
  * Monitors the servers of a run: those that are out of work are inspected until they are fit again; those that work must
- * show regularly, and after every new connection, that they are still what they were.
+ * are checked regularly, and after every new connection, for being unchanged.
  */
 import { accessHint, identityDifferences, pause, type Verdict } from "../../../sglang/index.js";
 import {
@@ -21,7 +21,7 @@ export interface MonitorHost {
   note(level: "info" | "warn", message: string): void;
   /** A server has come back. */
   returned(): void;
-  /** No server can go on. */
+  /** No server is left. */
   stop(error: Error): void;
 }
 

@@ -10,7 +10,7 @@ const addressSchema = z
   .url({ protocol: /^https?$/, error: "an http(s) address such as http://127.0.0.1:30000" })
   .refine(hasReadableCredentials, { error: "a percent sign in a user name or password is written %25" });
 
-/** They are sent decoded; what cannot be decoded must fail here, not where a connection is opened during the run. */
+/** Credentials are sent decoded: what cannot be decoded must fail here, not when a connection is opened. */
 function hasReadableCredentials(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { username, password } = new URL(url);
@@ -54,7 +54,7 @@ export const serverOptions = {
     .positive()
     .max(3600)
     .default(5)
-    .describe("how often serversFile is looked at; a change counts once two looks in a row find it"),
+    .describe("how often serversFile is read; a change takes effect when two reads in a row find it"),
   concurrency: concurrencySchema
     .default(16)
     .describe(

@@ -5,7 +5,7 @@ import type { Inspection } from "./inspect.js";
 import type { Concurrency } from "./options.js";
 import { SharedCheck } from "./shared-check.js";
 
-/** `draining`: goes on with its conversations, gets no new ones. `refused`: it answers, but not as the others do. */
+/** `draining`: finishes its conversations, gets no new ones. `refused`: it answers, but differs from the others. */
 export type ServerState = "up" | "draining" | "down" | "refused";
 
 /** Faults in a row after which a server is inspected before it gets more work. */
@@ -31,7 +31,7 @@ export class PoolServer {
   mayHaveRestarted = false;
   /** Wrong prompts so far for which it was taken out of work. */
   differences = 0;
-  /** What it must pass beside the inspection before it gets work again. */
+  /** What it must pass in addition to the inspection before it gets work again. */
   proof: RenderingProof | undefined;
   /** Whether it is being inspected until it is fit. */
   watched = false;
@@ -76,7 +76,7 @@ export class PoolServer {
     return this.slots / this.limit.slots;
   }
 
-  /** Whether it surely is the process that was inspected. */
+  /** Whether it is certainly the process that was inspected. */
   get isVerified(): boolean {
     return this.verifiedConnections >= this.client.connectionsOpened && !this.mayHaveRestarted;
   }

@@ -1,24 +1,24 @@
-/** Looks at the servers file now and then, and tells when another list stands in it. */
+/** Reads the servers file periodically and reports when its list has changed. */
 import { DraftsmithError } from "../../../base/index.js";
 import { parseServersFile, readServersFile, type WantedServer } from "./server-list.js";
 
 export interface ServerListHost {
   note(level: "info" | "warn", message: string): void;
   changed(servers: WantedServer[]): void;
-  /** What is no fault of the file: a bug, which must end the run and not the process. */
+  /** An unexpected error, which must end the run and not the process. */
   failed(error: Error): void;
 }
 
 export interface ServerListOptions {
   path: string;
-  /** Of servers that have none of their own. */
+  /** For servers without one of their own. */
   concurrency: WantedServer["concurrency"];
   everyMs: number;
 }
 
 export class ServerListWatcher {
   private current: string | undefined;
-  /** Seen once: somebody may still be writing it. */
+  /** Seen once: it may still be being written. */
   private pending: string | undefined;
   private complaint = "";
   private looking = false;
@@ -57,7 +57,7 @@ export class ServerListWatcher {
     this.complaint = "";
   }
 
-  /** Once for each complaint: the file may stay broken for hours. */
+  /** Once per problem: the file may stay broken for hours. */
   private complain(error: unknown): void {
     if (!(error instanceof DraftsmithError)) {
       this.host.failed(error instanceof Error ? error : new Error(String(error)));

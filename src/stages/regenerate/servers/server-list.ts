@@ -1,4 +1,4 @@
-/** Which servers a run is to use: from the options, or from a file that may change while the run goes on. */
+/** Which servers a run uses: from the options, or from a file that may change during the run. */
 import { readFile, stat } from "node:fs/promises";
 import { parseDocument } from "yaml";
 import { DraftsmithError, defined, hideSecretsIn, serverName } from "../../../base/index.js";
@@ -10,9 +10,9 @@ export interface WantedServer {
   concurrency: Concurrency;
 }
 
-/** 1 MiB holds ten thousand addresses; anything larger is not such a file. */
+/** Enough for ten thousand addresses; anything larger is another kind of file. */
 const MAX_FILE_BYTES = 1 << 20;
-/** What `auto` is taken for in estimates: what one GPU usually handles. */
+/** Assumed for `auto` in estimates: what one GPU usually handles. */
 const AUTO_GUESS = 32;
 
 /** @throws DraftsmithError - the servers file cannot be read or is not valid */
@@ -40,7 +40,7 @@ export async function readServersFile(path: string): Promise<string> {
 }
 
 /**
- * One address a line, with a concurrency behind it if it has its own, or a YAML list (JSON is one, too).
+ * One address a line, optionally followed by its concurrency, or a YAML list (or JSON, which is YAML).
  *
  * @throws DraftsmithError INPUT_INVALID - an entry is no address, or there is none
  */
@@ -53,7 +53,7 @@ export function parseServersFile(text: string, path: string, concurrency: Concur
   return distinct(entries, concurrency);
 }
 
-/** In flight on all servers together, for estimates; a file that is not there yet is no error. */
+/** In flight on all servers together, for estimates; a file that does not exist yet is no error. */
 export async function expectedLoad(options: RegenerateOptions): Promise<{ inFlight: number; words: string }> {
   const guess = (value: Concurrency): number =>
     value === "auto" ? Math.min(AUTO_GUESS, options.maxConcurrency) : value;
@@ -98,7 +98,7 @@ function listEntries(text: string, path: string): ServerEntry[] {
   return value.map((entry) => checked(entry, path, undefined));
 }
 
-/** Addresses hold no blank, so a # behind one begins a comment. */
+/** Addresses contain no blanks, so a # after one begins a comment. */
 function withoutComment(line: string): string {
   return line.replace(/(^|\s)#.*$/, "").trim();
 }
@@ -106,7 +106,7 @@ function withoutComment(line: string): string {
 function checked(entry: unknown, path: string, line: number | undefined): ServerEntry {
   const parsed = serverEntrySchema.safeParse(entry);
   if (parsed.success) return parsed.data;
-  // A half-written address may hold credentials; they go before a cut could hide what marks them.
+  // A malformed address may hold credentials; they are hidden before the text is shortened.
   const shown = JSON.stringify(hideSecretsIn(entry)) ?? String(entry);
   throw invalid(path, `${shown.slice(0, 200)} is no address with an optional concurrency`, line);
 }
@@ -118,7 +118,7 @@ function invalid(path: string, problem: string, line?: number): DraftsmithError 
   });
 }
 
-/** The first entry counts where an address is named twice. */
+/** Of an address that is named twice, the first entry is used. */
 function distinct(entries: readonly ServerEntry[], concurrency: Concurrency): WantedServer[] {
   const servers = new Map<string, WantedServer>();
   for (const entry of entries) {

@@ -83,7 +83,7 @@ export class ServerPool {
     return this.monitor?.confirmRendering(server) ?? Promise.resolve(false);
   }
 
-  /** Takes a server out of work that rendered a prompt wrongly, until `proof` says that it is right now. */
+  /** Takes a server out of work that rendered a prompt wrongly, until `proof` finds it correct. */
   refuse(server: PoolServer, objection: Objection, proof: RenderingProof): void {
     this.monitor?.refuse(server, objection, proof);
   }

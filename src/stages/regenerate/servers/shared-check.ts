@@ -1,4 +1,4 @@
-/** A check that many callers want at once, each of them one that begins after its call: they share the next one. */
+/** A check shared by concurrent callers, each of which needs one that begins after its call. */
 export class SharedCheck {
   private current: Promise<boolean> | undefined;
   private next: Promise<boolean> | undefined;

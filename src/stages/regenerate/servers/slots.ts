@@ -11,7 +11,7 @@ export class Stopped extends Error {
 
 /** A conversation's place on a server; moving changes the server. */
 export interface Slot {
-  /** Undefined between two servers, and once the slot is released. */
+  /** Undefined while it moves between servers, and after its release. */
   server: PoolServer | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Slots {
     this.assign();
   }
 
-  /** The slot's own server while it is up. One that went down meanwhile may be another model when it comes back. */
+  /** The slot's own server while it is up. One that was down meanwhile may serve another model now. */
   workingServer(slot: Slot): PoolServer | Promise<PoolServer> {
     return slot.server?.works === true ? slot.server : this.move(slot);
   }
@@ -63,7 +63,7 @@ export class Slots {
     return slot.server;
   }
 
-  /** Gives free slots to those who wait; to be called when a server has more of them. */
+  /** Gives free slots to pending calls; to be called when a server has more of them. */
   assign(): void {
     while (this.waiters.length > 0) {
       const server = this.leastLoaded();
@@ -73,7 +73,7 @@ export class Slots {
     }
   }
 
-  /** Nobody gets a slot any more; those who wait get the first such error. */
+  /** No more slots are given; pending calls fail with the first such error. */
   close(error: Error): void {
     this.failure ??= error;
     for (const waiter of this.waiters.splice(0)) waiter.reject(this.failure);
