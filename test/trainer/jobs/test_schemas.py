@@ -19,7 +19,7 @@ SCHEMAS = Path(__file__).parents[3] / "configs" / "schema"
 
 #: stage -> (class, options that the stage keeps to itself, options that only a job file has).
 PAIRS = {
-    "train": (TrainOptions, {"model", "processes"}, set()),
+    "train": (TrainOptions, {"model", "processes", "nodes", "nodeRank", "rendezvous"}, set()),
     "evaluate": (
         EvaluateOptions,
         {"model", "untrained", "server", "serverRows", "serverConcurrency", "requestTimeoutSeconds"},
