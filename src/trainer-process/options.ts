@@ -4,9 +4,9 @@ import { z } from "zod";
 export const dtypeSchema = z.enum(["auto", "fp32", "bf16"]).default("auto").describe("auto: bf16 on CUDA, fp32 on CPU");
 export const deviceSchema = z.enum(["auto", "cpu", "cuda"]).default("auto").describe("where the tensors live");
 export const attentionSchema = z
-  .enum(["auto", "sdpa", "split", "flex"])
+  .enum(["auto", "sdpa", "split", "flex", "kernel"])
   .default("auto")
-  .describe("attention implementation of the draft; auto: split on CPU; on CUDA flex in bf16, sdpa in fp32");
+  .describe("attention implementation of the draft; auto: split on CPU; on CUDA kernel (ours) in bf16, sdpa in fp32");
 export const threadsSchema = z
   .number()
   .int()

@@ -15,7 +15,7 @@ from draftsmith_trainer.data.shards import RowShards
 from draftsmith_trainer.data.survey import survey
 from draftsmith_trainer.draft.options import DraftOptions
 from draftsmith_trainer.losses.frozen_head import LOGITS_BUDGET
-from draftsmith_trainer.plan.cards import KNOWN, Card, read_cards
+from draftsmith_trainer.plan.cards import KNOWN, SHARE, Card, read_cards
 from draftsmith_trainer.plan.estimate import estimate
 from draftsmith_trainer.plan.memory import LOGITS_BYTES, Pack, training_memory
 from draftsmith_trainer.plan.options import PlanJob
@@ -106,7 +106,7 @@ def test_hours_follow_from_operations(target):
     row = 1024 * (layers + attention) + draft + scores + head
     assert plan.work.total / plan.scope.train.rows == pytest.approx(row, rel=1e-3)
     timing = plan.timings[1]
-    step = (8 * row / 750e12 + 1_048_646_656 * 46 / 4.3e12) / 0.75
+    step = (8 * row / 750e12 + 1_048_646_656 * 46 / 4.3e12) / SHARE["qwen3_vl"]
     assert timing.card.name == "H200"
     assert timing.train == pytest.approx(step, rel=0.01)
     two = estimate(PlanJob(target("8b"), None, 2, options), []).timings[1]

@@ -13,17 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import struct
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
 
 _ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(_ROOT / "src" / "trainer"), str(_ROOT / "test" / "trainer")]
@@ -33,6 +29,7 @@ from draftsmith_trainer.data.pictures.decode import read_picture  # noqa: E402
 from draftsmith_trainer.data.pictures.workers import PictureWorkers, default_workers  # noqa: E402
 from draftsmith_trainer.data.shards import ImageShards  # noqa: E402
 from draftsmith_trainer.target.pictures import PictureSource  # noqa: E402
+from screenshots import png_bytes, screenshot  # noqa: E402
 from shard_maker import write_images  # noqa: E402
 
 #: Qwen3-VL's, but for the upper limit, which here leaves screenshots their size.
@@ -68,7 +65,7 @@ def main() -> None:
             directory = Path(folder)
             (directory / "preprocessor_config.json").write_text(json.dumps(_PROCESSOR))
             (directory / "config.json").write_text('{"model_type": "qwen3_vl"}')
-            pngs = [_png(_screenshot(seed, width, height)) for seed in range(chosen.pictures)]
+            pngs = [png_bytes(screenshot(seed, width, height)) for seed in range(chosen.pictures)]
             names = write_images(directory, pngs)
             print(f"\n{width}x{height}: {len(pngs)} pictures, {sum(map(len, pngs)) / len(pngs) / 1024:.0f} KiB each")
             _decode_rates(directory, names, counts)
@@ -180,39 +177,6 @@ def _best(run: Callable[[], object], times: int, device: torch.device | None = N
             torch.cuda.synchronize(device)
         found = min(found, time.perf_counter() - began)
     return found
-
-
-def _screenshot(seed: int, width: int, height: int) -> np.ndarray:
-    """Windows, text and one picture with noise, uint8 [H, W, 3]."""
-    rng = np.random.default_rng(seed)
-    picture = Image.new("RGB", (width, height), (245, 245, 248))
-    draw = ImageDraw.Draw(picture)
-    for _ in range(60):
-        x, y = int(rng.integers(width)), int(rng.integers(height))
-        corner = (x + int(rng.integers(20, 400)), y + int(rng.integers(10, 120)))
-        draw.rectangle([(x, y), corner], fill=tuple(rng.integers(0, 256, 3).tolist()))
-    for _ in range(250):
-        text = "".join(map(chr, rng.integers(33, 126, int(rng.integers(5, 60)))))
-        place = (int(rng.integers(width)), int(rng.integers(height)))
-        draw.text(place, text, fill=tuple(rng.integers(0, 90, 3).tolist()))
-    pixels = np.asarray(picture).copy()
-    photo = np.cumsum(rng.integers(-3, 4, (height // 3, width // 3, 3)), axis=1) + 128
-    pixels[10 : 10 + photo.shape[0], 10 : 10 + photo.shape[1]] = photo.clip(0, 255)
-    return pixels
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """An RGB PNG without row filters, as src/images/canonicalise.ts writes it."""
-    height, width, _ = pixels.shape
-    lines = np.zeros((height, 1 + 3 * width), np.uint8)
-    lines[:, 1:] = pixels.reshape(height, -1)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 4)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ..data.batch import Batch, Document
 from .layers import KeyValue
 from .masks import block_mask, context_mask, inner_mask
 
-AttentionKind = Literal["sdpa", "split", "flex"]
+AttentionKind = Literal["sdpa", "split", "flex", "kernel"]
 
 
 class BatchAttend(Protocol):
@@ -138,6 +138,10 @@ def make_attend(kind: AttentionKind, batch: Batch, windows: tuple[int | None, ..
     Args:
         windows: the windows of the draft's layers.
     """
+    if kind == "kernel":
+        from .kernel import KernelAttend
+
+        return KernelAttend(batch, windows)
     if kind == "flex":
         from .flex import FlexAttend
 

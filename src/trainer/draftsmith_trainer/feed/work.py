@@ -14,6 +14,7 @@ from ..data.blocks import context_length
 from ..data.shards import Ints, Row
 from ..draft.attend import AttentionKind, BatchAttend, make_attend
 from ..draft.config import DraftConfig
+from ..draft.kernel import fits_kernel
 from ..draft.passes import windows_of
 from ..draft.tiles import TILE
 from ..target import Target
@@ -87,11 +88,13 @@ class Preparer:
         pack_tokens: int,
         draft_tokens: int,
     ) -> None:
+        if attention == "kernel" and not fits_kernel(config.head_dim, config.block_size):
+            attention = "flex"
         self._target, self._config, self._attention = target, config, attention
         self.packed, self._pack_tokens = packed, pack_tokens
         self._blocks = max(1, draft_tokens // config.block_size)
         self._windows = windows_of(config)
-        self.multiple = TILE if attention == "flex" else 1
+        self.multiple = TILE if attention in ("flex", "kernel") else 1
 
     def prepare(self, rows: Sequence[Row], anchors: Sequence[Ints]) -> list[PackWork]:
         """Work for ``rows`` with blocks at ``anchors`` (one rising array per row).

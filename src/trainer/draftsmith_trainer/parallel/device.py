@@ -28,7 +28,7 @@ class Compute:
 def choose_compute(device: str, dtype: str, attention: str, threads: int | None) -> Compute:
     """Resolves the options ``device``, ``dtype``, ``attention`` and ``threads``.
 
-    On a CPU the split form of attention is the fastest; on CUDA flex is, which computes in 16 bits here.
+    On a CPU the split form of attention is the fastest, on CUDA our kernel, which works in 16 bits.
 
     Raises:
         UserError: ``no-cuda``, ``flex-needs-cuda``.
@@ -39,10 +39,10 @@ def choose_compute(device: str, dtype: str, attention: str, threads: int | None)
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("no-cuda", "device is cuda, but torch sees no CUDA device", "use device: cpu or auto")
-    if attention == "flex" and device == "cpu":
-        raise UserError("flex-needs-cuda", "flex attention cannot train on a CPU", "use attention: auto")
+    if attention in ("flex", "kernel") and device == "cpu":
+        raise UserError("flex-needs-cuda", f"{attention} attention cannot train on a CPU", "use attention: auto")
     if dtype == "auto":
         dtype = "fp32" if device == "cpu" else "bf16"
     if attention == "auto":
-        attention = "split" if device == "cpu" else "flex" if dtype == "bf16" else "sdpa"
+        attention = "split" if device == "cpu" else "kernel" if dtype == "bf16" else "sdpa"
     return Compute(device, torch.float32 if dtype == "fp32" else torch.bfloat16, cast(AttentionKind, attention))

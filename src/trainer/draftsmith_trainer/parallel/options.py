@@ -6,4 +6,4 @@ from typing import Literal
 
 Dtype = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
-Attention = Literal["auto", "sdpa", "split", "flex"]
+Attention = Literal["auto", "sdpa", "split", "flex", "kernel"]

@@ -31,9 +31,9 @@ KNOWN = (
     Card("H200", 143_771 * _MIB, 750 * _TERA, 4.3 * _TERA),
 )
 
-#: Share of the floor (operations at the card's matrix rate) that whole steps reach, by target type. Aims of the packed
-#: path, to be replaced by what its benchmark measures.
-SHARE = {"qwen3_vl": 0.75, "qwen3_vl_moe": 0.55, "qwen3_5": 0.75, "qwen3_5_moe": 0.55}
+#: Share of the floor (operations at the card's matrix rate) that whole steps reach, by target type: measured on an H200
+#: for Qwen3-VL (test/trainer/bench_training, 28 Nov 2026), taken over for Qwen3.5.
+SHARE = {"qwen3_vl": 0.70, "qwen3_vl_moe": 0.50, "qwen3_5": 0.70, "qwen3_5_moe": 0.50}
 
 #: What a GPU yields beside others, as a share of what it yields alone: 1.95 of two.
 SCALING = 0.975

@@ -35,7 +35,7 @@ class PackedTarget:
             experts.install(model)
         recurrent.install(model)
         self._text = model.model.language_model
-        self._tower = Tower(model.model.visual, compile_)
+        self._tower = Tower(model.model.visual)
         layers = self._text.layers[: max(target.layer_ids) + 1]
         self._layers: list[Any] = [
             torch.compile(layer.forward, dynamic=True) if compile_ else layer.forward for layer in layers
@@ -58,7 +58,7 @@ class PackedTarget:
             x = text.embed_tokens(pack.input_ids)[None]
             deep: list[Tensor] = []
             if pixels is not None:
-                found = self._pictures(pixels, pack)
+                found = self.pictures(pixels, pack)
                 x[0].index_copy_(0, pack.visual_at, found.merged.to(x.dtype))
                 deep = found.deep
             angles = text.rotary_emb(x, pack.positions[:, None])
@@ -70,6 +70,8 @@ class PackedTarget:
                     x[0].index_add_(0, pack.visual_at, deep[number].to(x.dtype))
         return states
 
-    def _pictures(self, pixels: Tensor, pack: Pack) -> Features:
+    @torch.no_grad()
+    def pictures(self, pixels: Tensor, pack: Pack) -> Features:
+        """What the text model takes of the pack's pictures, in the order of their placeholders."""
         made = self._tower(pixels, pack.grids)
         return Features(made.merged[pack.visual_from], [one[pack.visual_from] for one in made.deep])

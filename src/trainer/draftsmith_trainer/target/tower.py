@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.images import Grid
 from .layout import Layout, active
+from .tower_blocks import run_blocks
 from .tower_inputs import TowerInputs
 
 
@@ -28,21 +28,13 @@ class Features:
 
 
 class Tower:
-    """Runs a transformers vision tower block by block.
+    """Runs a transformers vision tower over pictures that are ready on its device."""
 
-    Args:
-        compile_: whether blocks are compiled: one graph for all of them and for any number of patches.
-    """
-
-    def __init__(self, tower: Any, compile_: bool) -> None:
+    def __init__(self, tower: Any) -> None:
         self._tower = tower
         inputs = TowerInputs.of(tower)
         assert inputs is not None, "see packs_pictures"
         self._inputs = inputs
-        wrap: Callable[[Any], Any] = _compiled if compile_ else lambda function: function
-        self._blocks = [wrap(block.forward) for block in tower.blocks]
-        self._enter = wrap(self._embedded)
-        self._mergers = [wrap(merger.forward) for merger in (tower.merger, *_deep_mergers(tower))]
         self._deep_at = list(getattr(tower, "deepstack_visual_indexes", None) or [])
 
     def __call__(self, pixels: Tensor, grids: Sequence[Grid]) -> Features:
@@ -51,18 +43,18 @@ class Tower:
         Args:
             pixels: [patches, channels * 2 * patch^2], any float type. grids: of the pictures, on the host.
         """
+        tower = self._tower
         made = self._inputs.for_grids(grids, pixels.device)
-        layout = Layout.of([height * width for frames, height, width in grids for _ in range(frames)])
-        x, cos, sin = self._enter(pixels, made["position_ids"], made["interp_indices"], made["interp_weights"])
-        merge, *deep_mergers = self._mergers
+        lengths = [height * width for frames, height, width in grids for _ in range(frames)]
+        layout = replace(Layout.of(lengths), bounds=made["cu_seqlens"])
+        x, cos, sin = self._embedded(pixels, made["position_ids"], made["interp_indices"], made["interp_weights"])
         deep: dict[int, Tensor] = {}
         with active(pictures=layout):
-            for number, block in enumerate(self._blocks):
-                x = block(x, cu_seqlens=made["cu_seqlens"], max_seqlen=1, position_embeddings=(cos, sin))
+            for number, out in enumerate(run_blocks(tower, x, cos, sin, layout)):
                 if number in self._deep_at:
                     place = self._deep_at.index(number)
-                    deep[place] = deep_mergers[place](x)
-        return Features(merge(x), [deep[place] for place in range(len(self._deep_at))])
+                    deep[place] = tower.deepstack_merger_list[place](out)
+        return Features(tower.merger(out), [deep[place] for place in range(len(self._deep_at))])
 
     def _embedded(self, pixels: Tensor, positions: Tensor, taps: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
         tower = self._tower
@@ -78,11 +70,3 @@ class Tower:
 def packs_pictures(tower: Any) -> bool:
     """Whether this version of transformers lets a tower be told what it derives from grids (5.17 and later)."""
     return TowerInputs.of(tower) is not None
-
-
-def _deep_mergers(tower: Any) -> list[Any]:
-    return list(getattr(tower, "deepstack_merger_list", None) or [])
-
-
-def _compiled(function: Any) -> Any:
-    return torch.compile(function, dynamic=True)

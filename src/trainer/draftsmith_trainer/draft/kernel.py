@@ -1,0 +1,106 @@
+"""Attention over context and blocks by a kernel of our own (CUDA): the mask is two numbers a query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..base.eager import eager
+from ..data.batch import Batch
+from ..data.shards import Ints
+from .layers import KeyValue
+from .tiles import TILE
+
+
+def fits_kernel(head_dim: int, block_size: int) -> bool:
+    """Whether the kernel takes heads of this width and blocks of this size."""
+    return TILE % block_size == 0 and head_dim in (16, 32, 64, 128)
+
+
+class KernelAttend:
+    """See :mod:`draftsmith_trainer.kernels.block_attention`. Contexts and blocks are padded to whole tiles."""
+
+    def __init__(self, batch: Batch, windows: tuple[int | None, ...]) -> None:
+        if batch.context % TILE or batch.ids.numel() % TILE or TILE % batch.block_size:
+            raise ValueError(f"the attention kernel needs contexts and blocks padded to multiples of {TILE}")
+        self._size, self._context = batch.block_size, batch.context
+        self._tables = {window: ranges_of(batch, window) for window in set(windows)}
+
+    def to(self, device: torch.device) -> KernelAttend:
+        """The same on a device; does not wait for the copies."""
+        self._tables = {
+            window: tuple(table.to(device, non_blocking=True) for table in tables)
+            for window, tables in self._tables.items()
+        }
+        return self
+
+    @eager
+    def __call__(self, q: Tensor, context: KeyValue, block: KeyValue, window: int | None) -> Tensor:
+        """See :class:`.layers.Attend`; one row."""
+        keys, values = (torch.cat(pair, dim=2)[0] for pair in zip(context, block, strict=True))
+        out: Tensor = _BlockAttention.apply(
+            q[0].contiguous(), keys, values, self._tables[window], self._context, self._size, window or 0
+        )
+        return out[None]
+
+
+def ranges_of(batch: Batch, window: int | None) -> tuple[Tensor, ...]:
+    """Tables of the kernel, int32, on the host.
+
+    Returns:
+        The context that each query row sees, from [Q] and behind its last [Q]. For each tile of queries [tiles, 4], as
+        tokens: from the first to behind the last tile of keys that any of its rows sees, and the same for tiles that
+        all rows see as a whole (within the former; empty ranges lie at its end). For each tile of context [tiles, 2]:
+        the first tile of queries that sees it, and behind the last.
+    """
+    size, rows = batch.block_size, batch.ids.numel()
+    low, high = (np.repeat(x.numpy().astype(np.int64), size) for x in (batch.low, batch.high))
+    if window is not None:
+        low = np.minimum(np.maximum(low, high + np.tile(np.arange(size), rows // size) - window + 1), high)
+    tiles_low, tiles_high = low.reshape(-1, TILE), high.reshape(-1, TILE)
+    real = tiles_high > tiles_low
+    some = real.any(axis=1)
+    far = np.iinfo(np.int64).max
+    first = np.where(some, np.where(real, tiles_low, far).min(axis=1) // TILE * TILE, 0)
+    last = np.where(some, -(-np.where(real, tiles_high, 0).max(axis=1) // TILE) * TILE, 0)
+    whole = -(-tiles_low.max(axis=1) // TILE) * TILE
+    until = tiles_high.min(axis=1) // TILE * TILE
+    usable = real.all(axis=1) & (whole < until)
+    whole, until = np.where(usable, whole, last), np.where(usable, until, last)
+    ranges = np.stack([first, last, whole, until], axis=1)
+    return tuple(
+        torch.from_numpy(np.ascontiguousarray(x.astype(np.int32)))
+        for x in (low, high, ranges, _seen_by(first, last, batch.context // TILE))
+    )
+
+
+def _seen_by(first: Ints, last: Ints, tiles: int) -> Ints:
+    made = np.zeros((tiles, 2), np.int64)
+    for tile in range(tiles):
+        seeing = np.flatnonzero((first < (tile + 1) * TILE) & (last > tile * TILE))
+        if len(seeing):
+            made[tile] = seeing[0], seeing[-1] + 1
+    return made
+
+
+class _BlockAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, tables: tuple[Tensor, ...], context: int, size: int, window: int
+    ) -> Tensor:
+        from ..kernels.block_attention import forward
+
+        layout = (tables, context, size, window, q.shape[-1] ** -0.5)
+        out, lse = forward(q, k, v, *layout)
+        ctx.save_for_backward(q, k, v, out, lse)
+        ctx.layout = layout
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        from ..kernels.block_attention import backward
+
+        return (*backward(grads[0], *ctx.saved_tensors, *ctx.layout), None, None, None, None)
