@@ -149,3 +149,38 @@ def train_and_stop_rank_1(rank: int, jobs: list[str]) -> tuple[str, int]:
     except Interrupted:
         return "stopped", count
     return "finished", count
+
+
+def losses_of(rank: int, jobs: list[str], packed: bool) -> tuple[list[float], list[float], int, int]:
+    """Trains on this rank: losses and accept lengths (rank 0), elements of the first target layer here, idle passes."""
+    import io
+
+    import draftsmith_trainer.jobs.train as job
+    from draftsmith_trainer.base.events import Events
+    from draftsmith_trainer.feed import StateSource
+    from draftsmith_trainer.target.packed import PackedTarget
+    from draftsmith_trainer.train import loop
+
+    loop.LOG_EVERY = 1
+    load, idle, kept, idled = job.load_target, StateSource.idle, [0], [0]
+
+    def loaded(*arguments, **named):  # type: ignore[no-untyped-def]
+        target = load(*arguments, **named)
+        for parameter in target.model.model.language_model.layers[0].parameters():
+            here = parameter.to_local() if hasattr(parameter, "to_local") else parameter
+            kept[0] += here.numel()
+        return target
+
+    def counted(self, passes):  # type: ignore[no-untyped-def]
+        idled[0] += passes
+        idle(self, passes)
+
+    job.load_target, StateSource.idle = loaded, counted
+    if packed:
+        job.pack_target = lambda target, _slow: PackedTarget(target, compile_=False)
+    out = io.StringIO()
+    job.run(Path(jobs[rank]), Events(out, quiet=rank != 0))
+    metrics = [json.loads(line) for line in out.getvalue().splitlines() if '"metric"' in line]
+    values = [event["values"] for event in metrics if event.get("type") == "metric"]
+    losses = [one["loss"] for one in values if "loss" in one]
+    return losses, [one["meanAcceptLength"] for one in values if "meanAcceptLength" in one], kept[0], idled[0]

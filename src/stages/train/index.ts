@@ -21,6 +21,7 @@ export const stage = defineStage({
     "packTokens",
     "draftTokens",
     "slowRecurrence",
+    "shardTarget",
     "nodeRank",
     "rendezvous",
   ],

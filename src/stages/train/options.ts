@@ -102,6 +102,10 @@ const trainOptions = z.strictObject({
     .default(8192)
     .describe("block tokens of one pass of the draft; bounds the memory of activations"),
   slowRecurrence: slowRecurrenceSchema,
+  shardTarget: z
+    .union([z.literal("auto"), z.boolean()])
+    .default("auto")
+    .describe("spread the target's layers over the GPUs; auto: where it does not fit one of them"),
   initFrom: z.string().nullable().default(null).describe("draft directory of the same shape to start from"),
   processes: z
     .number()

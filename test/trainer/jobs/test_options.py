@@ -25,6 +25,7 @@ JOB = {"target": "t", "shards": "s", "workDir": "w", "resumeDir": "r"}
         ({"epochs": "3"}, "options.epochs must be a number, not the string '3'", None),
         ({"batchSize": 1.5}, "options.batchSize must be a whole number", None),
         ({"batchSize": True}, "options.batchSize must be a whole number", None),
+        ({"shardTarget": 1}, "options.shardTarget must be one of 'auto', True, False, not 1", None),
         ({"batchSize": 0}, "options.batchSize must be at least 1", None),
         ({"dpaceAlpha": 1.5}, "options.dpaceAlpha must be at least 0 and at most 1", None),
         ({"device": "tpu"}, "options.device must be one of 'auto', 'cpu', 'cuda'", None),

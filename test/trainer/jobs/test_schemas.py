@@ -36,6 +36,11 @@ def camel(name):
 
 def of_schema(schema):
     """A property of a JSON schema in the form of :func:`of_field`."""
+    words = [one for one in schema.get("anyOf", []) if "const" in one]
+    if words:
+        assert schema["anyOf"] == [*words, {"type": "boolean"}]
+        choices = [*(one["const"] for one in words), True, False]
+        return {"kind": "string", "null": False, "default": schema["default"], "choices": choices}
     if "anyOf" in schema:
         (real,) = [one for one in schema["anyOf"] if one != {"type": "null"}]
         return {**of_schema({**real, "default": schema.get("default")}), "null": True}

@@ -23,6 +23,8 @@ from draftsmith_trainer.plan.parameters import target_parameters
 from draftsmith_trainer.plan.report import report_facts, report_lines
 from draftsmith_trainer.plan.rows import totals_of
 from draftsmith_trainer.plan.shape import read_shape
+from draftsmith_trainer.plan.sharding import decide_sharding
+from draftsmith_trainer.train.corpus import open_corpus
 from draftsmith_trainer.train.options import TrainOptions
 from job_runner import environment, write_job
 from real_configs import real_config
@@ -123,6 +125,43 @@ def test_memory_of_the_30b(target):
     assert weights / 1e9 == pytest.approx(58.6, rel=0.005)
     assert parts["draft masters"] + parts["draft moments"] + parts["draft gradients"] == 16 * plan.draft
     assert parts["captured states"] == 11_200 * 5 * 2048 * 2
+
+
+def test_a_target_that_does_not_fit_is_sharded(target):
+    h100 = KNOWN[0]
+    wide = TrainOptions(batch_size=8, max_length=4096)
+    alone = estimate(PlanJob(target("30b"), None, 1, wide), [h100])
+    assert alone.memory.parts["gathered layers"] == 0
+    small = Card("a card of 48 GiB", 48 * 2**30)
+    four = estimate(PlanJob(target("30b"), None, 4, wide), [small])
+    layers = alone.memory.parts["target layers"]
+    assert four.memory.parts["target layers"] == layers // 4
+    assert four.memory.parts["gathered layers"] == pytest.approx(4 * layers / 45, rel=1e-6)
+    assert four.refusal is None
+    whole = estimate(PlanJob(target("30b"), None, 4, replace(wide, shard_target=False)), [small])
+    assert whole.refusal is not None and whole.memory == alone.memory
+    assert estimate(PlanJob(target("30b"), None, 1, wide), [small]).refusal is not None
+    roomy = PlanJob(target("30b"), None, 4, wide)
+    assert estimate(roomy, [KNOWN[1]]).memory == alone.memory
+    asked = PlanJob(target("30b"), None, 4, replace(wide, shard_target=True))
+    assert estimate(asked, [KNOWN[1]]).memory == four.memory
+
+
+def test_training_decides_as_its_plan(target_dirs, shards):
+    options = TrainOptions(draft=DraftOptions(mask_token_id=510))
+    job = PlanJob(target_dirs["qwen3_vl"], shards, 2, options)
+    plan = estimate(job, [KNOWN[0]])
+    corpus = open_corpus(shards, options, plan.config.mask_token_id)
+
+    def decided(card, world=2, **changes):
+        changed = replace(options, **changes)
+        return decide_sharding(changed, job.target, plan.config, corpus, 2, world, card).shard
+
+    assert decided(plan.memory.total) is False and decided(plan.memory.total - 1) is True
+    assert decided(1, world=1) is False and decided(None) is False
+    assert decided(1, shard_target=False) is False and decided(None, shard_target=True) is True
+    with pytest.raises(UserError, match="one process only"):
+        decided(1, world=1, shard_target=True)
 
 
 def test_logits_are_those_that_the_head_makes():

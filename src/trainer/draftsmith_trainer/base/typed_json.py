@@ -102,7 +102,8 @@ def _convert(hint: Any, value: Any, where: str, limits: Any) -> Any:
             return None
         return _convert(next(a for a in args if a is not type(None)), value, where, limits)
     if origin is Literal:
-        if value not in args:
+        # 1 equals True.
+        if not any(value == one and type(value) is type(one) for one in args):
             raise _bad(where, f"{where} must be one of {', '.join(map(repr, args))}, not {value!r}")
         return value
     if origin is list and isinstance(value, list):

@@ -10,6 +10,7 @@ from ..data.images import PixelSource
 from ..data.shards import Row
 from ..target import Target, capture_row
 from ..target.packed import PackedTarget
+from ..target.shard import idle_pass
 from .work import PackWork
 
 
@@ -20,18 +21,25 @@ class StateSource:
     cost only the draft. One by one (on a CPU), a remembered state equals a recomputed one bit for bit.
 
     Args:
-        budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing.
+        budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing, as
+            it must be for a sharded target: a pass that one rank leaves out is missed by all.
     """
 
     def __init__(
         self, target: Target, pictures: PixelSource, budget_mb: int, packed: PackedTarget | None = None
     ) -> None:
         self._target, self._pictures, self._packed = target, pictures, packed
+        assert not (budget_mb and target.sharded)
         self._budget = budget_mb * 2**20
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._announced: set[tuple[str, ...]] = set()
         self.used = 0
         self.computed = 0
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the target is spread over the ranks."""
+        return self._target.sharded
 
     def expect(self, split: str, work: PackWork) -> None:
         """Announces work whose states will be asked for soon, so that its pictures are decoded by then."""
@@ -56,6 +64,14 @@ class StateSource:
         for row, start in zip(work.rows, work.starts, strict=True):
             self._keep(split, row, made[start : start + context_length(row)].clone())
         return made
+
+    def idle(self, passes: int) -> None:
+        """Takes part in passes of the other ranks of a sharded target; does nothing for one that is whole."""
+        for _ in range(passes if self._target.sharded else 0):
+            if self._packed is not None:
+                self._packed.idle()
+            else:
+                idle_pass(self._target.model)
 
     def row(self, split: str, row: Row) -> Tensor:
         """States [C, K*H] of the positions that a row's blocks read."""

@@ -64,6 +64,11 @@ class PackWork:
         """Blocks in all parts."""
         return sum(part.batch.blocks for part in self.parts)
 
+    @property
+    def passes(self) -> int:
+        """Passes of the target that the states take when none of them are remembered."""
+        return 1 if self.pack is not None else len(self.rows)
+
     def pinned(self) -> PackWork:
         """The same in memory from which copies to a CUDA device do not block."""
         pack = self.pack.pinned() if self.pack is not None else None
@@ -102,16 +107,24 @@ class Preparer:
         Raises:
             UserError: ``image-tokens`` when a row's placeholders do not fit its images.
         """
-        alone = [i for i, row in enumerate(rows) if row.video_frames or not self.packed]
-        together = [i for i, row in enumerate(rows) if i not in set(alone)]
-        plans = [
-            [together[i] for i in plan] for plan in plan_packs([len(rows[i]) for i in together], self._pack_tokens)
-        ]
+        plans, alone = self._plans(rows)
         if alone:
             plans.append(alone)
         return [
             self._work([rows[i] for i in plan], [anchors[i] for i in plan], packed=plan is not alone) for plan in plans
         ]
+
+    def passes(self, rows: Sequence[Row]) -> int:
+        """Passes of the target that :meth:`prepare` plans for ``rows``."""
+        plans, alone = self._plans(rows)
+        return len(plans) + len(alone)
+
+    def _plans(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[int]]:
+        """Which rows are read together, and which alone, by place."""
+        alone = [i for i, row in enumerate(rows) if row.video_frames or not self.packed]
+        together = [i for i, row in enumerate(rows) if i not in set(alone)]
+        plans = plan_packs([len(rows[i]) for i in together], self._pack_tokens)
+        return [[together[i] for i in plan] for plan in plans], alone
 
     def nothing(self) -> PackWork:
         """Work without any label, for a rank that got no row: every gradient exists and is zero."""

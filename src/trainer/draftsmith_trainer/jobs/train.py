@@ -20,8 +20,9 @@ from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
 from ..feed import Preparer, StateSource
 from ..feed.packing import pack_target
-from ..parallel.device import choose_compute
+from ..parallel.device import choose_compute, smallest_card
 from ..parallel.ranks import Ranks, join_ranks
+from ..plan.sharding import decide_sharding
 from ..target import load_target, read_spec
 from ..target.pictures import open_pictures
 from ..target.weights import check_weights
@@ -45,6 +46,7 @@ _NEUTRAL = (
     "packTokens",
     "draftTokens",
     "slowRecurrence",
+    "shardTarget",
 )
 
 
@@ -64,18 +66,23 @@ def run(path: Path, events: Events) -> None:
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     with join_ranks(compute.device) as ranks:
         device = f"cuda:{ranks.local}" if compute.device == "cuda" else "cpu"
-        target = load_target(spec, config.target_layer_ids, compute.dtype, device)
+        sharded = decide_sharding(
+            options, job.target, config, corpus, compute.dtype.itemsize, ranks.world, smallest_card(compute, ranks)
+        )
+        if sharded.reason is not None:
+            events.log(sharded.reason)
+        target = load_target(spec, config.target_layer_ids, compute.dtype, device, shard=sharded.shard)
         draft = _start(options, config).to(device)
         planned = extent(len(corpus.usable), options, ranks.world)
         cache = decide_cache(
-            options.state_cache_mb,
+            0 if target.sharded else options.state_cache_mb,
             corpus.facts.take(corpus.usable),
             corpus.heldout_facts.take(corpus.measured),
             planned,
             ranks.world,
             len(config.target_layer_ids) * config.hidden_size * compute.dtype.itemsize,
         )
-        events.log(cache.reason)
+        events.log("captured states are not kept: the target is sharded" if target.sharded else cache.reason)
         packed = pack_target(target, options.slow_recurrence)
         preparer = Preparer(
             target, config, compute.attention, packed is not None, options.pack_tokens, options.draft_tokens

@@ -71,6 +71,11 @@ class Measurer:
             some = rows[start : start + size]
             yield from self._preparer.prepare(some, [walk_anchors(row) for row in some])
 
+    def passes(self, rows: Sequence[Row]) -> int:
+        """Passes of the target that :meth:`tally` of ``rows`` runs."""
+        size = _ROWS_AT_ONCE if self._preparer.packed else 1
+        return sum(self._preparer.passes(rows[start : start + size]) for start in range(0, len(rows), size))
+
     def walks(self, work: PackWork, states: Tensor) -> list[ResponseWalk]:
         """The walks over every response of the rows of ``work``, in order, from their captured states."""
         prefixes = {id(row): np.zeros(len(row), np.int64) for row in work.rows}

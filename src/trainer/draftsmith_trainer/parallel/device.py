@@ -9,6 +9,7 @@ import torch
 
 from ..base.errors import UserError
 from ..draft.attend import AttentionKind
+from .ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,10 @@ def choose_compute(device: str, dtype: str, attention: str, threads: int | None)
     if attention == "auto":
         attention = "split" if device == "cpu" else "kernel" if dtype == "bf16" else "sdpa"
     return Compute(device, torch.float32 if dtype == "fp32" else torch.bfloat16, cast(AttentionKind, attention))
+
+
+def smallest_card(compute: Compute, ranks: Ranks) -> int | None:
+    """Bytes of memory of the smallest GPU that a rank has, the same on all ranks; None on a CPU."""
+    if compute.device == "cpu":
+        return None
+    return min(int(size) for size in ranks.gather(str(torch.cuda.get_device_properties(ranks.local).total_memory)))

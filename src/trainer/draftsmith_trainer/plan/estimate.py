@@ -8,7 +8,7 @@ from ..algorithms.settings import new_config
 from ..draft.config import DraftConfig
 from ..target.spec import TargetSpec, read_spec
 from .cards import KNOWN, Card, visible_cards
-from .fit import Refusal, refuse
+from .fit import Refusal, refuse, shards_target
 from .memory import Memory, training_memory
 from .options import PlanJob
 from .parameters import TargetParameters, draft_parameters, target_parameters
@@ -57,11 +57,13 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
     element = 4 if job.options.dtype == "fp32" else 2
     kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
     scope = scope_of(job, config, element)
-    memory = training_memory(shape, kept, config, scope.pack, element)
     if job.options.device == "cpu":
         here: tuple[Card, ...] = ()
     else:
         here = tuple(visible_cards() if cards is None else cards)
+    memory = training_memory(shape, kept, config, scope.pack, element)
+    if shards_target(job, memory, here):
+        memory = training_memory(shape, kept, config, scope.pack, element, job.world)
     work = training_work(shape, config, scope.train)
     walk = evaluation_work(shape, config, scope.measured)
     kinds = {card.name: card for card in (*here, *KNOWN)}

@@ -25,6 +25,23 @@ class Refusal:
     hint: str
 
 
+def shards_target(job: PlanJob, memory: Memory, here: Sequence[Card]) -> bool:
+    """Whether a run spreads its target over the GPUs.
+
+    Args:
+        memory: of the run with a whole target on each GPU.
+    """
+    if job.world == 1 or job.options.device == "cpu":
+        return False
+    wish = job.options.shard_target
+    return memory.total > _judge(here).memory if wish == "auto" else wish
+
+
+def _judge(here: Sequence[Card]) -> Card:
+    """The card that a run must fit: this machine's smallest, or without any the largest that is known."""
+    return min(here, key=lambda each: each.memory) if here else max(KNOWN, key=lambda each: each.memory)
+
+
 def refuse(
     job: PlanJob, shape: TargetShape, config: DraftConfig, memory: Memory, here: Sequence[Card], element: int
 ) -> Refusal | None:
@@ -35,7 +52,7 @@ def refuse(
     """
     if job.options.device == "cpu":
         return None
-    card = min(here, key=lambda each: each.memory) if here else max(KNOWN, key=lambda each: each.memory)
+    card = _judge(here)
     if memory.total <= card.memory:
         return None
     whose = f"this machine's {card.name}" if here else f"an {card.name}"
@@ -47,8 +64,10 @@ def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, e
     """Passes that fit; where none do, what takes the room."""
     kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
 
+    shards = 1 if job.options.shard_target is False else job.world
+
     def fits(pack: Pack, draft: DraftConfig = config) -> bool:
-        return training_memory(shape, kept, draft, pack, element).total <= card.memory
+        return training_memory(shape, kept, draft, pack, element, shards).total <= card.memory
 
     pack_tokens, draft_tokens = job.options.pack_tokens, job.options.draft_tokens
     while max(pack_tokens, draft_tokens) > _LEAST_TOKENS:
@@ -59,7 +78,7 @@ def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, e
     if fits(Pack(0, 0, 0), replace(config, num_hidden_layers=1, layer_types=())):
         return "lower draft.layers, draft.intermediateSize or maxLength"
     weights = (kept.layers + kept.tower + kept.embedding + kept.head) * element
-    instead = "dtype bf16" if element == 4 else "GPUs with more memory"
+    instead = "dtype bf16" if element == 4 else "GPUs with more memory, or processes on several with shardTarget: auto"
     return f"the target's weights alone take {gib(weights)} GiB: use {instead}"
 
 

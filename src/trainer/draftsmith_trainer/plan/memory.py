@@ -43,14 +43,18 @@ class Memory:
 
 
 def training_memory(
-    shape: TargetShape, kept: TargetParameters, config: DraftConfig, pack: Pack, element: int = 2
+    shape: TargetShape, kept: TargetParameters, config: DraftConfig, pack: Pack, element: int = 2, shards: int = 1
 ) -> Memory:
     """Memory of one process that trains.
 
     Args:
         kept: parameters of the target after the cut.
         element: bytes of a number in computations, 2 for bf16.
+        shards: over how many processes the target's layers are spread.
     """
+    layers = kept.layers * element
+    # The layer that runs and the next, gathered, each beside the buffer that it is gathered into.
+    gathered = 4 * layers // (max(config.target_layer_ids) + 1) if shards > 1 else 0
     draft = draft_parameters(config)
     forward = max(
         pack.tokens * _target_token(shape.text, max(config.target_layer_ids) + 1), pack.patches * _patch(shape.tower)
@@ -59,7 +63,8 @@ def training_memory(
     width = len(config.target_layer_ids) * config.hidden_size
     return Memory(
         {
-            "target layers": kept.layers * element,
+            "target layers": layers // shards,
+            "gathered layers": gathered,
             "vision tower": kept.tower * element,
             "embedding": kept.embedding * element,
             "lm_head": kept.head * element,

@@ -70,7 +70,7 @@ def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
         measured=totals_of(measured, None, config.block_size),
         extent=planned,
         saved=cache.saved if cache.budget_mb else 0.0,
-        pack=_largest_pack(train, options, config.block_size),
+        pack=largest_pack(train, options, config.block_size),
         counts=corpus.counts,
         batch=options.batch_size,
         pack_tokens=options.pack_tokens,
@@ -96,7 +96,7 @@ def _bounded(job: PlanJob, config: DraftConfig) -> Scope:
     )
 
 
-def _largest_pack(facts: RowFacts, options: TrainOptions, block_size: int) -> Pack:
+def largest_pack(facts: RowFacts, options: TrainOptions, block_size: int) -> Pack:
     """The largest of what rows of a batch can be together: each number for itself, as if they were of one row."""
     longest = int(facts.tokens.max())
     rows = max(1, min(options.batch_size, options.pack_tokens // longest))

@@ -67,7 +67,8 @@ def capture_row(
     positions, _ = target.model.model.get_rope_index(
         ids, types, image_grid_thw=inputs.get("image_grid_thw"), video_grid_thw=inputs.get("video_grid_thw")
     )
-    with captured_layers(target.model.model.language_model.layers, target.layer_ids, stop=True) as states:
+    # FSDP needs its hooks behind the last layer to run, and a sharded target ends there anyway.
+    with captured_layers(target.model.model.language_model.layers, target.layer_ids, stop=not target.sharded) as states:
         target.model.model(**inputs, position_ids=positions, use_cache=False)
     joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
     return CapturedRow(joined, positions[:, 0])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..base.errors import UserError
 from .fp8 import fp8_state_dict
+from .shard import shard_layers
 from .spec import TargetSpec
 from .weights import check_weights
 
@@ -23,6 +24,7 @@ class Target:
         model: the transformers model, in eval mode, without gradients.
         layer_ids: which layers :func:`.capture_row` concatenates.
         embed: [V, H], the input embedding. lm_head: [V, H], the output matrix (the same tensor when tied).
+        sharded: whether each rank holds a share of every layer, so that all must run equally many passes.
     """
 
     spec: TargetSpec
@@ -30,6 +32,7 @@ class Target:
     layer_ids: tuple[int, ...]
     embed: Tensor
     lm_head: Tensor
+    sharded: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -43,8 +46,13 @@ def load_target(
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
     whole: bool = False,
+    shard: bool = False,
 ) -> Target:
     """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk. ``whole`` loads all of them.
+
+    ``shard`` spreads the layers over the ranks of the process group. Every rank still reads all of them on the host,
+    where weights that are not converted are mapped files, shared by the ranks of a machine; dequantised (FP8) ones and
+    stacked experts take their full size for each rank until their layer is sharded.
 
     Raises:
         UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights. Files that are not whole
@@ -74,6 +82,11 @@ def load_target(
     if missing:
         # transformers would go on with random numbers in their place.
         raise UserError("target-weights", f"{spec.directory}: {len(missing)} weights are missing, first {missing[0]}")
+    if shard:
+        model.requires_grad_(False).eval()
+        shard_layers(model, torch.device(device))
+        _retie(model)
+        return _target(spec, model, layer_ids, sharded=True)
     return freeze(spec, model, layer_ids, device)
 
 
@@ -85,9 +98,13 @@ def freeze(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], device: tor
             # Mapped weights are not 64-byte aligned, and MoE kernels then round differently from run to run.
             parameter.data = parameter.data.clone()
         _retie(model)
+    return _target(spec, model, layer_ids)
+
+
+def _target(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], sharded: bool = False) -> Target:
     embed = model.get_input_embeddings().weight
     lm_head = model.get_output_embeddings().weight
-    return Target(spec, model, tuple(layer_ids), embed.data, lm_head.data)
+    return Target(spec, model, tuple(layer_ids), embed.data, lm_head.data, sharded)
 
 
 def cut_config(config: Any, layers: int) -> None:

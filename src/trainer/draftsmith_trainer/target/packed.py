@@ -9,10 +9,13 @@ from torch import Tensor
 
 from . import experts, recurrent
 from .attention import segmented
-from .layout import active
+from .layout import Layout, active
 from .load import Target
 from .pack import Pack
 from .tower import Features, Tower
+
+#: Tokens of a pass without rows; a compiled layer has a graph of its own for a single one.
+_IDLE_TOKENS = 2
 
 
 class PackedTarget:
@@ -37,9 +40,7 @@ class PackedTarget:
         self._text = model.model.language_model
         self._tower = Tower(model.model.visual)
         layers = self._text.layers[: max(target.layer_ids) + 1]
-        self._layers: list[Any] = [
-            torch.compile(layer.forward, dynamic=True) if compile_ else layer.forward for layer in layers
-        ]
+        self._layers: list[Any] = [_entry(layer, compile_, target.sharded) for layer in layers]
 
     @torch.no_grad()
     def capture(self, pack: Pack, pixels: Tensor | None, room: int = 0) -> Tensor:
@@ -70,8 +71,27 @@ class PackedTarget:
                     x[0].index_add_(0, pack.visual_at, deep[number].to(x.dtype))
         return states
 
+    def idle(self) -> None:
+        """Takes part in a pass of the other ranks of a sharded target, without rows of its own."""
+        text, layout = self._text, Layout.of([_IDLE_TOKENS]).to(self._target.device)
+        with torch.no_grad(), segmented(self._target.model), active(text=layout):
+            x = self._target.embed.new_zeros(1, _IDLE_TOKENS, self._target.embed.shape[1])
+            angles = text.rotary_emb(x, layout.wide.new_zeros(3, 1, _IDLE_TOKENS))
+            for layer in self._layers:
+                x = layer(x, position_embeddings=angles, attention_mask=None)
+
     @torch.no_grad()
     def pictures(self, pixels: Tensor, pack: Pack) -> Features:
         """What the text model takes of the pack's pictures, in the order of their placeholders."""
         made = self._tower(pixels, pack.grids)
         return Features(made.merged[pack.visual_from], [one[pack.visual_from] for one in made.deep])
+
+
+def _entry(layer: Any, compile_: bool, sharded: bool) -> Any:
+    """What runs a layer. Sharded, it is the module itself, whose hooks gather and drop the weights."""
+    forward = torch.compile(layer.forward, dynamic=True) if compile_ else layer.forward
+    if not sharded:
+        return forward
+    if compile_:
+        layer.forward = forward
+    return layer

@@ -33,7 +33,8 @@ class SharedEvaluation:
 
     Each rank walks the same rows in every evaluation, so that states which it keeps are used again: shares are equal by
     tokens of context and blocks. No collective runs meanwhile: a rank that is done waits on the board, without a
-    time-out, for as long as the others live.
+    time-out, for as long as the others live. Only the passes of a sharded target are collectives: all ranks run equally
+    many, one by one, and such an evaluation is not stopped before its end.
 
     Args:
         asked: whether this process was asked to stop.
@@ -50,11 +51,16 @@ class SharedEvaluation:
     ) -> None:
         facts = corpus.heldout_facts.take(corpus.measured)
         costs = facts.tokens + facts.anchors * measurer.block_size
-        self._mine = rank_part(corpus.measured, costs.astype(np.int64), ranks.rank, ranks.world)
+        shares = [rank_part(corpus.measured, costs.astype(np.int64), rank, ranks.world) for rank in range(ranks.world)]
+        self._mine = shares[ranks.rank]
         self._rows, self._total = corpus.heldout, len(corpus.measured)
         self._measurer, self._source, self._ranks = measurer, source, ranks
         self._events, self._asked = events, asked
         self._done, self._looked, self._told = 0, 0.0, 0.0
+        self._sharded, self._idle = source.sharded, 0
+        if self._sharded:
+            passes = [measurer.passes([self._rows[int(i)] for i in share]) for share in shares]
+            self._idle = max(passes) - passes[ranks.rank]
 
     def run(self) -> Tally | None:
         """The tally of all rows, the same on all ranks; None when any rank was asked to stop before it was done.
@@ -66,6 +72,7 @@ class SharedEvaluation:
         try:
             rows = [self._rows[int(i)] for i in self._mine]
             mine = self._measurer.tally(rows, self._source, "heldout", self._after_pass)
+            self._source.idle(self._idle)
             message = json.dumps(asdict(mine))
         except _Stopped:
             message = ""
@@ -83,7 +90,7 @@ class SharedEvaluation:
         self._done += rows
         if board is not None:
             board.count(_ROWS, rows)
-        if self._asked() or self._others_asked():
+        if not self._sharded and (self._asked() or self._others_asked()):
             if board is not None:
                 board.call(_STOP)
             raise _Stopped

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..algorithms.settings import config_json
 from ..base.errors import Interrupted, UserError
 from ..base.events import Events
@@ -40,8 +42,17 @@ LOG_EVERY = 10
 _ROWS_SHOWN = 8
 _GO_ON, _BUDGET, _ASKED = 0, 1, 1000
 
-#: An epoch and the numbers of this rank's rows.
+#: An epoch and the numbers of a batch's rows, over all ranks.
 _Key = tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class _Coming:
+    """A step that is prepared: this rank's rows and work, and the target passes of the rank that runs the most."""
+
+    rows: tuple[int, ...]
+    work: list[PackWork]
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -174,13 +185,27 @@ class Trainer:
         patience = self._options.early_stop_patience
         return patience is not None and progress.misses >= patience
 
-    def _key(self, epoch: int, batch: Ints) -> _Key:
-        """This rank's share of a batch."""
-        costs = self._corpus.train.lengths[batch]
-        return epoch, tuple(int(i) for i in rank_part(batch, costs, self._ranks.rank, self._ranks.world))
+    @staticmethod
+    def _key(epoch: int, batch: Ints) -> _Key:
+        return epoch, tuple(int(i) for i in batch)
 
-    def _prepared(self, key: _Key) -> list[PackWork]:
+    def _share(self, batch: Ints, rank: int) -> tuple[int, ...]:
+        part = rank_part(batch, self._corpus.train.lengths[batch], rank, self._ranks.world)
+        return tuple(int(i) for i in part)
+
+    def _prepared(self, key: _Key) -> _Coming:
         epoch, numbers = key
+        batch: Ints = np.array(numbers, np.int64)
+        mine = self._share(batch, self._ranks.rank)
+        return _Coming(mine, self._work_of(mine, epoch), self._passes(batch))
+
+    def _passes(self, batch: Ints) -> int:
+        if not self._source.sharded:
+            return 0
+        shares = (self._share(batch, rank) for rank in range(self._ranks.world))
+        return max(self._preparer.passes([self._corpus.train[i] for i in share]) for share in shares)
+
+    def _work_of(self, numbers: tuple[int, ...], epoch: int) -> list[PackWork]:
         rows = [self._corpus.train[i] for i in numbers]
         if not rows:
             return [self._preparer.nothing()]
@@ -193,9 +218,9 @@ class Trainer:
     def _step(self, progress: Progress, batch: Ints) -> None:
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
-        key = self._key(progress.epoch, batch)
-        pending = self._stepper.step(self._work.take(key), lr, self._wish())
-        self._running.append(_Running(progress.step + 1, lr, key[1], pending))
+        coming = self._work.take(self._key(progress.epoch, batch))
+        pending = self._stepper.step(coming.work, lr, self._wish(), coming.passes)
+        self._running.append(_Running(progress.step + 1, lr, coming.rows, pending))
 
     def _settle(self, keep: int) -> int:
         """Reads what steps measured, all but the last ``keep``; returns the highest stop flag among them.

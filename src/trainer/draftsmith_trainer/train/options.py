@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..base.typed_json import at_least
 from ..draft.options import DraftOptions
-from ..parallel.options import Attention, Device, Dtype
+from ..parallel.options import Attention, Device, Dtype, ShardTarget
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class TrainOptions:
     pack_tokens: int = at_least(128, 16_384)
     draft_tokens: int = at_least(128, 8192)
     slow_recurrence: bool = False
+    shard_target: ShardTarget = "auto"
     init_from: Path | None = None
 
     @property

@@ -93,8 +93,12 @@ class Stepper:
         self._rule = LossRule(options.decay, options.dpace_alpha)
         self.optimizer = Optimizer(draft, options)
 
-    def step(self, work: list[PackWork], lr: float, stop: int = 0) -> Pending:
-        """Learns from this rank's work (never empty: a rank without rows brings :meth:`.Preparer.nothing`)."""
+    def step(self, work: list[PackWork], lr: float, stop: int = 0, passes: int = 0) -> Pending:
+        """Learns from this rank's work (never empty: a rank without rows brings :meth:`.Preparer.nothing`).
+
+        Args:
+            passes: passes of a sharded target that the rank with the most work runs in this step.
+        """
         device = self._target.device
         self.optimizer.zero_grad()
         sums = torch.zeros(5, dtype=torch.float64, device=device)
@@ -103,6 +107,9 @@ class Stepper:
             states = self._source.states("train", one, self._room)
             for part in one.parts:
                 left -= 1
+                if not left:
+                    # Before the gradients are exchanged: collectives must come in the same order on all ranks.
+                    self._source.idle(passes - sum(each.passes for each in work))
                 with self._alone() if left else nullcontext():
                     sums += self._learn(states, part.to(device))
         # The gradient is that of a sum; what it is divided by, the weight over all ranks, is known only now.
