@@ -1,7 +1,7 @@
-"""Draftsmith's tensor room: trains, evaluates, exports and serves DFlash drafts for Qwen vision-language targets.
+"""Draftsmith's PyTorch side: trains, evaluates and exports DFlash drafts for Qwen vision-language targets.
 
 The TypeScript side starts it as ``python -m draftsmith_trainer <job> --config job.json`` and reads JSONL events
-from its stdout. Nothing is imported here, so that ``--help`` answers without loading torch.
+from its stdout. This file imports nothing, so that ``--help`` does not load torch.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m draftsmith_trainer <job> ...``: turns a word into one call. Jobs are imported only when they are run."""
+"""``python -m draftsmith_trainer <job> ...``: dispatches to one job, whose module is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .parallel.allocator import use_expandable_segments
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
 JOBS = {
     "train": ("draftsmith_trainer.jobs.train", "train a draft from shards"),
-    "plan": ("draftsmith_trainer.jobs.plan", "say what a training would cost"),
+    "plan": ("draftsmith_trainer.jobs.plan", "estimate the memory and time of a training run"),
     "evaluate": ("draftsmith_trainer.jobs.evaluate", "measure drafts on held-out rows"),
     "export": ("draftsmith_trainer.jobs.export", "write the directory that an engine serves"),
 }
@@ -30,12 +30,12 @@ PROGRAMS = {
 }
 
 
-#: Packages a job may miss in an environment that someone else made.
+#: Packages that an environment not built from our requirements may lack.
 NEEDED = ("numpy", "PIL", "pyarrow", "safetensors", "torch", "torchvision", "transformers")
 
 
 def main(argv: list[str]) -> int:
-    """Runs one job and returns the exit code: 0 done, 1 a bug, 2 the user's mistake, 130 interrupted."""
+    """Runs one job and returns the exit code: 0 success, 1 a bug, 2 a user error, 130 interrupted."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
         return 0 if argv else 2
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         missing = (error.name or "").partition(".")[0]
         if missing not in NEEDED:
             raise
-        hint = "install src/trainer/requirements.txt into this Python, or let `draftsmith doctor` say what is missing"
+        hint = "install src/trainer/requirements.txt into this Python, or run `draftsmith doctor` to see what it lacks"
         events.error(UserError("python-package-missing", f"{sys.executable} has no package {missing}", hint))
         return 2
     except Exception as error:
@@ -83,7 +83,7 @@ def _config_path(job: str, rest: list[str]) -> Path:
 
 
 def _disk_is_full(error: BaseException) -> bool:
-    # safetensors reports the operating system's words inside an exception of its own.
+    # safetensors wraps the operating system's message in its own exception type.
     return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)
 
 

@@ -34,12 +34,12 @@ def test_a_whole_file_is_fine(path):
         (POINTER[:60], "is a Git LFS pointer of 60 bytes, not the weights", "git lfs pull"),
         (b"", "has 0 bytes: it is empty or was cut short", "download"),
         (b"abc", "has 3 bytes", "download"),
-        (b"<!DOCTYPE html><html><body>404</body></html>", "a page of HTML: the download failed", "download"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "an HTML page: the download failed", "download"),
         (b"PK\x03\x04" + b"\x00" * 40 + b"archive/data.pkl", "a PyTorch pickle, which is not loaded", "download"),
         (b"\x80\x02}q\x00(X\x06\x00\x00\x00weightq", "a PyTorch pickle", "download"),
-        ((40).to_bytes(8, "little") + b"no json at all" * 4, "is no safetensors file", "download"),
-        ((40).to_bytes(8, "little") + b"{no json at all" * 4, "its header is no JSON", "download"),
-        ((2).to_bytes(8, "little") + b"[]", "is no safetensors file", "download"),
+        ((40).to_bytes(8, "little") + b"no json at all" * 4, "is not a safetensors file", "download"),
+        ((40).to_bytes(8, "little") + b"{no json at all" * 4, "its header is not JSON", "download"),
+        ((2).to_bytes(8, "little") + b"[]", "is not a safetensors file", "download"),
         ((8).to_bytes(8, "little") + b'{"a":{}}', "no data_offsets", "download"),
     ],
 )
@@ -53,9 +53,9 @@ def test_other_files_are_named(path, content, message, hint):
 def test_a_missing_file_a_directory_and_a_longer_file(path):
     whole = path.read_bytes()
     path.write_bytes(whole + b"\0" * 5)
-    assert "has 5 bytes behind its last tensor" in weight_file_problem(path).message
+    assert "has 5 extra bytes after its last tensor" in weight_file_problem(path).message
     path.unlink()
-    assert "is not there" in weight_file_problem(path).message
+    assert "does not exist" in weight_file_problem(path).message
     path.mkdir()
     assert "cannot be read" in weight_file_problem(path).message
 

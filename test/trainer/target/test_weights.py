@@ -53,7 +53,7 @@ def quantised(directory):
 FAULTS = {
     pointer: ("model.safetensors is a Git LFS pointer", "git lfs pull"),
     cut: ("model.safetensors is cut short: it has", "download"),
-    pickled: ("model.safetensors is no safetensors file but a PyTorch pickle", "download"),
+    pickled: ("model.safetensors is not a safetensors file but a PyTorch pickle", "download"),
     none: (
         "neither model.safetensors nor model.safetensors.index.json is there (pytorch_model.bin is not read",
         "download",
@@ -109,7 +109,7 @@ def test_shards_are_looked_at_one_by_one(target):
     assert [path.name[6:11] for path in weight_files(target)] == ["00001", "00002"]
     second = target / "model-00002-of-00002.safetensors"
     whole = second.read_bytes()
-    for content, message in ((POINTER, "is a Git LFS pointer"), (whole[:-4], "is cut short"), (None, "is not there")):
+    for content, message in ((POINTER, "is a Git LFS pointer"), (whole[:-4], "is cut short"), (None, "does not exist")):
         second.unlink() if content is None else second.write_bytes(content)
         with pytest.raises(UserError, match=f"model-00002-of-00002.safetensors {message}"):
             check_weights(target)

@@ -1,1 +1,1 @@
-"""What every room uses and no tensor is needed for: errors, events, job files, atomic files, locks, signals."""
+"""Shared code that works without tensors: errors, events, job files, atomic files, locks, signals."""

@@ -11,5 +11,5 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def eager(function: Function) -> Function:
-    """Keeps a function out of compiled graphs: what surrounds it is compiled, it runs as written."""
+    """Excludes a function from compiled graphs: its callers are compiled, the function itself runs eagerly."""
     return cast(Function, torch.compiler.disable(function))

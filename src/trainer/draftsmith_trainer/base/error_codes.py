@@ -1,4 +1,4 @@
-"""Under which of the toolkit's codes (src/base/errors.ts has their exit codes) each error of the Python side goes."""
+"""Maps each Python error code to one of the toolkit's codes (src/base/errors.ts defines their exit codes)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "draft-weights": "ARTIFACT_INVALID",
     "draft-target": "VALIDATION_FAILED",
     "checkpoint-missing": "ARTIFACT_INVALID",
-    # The machine, and what happens while a job runs.
+    # The machine, and failures while a job runs.
     "python-package-missing": "PYTHON_MISSING",
     "recurrence-missing": "PYTHON_MISSING",
     "disk-full": "DISK_FULL",

@@ -1,4 +1,4 @@
-"""The one error class for what a user can get wrong; anything else that is raised is a bug and shows its traceback."""
+"""The one error class for user errors; any other exception is a bug and shows its traceback."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from .error_codes import TOOLKIT_CODES, ToolkitCode
 
 
 class UserError(Exception):
-    """A mistake in the input, the options or the environment, told in one sentence.
+    """A mistake in the input, the options or the environment, described in one sentence.
 
     Args:
         code: stable kebab-case code, one of :data:`.error_codes.TOOLKIT_CODES`.
         message: what is wrong, naming the file, field or value.
-        hint: what to do about it, when that is known.
+        hint: what to do about it, if known.
         field: the option that caused it, as users write it (``draft.targetLayerIds``).
-        toolkit_code: the toolkit's code, for codes that are put together and therefore not in the table.
+        toolkit_code: the toolkit's code, for codes that are built at run time and so are not in the table.
     """
 
     def __init__(
@@ -32,5 +32,5 @@ class UserError(Exception):
         self.toolkit_code: ToolkitCode = toolkit_code or TOOLKIT_CODES[code]
 
 
-class Interrupted(Exception):  # noqa: N818 - an order that was carried out, not an error
+class Interrupted(Exception):  # noqa: N818 - a request that was honored, not an error
     """The job was asked to stop (SIGINT, SIGTERM), saved its state, and should exit with code 130."""

@@ -1,4 +1,4 @@
-"""The stream that the TypeScript side reads: one JSON object a line on stdout, and nothing else there."""
+"""The event stream that the TypeScript side reads: one JSON object per line on stdout, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import UserError
 
 
 class Events:
-    """Prints events. Under torchrun only rank 0 has a voice; the others get ``quiet=True`` and report errors alone."""
+    """Prints events. Under torchrun only rank 0 reports; the others get ``quiet=True`` and print only errors."""
 
     def __init__(self, out: TextIO | None = None, quiet: bool = False) -> None:
         self._out = out if out is not None else sys.stdout
@@ -21,7 +21,7 @@ class Events:
     def progress(
         self, done: float, total: float, unit: str, rates: dict[str, float] | None = None, note: str | None = None
     ) -> None:
-        """How far the job is; at most five a second are printed, the last one (done == total) always."""
+        """Reports progress: at most five events a second, but always the last one (done == total)."""
         now = time.monotonic()
         if done < total and now - self._last_progress < 0.2:
             return
@@ -34,25 +34,25 @@ class Events:
         self._print(event)
 
     def metric(self, step: int, values: dict[str, float]) -> None:
-        """Numbers measured at an optimizer step."""
+        """Reports values measured at an optimizer step."""
         self._print({"type": "metric", "step": step, "values": values})
 
     def log(self, message: str, level: Literal["info", "warn"] = "info") -> None:
-        """A sentence for people."""
+        """Reports a sentence for the user."""
         self._print({"type": "log", "level": level, "message": message})
 
     def result(self, counts: dict[str, Any], facts: dict[str, Any]) -> None:
-        """What the job made; the last event of a job that went well."""
+        """Reports what the job produced; the last event of a successful job."""
         self._print({"type": "result", "counts": counts, "facts": facts})
 
     def error(self, error: UserError) -> None:
-        """Why the job stopped."""
+        """Reports why the job stopped."""
         event = {"type": "error", "code": error.toolkit_code, "reason": error.code, "message": error.message}
         if error.hint:
             event["hint"] = error.hint
         if error.field:
             event["field"] = error.field
-        # An image may be damaged in the share of one rank only: then its word is the only one there is.
+        # Quiet ranks report errors too: a damaged image may be in one rank's share only.
         self._write(event)
 
     def _print(self, event: dict[str, Any]) -> None:

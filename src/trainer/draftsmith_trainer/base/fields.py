@@ -1,4 +1,4 @@
-"""Typed look-ups in a JSON file that somebody else wrote; what is missing or wrong is named by file and key."""
+"""Typed lookups in a JSON file from another program; errors name the file and the key."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Fields:
     """A JSON object.
 
     Args:
-        value: what was parsed; must be an object.
+        value: the parsed JSON; must be an object.
         source: the file, for messages.
-        code: of the errors.
-        path: keys that lead to this object.
+        code: code of the errors raised.
+        path: dotted keys leading to this object.
 
     Raises:
-        UserError: with ``code``, here and by every method, when a value is not what it should be. A key that is null
-            counts as absent, as Python's and JavaScript's writers use it.
+        UserError: with ``code``, here and in every method, when a value has the wrong type or range. A null value
+            counts as absent, because many writers use null that way.
     """
 
     def __init__(self, value: Any, source: str, code: str, path: str = "") -> None:
@@ -48,8 +48,8 @@ class Fields:
         return self._take(key, default, "a list of whole numbers", _wholes)
 
     def either(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
-        """A whole number or a list of some, as a list."""
-        wanted = "a whole number or a list of some"
+        """A whole number or a list of whole numbers, always returned as a tuple."""
+        wanted = "a whole number or a list of whole numbers"
         return self._take(key, default, wanted, lambda v: _wholes(v if isinstance(v, list) else [v]) or None)
 
     def text(self, key: str, default: Any = _REQUIRED) -> str:
@@ -57,12 +57,12 @@ class Fields:
         return self._take(key, default, "a string", lambda v: v if isinstance(v, str) else None)
 
     def section(self, key: str, default: Any = _REQUIRED) -> Fields:
-        """An object inside."""
+        """A nested object."""
         value = self._take(key, default, "an object", lambda v: v if isinstance(v, dict) else None)
         return Fields(value, self._source, self._code, self._name(key))
 
     def has(self, key: str) -> bool:
-        """Whether the key is there and not null."""
+        """Whether the key is present and not null."""
         return self._values.get(key) is not None
 
     def _take(self, key: str, default: Any, wanted: str, convert: Callable[[Any], T | None]) -> T:
@@ -87,7 +87,7 @@ class Fields:
 
 
 def _is_number(value: Any) -> bool:
-    # nan and infinity, which Python's JSON reader lets through, are no sizes.
+    # Python's JSON reader accepts NaN and Infinity, which no field may hold.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0
 
 

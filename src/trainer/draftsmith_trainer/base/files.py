@@ -1,4 +1,4 @@
-"""Files and directories that are either all there or not there."""
+"""Atomic writes: a file or directory is either complete or absent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
-    """Makes ``path`` with what ``fill`` writes into it; a crash leaves the old directory, or none, never a half one."""
+    """Creates ``path`` with what ``fill`` writes; a crash leaves the old directory or none, never a partial one."""
     fresh = path.with_name(f".{path.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)

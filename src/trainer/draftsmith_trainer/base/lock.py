@@ -14,13 +14,13 @@ from .events import Events
 
 @contextmanager
 def hold(directory: Path, events: Events, patience: float = 60.0) -> Iterator[None]:
-    """Holds ``directory`` while the block runs.
+    """Locks ``directory`` for the duration of the block.
 
-    A trainer whose toolkit was killed notices, saves its state and ends; the one that the next toolkit starts waits for
-    that. The operating system releases the lock when a process dies, however it dies.
+    When the toolkit is killed, its trainer notices, saves its state and exits; a trainer started by the next toolkit
+    waits for that. The operating system releases the lock however the process dies.
 
     Args:
-        patience: seconds to wait for another trainer to end.
+        patience: seconds to wait for another trainer to exit.
 
     Raises:
         UserError: ``trainer-busy``.
@@ -35,10 +35,10 @@ def hold(directory: Path, events: Events, patience: float = 60.0) -> Iterator[No
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    message = f"another trainer is at work in {directory}"
-                    raise UserError("trainer-busy", message, "wait for it to end, or stop it") from None
+                    message = f"another trainer is running in {directory}"
+                    raise UserError("trainer-busy", message, "wait for it to finish, or stop it") from None
                 if not told:
-                    events.log("waiting for another trainer of this run to end")
+                    events.log("waiting for another trainer of this run to exit")
                     told = True
                 time.sleep(0.1)
         yield

@@ -1,4 +1,4 @@
-"""Ends a job whose parent died, so that a killed toolkit leaves no server and no training behind."""
+"""Terminates a job whose parent died, so that a killed toolkit leaves no orphaned server or trainer behind."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import sys
 import threading
 import time
 
-#: Set by the toolkit, which holds the other end of this process's standard input for as long as it lives.
+#: Set by the toolkit, which keeps the other end of this process's standard input open as long as it lives.
 VARIABLE = "DRAFTSMITH_PARENT_ON_STDIN"
-#: Seconds between asking the process to end and ending it.
+#: Seconds between SIGTERM and a forced exit.
 GRACE = 20.0
 
 
 def watch() -> None:
-    """Starts watching when the toolkit asked for it; else does nothing: a person at a terminal has a standard input."""
+    """Starts watching if the toolkit asked for it; in a terminal, standard input belongs to the user."""
     if os.environ.get(VARIABLE) == "1":
         threading.Thread(target=_wait, name="parent-watch", daemon=True).start()
 
 
 def _wait() -> None:
-    # A kill -9 closes the pipe too: it is the one sign of the parent's end that cannot be missed.
+    # The pipe closes even after kill -9, so its end is the one reliable sign that the parent died.
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, leave. A second signal leaves at once."""
+"""Ctrl-C and SIGTERM: finish the step, save, exit. A second signal exits at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Remembers that the process was asked to stop. Use as a context manager round the run."""
+    """Records that the process was asked to stop. Use as a context manager around the run."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -1,4 +1,4 @@
-"""From parsed JSON to dataclasses: unknown keys and wrong types are refused, never ignored."""
+"""Converts parsed JSON to dataclasses; unknown keys and wrong types are rejected, never ignored."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def at_least(
 
 
 def each_at_least(low: float, *, fewest: int = 0) -> dict[str, Any]:
-    """Metadata of a field whose list holds at least ``fewest`` numbers, each >= ``low``."""
+    """Metadata for a list field with at least ``fewest`` numbers, each >= ``low``."""
     return {"items": {"low": low}, "fewest": fewest}
 
 
 def matching(pattern: str, default: str) -> Any:
-    """A field whose string matches ``pattern`` from end to end."""
+    """A string field that must match ``pattern`` in full."""
     return field(default=default, metadata={"pattern": pattern})
 
 
@@ -43,7 +43,7 @@ def read_job(kind: type[T], path: Path) -> T:
     """Reads and checks a job file.
 
     Raises:
-        UserError: ``bad-job`` when it is missing or not JSON, ``bad-option`` for a key or value that cannot be.
+        UserError: ``bad-job`` when it is missing or not JSON, ``bad-option`` for an unknown key or invalid value.
     """
     try:
         parsed = json.loads(path.read_text("utf-8"))
@@ -55,7 +55,7 @@ def read_job(kind: type[T], path: Path) -> T:
 
 
 def parse(kind: type[T], value: Any, where: str) -> T:
-    """Turns parsed JSON into the dataclass ``kind``; ``where`` is the dotted path for messages.
+    """Converts parsed JSON into the dataclass ``kind``; ``where`` is its dotted path, for messages.
 
     Raises:
         UserError: ``bad-option``.
@@ -91,7 +91,7 @@ def to_json(options: Any) -> Any:
 
 
 def _bad(place: str, message: str, hint: str | None = None) -> UserError:
-    """The error of an option; users do not write the job's own ``options.`` in front of its name."""
+    """An error about an option, named without the job file's ``options.`` prefix, which users do not write."""
     return UserError("bad-option", message, hint, place.removeprefix("options.") or None)
 
 
