@@ -1,1 +1,1 @@
-"""Rows and images from shards, their order, the blocks drawn from them; pictures decoded ahead."""
+"""Reads rows and images from shards, orders rows into batches, draws blocks, and decodes pictures ahead of use."""

@@ -1,4 +1,4 @@
-"""A batch: blocks of several documents, the context that they read, and the labels of their places."""
+"""A batch: blocks of several documents, the context they attend to, and the labels of their places."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TENSORS = ("context_positions", "low", "high", "ids", "positions", "places", "l
 
 @dataclass(frozen=True)
 class Document:
-    """One row's part of a batch: its context is start..end - 1, its blocks are first..last - 1."""
+    """One row's part of a batch: context tokens start..end - 1 and blocks first..last - 1."""
 
     start: int
     end: int
@@ -26,19 +26,19 @@ class Document:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one pass of a draft works on. C context tokens, N blocks of B places, P places with a label.
+    """The input of one draft pass: C context tokens, N blocks of B places, P places with a label.
 
     Attributes:
         documents: the rows' parts, in order (host).
-        offset: where the context begins in the buffer of captured states (host).
+        offset: index in the buffer of captured states where the context begins (host).
         context_positions: int64 [C]; for an mrope draft [3, C].
         low, high: int32 [N]; block n sees the context low[n] .. high[n] - 1. An empty range marks padding.
-        ids: int64 [N, B], the anchor's token, then the mask id.
+        ids: int64 [N, B], the anchor's token followed by mask ids.
         positions: int64 [N * B]; for an mrope draft [3, N * B].
-        places: int64 [P], n * B + k for every place k >= 1 of block n that has a label, rising.
+        places: int64 [P], n * B + k for every place k >= 1 of block n that has a label, ascending.
         labels: int64 [P], the token at anchor + k.
-        ends: int64 [N + 1], labels of blocks 0..n - 1 together (host).
-        blocks: how many blocks are not padding; they come first (host).
+        ends: int64 [N + 1], cumulative label counts: entry n counts the labels of blocks 0..n - 1 (host).
+        blocks: number of blocks that are not padding; they come first (host).
     """
 
     documents: tuple[Document, ...]
@@ -64,11 +64,11 @@ class Batch:
         return self.ids.shape[1]
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with its tensors on a device; does not wait for the copies."""
+        """A copy with its tensors on ``device``; the transfers are asynchronous."""
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS})
 
     def pinned(self) -> Batch:
-        """The same batch in memory from which copies to a CUDA device do not block."""
+        """A copy in pinned memory, from which transfers to a CUDA device do not block."""
         return replace(self, **{name: getattr(self, name).pin_memory() for name in _TENSORS})
 
 
@@ -81,18 +81,18 @@ def make_batch(
     positions: Sequence[Ints] | None = None,
     multiple: int = 1,
 ) -> Batch:
-    """Blocks of ``rows`` at ``anchors``.
+    """Builds the batch of blocks of ``rows`` at ``anchors``.
 
     Args:
-        anchors: one array per row, rising, possibly empty.
-        starts: where each row's states begin in the buffer, rising; a row's context ends at its last anchor.
-        positions: int64 [3, S] for each row, for an mrope draft; None counts tokens.
-        multiple: C and N * B are padded up to a multiple of it. Padded context lies behind everything that is seen.
+        anchors: one array per row, ascending, possibly empty.
+        starts: where each row's states begin in the buffer, ascending; a row's context ends at its last anchor.
+        positions: int64 [3, S] for each row, for an mrope draft; None numbers tokens from 0.
+        multiple: C and N * B are padded up to a multiple of it. Context padding follows all visible positions.
     """
     parts = [_row_blocks(row, a, block_size, mask_id) for row, a in zip(rows, anchors, strict=True)]
     counts = [len(a) for a in anchors]
     padding = -sum(counts) % (np.lcm(multiple, block_size) // block_size) if sum(counts) else multiple
-    # A batch without any block still has one of padding: every parameter gets its (zero) gradient.
+    # A batch without blocks still gets one padding block, so that every parameter receives a (zero) gradient.
     padding = max(padding, 1) if not sum(counts) else padding
     offset = int(starts[0]) if len(rows) else 0
     ends = [int(start) - offset + (int(a[-1]) if len(a) else 0) for start, a in zip(starts, anchors, strict=True)]
@@ -131,7 +131,7 @@ def _row_blocks(row: Row, anchors: Ints, size: int, mask_id: int) -> tuple[Ints,
     inside = places < len(row)
     places = np.minimum(places, len(row) - 1)
     valid = inside & (row.loss_mask[places] > 0)
-    # Once a response has ended nothing behind its end can be drafted in service, even if another response begins there.
+    # When serving, nothing past the end of a response can be drafted, even if another response begins there.
     valid = np.logical_and.accumulate(valid, axis=1)
     valid[:, 0] = False
     return ids, np.where(valid, row.input_ids[places], -1).astype(np.int64)
@@ -155,7 +155,7 @@ def _context_positions(
 def _block_positions(
     rows: Sequence[Row], anchors: Sequence[Ints], size: int, padding: int, positions: Sequence[Ints] | None
 ) -> Ints:
-    """Where places are. An mrope draft takes the target's positions; past a row's end they go on by one per token."""
+    """Positions of places. An mrope draft uses the target's; past a row's end they increase by one per token."""
     made = []
     for i, (row, a) in enumerate(zip(rows, anchors, strict=True)):
         places = (a[:, None] + np.arange(size)).reshape(-1)

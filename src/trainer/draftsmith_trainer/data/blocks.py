@@ -1,4 +1,4 @@
-"""Anchors of a row: where blocks may begin, and which of these places an epoch draws."""
+"""Anchors of a row: where blocks may begin, and which of these positions an epoch samples."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from .shards import Ints, Row
 
 
 def candidates(row: Row) -> Ints:
-    """Positions a block may be anchored at: a and a + 1 are both response tokens. int64, rising."""
+    """Positions a where a block may be anchored: a and a + 1 are both response tokens. int64, ascending."""
     mask = row.loss_mask.astype(bool)
     found: Ints = np.flatnonzero(mask[:-1] & mask[1:])
     return found
 
 
 def context_length(row: Row) -> int:
-    """How much of a row blocks read: everything before its last candidate."""
+    """Number of leading tokens that a row's blocks can attend to: all before its last candidate."""
     found = candidates(row)
     return int(found[-1]) if len(found) else 0
 
 
 def draw_anchors(row: Row, count: int, seed: int, epoch: int) -> Ints:
-    """Up to ``count`` candidates without replacement, sorted.
+    """Samples up to ``count`` candidates without replacement, sorted.
 
-    A function of (seed, epoch, row) alone: no generator state has to be kept to resume, and it does not matter which
-    rank or batch the row lands in.
+    The result depends on (seed, epoch, row) alone, so resuming needs no generator state and the row's rank and batch
+    do not matter.
     """
     found = candidates(row)
     if len(found) <= count:

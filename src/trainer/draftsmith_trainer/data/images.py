@@ -1,4 +1,4 @@
-"""From a row's hashes of images and frames to the pixel values that the target's vision tower takes."""
+"""Turns a row's image and frame hashes into the pixel values that the target's vision tower takes."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ Grid = tuple[int, int, int]
 
 
 class PixelSource(Protocol):
-    """Where pixel values come from: a :class:`PixelReader`, or one that works ahead."""
+    """A provider of pixel values: a :class:`PixelReader`, or one that prefetches."""
 
     def expect(self, names: Iterable[str]) -> None:
-        """Announces pictures by hash that will be asked for soon, in this order.
+        """Announces pictures, by hash, that will be requested soon in this order.
 
-        To each announcement of a picture belongs one later use of it, or :meth:`forget`; its memory is held till then.
+        Each announcement must be followed by one use of the picture or by :meth:`forget`; its memory is held until
+        then.
         """
 
     def forget(self, names: Iterable[str]) -> None:
-        """Takes back announcements."""
+        """Withdraws announcements."""
 
     def values(self, names: Sequence[str], grids: Sequence[Grid], dtype: torch.dtype = torch.float32) -> Tensor:
-        """pixel_values of pictures by hash, one after the other: [patches, C*2*patch^2].
+        """Concatenated pixel_values of pictures by hash: [patches, C*2*patch^2].
 
         Args:
-            grids: those that the rows were tokenized with.
-            dtype: fp32, or what the target computes in: the same bits as casting afterwards.
+            grids: the grids that the rows were tokenized with.
+            dtype: fp32, or the target's compute dtype; bit-identical to casting afterwards.
 
         Raises:
-            UserError: ``image-missing``, ``image-damaged``, ``image-grid``; ``picture-worker`` when a worker was ended.
+            UserError: ``image-missing``, ``image-damaged``, ``image-grid``; ``picture-worker`` when a worker died.
         """
 
     def pixels(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
@@ -50,11 +51,11 @@ class PixelSource(Protocol):
 
 
 class PixelReader:
-    """Decodes PNGs and runs the checkpoint's own image and video processors on them, when they are asked for.
+    """Decodes PNGs on demand and runs the checkpoint's own image and video processors on them.
 
     Args:
         target: the model directory (preprocessor_config.json, video_preprocessor_config.json or processor_config.json).
-        images: where the bytes are.
+        images: the shards that hold the PNG bytes.
     """
 
     def __init__(self, target: Path, images: ImageShards) -> None:
@@ -87,7 +88,7 @@ class PixelReader:
         return self._video_processor
 
     def expect(self, names: Iterable[str]) -> None:
-        """Does nothing: nothing is read before it is asked for."""
+        """Does nothing: this reader does not prefetch."""
 
     def forget(self, names: Iterable[str]) -> None:
         """Does nothing."""
@@ -102,8 +103,8 @@ class PixelReader:
         """(pixel_values fp32 [patches, C*2*patch^2], image_grid int64 [images, 3]); (None, None) without images.
 
         Raises:
-            UserError: ``image-missing``; ``image-damaged``; ``image-grid`` when the processor's grid is not the row's:
-                then the row's image tokens would stand for other patches than the server's did.
+            UserError: ``image-missing``; ``image-damaged``; ``image-grid`` when the processor's grid differs from the
+                row's: the row's image tokens would then represent other patches than on the server.
         """
         if not row.image_hashes:
             return None, None
@@ -118,7 +119,7 @@ class PixelReader:
     def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values_videos fp32 [patches, C*2*patch^2], video_grid int64 [videos, 3]); (None, None) without videos.
 
-        The frames are those of the row, none is sampled away; of an odd number the processor repeats the last.
+        All of the row's frames are used, without sampling; the processor repeats the last of an odd number.
 
         Raises:
             UserError: as :meth:`pixels`; ``video-grid``.
@@ -128,13 +129,13 @@ class PixelReader:
         return self.processed_videos(row, [[self._decode(name) for name in frames] for frames in row.video_frames])
 
     def processed_picture(self, pixels: Pixels) -> tuple[Tensor, Grid]:
-        """pixel_values fp32 [patches, C*2*patch^2] and grid of one decoded picture, as in a row of several."""
+        """pixel_values fp32 [patches, C*2*patch^2] and grid of one decoded picture; the same values as in a batch."""
         made = self._processed([pixels])
         time, height, width = made["image_grid_thw"][0].tolist()
         return made["pixel_values"].float(), (time, height, width)
 
     def processed_videos(self, row: Row, videos: Sequence[Sequence[Pixels]]) -> tuple[Tensor, Tensor]:
-        """What :meth:`videos` gives, from the frames of the row's videos already decoded."""
+        """As :meth:`videos`, from already decoded frames."""
         frames = [[Image.fromarray(pixels) for pixels in video] for video in videos]
         made = self.video_processor(videos=frames, do_sample_frames=False, return_tensors="pt")
         return made["pixel_values_videos"].float(), checked_grid(row, "video", made["video_grid_thw"])
@@ -158,7 +159,7 @@ def load_image_processor(target: Path) -> Any:
 
 
 def check_grids(names: Sequence[str], made: Sequence[Grid], wanted: Sequence[Grid]) -> None:
-    """Holds the grids that pictures come to against those that their rows were tokenized with.
+    """Compares the processor's grids with those that the rows were tokenized with.
 
     Raises:
         UserError: ``image-grid``.
@@ -167,13 +168,13 @@ def check_grids(names: Sequence[str], made: Sequence[Grid], wanted: Sequence[Gri
         if found != tuple(grid):
             raise UserError(
                 "image-grid",
-                f"image {name}: the image processor makes grid {list(found)}, its row has {list(grid)}",
+                f"image {name}: the image processor produces grid {list(found)}, its row has {list(grid)}",
                 "tokenize the data again with this target's processor settings",
             )
 
 
 def checked_grid(row: Row, what: str, made: Tensor) -> Tensor:
-    """The grid of the row's images or videos (``what``), int64 [n, 3], which must be ``made``, that of its pixels.
+    """The grid of the row's images or videos (``what``), int64 [n, 3]; it must equal ``made``, the processor's grid.
 
     Raises:
         UserError: ``image-grid``, ``video-grid``.
@@ -184,7 +185,7 @@ def checked_grid(row: Row, what: str, made: Tensor) -> Tensor:
         return grid
     raise UserError(
         f"{what}-grid",
-        f"row {row.dialogue_id}/{row.row}: the {what} processor makes grid {grid.tolist()}, "
+        f"row {row.dialogue_id}/{row.row}: the {what} processor produces grid {grid.tolist()}, "
         f"the row has {tokenized.tolist()}",
         "tokenize the data again with this target's processor settings",
     )

@@ -1,4 +1,4 @@
-"""Which rows form which batch: a function of seed and epoch, so that a restart finds the same batches."""
+"""Assigns rows to batches as a function of seed and epoch, so that a resumed run sees the same batches."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _WINDOW = 16
 def epoch_batches(lengths: Ints, usable: Ints, batch: int, seed: int, epoch: int) -> list[Ints]:
     """Batches of row numbers for one epoch; every usable row occurs exactly once.
 
-    Rows are shuffled, cut into windows, sorted by length within a window (so that a batch pads little), cut into
-    batches, and the batches shuffled again.
+    Rows are shuffled, split into windows, sorted by length within each window (to limit padding) and split into
+    batches; the batches are then shuffled.
 
     Args:
         lengths: int64 [rows], tokens per row of the split.
         usable: the row numbers to use.
-        batch: rows per batch, over all ranks together.
+        batch: rows per batch, over all ranks.
     """
     generator = np.random.Generator(np.random.PCG64([seed, epoch, 0x0BDE]))
     order = generator.permutation(usable)
@@ -32,15 +32,15 @@ def epoch_batches(lengths: Ints, usable: Ints, batch: int, seed: int, epoch: int
 
 
 def rank_part(batch: Ints, costs: Ints, rank: int, world: int) -> Ints:
-    """The rows of a global batch that a rank works on (possibly none, at an epoch's end), in the batch's order.
+    """One rank's share of a global batch (possibly empty at the end of an epoch), in the batch's order.
 
-    Ranks wait for each other at every step, so that each gets about the same amount of work: the costliest row first,
-    each to the rank with the least work so far (Graham's longest-processing-time rule; ties go to the earlier row and
-    the lower rank).
-    No two ranks differ by more than one row costs. All ranks come to the same shares without talking.
+    Ranks wait for each other at every step, so the load is balanced: rows are assigned from the costliest down, each to
+    the least loaded rank (Graham's longest-processing-time rule; ties go to the earlier row and the lower rank).
+    The loads of two ranks differ by at most the cost of one row. All ranks compute the same shares without
+    communicating.
 
     Args:
-        batch: row numbers. costs: int64 [len(batch)], the tokens of each.
+        batch: row numbers. costs: int64 [len(batch)], tokens per row.
     """
     if world == 1:
         return batch

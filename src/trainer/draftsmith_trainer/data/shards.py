@@ -1,4 +1,4 @@
-"""Reads shard directories: Arrow IPC files, memory-mapped, so that a corpus costs address space and not memory."""
+"""Reads shard directories: Arrow IPC files, memory-mapped, so that a corpus takes address space, not memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
     """One training sequence of S tokens.
 
     Attributes:
-        index: its place among the rows of its split.
+        index: row number within the split.
         input_ids: int32 [S], pads expanded. loss_mask: int8 [S]. token_types: int8 [S], 0 text, 1 image, 2 video.
         image_hashes: one per image, in order. image_grid: int32 [images, 3].
         spans: (start, end) of every supervised response, end exclusive.
@@ -50,7 +50,7 @@ class Row:
 
 
 class RowShards:
-    """All rows of one split, ``train`` or ``heldout``, addressed by number."""
+    """All rows of one split (``train`` or ``heldout``), indexed by number."""
 
     def __init__(self, directory: Path, split: str) -> None:
         self.files = sorted(directory.glob(f"{split}-*-of-*.arrow"))
@@ -86,7 +86,7 @@ class RowShards:
 
     @property
     def batches(self) -> list[pa.RecordBatch]:
-        """The record batches of all files in order, for work on whole columns."""
+        """The record batches of all files in order, for column-wise computation."""
         return self._batches
 
     @cached_property
@@ -97,7 +97,7 @@ class RowShards:
 
 
 class ImageShards:
-    """PNG bytes by content hash. Files are sorted by hash, so a look-up is a binary search on the mapped column."""
+    """PNG bytes by content hash. Files are sorted by hash, so a lookup is a binary search on the mapped column."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -119,7 +119,7 @@ class ImageShards:
         return data
 
     def size(self, image_hash: str) -> tuple[int, int]:
-        """(height, width) of the picture with this hash; its bytes are not read.
+        """(height, width) of the picture with this hash, without reading its bytes.
 
         Raises:
             UserError: ``image-missing``.
@@ -139,7 +139,7 @@ class ImageShards:
 
 
 def _find(hashes: Any, wanted: str) -> int:
-    """Where ``wanted`` stands, or would stand, in a sorted string column."""
+    """The index of ``wanted`` in a sorted string column, or its insertion point."""
     return bisect.bisect_left(range(len(hashes)), wanted, key=lambda i: hashes[i].as_py())
 
 
@@ -172,7 +172,7 @@ def _row(batch: pa.RecordBatch, at: int, index: int) -> Row:
     def optional(name: str, default: Any) -> Any:
         return batch.column(name)[at].as_py() if name in batch.schema.names else default
 
-    # Shards from before there were videos lack their columns.
+    # Shards written before videos were supported lack these columns.
     frames = iter(optional("video_frames", []))
     counts = optional("video_frame_counts", [])
     spans = _list(batch, "response_spans", at).reshape(-1, 2)

@@ -1,7 +1,7 @@
-"""What a whole split looks like, row by row, computed over record batches instead of rows.
+"""Per-row statistics of a whole split, computed over record batches.
 
-A run decides at every start which rows it can train on. Looked at one by one, 278,000 rows take half a minute; the
-same numbers come out of a few numpy passes over each record batch in about a second.
+Every run first decides which rows it can train on. Visiting 278,000 rows one by one takes half a minute; a few numpy
+passes over each record batch give the same numbers in about a second.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .shards import Ints, RowShards
 
 @dataclass(frozen=True)
 class RowFacts:
-    """Numbers of the first R rows of a split.
+    """Statistics of the first R rows of a split.
 
     Attributes:
         tokens: int64 [R], length of the row.
-        supervised: int64 [R], tokens with a loss mask.
-        anchors: int64 [R], positions that a block may be anchored at (:func:`.blocks.candidates`).
-        context: int64 [R], tokens that blocks read: everything before the last candidate (0 without candidates).
+        supervised: int64 [R], tokens whose loss mask is set.
+        anchors: int64 [R], number of candidate anchors (:func:`.blocks.candidates`).
+        context: int64 [R], tokens that blocks attend to: all before the last candidate (0 without candidates).
         pictures: int64 [R], images plus videos.
-        patches: int64 [R], patches of all of them, before the tower merges any.
+        patches: int64 [R], patches of all pictures, before the tower merges them.
         patch_pairs: int64 [R], pairs of patches that attend to each other: within an image, or a frame of a video.
-        forbidden: bool [R], whether a supervised token is the id that the survey was told to look for.
+        forbidden: bool [R], whether any supervised token is the forbidden id.
     """
 
     tokens: Ints
@@ -44,7 +44,7 @@ class RowFacts:
         return len(self.tokens)
 
     def take(self, rows: Ints) -> RowFacts:
-        """The facts of some rows, by number or by mask."""
+        """The facts of selected rows, by number or by mask."""
         return RowFacts(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
@@ -52,10 +52,10 @@ def survey(shards: RowShards, stop: int | None = None, forbidden_id: int | None 
     """The facts of rows 0..``stop`` (all by default).
 
     Args:
-        forbidden_id: a token id that no response may hold; None looks for none.
+        forbidden_id: a token id that no response may contain; None skips the check.
 
     Raises:
-        UserError: ``shards-damaged`` when a loss mask is not as long as its row.
+        UserError: ``shards-damaged`` when a loss mask and its row differ in length.
     """
     left = len(shards) if stop is None else min(stop, len(shards))
     parts = [_empty()]
@@ -77,9 +77,9 @@ def _survey_batch(batch: pa.RecordBatch, forbidden_id: int | None) -> RowFacts:
         row = int(np.flatnonzero(np.diff(offsets) != np.diff(mask_offsets))[0])
         name = f"{_text(batch, 'dialogue_id', row)}/{_text(batch, 'row', row)}"
         raise UserError("shards-damaged", f"row {name}: its loss mask is not as long as its tokens")
-    # numpy finds the ones of a bool array several times faster than those of an int8 one.
+    # numpy's flatnonzero is several times faster on bool than on int8.
     places = np.flatnonzero(mask != 0)
-    # places[cuts[i]:cuts[i + 1]] are those of row i.
+    # places[cuts[i]:cuts[i + 1]] belong to row i.
     cuts = np.searchsorted(places, offsets)
     anchors, context = _anchors(places, cuts, offsets)
     pictures, patches, patch_pairs = _pictures(batch)
@@ -96,14 +96,14 @@ def _survey_batch(batch: pa.RecordBatch, forbidden_id: int | None) -> RowFacts:
 
 
 def _anchors(places: Ints, cuts: Ints, offsets: Ints) -> tuple[Ints, Ints]:
-    """How many candidates each row has, and where in the row the last one is.
+    """The number of candidates of each row, and the position of the last one in the row.
 
-    A response is a run of neighbouring places; all but the last place of a run are candidates.
+    A response is a run of consecutive positions; all but the last of a run are candidates.
     """
     breaks = np.flatnonzero(np.diff(places) != 1) + 1
     starts = np.unique(np.concatenate((breaks, cuts[:-1][cuts[:-1] < len(places)])))
     candidates = np.diff(np.append(starts, len(places))) - 1
-    # runs[i]:runs[i + 1] are those of row i.
+    # Runs runs[i]:runs[i + 1] belong to row i.
     runs = np.searchsorted(starts, cuts)
     anchors = np.diff(np.concatenate(([0], np.cumsum(candidates)))[runs])
     context = np.zeros(len(anchors), np.int64)
@@ -118,14 +118,14 @@ def _holds(ids: Ints, mask: Ints, places: Ints, cuts: Ints, forbidden_id: int | 
     rows = len(cuts) - 1
     if forbidden_id is None:
         return np.zeros(rows, bool)
-    # Ids are read at supervised places only: the rest of the column is never paged in.
+    # Reads ids at supervised positions only, so the rest of the column is never paged in.
     found = np.flatnonzero(ids[places] == forbidden_id)
     found = found[mask[places[found]] > 0]
     return np.diff(np.searchsorted(found, cuts)) > 0
 
 
 def _pictures(batch: pa.RecordBatch) -> tuple[Ints, Ints, Ints]:
-    """How many pictures each row shows, of how many patches they are, and how many pairs attend to each other."""
+    """For each row: the number of pictures, of their patches, and of patch pairs that attend to each other."""
     count, patches, pairs = (np.zeros(batch.num_rows, np.int64) for _ in range(3))
     for name in ("image_grid_thw", "video_grid_thw"):
         if name not in batch.schema.names:
@@ -140,7 +140,7 @@ def _pictures(batch: pa.RecordBatch) -> tuple[Ints, Ints, Ints]:
 
 
 def _frames(grid: Ints) -> tuple[Ints, Ints]:
-    """Flat (time, height, width) as frames and patches of a frame, for each picture."""
+    """Splits a flat grid column (time, height, width) into frames, and patches per frame, for each picture."""
     parts = grid[: len(grid) // 3 * 3].reshape(-1, 3).astype(np.int64)
     return parts[:, 0], parts[:, 1] * parts[:, 2]
 
@@ -151,7 +151,7 @@ def _sums(values: Ints, ends: Ints) -> Ints:
 
 
 def _flat(batch: pa.RecordBatch, name: str) -> tuple[Ints, Ints]:
-    """A list column as offsets (int64 [rows + 1], from 0) and the values of all its rows."""
+    """A list column as offsets (int64 [rows + 1], starting at 0) and the concatenated values of its rows."""
     column = batch.column(name)
     offsets: Ints = column.offsets.to_numpy(zero_copy_only=False)[: len(column) + 1].astype(np.int64)
     start, end = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)

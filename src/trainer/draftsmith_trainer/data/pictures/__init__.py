@@ -1,4 +1,4 @@
-"""Pictures decoded ahead by worker processes into memory that is shared with the trainer.
+"""Worker processes that decode pictures ahead of use into memory shared with the trainer.
 
-This file imports nothing: a worker imports it too, and must not pay for torch.
+This file imports nothing: workers import it too, and must not load torch.
 """

@@ -19,7 +19,7 @@ def read_picture(images: ImageShards, name: str) -> Pixels:
     """The pixels of the picture with the hash ``name``.
 
     Raises:
-        UserError: ``image-missing``; ``image-damaged``, also when it is not of the size that its shard says.
+        UserError: ``image-missing``; ``image-damaged``, also when its size differs from the one in its shard.
     """
     pixels = decode(images.png(name), name)
     height, width = images.size(name)
@@ -30,11 +30,11 @@ def read_picture(images: ImageShards, name: str) -> Pixels:
 
 
 def decode(png: bytes, name: str) -> Pixels:
-    """The pixels of the picture with the hash ``name``; what is not RGB is converted.
+    """The pixels of the picture with the hash ``name``, converted to RGB.
 
-    Pillow keeps a worker small. For an unfiltered 1920x1088 screenshot, the form that image shards hold, it takes
-    12.7 ms of a core and torchvision's decoder 10.7, nearly all of it zlib's in both; but torchvision costs each worker
-    730 MB and 4 s at the start, Pillow 57 MB and 0.3 s.
+    Pillow keeps a worker small. An unfiltered 1920x1088 screenshot, as image shards store it, takes 12.7 ms of one core
+    with Pillow and 10.7 ms with torchvision's decoder, nearly all of it in zlib; but torchvision costs each worker
+    730 MB and 4 s at startup, Pillow 57 MB and 0.3 s.
 
     Raises:
         UserError: ``image-damaged``.

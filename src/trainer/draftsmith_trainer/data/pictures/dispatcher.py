@@ -1,4 +1,4 @@
-"""The thread that hands orders to worker processes and takes their answers."""
+"""The thread that sends orders to worker processes and receives their answers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .memory import Allocator, SharedMemory
 from .orders import Order, Orders
 from .process import WorkerProcess
 
-#: Orders that a worker holds: the one it works on and the next, so that it never waits for the trainer.
+#: Orders in flight per worker: the one being decoded and the next, so that a worker never idles.
 _HELD = 2
 
 
 class Dispatcher:
-    """Worker processes, the memory they write to, and the orders they work on.
+    """Manages the worker processes, the shared memory they write to, and their orders.
 
     Args:
-        size: bytes of the memory.
+        size: bytes of shared memory.
     """
 
     def __init__(self, images: ImageShards, workers: int, size: int) -> None:
@@ -53,7 +53,7 @@ class Dispatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends thread and processes."""
+        """Stops the thread and the worker processes."""
         self._closing = True
         self._wake()
         self._thread.join()
@@ -70,7 +70,7 @@ class Dispatcher:
         self._memory.close()
 
     def _wake(self) -> None:
-        # OSError: full of unread calls, where one more would tell nothing, or closed, where nobody listens.
+        # OSError: the socket is full of unread wake-ups, so one more adds nothing, or it is closed.
         with contextlib.suppress(OSError):
             self._alarm[1].send(b"!")
 
@@ -85,7 +85,7 @@ class Dispatcher:
                 if not self.orders.failed:
                     self._hand_out()
         except Exception as bug:
-            # Without this thread everybody would wait for ever.
+            # Without this thread, waiting callers would hang forever.
             self.orders.fail(bug)
 
     def _take(self, process: WorkerProcess) -> None:
@@ -114,7 +114,7 @@ class Dispatcher:
             try:
                 process.send([ticket, order.name, order.offset])
             except OSError:
-                return  # Its output closes too, and tells the rest.
+                return  # The worker died; the end of its output reports why.
 
     def _lose(self, process: WorkerProcess) -> None:
         doing = ", ".join(f"image {order.name}" for order in process.open.values()) or "nothing"

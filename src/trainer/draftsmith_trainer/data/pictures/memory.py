@@ -7,15 +7,15 @@ import mmap
 import os
 import tempfile
 
-#: Regions begin at multiples of this, so that copies to a device and vector instructions start at whole cache lines.
+#: Byte alignment of regions, so that device copies and vector instructions start on cache lines.
 ALIGNMENT = 256
 
 
 class SharedMemory:
-    """``size`` bytes behind a file descriptor that has no name.
+    """``size`` bytes of anonymous shared memory behind a file descriptor.
 
-    A segment with a name would outlive a trainer that is killed, and lies in /dev/shm, for which containers have 64 MB
-    by default: writing past that ends the process with SIGBUS. Pages are taken from the system when first written.
+    A named segment would outlive a killed trainer, and would lie in /dev/shm, which containers limit to 64 MB by
+    default: writing past that raises SIGBUS. Pages are allocated on first write.
     """
 
     def __init__(self, size: int) -> None:
@@ -29,18 +29,18 @@ class SharedMemory:
         self.map = mmap.mmap(self.descriptor, size)
 
     def close(self) -> None:
-        """Closes the descriptor. The mapping goes with the last tensor that shows a part of it."""
+        """Closes the descriptor. The mapping is freed with the last tensor that views it."""
         os.close(self.descriptor)
 
 
 class Allocator:
-    """Hands out byte ranges of ``size`` bytes, lowest first, and joins neighbours that come back."""
+    """A first-fit allocator over ``size`` bytes that merges adjacent free ranges."""
 
     def __init__(self, size: int) -> None:
         self._free = [(0, size)]
 
     def take(self, size: int) -> int | None:
-        """The start of a range of ``size`` bytes, None when no gap is large enough."""
+        """Allocates ``size`` bytes and returns their offset, or None when no free range is large enough."""
         size = _rounded(size)
         for at, (start, end) in enumerate(self._free):
             if end - start >= size:
@@ -49,7 +49,7 @@ class Allocator:
         return None
 
     def give(self, start: int, size: int) -> None:
-        """Takes back a range."""
+        """Frees a range."""
         end = start + _rounded(size)
         at = bisect.bisect(self._free, (start, end))
         if at < len(self._free) and self._free[at][0] == end:
@@ -61,7 +61,7 @@ class Allocator:
 
     @property
     def free(self) -> int:
-        """Bytes in all gaps together."""
+        """Total free bytes."""
         return sum(end - start for start, end in self._free)
 
 

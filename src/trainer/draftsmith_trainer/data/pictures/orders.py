@@ -1,4 +1,4 @@
-"""Who wants which picture, where its pixels are, and what waits: the state that threads share, under one lock."""
+"""Requested pictures, their users, their memory and the queue: the state that threads share, under one lock."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .memory import Allocator
 
 @dataclass(eq=False)
 class Order:
-    """One picture that somebody wants.
+    """One requested picture.
 
     Attributes:
-        users: how many have asked for it and not released it.
-        size: (height, width), once it has a place. offset: its place in the shared memory.
-        working: a worker may write to its place.
-        pixels: uint8 [H, W, 3] when it is decoded. error: why it will not be.
+        users: how many requests for it have not been released.
+        size: (height, width), once memory is allocated. offset: its byte offset in the shared memory.
+        working: whether a worker may be writing to that memory.
+        pixels: uint8 [H, W, 3] once decoded. error: why decoding failed.
     """
 
     name: str
@@ -34,17 +34,17 @@ class Order:
 
     @property
     def bytes(self) -> int:
-        """Of its pixels."""
+        """Size of its pixels in bytes."""
         assert self.size is not None
         return 3 * self.size[0] * self.size[1]
 
 
 class Orders:
-    """All pictures that are wanted, each once.
+    """All requested pictures, each once.
 
     Args:
-        room: where decoded pictures have their places; None when everybody decodes for himself.
-        wake: called when there may be more to hand out.
+        room: allocates memory for decoded pictures; None when every caller decodes its own pictures.
+        wake: called when there may be more orders to send to workers.
     """
 
     def __init__(self, room: Allocator | None, wake: Callable[[], None]) -> None:
@@ -53,11 +53,11 @@ class Orders:
         self._waiting: deque[Order] = deque()
         self._changed = threading.Condition()
         self._failure: Exception | None = None
-        # The first that waits found no gap that is large enough.
+        # Whether the first order in the queue did not fit into the free memory.
         self._full = False
 
     def add(self, name: str) -> Order:
-        """One user more for a picture."""
+        """Adds a user to a picture, and queues the picture if it is new."""
         with self._changed:
             order = self.wanted.get(name)
             if order is None:
@@ -69,7 +69,7 @@ class Orders:
             return order
 
     def wait(self, order: Order) -> Tensor | None:
-        """The pixels, once they are there; None tells the caller to decode them: no worker will soon."""
+        """Waits for the pixels. None tells the caller to decode them itself, because no worker will soon."""
         with self._changed:
             while order.pixels is None and order.error is None:
                 if self.room is None or (self._full and order in self._waiting):
@@ -82,7 +82,7 @@ class Orders:
             return order.pixels
 
     def finish(self, order: Order, pixels: Tensor | None, error: Exception | None = None) -> Tensor | None:
-        """A picture was decoded, or will not be. Returns the pixels that all users share, those that came first."""
+        """Records a decoded picture or an error. Returns the pixels that all users share: the first ones to arrive."""
         with self._changed:
             order.working = False
             order.error = error
@@ -95,18 +95,18 @@ class Orders:
             return shared
 
     def release(self, order: Order) -> None:
-        """One user less."""
+        """Removes a user."""
         with self._changed:
             order.users -= 1
             if order.users == 0 and not order.working:
                 self._drop(order)
 
     def place(self, size_of: Callable[[str], tuple[int, int]]) -> Order | None:
-        """Gives the first picture that waits a place, for a worker to write to; None when none waits, or none fits.
+        """Allocates memory for the first picture in the queue; None when the queue is empty or nothing fits.
 
         Args:
-            size_of: (height, width) by hash. Called without the lock, for it may read from a disk; a UserError that it
-                raises is the picture's.
+            size_of: (height, width) by hash. Called without the lock because it may read from disk; a UserError that it
+                raises becomes the picture's error.
         """
         while True:
             with self._changed:
@@ -140,7 +140,7 @@ class Orders:
                 return order
 
     def fail(self, error: Exception) -> None:
-        """Nothing more will be decoded: who waits, and who asks from now on, gets ``error``."""
+        """Stops decoding: every waiting or future request raises ``error``."""
         with self._changed:
             self._failure = self._failure or error
             self._waiting.clear()
@@ -155,7 +155,7 @@ class Orders:
         return self._failure is not None
 
     def _drop(self, order: Order) -> None:
-        """Nobody wants it any more, and no worker writes to it."""
+        """Forgets an order that has no users and that no worker is writing to."""
         if self.wanted.get(order.name) is order:
             del self.wanted[order.name]
         order.pixels = None

@@ -1,7 +1,7 @@
-"""The program of a worker: reads orders from standard input, decodes, answers on standard output, ends with its input.
+"""The worker program: reads orders from standard input, decodes, answers on standard output, exits at end of input.
 
-One JSON array a line. Order: [ticket, hash, offset]. Answer: [ticket] when the pixels are in memory,
-[ticket, code, message, hint] for a picture that the user must mend, [ticket, null, traceback] for a bug.
+One JSON array per line. Order: [ticket, hash, offset]. Answer: [ticket] when the pixels are in memory,
+[ticket, code, message, hint] for a bad picture that the user must fix, [ticket, null, traceback] for a bug.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     """``worker DESCRIPTOR SIZE DIRECTORY``: the memory to decode into, the directory of the image shards."""
     descriptor, size, directory = int(argv[0]), int(argv[1]), Path(argv[2])
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # Whatever a library prints must not stand between answers.
+    os.dup2(2, 1)  # Keeps library output from mixing with the answers.
     images = ImageShards(directory)
     memory = mmap.mmap(descriptor, size)
     for line in sys.stdin.buffer:
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
         except BrokenPipeError:
-            os._exit(0)  # The trainer was killed; an orderly exit would complain about the unsent answer.
+            os._exit(0)  # The trainer was killed; a normal exit would report the unsent answer as an error.
 
 
 def _decode(images: ImageShards, memory: mmap.mmap, name: str, offset: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Pictures on request: decoded by worker processes into a bounded piece of shared memory, each once for all who ask."""
+"""Decodes requested pictures in worker processes into bounded shared memory; concurrent requests share one copy."""
 
 from __future__ import annotations
 
@@ -19,83 +19,83 @@ _PORTABLE = 1
 
 
 class Picture:
-    """A picture that was asked for. Release it when nothing reads its pixels any more, also no copy on a device."""
+    """A requested picture. Release it once nothing reads its pixels, pending copies to a device included."""
 
     def __init__(self, workers: PictureWorkers, order: Order) -> None:
         self._workers, self._order = workers, order
         self._released = False
 
     def result(self) -> Tensor:
-        """Waits for the pixels: uint8 [H, W, 3], RGB, on the CPU; memory of the workers, valid until :meth:`release`.
+        """Waits for the pixels: uint8 [H, W, 3], RGB, on the CPU, in shared memory; valid until :meth:`release`.
 
         Raises:
-            UserError: ``image-missing``, ``image-damaged``, ``picture-worker`` when a worker process was ended.
+            UserError: ``image-missing``, ``image-damaged``, ``picture-worker`` when a worker process died.
         """
         if self._released:
-            raise RuntimeError(f"picture {self._order.name} was released before")
+            raise RuntimeError(f"picture {self._order.name} was already released")
         return self._workers._result(self._order)
 
     def release(self) -> None:
-        """Lets the memory be used again. A second call does nothing."""
+        """Frees the memory for reuse. A second call does nothing."""
         if not self._released:
             self._released = True
             self._workers._orders.release(self._order)
 
 
 class PictureWorkers:
-    """Decodes pictures of image shards ahead.
+    """Decodes pictures of image shards ahead of use.
 
-    Requests are served in their order. Requests for the same hash share one piece of memory until all of them are
-    released. While unreleased pictures fill ``memory_mb``, later requests wait. A caller that needs such a picture at
-    once decodes it itself into memory of its own: slower, counted in :attr:`inline`, but never a deadlock.
+    Requests are served in order. Requests for the same hash share one copy until all of them are released. When
+    unreleased pictures fill ``memory_mb``, later requests wait; a caller that needs such a picture now decodes it
+    itself, into its own memory. That is slower, and counted in :attr:`inline`, but cannot deadlock.
 
     Args:
-        images: where the PNGs are; every worker maps the same files.
+        images: the shards that hold the PNGs; every worker maps the same files.
         workers: processes; 0 decodes in :meth:`Picture.result`, into ordinary memory.
-        memory_mb: MiB for pixels that are not released; a 1920x1088 picture takes 6.
+        memory_mb: MiB for unreleased pixels; a 1920x1088 picture takes 6.
     """
 
     def __init__(self, images: ImageShards, workers: int, memory_mb: int = 1024) -> None:
         self._images = images
         self._closed = self.pinned = False
-        #: Pictures that were decoded by who needed them, for lack of workers or room.
+        #: Pictures decoded by their caller, because there were no workers or no free memory.
         self.inline = 0
         self._dispatcher = Dispatcher(images, workers, memory_mb << 20) if workers > 0 else None
         self._orders = self._dispatcher.orders if self._dispatcher is not None else Orders(None, lambda: None)
         atexit.register(self.close)
 
     def request(self, name: str) -> Picture:
-        """Asks for the picture with the hash ``name``; returns at once. Errors come from :meth:`Picture.result`."""
+        """Requests the picture with the hash ``name`` and returns immediately; :meth:`Picture.result` raises errors."""
         if self._closed:
             raise RuntimeError("the picture workers are closed")
         return Picture(self, self._orders.add(name))
 
     @property
     def ahead(self) -> bool:
-        """Whether pictures are decoded before somebody waits for them."""
+        """Whether pictures are decoded ahead of use."""
         return self._dispatcher is not None
 
     @property
     def pids(self) -> list[int]:
-        """The worker processes."""
+        """Process ids of the workers."""
         return [process.pid for process in self._dispatcher.processes] if self._dispatcher is not None else []
 
     def pin(self, device: torch.device | str = "cuda") -> bool:
         """Registers the shared memory with CUDA, so that copies to ``device`` need no staging and do not block.
 
-        Returns whether the memory is pinned. Without workers there is none to pin; where the system refuses, copies
-        take longer and nothing else changes.
+        Returns whether the memory is pinned. Without workers there is none to pin; if the system refuses, copies are
+        slower and nothing else changes.
         """
         if self._dispatcher is not None and not self.pinned and torch.cuda.is_available():
             base = self._dispatcher.base
-            # Else a rank would set up a context on the current device too, which takes half a gigabyte there.
+            # Otherwise a rank would also create a context on the current device, which takes half a gigabyte.
             with torch.cuda.device(device):
                 code = torch.cuda.cudart().cudaHostRegister(base.data_ptr(), base.nbytes, _PORTABLE)
             self.pinned = int(code) == 0
         return self.pinned
 
     def close(self) -> None:
-        """Ends the workers. Pixels in use stay readable; pictures that were not decoded yet fail."""
+        """Stops the workers. Pixels in use stay readable; pictures not yet decoded fail."""
         if self._closed:
             return
         self._closed = True
@@ -131,9 +131,9 @@ class PictureWorkers:
 
 
 def default_workers(processes: int = 1) -> int:
-    """Workers for each of ``processes`` trainers on this machine: the cores of one, less one for its own thread.
+    """Workers for each of ``processes`` trainers on this machine: its share of the cores minus one for its own thread.
 
-    At most 16: that many decode about 1,200 screenshots of 1920x1088 a second.
+    At most 16, which decode about 1,200 screenshots of 1920x1088 per second.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(16, cores // max(1, processes) - 1))
