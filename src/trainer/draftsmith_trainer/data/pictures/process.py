@@ -73,7 +73,7 @@ class WorkerProcess:
         if code < 0:
             hint = "the system kills processes when memory runs out: use fewer picture workers, or close other programs"
             return f"was killed by {signal.Signals(-code).name}", hint
-        return f"exited with code {code}", "its messages on standard error say why"
+        return f"exited with exit code {code}", "its messages on standard error say why"
 
     def ask_to_end(self) -> None:
         """Closes its input."""
