@@ -11,7 +11,7 @@ from draftsmith_trainer.target import read_spec
     ("options", "field", "says"),
     [
         ({"target_layer_ids": [3, 9]}, "draft.targetLayerIds", "must lie in 0..6 for a target of 8 layers"),
-        ({"target_layer_ids": [4, 3]}, "draft.targetLayerIds", "must be a non-empty rising list, not [4, 3]"),
+        ({"target_layer_ids": [4, 3]}, "draft.targetLayerIds", "must be a non-empty ascending list, not [4, 3]"),
         ({"mask_token_id": 100_000}, "draft.maskTokenId", "outside the vocabulary"),
         ({"heads": 3, "kv_heads": 2}, "draft.kvHeads", "does not divide the 3 attention heads"),
         ({"head_dim": 7}, "draft.headDim", "must be even"),

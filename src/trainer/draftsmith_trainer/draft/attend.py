@@ -1,4 +1,4 @@
-"""The implementations of attention over context and blocks; they agree with each other to rounding."""
+"""The implementations of attention over context and blocks; they agree up to rounding."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ AttentionKind = Literal["sdpa", "split", "flex", "kernel"]
 
 
 class BatchAttend(Protocol):
-    """Attention for one batch, in the layers that draft layers call (:class:`.layers.Attend`)."""
+    """Attention for one batch; draft layers call it as a :class:`.layers.Attend`."""
 
     def __call__(self, q: Tensor, context: KeyValue, block: KeyValue, window: int | None) -> Tensor: ...
 
     def to(self, device: torch.device) -> BatchAttend:
-        """The same with its tensors on a device."""
+        """A copy with its tensors on ``device``."""
         ...
 
 
 class _ByDocument:
-    """Attention that takes a batch's documents one after the other: what none of them sees is never computed.
+    """Attention that processes a batch document by document, so cross-document scores are never computed.
 
-    Masks are built once a batch and shared by the layers.
+    Masks are built once per batch and shared by the layers.
     """
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._size = batch.block_size
-        # Padding is one more document, without context: its parameters get gradients (zeros) like all others.
+        # Padding is treated as one more document, without context, so that every parameter gets a (zero) gradient.
         padding = Document(0, 0, batch.blocks, len(batch.low))
         self._documents = (*batch.documents, padding) if padding.last > padding.first else batch.documents
         self._masks: dict[int | None, list[tuple[Tensor, ...]]] = {}
 
     def to(self, device: torch.device) -> _ByDocument:
-        """The same on a device."""
+        """A copy with its tensors on ``device``."""
         self._batch = self._batch.to(device)
         return self
 
@@ -72,7 +72,7 @@ class _ByDocument:
 
 
 class DenseAttend(_ByDocument):
-    """One scaled-dot-product call a document, over all its keys with a boolean mask: the reference."""
+    """The reference: one scaled-dot-product call per document, over all its keys with a boolean mask."""
 
     def _mask(
         self, document: Document, low: Tensor, high: Tensor, window: int | None, _dtype: torch.dtype
@@ -84,16 +84,17 @@ class DenseAttend(_ByDocument):
 
 
 class SplitAttend(_ByDocument):
-    """Context and block scores computed apart and joined under one softmax.
+    """Context and block scores computed separately and joined under one softmax.
 
-    A block's keys are seen by that block only, so N * B of the dense form's keys are computed to be masked away. Here
-    they are never formed, which pays when a context is short against N * B and no fused kernel is at hand: on a CPU.
+    Only its own block sees a block key, so the dense form masks out most of its N * B block scores per query. This form
+    never computes them, which pays off when the context is short relative to N * B and there is no fused kernel: on a
+    CPU.
     """
 
     def _mask(
         self, document: Document, low: Tensor, high: Tensor, window: int | None, dtype: torch.dtype
     ) -> tuple[Tensor, ...]:
-        """Masks as numbers to add: [1, 1, N * B, C] and [B, B]."""
+        """Additive masks: [1, 1, N * B, C] and [B, B]."""
         seen = context_mask(low, high, self._size, document.end - document.start, window).flatten(0, 1)[None, None]
         return _bias(seen, dtype), _bias(inner_mask(self._size, window, low.device), dtype)
 
@@ -102,7 +103,7 @@ class SplitAttend(_ByDocument):
         size, length = self._size, context[0].shape[2]
         blocks, group = queries // size, heads // kv_heads
         q = q * width**-0.5
-        # Heads that share keys are laid side by side along the query axis: [R, kv, group * N * B, D].
+        # Stacks the heads that share keys along the query axis: [R, kv, group * N * B, D].
         stacked = q.reshape(rows, kv_heads, group * queries, width)
         far = (stacked @ context[0].transpose(-1, -2)).view(rows, heads, queries, length) + masks[0]
         tiles = q.view(rows, kv_heads, group, blocks, size, width)
@@ -117,7 +118,7 @@ class SplitAttend(_ByDocument):
 
 
 class CachedAttend:
-    """For inference on one block: every cached position is context, so without a window nothing is masked."""
+    """Inference on one block: every cached position is context, so nothing is masked unless there is a window."""
 
     def __init__(self, block_size: int) -> None:
         self._block_size = block_size
@@ -133,10 +134,10 @@ class CachedAttend:
 
 
 def make_attend(kind: AttentionKind, batch: Batch, windows: tuple[int | None, ...] = (None,)) -> BatchAttend:
-    """The implementation named ``kind`` for the blocks of ``batch`` (on the host, where tables are made).
+    """The implementation named ``kind`` for the blocks of ``batch`` (on the host, where its tables are built).
 
     Args:
-        windows: the windows of the draft's layers.
+        windows: the distinct windows of the draft's layers.
     """
     if kind == "kernel":
         from .kernel import KernelAttend
@@ -150,10 +151,10 @@ def make_attend(kind: AttentionKind, batch: Batch, windows: tuple[int | None, ..
 
 
 def dense_attention(q: Tensor, context: KeyValue, block: KeyValue, mask: Tensor | None) -> Tensor:
-    """One call over context and block keys together, [R, heads, Q, D]; ``mask`` as :func:`.masks.block_mask` has it."""
+    """One call over context and block keys together, [R, heads, Q, D]; ``mask`` as from :func:`.masks.block_mask`."""
     keys, values = (torch.cat(pair, dim=2) for pair in zip(context, block, strict=True))
     if q.is_cuda and mask is not None:
-        # With a mask, shared key heads leave CUDA only the kernel that forms all scores: repeated keys cost less.
+        # With a mask and grouped keys, CUDA falls back to the kernel that materialises all scores: repeat keys instead.
         group = q.shape[1] // keys.shape[1]
         keys, values = keys.repeat_interleave(group, dim=1), values.repeat_interleave(group, dim=1)
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
@@ -161,5 +162,5 @@ def dense_attention(q: Tensor, context: KeyValue, block: KeyValue, mask: Tensor 
 
 
 def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    # The lowest finite number, not -inf: a row of -inf alone would turn into NaN, and so would its gradient.
+    # The lowest finite number, not -inf: a fully masked row of -inf would give NaN, and so would its gradient.
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, torch.finfo(dtype).min)

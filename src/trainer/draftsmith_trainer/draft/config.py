@@ -1,4 +1,4 @@
-"""What a draft is: the backbone's geometry, as one typed value, and its keys in the config.json that engines load."""
+"""The draft's configuration: the backbone's geometry as a typed value, and as keys of the config.json engines load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LayerType = Literal["full_attention", "sliding_attention"]
 class AlgorithmConfig(ABC):
     """What an algorithm adds to the backbone's geometry; each algorithm subclasses it (``algorithms.settings``)."""
 
-    #: The algorithm's name: what users write in ``draft.head``.
+    #: The algorithm's name, as users write it in ``draft.head``.
     name: ClassVar[str]
     #: ``architectures[0]`` of config.json, by which engines find the draft class.
     architecture: ClassVar[str]
@@ -38,7 +38,7 @@ class AlgorithmConfig(ABC):
         """The settings in a config.json.
 
         Raises:
-            UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+            UserError: ``draft-config`` when a required key is missing or a value is invalid.
         """
 
     @abstractmethod
@@ -48,11 +48,11 @@ class AlgorithmConfig(ABC):
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a config cannot be.
+    """Why a config is invalid.
 
     Attributes:
-        key: of config.json.
-        says: what is wrong with its value, to follow the key's name.
+        key: the key of config.json.
+        says: what is wrong with its value, phrased to follow the key's name.
     """
 
     key: str
@@ -60,7 +60,7 @@ class Problem:
 
 
 class ImpossibleConfigError(UserError):
-    """``draft-config``: values that no draft can have, named as config.json does."""
+    """``draft-config``: an invalid value, named by its key of config.json."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__("draft-config", f"{problem.key} {problem.says}")
@@ -119,17 +119,17 @@ class DraftConfig:
         return int(self.head_dim * self.partial_rotary_factor) if self.rotary != "plain" else self.head_dim
 
     def window_of(self, layer: int) -> int | None:
-        """The sliding window of a layer in tokens, or None when it attends to everything."""
+        """The sliding window of a layer in tokens, or None for full attention."""
         return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
 
     def with_dtype(self, torch_dtype: str) -> DraftConfig:
-        """The same draft, its weights stored in another type."""
+        """The same config with weights stored in another dtype."""
         return replace(self, torch_dtype=torch_dtype)
 
     def backbone_keys(self) -> dict[str, Any]:
-        """The backbone's keys of config.json, as SGLang and vLLM read them; architecture and algorithm's keys left out.
+        """The backbone's keys of config.json as SGLang and vLLM read them, without architecture and algorithm keys.
 
-        Source: SGLang 0.5.23 loads it with AutoConfig (hence ``model_type: qwen3``) and prefers ``dflash_config`` to
+        Source: SGLang 0.5.23 loads it with AutoConfig (hence ``model_type: qwen3``) and prefers ``dflash_config`` over
         the top level; older releases read ``rope_theta``, newer ones ``rope_parameters``, so both are written.
         """
         rope: dict[str, Any] = {"rope_type": "default", "rope_theta": self.rope_theta}
@@ -151,7 +151,7 @@ class DraftConfig:
             "intermediate_size": self.intermediate_size,
             "layer_types": list(self.layer_types),
             "max_position_embeddings": self.max_position_embeddings,
-            # Qwen3Config reads it to fill in layer_types; equal to the depth it means "no layer slides by default".
+            # Qwen3Config derives default layer_types from it; the depth means that no layer slides by default.
             "max_window_layers": self.num_hidden_layers,
             "model_type": "qwen3",
             "num_attention_heads": self.num_attention_heads,
@@ -184,7 +184,7 @@ class DraftConfig:
         """Reads the backbone's keys of a config.json: our own, or another engine-ready DFlash draft's (a warm start).
 
         Raises:
-            UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+            UserError: ``draft-config`` when a required key is missing or a value is invalid.
         """
         top = Fields(config, "the draft's config.json", "draft-config")
         flash = top.section("dflash_config")
@@ -220,7 +220,7 @@ class DraftConfig:
 
 
 def first_problem(config: DraftConfig) -> Problem | None:
-    """The first thing about a config that cannot be; None when all is well."""
+    """The first problem found in a config, or None when it is valid."""
     sizes = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim")
     for name in (*sizes, "intermediate_size", "vocab_size"):
         if getattr(config, name) < 1:
@@ -234,7 +234,7 @@ def first_problem(config: DraftConfig) -> Problem | None:
         return Problem("mask_token_id", f"is {config.mask_token_id}, outside the vocabulary of {config.vocab_size}")
     ids = config.target_layer_ids
     if not ids or list(ids) != sorted(set(ids)):
-        return Problem("target_layer_ids", f"must be a non-empty rising list, not {list(ids)}")
+        return Problem("target_layer_ids", f"must be a non-empty ascending list, not {list(ids)}")
     if ids[0] < 0 or ids[-1] > config.num_target_layers - 2:
         last, layers = config.num_target_layers - 2, config.num_target_layers
         return Problem("target_layer_ids", f"must lie in 0..{last} for a target of {layers} layers, not {list(ids)}")

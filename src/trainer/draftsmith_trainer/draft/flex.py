@@ -1,4 +1,4 @@
-"""Attention through torch's compiled flex_attention: the mask is a rule, not a tensor. It trains on CUDA only."""
+"""Attention through torch's compiled flex_attention, with the mask as a function, not a tensor. Trains on CUDA only."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..data.batch import Batch
 from .layers import KeyValue
 from .tiles import TILE, Tiles, tiles_of
 
-#: Whether shared key heads are repeated for the kernel. With few of them, the backward pass has too few pieces of work
-#: to fill a GPU: each key tile goes through all query heads that share it.
+#: Whether grouped key heads are repeated for the kernel. With few key heads, the backward pass has too little
+#: parallelism to fill a GPU: each key tile loops over all query heads that share it.
 REPEAT = True
 
 #: Tiles of the backward kernel; measured on an H200 with heads of 128 (10 % over the defaults).
@@ -29,25 +29,25 @@ _OPTIONS = {
 
 
 class FlexAttend:
-    """Never forms the [N * B, C + N * B] mask, and skips tiles that nobody sees.
+    """Never materialises the [N * B, C + N * B] mask, and skips fully masked tiles.
 
-    Which tiles those are follows from the blocks' ranges by arithmetic, on the host. Contexts and blocks are padded to
-    whole tiles, so that one compiled graph with a symbolic length serves every batch; a graph that cannot be compiled
-    is an error, never the uncompiled form, which would materialise all scores.
+    The visible tiles are computed on the host from the blocks' ranges. Contexts and blocks are padded to whole tiles,
+    so that one compiled graph with a symbolic length serves every batch. A failed compilation is an error: falling back
+    to the uncompiled form would materialise all scores.
     """
 
     def __init__(self, batch: Batch, windows: tuple[int | None, ...]) -> None:
         if batch.context % TILE or batch.ids.numel() % TILE:
             raise ValueError(f"flex attention needs contexts and blocks padded to multiples of {TILE}")
         self._size = batch.block_size
-        # A tensor, not a number: a number would be a constant of the compiled graph.
+        # A tensor, because a Python number would become a constant of the compiled graph.
         self._context = torch.tensor(batch.context, dtype=torch.int32)
         self._low, self._high = batch.low, batch.high
         self._tiles = {window: tiles_of(batch, window) for window in set(windows)}
         self._rules: dict[int | None, Any] = {}
 
     def to(self, device: torch.device) -> FlexAttend:
-        """The same on a device; does not wait for the copies."""
+        """A copy with its tensors on ``device``; the transfers are asynchronous."""
         self._context, self._low, self._high = (
             x.to(device, non_blocking=True) for x in (self._context, self._low, self._high)
         )

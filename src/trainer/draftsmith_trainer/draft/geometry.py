@@ -1,4 +1,4 @@
-"""The draft's config from the options and the target: what the user did not say follows from the target."""
+"""Builds the draft's config from the options and the target; unset options are derived from the target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draft_config(options: DraftOptions, spec: TargetSpec, algorithm: AlgorithmCo
     """The config of a new draft of ``spec``.
 
     Raises:
-        UserError: ``bad-option`` for an option that cannot be, and those of the layer rule and the mask id.
+        UserError: ``bad-option`` for an invalid option, and the errors of the layer rule and the mask id.
     """
     try:
         return _config(options, spec, algorithm)

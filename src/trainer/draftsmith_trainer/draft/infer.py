@@ -1,4 +1,4 @@
-"""Drafting for one sequence, step by step: what an engine does with a draft, in its smallest form."""
+"""Drafting for one sequence, step by step: the minimal form of what an engine does with a draft."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Propose = Callable[[Tensor, Tensor], Tensor]
 
 
 class BlockDrafter:
-    """Keeps the projected keys and values of the context and fills one block after another.
+    """Caches the projected keys and values of the context and drafts one block after another.
 
     The context holds the target's captured states of positions 0..p-1, strictly before the anchor: the token at p is
-    known (the target has just said it), its states are not. The block starts at p.
+    known (the target has just generated it), but its states are not. The block starts at p.
 
     Args:
-        draft: in eval mode, on the device of the embedding.
+        draft: in eval mode, on the embedding's device.
         embed_weight: [V, H], the target's embedding.
-        propose: the algorithm's way from block states to tokens.
+        propose: the algorithm's function from block states to tokens.
     """
 
     def __init__(self, draft: DFlashDraft, embed_weight: Tensor, propose: Propose) -> None:
@@ -40,11 +40,11 @@ class BlockDrafter:
 
     @property
     def length(self) -> int:
-        """How many context positions are held; also the position of the next anchor."""
+        """Number of cached context positions; also the position of the next anchor."""
         return self._length
 
     def reset(self) -> None:
-        """Forgets the sequence."""
+        """Clears the context."""
         self._length = 0
         self._next = 0
 
@@ -54,8 +54,8 @@ class BlockDrafter:
 
         Args:
             captured: [n, K*H], the target's layer outputs of the next n positions, concatenated in the order of
-                ``target_layer_ids``. Only positions that are final: nothing can be taken back.
-            positions: int64 [3, n], the target's own positions; for mrope drafts with images, otherwise left out.
+                ``target_layer_ids``. Final positions only: the cache cannot be rolled back.
+            positions: int64 [3, n], the target's own positions; for mrope drafts with images, otherwise None.
         """
         count = captured.shape[0]
         if count == 0:
@@ -95,7 +95,7 @@ class BlockDrafter:
         return [(empty, empty)] * config.num_hidden_layers
 
     def _reserve(self, needed: int, like: list[KeyValue]) -> None:
-        """Makes room for ``needed`` positions, doubling, so that a long answer is not copied at every step."""
+        """Ensures capacity for ``needed`` positions, doubling it so that a long answer is not copied at every step."""
         room = self._store[0][0].shape[2] if self._store else 0
         if needed <= room:
             return

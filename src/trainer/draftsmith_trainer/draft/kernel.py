@@ -1,4 +1,4 @@
-"""Attention over context and blocks by a kernel of our own (CUDA): the mask is two numbers a query."""
+"""Attention over context and blocks through our own CUDA kernel, which takes the mask as two numbers per query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tiles import TILE
 
 
 def fits_kernel(head_dim: int, block_size: int) -> bool:
-    """Whether the kernel takes heads of this width and blocks of this size."""
+    """Whether the kernel supports heads of this width and blocks of this size."""
     return TILE % block_size == 0 and head_dim in (16, 32, 64, 128)
 
 
@@ -30,7 +30,7 @@ class KernelAttend:
         self._tables = {window: ranges_of(batch, window) for window in set(windows)}
 
     def to(self, device: torch.device) -> KernelAttend:
-        """The same on a device; does not wait for the copies."""
+        """A copy with its tensors on ``device``; the transfers are asynchronous."""
         self._tables = {
             window: tuple(table.to(device, non_blocking=True) for table in tables)
             for window, tables in self._tables.items()
@@ -48,13 +48,13 @@ class KernelAttend:
 
 
 def ranges_of(batch: Batch, window: int | None) -> tuple[Tensor, ...]:
-    """Tables of the kernel, int32, on the host.
+    """The kernel's tables, int32, on the host. All ranges are half-open.
 
     Returns:
-        The context that each query row sees, from [Q] and behind its last [Q]. For each tile of queries [tiles, 4], as
-        tokens: from the first to behind the last tile of keys that any of its rows sees, and the same for tiles that
-        all rows see as a whole (within the former; empty ranges lie at its end). For each tile of context [tiles, 2]:
-        the first tile of queries that sees it, and behind the last.
+        The context range that each query row sees: its start [Q] and its end [Q]. For each query tile [tiles, 4], in
+        tokens: the range of key tiles that any of its rows sees, and within it the range of those that all of its rows
+        see in full (an empty range lies at its end). For each context tile [tiles, 2]: the range of query tiles that
+        see it.
     """
     size, rows = batch.block_size, batch.ids.numel()
     low, high = (np.repeat(x.numpy().astype(np.int64), size) for x in (batch.low, batch.high))

@@ -1,6 +1,6 @@
-"""Which layers of the target a draft reads, when nobody says so.
+"""The default choice of the target layers that a draft reads.
 
-The same rule is written in TypeScript (src/model); golden tests hold the two together.
+The rule is also implemented in TypeScript (src/model); golden tests keep the two equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def target_layer_ids(model_type: str, num_layers: int, count: int = 5) -> tuple[
     """``count`` layers spread evenly over the middle of a target of ``num_layers`` layers.
 
     ids = round_half_even(start + i * (end - start) / (count - 1)); start 3, end L - 4 for the Qwen3-VL families,
-    start 1, end L - 3 for Qwen3.5. A target too small for ``count`` different layers gives all of start..end.
+    start 1, end L - 3 for Qwen3.5. A target too small for ``count`` distinct layers yields all of start..end.
 
     Raises:
         UserError: ``unknown-target`` for another model type, ``target-too-small`` when start..end is empty.
@@ -38,5 +38,5 @@ def target_layer_ids(model_type: str, num_layers: int, count: int = 5) -> tuple[
         return tuple(range(start, end + 1))
     if count == 1:
         return (start,)
-    # Python's round() is half-to-even, as the rule wants; the fractions here are exact enough (halves are exact).
+    # Python's round() rounds half to even, as the rule requires; halves are exact in these fractions.
     return tuple(round(start + i * (end - start) / (count - 1)) for i in range(count))

@@ -1,7 +1,7 @@
-"""A draft's decoder layer: Qwen3's, except that keys and values come from two places.
+"""A draft's decoder layer: Qwen3's, except that keys and values come from two sources.
 
 Source: DFlash (arXiv 2602.06036). In every layer the same k and v projections are applied to the context (the target's
-captured states, mixed once by ``fc`` and ``hidden_norm``, not normed again) and to the layer's normed block states;
+captured states, projected once by ``fc`` and ``hidden_norm``, not normed again) and to the layer's normed block states;
 queries come from the block only. Heads are normed before the rotation, as in Qwen3.
 """
 

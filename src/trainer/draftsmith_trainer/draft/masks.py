@@ -1,9 +1,9 @@
-"""Who may look at whom: the attention mask of a batch of draft blocks.
+"""The attention mask of a batch of draft blocks.
 
 Keys are the C context positions followed by the N * B block positions. A block sees the context low .. high - 1 (its
-document, strictly before its anchor) and its own places; no block sees another. A sliding layer sees, for the query at
-place j of its block, the context from high + j - window + 1 on (the window counts the token itself) and is causal
-within the block.
+document, strictly before its anchor) and its own places; no block sees another. In a sliding layer the query at place j
+of its block sees the context from high + j - window + 1 on (the window includes the token itself), and attention within
+the block is causal.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor
 
 
 def context_mask(low: Tensor, high: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
-    """What block queries see of the context, bool [N, B, C]; True means visible.
+    """Visibility of the context to block queries, bool [N, B, C]; True means visible.
 
     Args:
-        low, high: int [N], the visible range of each block; empty for padding, which sees no context at all.
+        low, high: int [N], the visible range of each block; empty for padding, which sees no context.
         context: C.
     """
     key = torch.arange(context, device=low.device)
@@ -29,7 +29,7 @@ def context_mask(low: Tensor, high: Tensor, block_size: int, context: int, windo
 
 
 def inner_mask(block_size: int, window: int | None = None, device: torch.device | None = None) -> Tensor:
-    """What a block's queries see of their own block, bool [B, B]. Every query sees itself, so no softmax is empty."""
+    """Visibility within a block, bool [B, B]. Every query sees itself, so no softmax is empty."""
     if window is None:
         return torch.ones(block_size, block_size, dtype=torch.bool, device=device)
     place = torch.arange(block_size, device=device)
@@ -38,7 +38,7 @@ def inner_mask(block_size: int, window: int | None = None, device: torch.device 
 
 
 def block_mask(low: Tensor, high: Tensor, block_size: int, context: int, window: int | None = None) -> Tensor:
-    """The whole mask for one dense attention call, bool [1, 1, N * B, C + N * B]."""
+    """The full mask for one dense attention call, bool [1, 1, N * B, C + N * B]."""
     blocks = len(low)
     outer = context_mask(low, high, block_size, context, window)
     same = torch.eye(blocks, dtype=torch.bool, device=low.device)

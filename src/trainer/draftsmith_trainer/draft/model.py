@@ -13,7 +13,7 @@ from .rotary import Rotary
 
 
 class DFlashDraft(nn.Module):
-    """The backbone. Parameter names are the ones SGLang loads; embedding and lm_head stay the target's."""
+    """The backbone. Parameters have the names that SGLang loads; embedding and lm_head are the target's."""
 
     def __init__(self, config: DraftConfig) -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class DFlashDraft(nn.Module):
         self.rotary = Rotary(config)
 
     def compile_layers(self) -> None:
-        """Compiles what surrounds attention: one graph for all layers and any length, one more without gradients."""
+        """Compiles everything but attention: one graph for all layers and lengths, and another without gradients."""
         for layer in self.layers:
             layer.compile(dynamic=True)
             attention: Any = layer.self_attn
             attention.keys_values = torch.compile(attention.keys_values, dynamic=True)
 
     def context(self, captured: Tensor) -> Tensor:
-        """The target's concatenated layer outputs [R, S, K*H] -> what every layer projects keys from, [R, S, H]."""
+        """The target's concatenated layer outputs [R, S, K*H] -> input of every layer's key projection, [R, S, H]."""
         return self.hidden_norm(self.fc(captured))
 
     def context_keys(self, captured: Tensor, positions: Tensor) -> list[KeyValue]:
@@ -46,7 +46,7 @@ class DFlashDraft(nn.Module):
         """Block states through all layers, final norm included.
 
         Args:
-            noise: [R, Q, H], embeddings of [anchor, MASK, ... MASK] per block.
+            noise: [R, Q, H], the embeddings of [anchor, MASK, ... MASK] for each block.
             context: per layer, from :meth:`context_keys`.
             positions: int64 [R, Q] (mrope: [3, R, Q]).
             attend: decides visibility.
@@ -65,10 +65,10 @@ class DFlashDraft(nn.Module):
 
 
 def initialise(draft: nn.Module, generator: torch.Generator) -> None:
-    """Sets fresh weights.
+    """Initialises the weights.
 
-    Matrices are normal(0, 1/sqrt(inputs)), norms one. At 4,096 inputs that is 0.016, near the usual 0.02; a narrow
-    draft starts with larger numbers and learns faster for it (256 wide, 60 steps: loss 2.74 instead of 3.20).
+    Matrices are normal(0, 1/sqrt(fan-in)), norms one. At a fan-in of 4,096 that is 0.016, near the usual 0.02; a narrow
+    draft starts with larger weights and learns faster (width 256, 60 steps: loss 2.74 instead of 3.20).
     """
     with torch.no_grad():
         for name, parameter in draft.named_parameters():

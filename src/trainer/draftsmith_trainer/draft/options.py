@@ -1,4 +1,4 @@
-"""What a new draft may be told."""
+"""The options of a new draft."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def run_batch(module: DraftModule, embed: Tensor, states: Tensor, batch: Batch, 
 
     Args:
         embed: [V, H], the target's frozen embedding.
-        states: [T, K*H], the buffer that ``batch.offset`` counts in; finite up to offset + C.
+        states: [T, K*H], the buffer that ``batch.offset`` indexes; finite up to offset + C.
         batch, attend: on the device.
     """
     context = states[batch.offset : batch.offset + batch.context]

@@ -1,4 +1,4 @@
-"""Rotary position embedding in the three modes a draft knows: plain, partial and mrope (interleaved)."""
+"""Rotary position embedding in a draft's three modes: plain, partial and mrope (interleaved)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .config import DraftConfig
 class Rotary(nn.Module):
     """Turns positions into cosines and sines.
 
-    Holds no weights: the frequencies are a non-persistent buffer, so that a checkpoint has only what engines load.
+    Holds no weights: the frequencies are a non-persistent buffer, so that a checkpoint contains only what engines load.
     """
 
     inv_freq: Tensor
@@ -32,7 +32,7 @@ class Rotary(nn.Module):
             positions: int64 [R, S]; in mrope mode [3, R, S] (time, height, width), or [R, S] where all three agree.
         """
         if positions.dim() == 3:
-            # One row of positions per channel: channel c turns with the axis that its section belongs to.
+            # One row of positions per channel: each channel rotates with the axis of its section.
             angles = positions.float()[self.axis].permute(1, 2, 0) * self.inv_freq
         else:
             angles = positions.float()[..., None] * self.inv_freq
@@ -59,8 +59,8 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def _axis_of_channel(half: int, section: tuple[int, ...] | None) -> Tensor:
     """Which axis (0 time, 1 height, 2 width) each of ``half`` frequencies follows, int64 [half].
 
-    Qwen's interleaved layout: channels go t, h, w, t, h, w, ...; an axis whose section is used up leaves its places to
-    time. Source: Qwen3-VL technical description and its configs (mrope_interleaved).
+    Qwen's interleaved layout: channels go t, h, w, t, h, w, ...; once an axis has used up its section, time takes its
+    channels. Source: Qwen3-VL technical description and its configs (mrope_interleaved).
     """
     axis = torch.zeros(half, dtype=torch.int64)
     if section:

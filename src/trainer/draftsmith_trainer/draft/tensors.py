@@ -1,4 +1,4 @@
-"""The backbone's tensors as engines look for them: written out, so that no change of a module renames one unnoticed."""
+"""The backbone's tensor names and shapes as engines expect them, spelled out so that no refactoring renames one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Shape = tuple[int, ...]
 def backbone_tensors(config: DraftConfig) -> dict[str, Shape]:
     """Name -> shape of every tensor of the backbone in model.safetensors.
 
-    Source: SGLang 0.5.23 and vLLM 0.33 load these names; both pass over an unknown or missing one in silence.
+    Source: SGLang 0.5.23 and vLLM 0.33 load these names; both silently ignore unknown or missing ones.
     """
     H, D = config.hidden_size, config.head_dim
     made: dict[str, Shape] = {

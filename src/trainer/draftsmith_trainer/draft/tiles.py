@@ -1,4 +1,4 @@
-"""Which tiles of queries and keys flex attention has to look at, by arithmetic on the blocks' ranges."""
+"""Computes from the blocks' ranges which tiles of queries and keys flex attention must visit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Tiles:
     """Tables for ``BlockMask.from_kv_blocks``.
 
     Attributes:
-        tables: number and indices of the key tiles that need the mask, then of those that are visible as a whole;
-            int32 [1, 1, query tiles] and [1, 1, query tiles, key tiles].
+        tables: counts and indices of the partially visible key tiles, then of the fully visible ones; int32
+            [1, 1, query tiles] and [1, 1, query tiles, key tiles].
         queries, keys: lengths in tokens.
     """
 
@@ -30,16 +30,16 @@ class Tiles:
     keys: int
 
     def to(self, device: torch.device) -> Tiles:
-        """The same on a device; does not wait for the copies."""
+        """A copy with its tensors on ``device``; the transfers are asynchronous."""
         number, index, whole_number, whole_index = (x.to(device, non_blocking=True) for x in self.tables)
         return Tiles((number, index, whole_number, whole_index), self.queries, self.keys)
 
 
 def tiles_of(batch: Batch, window: int | None) -> Tiles:
-    """Tiles for a batch whose context and blocks are whole tiles.
+    """Tiles for a batch whose context and blocks are padded to whole tiles.
 
-    A query tile sees the context from its blocks' lowest to their highest visible position (documents are neighbours,
-    so the range between them is theirs too; the mask hides what is not), and the tiles of its own blocks.
+    A query tile visits the context from its blocks' lowest to their highest visible position (documents are contiguous,
+    so this is one range; the mask hides the rest), and the tiles of its own blocks.
     """
     size, queries = batch.block_size, batch.ids.numel()
     low, high = batch.low.numpy().astype(np.int64), batch.high.numpy().astype(np.int64)
@@ -64,6 +64,6 @@ def tiles_of(batch: Batch, window: int | None) -> Tiles:
 
 
 def _lists(seen: Ints) -> tuple[Tensor, Tensor]:
-    """Counts and, first, the indices of the True entries of each row."""
+    """For each row the number of True entries, and their indices followed by those of the others."""
     order = np.argsort(~seen, axis=1, kind="stable").astype(np.int32)
     return torch.from_numpy(seen.sum(axis=1).astype(np.int32))[None, None], torch.from_numpy(order)[None, None]
