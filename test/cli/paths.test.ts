@@ -12,6 +12,7 @@ import { scratchDirectory } from "../scratch/scratch.js";
 import { draftsmith, draftsmithProcess, type Outcome } from "./command.js";
 
 const LONG = "n".repeat(300);
+const tinyGui = fileURLToPath(new URL("../../fixtures/tiny-gui", import.meta.url));
 
 let root: string;
 beforeAll(() => {
@@ -155,7 +156,8 @@ describe("a stage's command", () => {
     const before = process.env.TMPDIR;
     process.env.TMPDIR = join(root, "nowhere");
     try {
-      expectError(await draftsmith(root, "validate", "--dialogues", "rows.jsonl"), "OUTPUT_INVALID", "TMPDIR");
+      const args = ["validate", "--dialogues", "rows.jsonl", "--model", tinyGui];
+      expectError(await draftsmith(root, ...args), "OUTPUT_INVALID", "TMPDIR");
     } finally {
       process.env.TMPDIR = before;
     }

@@ -163,10 +163,12 @@ describe("faults", () => {
     const stub = await stubOf({ fault: (n, body) => (!isProbe(body) && n % 4 === 0 ? "error-500" : undefined) });
     const options = { servers: [stub.url], retries: 0, maxFailedShare: 0 };
     await expect(runStage({ input, options, resumeDir })).rejects.toMatchObject({ code: "TOO_MANY_FAILURES" });
-    const asked = stub.requests.length;
+    const turnsAsked = () => stub.requests.filter((body) => !isProbe(body)).length;
+    const asked = turnsAsked();
     stub.options.fault = () => undefined;
     const healed = await runStage({ input, options, resumeDir });
-    expect(stub.requests.length - asked).toBeLessThan(12);
+    expect(turnsAsked() - asked).toBeGreaterThan(0);
+    expect(turnsAsked() - asked).toBeLessThan(12);
     const undisturbed = await runStage({ input, options: { servers: [(await stubOf()).url] } });
     expect(healed.generations).toBe(undisturbed.generations);
   });

@@ -199,10 +199,16 @@ describe("the report of a run", () => {
 
   it("is written for a run that was stopped, and says what covers that run only", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(40));
-    const stub = await stubOf({ delayMs: () => 15 });
-    const [resumeDir, reportDir] = [await temporaryDirectory(), await temporaryDirectory()];
     const stop = new AbortController();
-    setTimeout(() => stop.abort(), 250);
+    let asked = 0;
+    const stub = await stubOf({
+      fault: (_n, body) => {
+        if (body.max_tokens !== 4) asked += 1; // A probe asks for four.
+        if (asked === 10) stop.abort();
+        return undefined;
+      },
+    });
+    const [resumeDir, reportDir] = [await temporaryDirectory(), await temporaryDirectory()];
     const options = { servers: [stub.url], concurrency: 2 };
     const request = { input, resumeDir, reportDir, options };
     await expect(runStage({ ...request, signal: stop.signal })).rejects.toThrow(/stopped/);
