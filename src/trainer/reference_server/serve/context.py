@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,13 @@ from ..decode.prompt import Prompt
 from ..decode.request import DecodeRequest
 from .checkpoint import Checkpoint
 from .engine import Engine
-from .errors import ApiError, InvalidBodyError, invalid
+from .errors import ApiError, InvalidBodyError, invalid, not_json
 from .images import ImageReader
 from .prepare import Preparer
 from .render import Renderer
 from .sampling import Ending, fit
 from .settings import Settings
+from .strict_json import StrictJsonError, loads
 from .text import TextOf
 
 M = TypeVar("M", bound=BaseModel)
@@ -99,12 +99,9 @@ async def body_of(request: Request, model: type[M]) -> M:
     if not raw:
         raise InvalidBodyError("1 validation error:\n  {'type': 'missing', 'loc': ('body',), 'msg': 'Field required'}")
     try:
-        data: Any = json.loads(raw)
-    except ValueError as error:
-        raise InvalidBodyError(
-            "1 validation error:\n  {'type': 'json_invalid', 'loc': ('body', "
-            f"{getattr(error, 'pos', 0)}), 'msg': 'JSON decode error', 'ctx': {{'error': {str(error)!r}}}}}"
-        ) from error
+        data: Any = loads(raw, repeated_keys=False)
+    except StrictJsonError as error:
+        raise not_json(str(error), error.path) from error
     try:
         return model.model_validate(data)
     except ValidationError as error:

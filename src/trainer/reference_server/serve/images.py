@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import urllib.request
+from http.client import HTTPException, InvalidURL
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,10 @@ class ImageReader:
                 )
             # Alpha is dropped and EXIF ignored, as SGLang's Qwen path does.
             picture = opened.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (ApiError, MemoryError):
+            raise
+        except Exception as error:
+            # Pillow's decoders raise nearly anything on damaged files: struct.error, IndexError, zlib.error ...
             raise bad_request(f"Could not decode image: {_reason(error)}") from error
         try:
             out = self._processor(images=[picture], return_tensors="pt")
@@ -82,18 +85,25 @@ class ImageReader:
     def _bytes(self, reference: str) -> bytes:
         if reference.startswith("data:"):
             return _base64(reference.partition(",")[2])
-        scheme = urlparse(reference).scheme if "://" in reference[:16] else ""
-        if scheme in ("http", "https"):
-            return self._fetch(reference)
-        if scheme == "file":
-            return self._file(Path(unquote(urlparse(reference).path)))
+        if "://" in reference[:16]:
+            try:
+                url = urlparse(reference)
+            except ValueError as error:
+                raise bad_request(f"The image's address {reference[:200]!r} is not a URL: {error}") from error
+            if url.scheme in ("http", "https"):
+                return self._fetch(reference)
+            if url.scheme == "file":
+                return self._file(Path(unquote(url.path)))
         # Base64 may begin with a slash as a path does (JPEG: "/9j/"); no path is that long.
         if reference.startswith("/") and len(reference) < 4096 and not reference.startswith("/9j/"):
             return self._file(Path(reference))
         return _base64(reference)
 
     def _file(self, path: Path) -> bytes:
-        resolved = path.resolve()
+        try:
+            resolved = path.resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
+            raise bad_request(f"The image's path {str(path)[:200]!r} cannot be resolved: {error}") from error
         if not any(resolved.is_relative_to(root.resolve()) for root in self._settings.image_roots):
             raise bad_request(f"Images from files are refused: {path} is not below an --image-root of this server.")
         try:
@@ -108,7 +118,9 @@ class ImageReader:
         try:
             with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as response:
                 data: bytes = response.read(self._settings.max_body_bytes + 1)
-        except OSError as error:
+        except (ValueError, InvalidURL) as error:
+            raise bad_request(f"The image's address {url[:200]!r} is not a URL: {error}") from error
+        except (OSError, HTTPException) as error:
             raise ApiError(500, f"Internal server error: {error}", "InternalServerError") from error
         if len(data) > self._settings.max_body_bytes:
             raise bad_request(f"The image at {url} has more than {self._settings.max_body_bytes} bytes.")
@@ -123,6 +135,6 @@ def _reason(error: Exception) -> str:
 def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or a plain one for characters outside ASCII
         message = str(error)
         raise bad_request("Non-base64 digit found" if "base64 data" in message else message) from error

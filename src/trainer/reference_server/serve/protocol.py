@@ -1,4 +1,4 @@
-"""Request bodies. Unknown keys are ignored, as SGLang does; clients must look at what comes back."""
+"""Request bodies. Unknown keys are ignored, as in SGLang, unless they would change the answer (see ``unsupported``)."""
 
 from __future__ import annotations
 
@@ -61,11 +61,14 @@ class Message(Body):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+    tools: Any = None
 
     @model_validator(mode="after")
     def _has_content(self) -> Message:
         if self.content is None and self.role != "assistant":
             raise ValueError(f"a {self.role} message needs content")
+        if self.tools:
+            raise ValueError("tools inside a message are not supported; put them into the request's tools")
         return self
 
 
@@ -131,7 +134,9 @@ class Sampling(Body):
 
 
 class ChatRequest(Sampling):
-    """POST /v1/chat/completions."""
+    """POST /v1/chat/completions. Undeclared fields are kept, so that ``unsupported`` can judge them."""
+
+    model_config = ConfigDict(extra="allow")
 
     messages: list[Message]
     model: str = "default"
@@ -143,13 +148,14 @@ class ChatRequest(Sampling):
     tools: list[Tool] | None = None
     tool_choice: Any = None
     chat_template_kwargs: dict[str, Any] | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: str | float | None = None
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     separate_reasoning: bool = True
     response_format: dict[str, Any] | None = None
-    logprobs: bool = False
-    return_hidden_states: bool = False
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    return_hidden_states: bool | Literal["last"] = False
     return_prompt_token_ids: bool = False
     return_token_ids: bool = False
     return_meta_info: bool = False
@@ -164,17 +170,23 @@ class GenerateSampling(Sampling):
     min_new_tokens: int | None = None
     json_schema: str | None = None
     structural_tag: str | None = None
+    choice: Any = None
+    beam_width: int | None = None
+    watermark: Any = None
+    custom_params: dict[str, Any] | None = None
 
 
 class GenerateRequest(Body):
-    """POST /generate."""
+    """POST /generate. Undeclared fields are kept, so that ``unsupported`` can judge them."""
+
+    model_config = ConfigDict(extra="allow")
 
     text: str | list[str] | None = None
     input_ids: list[int] | list[list[int]] | None = None
     image_data: str | list[str] | list[list[str]] | None = None
     sampling_params: dict[str, Any] | list[dict[str, Any]] | None = None
     rid: str | list[str] | None = None
-    return_logprob: bool = False
+    return_logprob: bool | list[bool] = False
     return_hidden_states: bool = False
     return_prompt_token_ids: bool = False
     stream: bool = False

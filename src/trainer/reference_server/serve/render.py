@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jinja2
 
-from .errors import bad_request
+from .errors import bad_request, printable
 from .protocol import ImagePart, ImageUrl, Message, Tool
+from .strict_json import StrictJsonError, loads
+
+#: Arguments of transformers' apply_chat_template that the server sets, or that would change what it returns.
+RENDER_ARGUMENTS = frozenset(
+    {
+        "add_generation_prompt",
+        "continue_final_message",
+        "conversation",
+        "max_length",
+        "messages",
+        "padding",
+        "return_assistant_tokens_mask",
+        "return_dict",
+        "return_tensors",
+        "tokenize",
+        "tokenizer_kwargs",
+        "tools",
+        "truncation",
+    }
+)
 
 
 class Renderer:
@@ -36,6 +55,11 @@ class Renderer:
         if not messages:
             raise bad_request("Messages cannot be empty.")
         kwargs = dict(template_kwargs or {})
+        taken = sorted(RENDER_ARGUMENTS & kwargs.keys())
+        if taken:
+            raise bad_request(
+                f"chat_template_kwargs holds {taken[0]!r}, which the server sets itself; use the request's own fields."
+            )
         if "chat_template" in kwargs:
             raise bad_request(
                 "Request-supplied chat_template is not allowed. Start the server with --trust-request-chat-template to "
@@ -58,8 +82,12 @@ class Renderer:
                 add_generation_prompt=add_generation_prompt,
                 **kwargs,
             )
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
-            raise bad_request(str(error)) from error
+        except jinja2.TemplateError as error:
+            raise bad_request(printable(str(error))) from error
+        except Exception as error:
+            # A template is a program that runs on what the client sent; whatever fails in it, the request is at fault.
+            message = f"The chat template cannot render this request: {type(error).__name__}: {error}"
+            raise bad_request(printable(message)) from error
         ids = self.text(text)
         return ids + self.text(prefix) if prefix else ids
 
@@ -91,11 +119,13 @@ def _for_template(message: Message) -> dict[str, Any]:
     if message.reasoning_content is not None:
         out["reasoning_content"] = message.reasoning_content
     if message.tool_calls:
+        # SGLang checks and parses the arguments of assistant messages only.
+        arguments = _arguments if message.role == "assistant" else lambda value: value
         out["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.function.name, "arguments": _arguments(call.function.arguments)},
+                "function": {"name": call.function.name, "arguments": arguments(call.function.arguments)},
             }
             for call in message.tool_calls
         ]
@@ -107,13 +137,20 @@ def _for_template(message: Message) -> dict[str, Any]:
 
 
 def _arguments(value: str | dict[str, Any] | None) -> Any:
-    # Templates print arguments with tojson: text would come out quoted twice.
+    """Arguments as the object that templates print with tojson; a text would come out quoted.
+
+    Raises:
+        ApiError: in SGLang's words, for a text that is not a JSON object.
+    """
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value
+        parsed = loads(value)
+    except StrictJsonError as error:
+        raise bad_request("Assistant tool call function.arguments must be valid JSON.") from error
+    if not isinstance(parsed, dict):
+        raise bad_request("Assistant tool call function.arguments must be a JSON object.")
+    return parsed
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

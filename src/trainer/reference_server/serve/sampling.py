@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from .errors import ApiError, UnknownSamplingKeyError, bad_request, not_greedy
-from .protocol import SAMPLING_KEYS, ChatRequest, GenerateSampling, Sampling
-
-#: Field -> values that leave greedy decoding as it is.
-NEUTRAL: dict[str, tuple[object, ...]] = {
-    "frequency_penalty": (None, 0.0),
-    "presence_penalty": (None, 0.0),
-    "repetition_penalty": (None, 1.0),
-    "stop_regex": (None,),
-    "regex": (None,),
-    "ebnf": (None,),
-    "logit_bias": (None, {}),
-    "min_tokens": (None, 0),
-    "min_new_tokens": (None, 0),
-    "json_schema": (None,),
-    "structural_tag": (None,),
-    "reasoning_effort": (None,),
-}
+from .errors import ApiError, UnknownSamplingKeyError, bad_request
+from .protocol import SAMPLING_KEYS, Body, ChatRequest, GenerateRequest, GenerateSampling, Sampling
+from .unsupported import check_supported
 
 
 @dataclass(frozen=True)
@@ -46,24 +32,13 @@ class Ending:
     skip_special: bool
 
 
-def check_greedy(fields: Sampling) -> None:
-    """Refuses what is out of range (in SGLang's words) or not greedy (in ours).
-
-    ``temperature`` left out counts as 0: there is nothing else that this server could do.
-    """
+def _check_ranges(fields: Sampling) -> None:
+    """Refuses what is out of range, in SGLang's words."""
     t, p = fields.temperature, fields.top_p
     if t is not None and (not math.isfinite(t) or t < 0):
         raise bad_request(f"temperature must be a non-negative finite number, got {t}.")
     if p is not None and not 0 < p <= 1:
         raise bad_request(f"top_p must be in (0, 1], got {p}.")
-    if t:
-        raise not_greedy("temperature", t)
-    if fields.n not in (None, 1):
-        raise not_greedy("n", fields.n)
-    for name, allowed in NEUTRAL.items():
-        value = getattr(fields, name, None)
-        if value not in allowed:
-            raise not_greedy(name, value)
 
 
 def _ending(fields: Sampling, max_new_tokens: int | None, skip_special: bool) -> Ending:
@@ -80,13 +55,15 @@ def _ending(fields: Sampling, max_new_tokens: int | None, skip_special: bool) ->
     )
 
 
+def _fields(body: Body) -> dict[str, Any]:
+    """All fields, undeclared ones included. ``temperature`` left out counts as 0: this server can do nothing else."""
+    return dict(body)
+
+
 def chat_ending(request: ChatRequest) -> Ending:
     """Checks a chat request; special tokens stay in the text while tools are active, as their tags may be special."""
-    check_greedy(request)
-    if request.logprobs:
-        raise not_greedy("logprobs", True)
-    if request.response_format is not None and request.response_format.get("type") != "text":
-        raise not_greedy("response_format", request.response_format)
+    _check_ranges(request)
+    check_supported(_fields(request))
     limit = request.max_completion_tokens if request.max_completion_tokens is not None else request.max_tokens
     return _ending(request, limit, request.skip_special_tokens and not request.tools)
 
@@ -103,8 +80,18 @@ def generate_ending(raw: dict[str, object]) -> Ending:
             known = ", ".join(f"`{name}`" for name in SAMPLING_KEYS)
             raise UnknownSamplingKeyError(f"unknown field `{key}`, expected one of {known}")
     fields = GenerateSampling.model_validate(raw)
-    check_greedy(fields)
+    _check_ranges(fields)
+    check_supported(_fields(fields))
     return _ending(fields, fields.max_new_tokens, fields.skip_special_tokens)
+
+
+def check_generate(request: GenerateRequest) -> None:
+    """Checks the fields of /generate beside sampling_params.
+
+    Raises:
+        ApiError: for a field that would change the answer and that this server does not have.
+    """
+    check_supported(_fields(request))
 
 
 def fit(ending: Ending, prompt_tokens: int, context: int) -> int:

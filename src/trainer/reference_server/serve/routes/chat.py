@@ -15,7 +15,7 @@ from ...decode.request import DecodeRequest, Finish
 from ..answers import meta_info, metadata, usage
 from ..context import Context, body_of, context_of
 from ..disconnect import or_gone
-from ..errors import ApiError, openai_error
+from ..errors import ApiError, answering, openai_body, openai_error
 from ..parsers import END_THINK, Parsed, split_reasoning, split_tool_calls
 from ..protocol import ChatRequest
 from ..sampling import chat_ending
@@ -73,34 +73,32 @@ class Chat:
         return str(tail).rstrip().endswith("<think>")
 
 
+@answering(openai_error)
 async def chat_completions(request: Request) -> Response:
     """Answers whole or as a stream."""
     started = time.perf_counter()
-    try:
-        body = await body_of(request, ChatRequest)
-        _check(body)
-        ending = chat_ending(body)
-        context = context_of(request)
-        prompt = await context.in_worker(lambda: context.preparer.chat(body))
-        decode_request, text = context.new_request(prompt, ending)
-        ext = tuple(request.headers.get(f"x-sglext-return-{name}-ids") == "1" for name in ("input", "output"))
-        chat = Chat(
-            context,
-            body,
-            decode_request,
-            text,
-            body.rid or uuid.uuid4().hex,
-            started,
-            int(time.time()),
-            (ext[0], ext[1]),
-        )
-        if body.stream:
-            return StreamingResponse(_stream(chat), media_type="text/event-stream")
-        if await or_gone(request, context.engine.run(decode_request)) is None:
-            return Response(status_code=499)
-        return JSONResponse(_whole(chat))
-    except ApiError as error:
-        return openai_error(error)
+    body = await body_of(request, ChatRequest)
+    _check(body)
+    ending = chat_ending(body)
+    context = context_of(request)
+    prompt = await context.in_worker(lambda: context.preparer.chat(body))
+    decode_request, text = context.new_request(prompt, ending)
+    ext = tuple(request.headers.get(f"x-sglext-return-{name}-ids") == "1" for name in ("input", "output"))
+    chat = Chat(
+        context,
+        body,
+        decode_request,
+        text,
+        body.rid or uuid.uuid4().hex,
+        started,
+        int(time.time()),
+        (ext[0], ext[1]),
+    )
+    if body.stream:
+        return StreamingResponse(_stream(chat), media_type="text/event-stream")
+    if await or_gone(request, context.engine.run(decode_request)) is None:
+        return Response(status_code=499)
+    return JSONResponse(_whole(chat))
 
 
 def _check(body: ChatRequest) -> None:
@@ -193,7 +191,7 @@ async def _stream(chat: Chat) -> AsyncIterator[str]:
                 reason = "tool_calls" if parsed.tool_calls and finish.type == "stop" else finish.type
                 yield chunk({"reasoning_content": None}, finish, reason)
     except ApiError as error:
-        yield event({"error": {"object": "error", "message": error.message, "type": error.type, "code": error.status}})
+        yield event({"error": openai_body(error)})
         yield DONE
         return
     merge = chat.context.merge_size

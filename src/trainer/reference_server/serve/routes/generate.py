@@ -17,9 +17,9 @@ from ...decode.request import DecodeRequest, Finish
 from ..answers import meta_info
 from ..context import Context, body_of, context_of
 from ..disconnect import or_gone
-from ..errors import ApiError, bad_request, generate_error, invalid, not_greedy
+from ..errors import ApiError, answering, bad_request, generate_error, invalid
 from ..protocol import GenerateRequest
-from ..sampling import generate_ending
+from ..sampling import check_generate, generate_ending
 from ..sse import DONE, event
 from ..text import TextOf
 
@@ -48,37 +48,34 @@ class Item:
         return out
 
 
+@answering(generate_error)
 async def generate(request: Request) -> Response:
     """Answers one prompt with an object, several with a list."""
     started = time.perf_counter()
-    try:
-        body = await body_of(request, GenerateRequest)
-        if body.return_hidden_states:
-            raise bad_request(
-                "The server is not configured to return hidden states. Please set `--return-hidden-states-mode last`, "
-                "`--return-hidden-states-mode full`, or the legacy `--enable-return-hidden-states` flag."
-            )
-        if body.return_logprob:
-            raise not_greedy("return_logprob", True)
-        context = context_of(request)
-        singles, many = _split(body)
-        items = [await _item(context, single, started) for single in singles]
-        if body.stream:
-            if many:
-                raise bad_request("Streaming several prompts in one request is not supported by this server.")
-            return StreamingResponse(_stream(items[0]), media_type="text/event-stream")
-        work = asyncio.gather(*(context.engine.run(item.decode_request) for item in items))
+    body = await body_of(request, GenerateRequest)
+    if body.return_hidden_states:
+        raise bad_request(
+            "The server is not configured to return hidden states. Please set `--return-hidden-states-mode last`, "
+            "`--return-hidden-states-mode full`, or the legacy `--enable-return-hidden-states` flag."
+        )
+    check_generate(body)
+    context = context_of(request)
+    singles, many = _split(body)
+    items = [await _item(context, single, started) for single in singles]
+    if body.stream:
+        if many:
+            raise bad_request("Streaming several prompts in one request is not supported by this server.")
+        return StreamingResponse(_stream(items[0]), media_type="text/event-stream")
+    work = asyncio.gather(*(context.engine.run(item.decode_request) for item in items))
 
-        async def wait() -> bool:
-            await work
-            return True
+    async def wait() -> bool:
+        await work
+        return True
 
-        if await or_gone(request, wait()) is None:
-            return Response(status_code=499)
-        answers = [item.answer(len(item.decode_request.ids), item.decode_request.finish) for item in items]
-        return JSONResponse(answers if many else answers[0])
-    except ApiError as error:
-        return generate_error(error)
+    if await or_gone(request, wait()) is None:
+        return Response(status_code=499)
+    answers = [item.answer(len(item.decode_request.ids), item.decode_request.finish) for item in items]
+    return JSONResponse(answers if many else answers[0])
 
 
 @dataclass
@@ -100,16 +97,21 @@ def _split(body: GenerateRequest) -> tuple[list[Single], bool]:
     many_ids = ids is not None and isinstance(ids[0], list)
     if not isinstance(texts, list) and not (texts is None and many_ids):
         images = body.image_data
-        flat = [images] if isinstance(images, str) else [one for one in images or [] if isinstance(one, str)]
+        # A single prompt's images may come as one reference, as a list, or as a list inside a list.
+        flat = [images] if isinstance(images, str) else _flat(images or [])
+        _check_lengths(body, 1, images_too=False)
         single_ids = [token for token in ids or [] if isinstance(token, int)] if ids is not None else None
         return [Single(texts, single_ids, flat, _sampling(body, 0), _rid(body, 0), body.return_prompt_token_ids)], False
     count = len(texts) if isinstance(texts, list) else len(ids or ())
     if count == 0:
         raise bad_request("Either text, input_ids or input_embeds should be provided.")
+    if texts is not None and ids is not None:
+        raise bad_request("Several prompts come as text or as input_ids, not as both.")
+    _check_lengths(body, count, images_too=True)
     out = []
     for i in range(count):
-        row = ids[i] if texts is None and ids is not None else None
-        images = body.image_data[i] if isinstance(body.image_data, list) and i < len(body.image_data) else []
+        row = ids[i] if ids is not None else None
+        images = body.image_data[i] if isinstance(body.image_data, list) else body.image_data or []
         out.append(
             Single(
                 texts[i] if isinstance(texts, list) else None,
@@ -123,9 +125,25 @@ def _split(body: GenerateRequest) -> tuple[list[Single], bool]:
     return out, True
 
 
+def _flat(images: list[str] | list[list[str]]) -> list[str]:
+    return [one for entry in images for one in ([entry] if isinstance(entry, str) else entry)]
+
+
+def _check_lengths(body: GenerateRequest, count: int, images_too: bool) -> None:
+    """Refuses per-prompt lists that do not match the prompts; the rest of a longer one would have no effect."""
+    lists: dict[str, object] = {"sampling_params": body.sampling_params, "rid": body.rid}
+    if images_too:
+        lists["image_data"] = body.image_data
+        if isinstance(body.image_data, str) and count > 1:
+            raise bad_request(f"image_data is one image for {count} prompts; send a list with an entry per prompt.")
+    for name, value in lists.items():
+        if isinstance(value, list) and len(value) != count:
+            raise bad_request(f"{name} has {len(value)} entries for {count} prompts; send one per prompt.")
+
+
 def _sampling(body: GenerateRequest, index: int) -> dict[str, Any]:
     params = body.sampling_params
-    return (params[index] if index < len(params) else {}) if isinstance(params, list) else params or {}
+    return params[index] if isinstance(params, list) else params or {}
 
 
 def _rid(body: GenerateRequest, index: int) -> str | None:
