@@ -22,7 +22,7 @@ export async function commitPartial(path: string): Promise<void> {
 
 /**
  * Writes a small file at once: readers see the old content or the new, never a part.
- * @throws DraftsmithError DISK_FULL, DISK_FAILED
+ * @throws DraftsmithError OUTPUT_INVALID, DISK_FULL, DISK_FAILED
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
   const bytes = typeof data === "string" ? Buffer.from(data) : data;
