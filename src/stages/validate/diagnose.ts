@@ -66,21 +66,30 @@ function limitOf(image: ImagePart, here: number, there: number, rule: ResizeRule
   const pixels = there * rule.factor ** 2;
   const free = smartResize(image, { ...rule, minPixels: 1, maxPixels: Number.MAX_SAFE_INTEGER });
   const unlimited = free === null ? 0 : free.width * free.height;
+  const range = limitsFor(image, there, unlimited, rule);
+  const between = range && `its max_pixels is between ${number(range[0])} and ${number(range[1])}`;
+  const hereMax = `(here ${number(rule.maxPixels)})`;
   if (pixels < unlimited) {
-    const range = limitsFor(image, there, unlimited, rule);
-    const here = `(here ${number(rule.maxPixels)})`;
-    if (range === null) return `its patch size differs, or its max_pixels is about ${number(pixels)} ${here}`;
-    return `its max_pixels is between ${number(range[0])} and ${number(range[1])} ${here}`;
+    return `${between ?? `its patch size differs, or its max_pixels is about ${number(pixels)}`} ${hereMax}`;
   }
+  const other = limitBeyond(pixels, unlimited, there > here, rule);
+  // A limit leaves at least one patch of a narrow side, and may then enlarge the long one.
+  return between === null ? other : `${between} ${hereMax}, or ${other}`;
+}
+
+/** The limit that gives at least the pixels of the image without any. */
+function limitBeyond(pixels: number, unlimited: number, isMore: boolean, rule: ResizeRule): string {
   if (pixels > unlimited) return `its min_pixels is about ${number(pixels)} (here ${number(rule.minPixels)})`;
-  return there > here
+  return isMore
     ? `its max_pixels is ${number(pixels)} or more (here ${number(rule.maxPixels)})`
     : `its min_pixels is ${number(pixels)} or less (here ${number(rule.minPixels)})`;
 }
 
 /**
- * Smallest and largest max_pixels that give exactly this many tokens, to half a token; null if none does with these
- * patches.
+ * Smallest and largest max_pixels that give exactly this many tokens; null if none does with these patches.
+ *
+ * Below `unlimited` both sides grow with max_pixels and never shrink, rounding included, so bisection is exact. A grid
+ * would miss limits: an image can have a given count for a few hundred pixels only.
  */
 function limitsFor(
   image: ImagePart,
@@ -88,16 +97,22 @@ function limitsFor(
   unlimited: number,
   rule: ResizeRule,
 ): [least: number, greatest: number] | null {
-  const unit = rule.factor ** 2;
-  const step = unit / 2;
-  let found: [number, number] | null = null;
-  // Both sides round down: a narrow image can end up with less than half of the pixels allowed.
-  for (let maxPixels = there * unit; maxPixels < unlimited; maxPixels += step) {
+  const tokensAt = (maxPixels: number): number => {
     const size = smartResize(image, { ...rule, minPixels: 1, maxPixels });
-    if (size === null || size.width * size.height !== there * unit) continue;
-    found = [found?.[0] ?? maxPixels - step, maxPixels + step];
-  }
-  return found;
+    return size === null ? 0 : (size.width * size.height) / rule.factor ** 2;
+  };
+  /** Smallest max_pixels of at least so many tokens; `unlimited` where no smaller one has them. */
+  const leastFor = (tokens: number): number => {
+    let [low, high] = [1, unlimited];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (tokensAt(middle) >= tokens) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  const [least, beyond] = [leastFor(there), leastFor(there + 1)];
+  return least < beyond ? [least, beyond - 1] : null;
 }
 
 /** Ids that only one side has, before the first or after the last common one. */

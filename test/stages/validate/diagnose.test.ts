@@ -122,28 +122,48 @@ describe("the likely cause", () => {
 });
 
 describe("pixel limits", () => {
-  /** Any limit that really gives the server's count lies in the range that is named. */
-  it("the range that is named holds the server's limit", async () => {
-    const user = (width: number, height: number): Message[] => [
-      { role: "user", content: [{ type: "image", hash: "a".repeat(64), width, height }] },
-    ];
-    const side = fc.integer({ min: 64, max: 600 });
+  const user = (width: number, height: number): Message[] => [
+    { role: "user", content: [{ type: "image", hash: "a".repeat(64), width, height }] },
+  ];
+
+  const idsAt = async (messages: Message[], maxPixels: number): Promise<Int32Array | null> => {
+    const other = { ...model, processor: { ...model.processor, maxPixels } };
+    const prompt = await createRenderer(other).prompt({ messages, generationPrompt: true });
+    return prompt.ok ? prompt.ids : null;
+  };
+
+  it("the range that is named holds the server's limit, and no limit beside it gives the count", async () => {
+    // From 17 pixels: a side of one patch, which no limit shrinks further.
+    const side = fc.oneof(fc.integer({ min: 64, max: 600 }), fc.integer({ min: 17, max: 64 }));
+    const limit = fc.oneof(fc.integer({ min: 20_000, max: 200_000 }), fc.integer({ min: 2048, max: 20_000 }));
     await fc.assert(
-      fc.asyncProperty(side, side, fc.integer({ min: 20_000, max: 200_000 }), async (width, height, maxPixels) => {
+      fc.asyncProperty(side, side, limit, async (width, height, maxPixels) => {
         const messages = user(width, height);
-        const other = { ...model, processor: { ...model.processor, maxPixels } };
-        const [ours, theirs] = await Promise.all([
-          plain.prompt({ messages, generationPrompt: true }),
-          createRenderer(other).prompt({ messages, generationPrompt: true }),
-        ]);
-        if (!ours.ok || !theirs.ok || ours.ids.length === theirs.ids.length) return;
-        const words = await cause(messages, ours.ids, theirs.ids);
+        const [ours, theirs] = [await rendered(messages), await idsAt(messages, maxPixels)];
+        if (ours === null || theirs === null || ours.ids.length === theirs.length) return;
+        const words = await cause(messages, ours.ids, theirs);
         const [least, greatest] = /max_pixels is between ([\d,]+) and ([\d,]+)/.exec(words)!.slice(1).map(plainNumber);
         expect(least).toBeLessThanOrEqual(maxPixels);
         expect(greatest).toBeGreaterThanOrEqual(maxPixels);
+        for (const inside of [least!, greatest!]) {
+          expect((await idsAt(messages, inside))?.length).toBe(theirs.length);
+        }
+        for (const outside of [least! - 1, greatest! + 1].filter((pixels) => pixels > 0)) {
+          expect((await idsAt(messages, outside))?.length).not.toBe(theirs.length);
+        }
       }),
-      // A narrow picture: both sides round down, to less than half of what the limit allows.
-      { numRuns: 300, examples: [[64, 313, 20_000]] },
+      {
+        numRuns: 300,
+        examples: [
+          // A narrow picture: both sides round down, to less than half of what the limit allows.
+          [64, 313, 20_000],
+          // Only limits from 19,976 to 20,479 give this count: less than half a token above the last other one.
+          [317, 65, 20_000],
+          // The side of one patch stays, and the other one grows beyond its own size, or keeps it.
+          [17, 600, 19_000],
+          [81, 17, 2048],
+        ],
+      },
     );
   });
 });
