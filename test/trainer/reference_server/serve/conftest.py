@@ -55,6 +55,28 @@ def serve(settings: Settings, checkpoint: Checkpoint) -> Callable[..., T]:
 
 
 @pytest.fixture(scope="module")
+def ask(settings: Settings, checkpoint: Checkpoint) -> Iterator[Callable[[str, Any], httpx.Response]]:
+    """Posts a body to a server without a socket and returns the response; one server for all tests of this file."""
+    loop = asyncio.new_event_loop()
+    context = make_context(settings, checkpoint)
+    app = make_app(context)
+    lifespan = app.router.lifespan_context(app)
+    loop.run_until_complete(lifespan.__aenter__())
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    client = httpx.AsyncClient(transport=transport, base_url="http://server", timeout=120)
+
+    def post(path: str, body: Any) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        return loop.run_until_complete(client.post(path, content=content, headers=headers))
+
+    yield post
+    loop.run_until_complete(client.aclose())
+    loop.run_until_complete(lifespan.__aexit__(None, None, None))
+    loop.close()
+
+
+@pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
     process = start("--model", str(MODEL), "--port", "0", "--served-model-name", "tiny-gui", "--drain-seconds", "60")
     assert process.stdout is not None
