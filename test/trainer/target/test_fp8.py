@@ -238,7 +238,7 @@ def test_missing_expert_and_files_outside_are_named(tmp_path, target_dirs):
         ({"quant_method": "fp8", "activation_scheme": "static"}, "activation_scheme is 'static'"),
         ({"quant_method": "fp8", "fmt": "e4m3"}, "weight_block_size is None"),
         ({"quant_method": "fp8", "weight_block_size": [128]}, r"weight_block_size is \[128\]"),
-        ("int8", "quantization_config is no object"),
+        ("int8", "quantization_config is not an object"),
     ],
 )
 @pytest.mark.parametrize("inner", [False, True])

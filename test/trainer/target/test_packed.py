@@ -104,5 +104,5 @@ def test_placeholders_must_fit_the_pictures(target_dirs, rows):
     ids = made[0].input_ids.copy()
     ids[0] = spec.image_token_id
     broken = type(made[0])(**{**vars(made[0]), "input_ids": ids})
-    with pytest.raises(UserError, match="5 image tokens, its images take 4"):
+    with pytest.raises(UserError, match="5 image tokens, its images need 4"):
         make_pack([broken], [torch.zeros(3, len(ids), dtype=torch.int64)], spec)

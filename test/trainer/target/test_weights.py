@@ -55,7 +55,7 @@ FAULTS = {
     cut: ("model.safetensors is cut short: it has", "download"),
     pickled: ("model.safetensors is not a safetensors file but a PyTorch pickle", "download"),
     none: (
-        "neither model.safetensors nor model.safetensors.index.json is there (pytorch_model.bin is not read",
+        "neither model.safetensors nor model.safetensors.index.json exists (pytorch_model.bin is not read",
         "download",
     ),
     quantised: ("config.json: quantization_config.quant_method is 'awq'; only 'fp8' can be read", "bf16 snapshot"),

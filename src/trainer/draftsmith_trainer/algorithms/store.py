@@ -47,7 +47,7 @@ def read_config(directory: Path) -> DraftConfig:
     try:
         parsed = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise UserError("draft-missing", f"no draft in {directory}: config.json is not there") from None
+        raise UserError("draft-missing", f"no draft in {directory}: config.json is missing") from None
     except ValueError as error:
         raise UserError("draft-config", f"{path} is not JSON: {error}") from error
     return config_in(parsed)
@@ -61,7 +61,7 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
     """
     path = directory / "model.safetensors"
     if not path.exists():
-        raise UserError("draft-missing", f"no draft in {directory}: model.safetensors is not there")
+        raise UserError("draft-missing", f"no draft in {directory}: model.safetensors is missing")
     problem = weight_file_problem(path)
     if problem is not None:
         raise UserError("draft-damaged", *problem)

@@ -1,6 +1,6 @@
-"""The frozen target: what its config says, its first layers, and the states that a draft reads.
+"""The frozen target: its config, its first layers, and the hidden states that a draft reads.
 
-Names are imported when they are asked for: :mod:`.spec` needs no torch, and a plan must not pay for its import.
+Names are imported lazily: :mod:`.spec` needs no torch, and a plan must not load it.
 """
 
 from __future__ import annotations

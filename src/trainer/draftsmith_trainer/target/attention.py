@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..base.eager import eager
 from .layout import Layout, current
 
-#: transformers passes packed sequences on only to functions whose name says "flash".
+#: transformers passes packed sequences only to functions whose name contains "flash".
 NAME = "flash_draftsmith_segments"
 
 _HALF = (torch.bfloat16, torch.float16)
@@ -26,9 +26,9 @@ _FLASH_WIDTHS = (32, 64, 96, 128, 192, 256)
 def segment_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, causal: bool) -> Tensor:
     """Attention of every token to the tokens of its own segment.
 
-    On CUDA in 16 bits, segments share one variable-length call of FlashAttention-2. It runs the towers' heads of 72
-    channels in its 96-wide kernel, so there pictures of equal size are batches of cuDNN's, 1.5 times as fast. Elsewhere
-    each segment is a call of its own: the reference.
+    On CUDA in 16 bits, all segments share one variable-length FlashAttention-2 call. It would run the towers' heads of
+    72 channels in its 96-wide kernel, so pictures of equal size are batched through cuDNN instead, 1.5 times as fast.
+    Everywhere else each segment is a separate call: the reference.
 
     Args:
         q: [1, heads, T, D]. k, v: [1, kv_heads, T, D]; kv_heads divides heads.
@@ -50,7 +50,7 @@ def segment_attention(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: fl
 
 @contextmanager
 def segmented(model: Any) -> Iterator[None]:
-    """Lets text and tower of ``model`` use :func:`segment_attention` over the current layouts for the body."""
+    """Within the body, text and tower of ``model`` use :func:`segment_attention` over the current layouts."""
     _register()
     configs = [model.config.text_config, model.config.vision_config]
     before = [config._attn_implementation_internal for config in configs]
@@ -91,7 +91,7 @@ def _one_by_one(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float, c
 def _batches(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
     done, at = [], 0
     for count, length in layout.groups:
-        # cuDNN makes a plan, which takes a moment, for every number and size of pictures: powers of two are few.
+        # cuDNN builds a plan for every batch size and length, which takes a moment; powers of two keep them few.
         for size in _powers(count):
             end = at + size * length
             part = [x[0, :, at:end].unflatten(1, (size, length)).transpose(0, 1) for x in (q, k, v)]
@@ -103,6 +103,6 @@ def _batches(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> T
 
 
 def _powers(count: int) -> list[int]:
-    """Powers of two, at most 8 and falling, that add up to ``count``."""
+    """Powers of two, each at most 8, in descending order, that sum to ``count``."""
     made = [8] * (count // 8)
     return made + [power for power in (4, 2, 1) if count % 8 & power]

@@ -1,10 +1,10 @@
-"""Reads block-scaled FP8 snapshots: weights become ``weight * weight_scale_inv``, block by block, as they are loaded.
+"""Loads block-scaled FP8 snapshots: each weight is dequantised block by block to ``weight * weight_scale_inv``.
 
-This is the reference form: bf16 (or fp32) weights, products as for any other target. An engine that serves the snapshot
-multiplies in FP8 and quantises activations, too, so its states differ from these by that rounding.
+This is the reference: bf16 (or fp32) weights, and matmuls as for any other target. An engine that serves the snapshot
+multiplies in FP8 and quantises activations too, so its hidden states differ by that rounding.
 
-transformers can dequantise such snapshots itself, but not where a weight's sides are no multiples of the block: it
-derives the block from the number of scales, and goes wrong in silence where that happens to divide the side.
+transformers can dequantise such snapshots itself, but not weights whose sides are not multiples of the block: it infers
+the block from the number of scales, which is silently wrong when that number happens to divide the side.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _EXPERT = re.compile(r"^(?P<experts>.*\.mlp\.experts)\.(?P<number>\d+)\.(?P<part
 
 
 class Lazy(Protocol):
-    """A tensor that is read when it is indexed, as transformers does with each entry of a state dict."""
+    """A tensor that is read when indexed; transformers indexes each entry of a state dict once."""
 
     def __getitem__(self, index: Any) -> Tensor: ...
 
 
 def fp8_state_dict(directory: Path, block: BlockScales, layers: int | None, dtype: torch.dtype) -> dict[str, Lazy]:
-    """The snapshot's weights by name, dequantised to ``dtype`` when they are read, one at a time.
+    """The snapshot's weights by name, dequantised to ``dtype`` one at a time, when read.
 
-    Experts that stand under keys of their own come out as transformers' fused ones: ``gate_up_proj`` [E, 2I, H] and
-    ``down_proj`` [E, H, I].
+    Experts stored under separate keys are fused as transformers does: ``gate_up_proj`` [E, 2I, H] and ``down_proj``
+    [E, H, I].
 
     Args:
         block: rows and columns that share a scale; blocks at the edges may be smaller.
-        layers: decoder layers behind these are left out; None keeps all.
+        layers: number of decoder layers to keep; None keeps all.
 
     Raises:
-        UserError: ``target-weights`` for missing files, an FP8 weight without a scale, or scales of another shape.
+        UserError: ``target-weights`` for missing files, an FP8 weight without a scale, or scales of the wrong shape.
     """
     entries = _entries(directory)
     found: dict[str, Lazy] = {}
@@ -62,7 +62,7 @@ def dequantise(weight: Tensor, scales: Tensor, block: BlockScales, dtype: torch.
         scales: [..., ceil(R / rows), ceil(C / columns)].
     """
     if weight.dim() > 2:
-        # Expert by expert: fp32 copies of all together would take four times the weights' memory.
+        # One expert at a time: fp32 copies of all would take four times the memory of the weights.
         parts = zip(weight, scales, strict=True)
         return torch.stack([dequantise(one, scale, block, dtype) for one, scale in parts])
     rows, columns = weight.shape
@@ -79,7 +79,7 @@ class _Scaled:
 
 
 class _Experts:
-    """Weights of all experts, those of one expert on top of each other."""
+    """Weights of all experts; the parts of one expert are concatenated along its rows."""
 
     def __init__(self, experts: list[list[Lazy]]) -> None:
         self._experts = experts
@@ -101,9 +101,9 @@ def _weight(directory: Path, name: str, entry: Any, scales: Any, block: BlockSca
     if grid != wanted:
         raise UserError(
             "target-weights",
-            f"{directory}: {name} is {shape} and has scales {grid}; blocks of {block.rows} x {block.columns} take"
+            f"{directory}: {name} is {shape} and has scales {grid}; blocks of {block.rows} x {block.columns} need"
             f" {wanted}",
-            "quantization_config.weight_block_size in config.json must be that of the weights",
+            "quantization_config.weight_block_size in config.json must match the weights",
         )
     return _Scaled(entry, scales, block, dtype)
 
@@ -140,7 +140,7 @@ def _entries(directory: Path) -> dict[str, Any]:
     for path in weight_files(directory):
         try:
             opened: Any = safe_open(path, framework="pt")
-            for key in opened.keys():  # noqa: SIM118 - it is no dict
+            for key in opened.keys():  # noqa: SIM118 - it is not a dict
                 entries[key] = opened.get_slice(key)
         except (OSError, SafetensorError) as error:
             raise UserError("target-weights", f"{path} cannot be read: {error}") from error

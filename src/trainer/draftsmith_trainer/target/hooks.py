@@ -1,4 +1,4 @@
-"""Taking the outputs of a target's decoder layers out of a forward pass: for training, and for the reference server."""
+"""Captures the outputs of a target's decoder layers during a forward pass, for training and the reference server."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from torch import Tensor
 
 
-class _Stop(Exception):  # noqa: N818 - leaves the forward pass, nothing is wrong
-    """Raised by the hook of the last captured layer: what follows is not needed."""
+class _Stop(Exception):  # noqa: N818 - ends the forward pass early, not an error
+    """Raised by the hook of the last captured layer, because later layers are not needed."""
 
 
 @contextmanager
 def captured_layers(layers: Any, layer_ids: Collection[int], stop: bool = False) -> Iterator[dict[int, Tensor]]:
-    """While the body runs a forward pass, collects what each of ``layer_ids`` gives, HF's ``hidden_states[k + 1]``.
+    """Collects the output of each layer in ``layer_ids`` (HF's ``hidden_states[k + 1]``) while the body runs.
 
-    For Qwen3-VL that is before deepstack features are added behind layers 0..2; from layer 3 on there is no difference,
-    which is why the layer rule starts there.
+    In Qwen3-VL this is the output before deepstack features are added after layers 0..2; from layer 3 on there is no
+    difference, which is why the layer rule starts there.
 
     Args:
         layers: the text model's decoder layers.
-        stop: leave the forward pass, and the body, after the last of ``layer_ids``.
+        stop: abort the forward pass, and leave the body, after the last of ``layer_ids``.
     """
     taken: dict[int, Tensor] = {}
     last = max(layer_ids, default=-1)

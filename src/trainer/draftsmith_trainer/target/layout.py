@@ -1,4 +1,4 @@
-"""Where the documents of a packed sequence are: what attention and recurrent layers need to keep them apart."""
+"""The bounds of the documents in a packed sequence, which attention and recurrent layers need to keep them apart."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Layout:
 
     Attributes:
         lengths: tokens per segment, on the host.
-        bounds: int32 [segments + 1], cumulative lengths. wide: the same as int64 (some kernels insist on it, and
-            remember what they derived from the very tensor).
-        places: int32 [T], each token's place in its segment.
+        bounds: int32 [segments + 1], cumulative lengths. wide: the same as int64, which some kernels require; they
+            cache derived values by tensor identity.
+        places: int32 [T], each token's index in its segment.
     """
 
     lengths: tuple[int, ...]
@@ -35,18 +35,18 @@ class Layout:
         return Layout(tuple(lengths), wide.int(), wide, places)
 
     def to(self, device: torch.device) -> Layout:
-        """The same layout with its tensors on a device; does not wait for the copies."""
+        """A copy with its tensors on ``device``; the transfers are asynchronous."""
         moved = (x.to(device, non_blocking=True) for x in (self.bounds, self.wide, self.places))
         return Layout(self.lengths, *moved)
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest segment."""
+        """Length of the longest segment in tokens."""
         return max(self.lengths)
 
     @property
     def groups(self) -> list[tuple[int, int]]:
-        """Runs of equally long segments: (how many, how long)."""
+        """Runs of consecutive segments of equal length: (count, length)."""
         return [(len(list(run)), length) for length, run in groupby(self.lengths)]
 
 
@@ -56,14 +56,14 @@ class _Current:
     pictures: Layout | None = None
 
 
-#: The layouts of the forward pass that is running. transformers hands keyword arguments on to layers differently from
-#: version to version (the tower gets some of them twice), so attention functions look here instead.
+#: The layouts of the forward pass in progress. How transformers forwards keyword arguments to layers varies between
+#: versions (the tower gets some of them twice), so attention functions read them from here.
 current = _Current()
 
 
 @contextmanager
 def active(text: Layout | None = None, pictures: Layout | None = None) -> Iterator[None]:
-    """Makes layouts current for the body."""
+    """Makes the layouts current within the body."""
     before = (current.text, current.pictures)
     current.text, current.pictures = text, pictures
     try:

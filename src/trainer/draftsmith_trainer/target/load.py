@@ -18,11 +18,11 @@ from .weights import check_weights
 
 @dataclass(frozen=True)
 class Target:
-    """A frozen target cut after the last layer that a draft reads.
+    """A frozen target, truncated after the last layer that a draft reads.
 
     Attributes:
         model: the transformers model, in eval mode, without gradients.
-        layer_ids: which layers :func:`.capture_row` concatenates.
+        layer_ids: the layers whose outputs :func:`.capture_row` concatenates.
         embed: [V, H], the input embedding. lm_head: [V, H], the output matrix (the same tensor when tied).
         sharded: whether each rank holds a share of every layer, so that all must run equally many passes.
     """
@@ -36,7 +36,7 @@ class Target:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.embed.device
 
 
@@ -72,7 +72,7 @@ def load_target(
         weights = fp8_state_dict(spec.directory, spec.fp8, layers, dtype)
         source = {"pretrained_model_name_or_path": None, "state_dict": weights}
     try:
-        # The Auto class would look for a directory, and a state dict has none.
+        # The Auto class requires a directory, which a state dict does not have.
         model, report = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)].from_pretrained(
             **source, config=config, dtype=dtype, output_loading_info=True
         )
@@ -80,7 +80,7 @@ def load_target(
         raise UserError("target-weights", f"{spec.directory}: the model cannot be loaded: {error}") from error
     missing = sorted(report["missing_keys"])
     if missing:
-        # transformers would go on with random numbers in their place.
+        # transformers would initialise them randomly and continue.
         raise UserError("target-weights", f"{spec.directory}: {len(missing)} weights are missing, first {missing[0]}")
     if shard:
         model.requires_grad_(False).eval()
@@ -91,11 +91,11 @@ def load_target(
 
 
 def freeze(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], device: torch.device | str = "cpu") -> Target:
-    """Makes a Target of an already loaded model (which may be deeper than needed)."""
+    """Wraps an already loaded model, which may have more layers than needed, as a Target."""
     model.requires_grad_(False).eval().to(device)
     if torch.device(device).type == "cpu":
         for parameter in model.parameters():
-            # Mapped weights are not 64-byte aligned, and MoE kernels then round differently from run to run.
+            # Memory-mapped weights are not 64-byte aligned, which makes MoE kernels round differently between runs.
             parameter.data = parameter.data.clone()
         _retie(model)
     return _target(spec, model, layer_ids)
@@ -108,7 +108,7 @@ def _target(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], sharded: b
 
 
 def cut_config(config: Any, layers: int) -> None:
-    """Shortens the text model of a transformers config to ``layers`` layers, in place."""
+    """Truncates the text model of a transformers config to ``layers`` layers, in place."""
     text = config.text_config
     text.num_hidden_layers = layers
     if getattr(text, "layer_types", None):
@@ -116,7 +116,7 @@ def cut_config(config: Any, layers: int) -> None:
 
 
 def _forget_quantization(config: Any) -> None:
-    """The weights come dequantised; told of it, transformers would look for packages and kernels of its own."""
+    """Removes the quantization config: weights are already dequantised, and transformers would require FP8 kernels."""
     for part in (config, config.text_config):
         if hasattr(part, "quantization_config"):
             del part.quantization_config
@@ -129,7 +129,7 @@ def _retie(model: Any) -> None:
 
 
 def _quiet_transformers() -> None:
-    """No load report for the layers left out on purpose, no progress bar on stderr."""
+    """Silences the load report, which would list the layers left out on purpose, and the progress bar on stderr."""
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""Pixel values of pictures: decoded by workers, prepared where the target is, by the processor where they must be."""
+"""Pixel values of pictures: decoded by workers, then prepared on the target's device or by the image processor."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ..data.pictures.workers import Picture, PictureWorkers, default_workers
 from ..data.shards import ImageShards, Row
 from .pixels import PixelPrep
 
-#: Threads in which the processor works ahead; it holds the interpreter's lock for part of its time.
+#: Threads in which the processor prefetches; more gain little, because it holds the GIL part of the time.
 _THREADS = 2
 
 
 class PictureSource:
-    """Pixel values equal to those of a :class:`PixelReader`, bit for bit, made from pictures that workers decode.
+    """Pixel values bit-identical to a :class:`PixelReader`'s, from pictures that workers decode.
 
-    Pictures whose size the processor keeps are prepared on ``device``. Those that it would resample, and videos, go
-    through the processor on the CPU; for pictures that were announced, in a thread ahead.
+    Pictures whose size the processor keeps are prepared on ``device``. Pictures that it would resample, and videos, go
+    through the processor on the CPU; announced pictures do so ahead of use, in a background thread.
 
     One thread may announce pictures while another uses them.
 
     Args:
-        reader: the plain way, for what the processor is needed for and for the reference server's loop.
-        workers: who decodes; :meth:`close` closes them too.
-        device: where pixel values are wanted.
+        reader: the reference, used where the processor is required and by the reference server's loop.
+        workers: decode the pictures; :meth:`close` closes them too.
+        device: the device for pixel values.
     """
 
     def __init__(self, reader: PixelReader, workers: PictureWorkers, device: torch.device | str = "cpu") -> None:
@@ -69,7 +69,7 @@ class PictureSource:
             self._done(name)
 
     def values(self, names: Sequence[str], grids: Sequence[Grid], dtype: torch.dtype = torch.float32) -> Tensor:
-        """See :meth:`PixelSource.values`. Unless the processor is needed, nothing waits for the device."""
+        """See :meth:`PixelSource.values`. Never synchronises with the device unless the processor is needed."""
         values, made = self._values(names, dtype)
         check_grids(names, made, grids)
         return values
@@ -88,7 +88,7 @@ class PictureSource:
     def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values_videos fp32 [patches, C*2*patch^2] on the device, video_grid int64 [videos, 3] on the CPU).
 
-        Frames are not announced: they are decoded by all workers at once.
+        Frames are not announced; all workers decode them in parallel.
 
         Raises:
             UserError: as :meth:`PixelReader.videos`; ``picture-worker``.
@@ -105,7 +105,7 @@ class PictureSource:
         return values.to(self._device), grid
 
     def close(self) -> None:
-        """Ends threads and workers."""
+        """Stops threads and workers."""
         self._workers.close()
         self._threads.shutdown(cancel_futures=True)
 
@@ -173,10 +173,10 @@ class PictureSource:
         try:
             return not self._fits(name)
         except UserError:
-            return False  # A missing picture is told to who uses it.
+            return False  # A missing picture is reported when it is used.
 
     def _done(self, name: str) -> None:
-        """One announcement of a picture is over."""
+        """Ends one announcement of a picture."""
         with self._lock:
             waiting = self._coming.get(name)
             if waiting:
@@ -187,10 +187,10 @@ class PictureSource:
 
 
 def open_pictures(target: Path, images: ImageShards, device: torch.device, processes: int = 1) -> PictureSource:
-    """Pictures for a target on ``device``: decoded by workers for a GPU, by who needs them for a CPU.
+    """Opens pictures for a target on ``device``: decoded by workers for a GPU, on demand for a CPU.
 
     Args:
-        target: the model directory. processes: how many trainers share this machine.
+        target: the model directory. processes: number of trainers that share this machine.
     """
     workers = default_workers(processes) if device.type == "cuda" else 0
     return PictureSource(PixelReader(target, images), PictureWorkers(images, workers), device)

@@ -1,4 +1,4 @@
-"""What a config says of quantized weights: block-scaled FP8 is read, everything else is refused by name."""
+"""Reads a config's quantization settings: block-scaled FP8 is supported, everything else is rejected by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class BlockScales:
 
 
 def read_quantization(config: dict[str, Any], path: Path) -> BlockScales | None:
-    """The block scales that a parsed config.json declares; None for weights as they are.
+    """The block scales that a parsed config.json declares; None for unquantized weights.
 
     Args:
         path: the file, for messages.
@@ -36,10 +36,10 @@ def read_quantization(config: dict[str, Any], path: Path) -> BlockScales | None:
     if found is None:
         return None
     if not isinstance(found, dict):
-        raise UserError("target-quantization", f"{path}: {field} is no object", _HINT)
+        raise UserError("target-quantization", f"{path}: {field} is not an object", _HINT)
     _expect(found, path, field, "quant_method", ("fp8",))
     _expect(found, path, field, "fmt", ("e4m3", None))
-    # Static activation scales belong to per-tensor FP8, whose served states are not those of these weights alone.
+    # Static activation scales mean per-tensor FP8, whose served states do not follow from the weights alone.
     _expect(found, path, field, "activation_scheme", ("dynamic", None))
     block = found.get("weight_block_size")
     if not (isinstance(block, list) and len(block) == 2 and all(isinstance(n, int) and n > 0 for n in block)):
@@ -51,7 +51,7 @@ def _expect(found: dict[str, Any], path: Path, field: str, key: str, allowed: tu
     value = found.get(key)
     if value in allowed:
         return
-    # Old bitsandbytes snapshots name no method, only what they load in.
+    # Old bitsandbytes snapshots name no quant_method, only load_in_4bit or load_in_8bit.
     told = ", ".join(name for name in ("load_in_4bit", "load_in_8bit") if found.get(name)) if value is None else ""
     what = f"{field}.{key} is {value!r}" + (f" ({told})" if told else "")
     raise UserError("target-quantization", f"{path}: {what}; only {allowed[0]!r} can be read", _HINT)

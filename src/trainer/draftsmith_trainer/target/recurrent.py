@@ -1,7 +1,7 @@
 """Gated delta net layers (Qwen3.5, Qwen3.6) over packed documents.
 
-The state of one document must not reach the next: the recurrence takes the documents' bounds (``fla``'s chunked kernel
-does), and the short convolution before it looks back only within a document.
+State must not leak from one document into the next: the recurrence takes the documents' bounds (as ``fla``'s chunked
+kernel does), and the short convolution before it looks back only within a document.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def has_recurrence(model: Any) -> bool:
 
 
 def fla_missing() -> bool:
-    """Whether the package with the packed recurrence is absent."""
+    """Whether the package with the packed recurrence is missing."""
     return find_spec("fla") is None
 
 
 def install(model: Any) -> None:
-    """Makes gated delta net layers follow the current text layout, where there is one."""
+    """Makes gated delta net layers respect the current text layout, if there is one."""
     for layer in model.model.language_model.layers:
         mixer = getattr(layer, "linear_attn", None)
         if mixer is not None and not isinstance(mixer.forward, partial):
@@ -41,11 +41,11 @@ def install(model: Any) -> None:
 
 
 def segment_convolution(x: Tensor, weight: Tensor, place: Tensor) -> Tensor:
-    """Causal depthwise convolution that starts anew with every document, before the activation.
+    """Causal depthwise convolution that restarts with every document, before the activation.
 
     Args:
-        x: [1, T, channels]. weight: [channels, taps], the last tap for the token itself.
-        place: int [T], a token's place in its document.
+        x: [1, T, channels]. weight: [channels, taps]; the last tap is for the current token.
+        place: int [T], each token's index in its document.
     """
     taps = weight.shape[1]
     out = x * weight[:, taps - 1]
@@ -65,7 +65,7 @@ def _forward(mixer: Any, plain: Any, hidden_states: Tensor, **arguments: Any) ->
 
 
 def _before(mixer: Any, x: Tensor, place: Tensor) -> tuple[Tensor, ...]:
-    """Queries, keys, values, gate, log decay and step size, as the module's own forward makes them."""
+    """Queries, keys, values, gate, log decay and step size, computed as in the module's own forward."""
     mixed = mixer.in_proj_qkv(x)
     weight = mixer.conv1d.weight.squeeze(1)
     mixed = F.silu(segment_convolution(mixed, weight, place))
@@ -94,7 +94,7 @@ def _recurrence(mixer: Any, q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta
         return chunk_gated_delta_rule(
             q, k, v, g=decay, beta=beta, use_qk_l2norm_in_kernel=True, cu_seqlens=layout.wide
         )[0]
-    # The reference: transformers' own recurrence, one document after the other.
+    # The reference: transformers' own recurrence, document by document.
     rule = getattr(mixer, "chunk_gated_delta_rule", None)
     rule = rule or import_module(type(mixer).__module__).torch_chunk_gated_delta_rule
     parts = zip(*(x.split(list(layout.lengths), dim=1) for x in (q, k, v, decay, beta)), strict=True)

@@ -1,4 +1,4 @@
-"""What a target's files say about it, read without loading any weights or importing torch."""
+"""Reads what a target's files declare, without loading weights or importing torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MASK_TOKEN = "<|MASK|>"
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """The parts of a target's config.json that a draft depends on. ``fp8``: how its weights are scaled, if they are."""
+    """The parts of a target's config.json that a draft depends on. ``fp8``: its weights' block scales, or None."""
 
     directory: Path
     model_type: str
@@ -47,13 +47,13 @@ def read_spec(directory: Path) -> TargetSpec:
     """Reads ``directory/config.json`` of a Qwen vision-language target.
 
     Raises:
-        UserError: ``target-missing``, ``target-config``; ``target-quantization`` for weights that cannot be read.
+        UserError: ``target-missing``, ``target-config``; ``target-quantization`` for unsupported quantization.
     """
     path = directory / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise UserError("target-missing", f"no model in {directory}: config.json is not there") from None
+        raise UserError("target-missing", f"no model in {directory}: config.json is missing") from None
     except ValueError as error:
         raise UserError("target-config", f"{path} is not JSON: {error}") from error
     top = Fields(config, str(path), "target-config")
@@ -67,8 +67,8 @@ def read_spec(directory: Path) -> TargetSpec:
 def mask_token_id(spec: TargetSpec) -> int:
     """The mask id for a new draft of this target.
 
-    In this order: the tokenizer's own "<|MASK|>" (engines insist on it), the id published drafts of that vocabulary
-    use, the first row of the embedding that no token uses. All are ids that real text never holds.
+    The first that exists of: the tokenizer's own "<|MASK|>" (engines require it), the id that published drafts of this
+    vocabulary use, the first embedding row that no token uses. None of them occurs in real text.
 
     Raises:
         UserError: ``mask-token`` when every row of the embedding belongs to a token.
@@ -83,13 +83,13 @@ def mask_token_id(spec: TargetSpec) -> int:
         raise UserError(
             "mask-token",
             f"{spec.directory}: no unused token id for the mask",
-            "name one that real text never holds in draft.maskTokenId",
+            "set draft.maskTokenId to an id that never occurs in real text",
         )
     return free
 
 
 def tokenizer_ids(directory: Path) -> dict[str, int]:
-    """Token string -> id, from tokenizer.json; empty without that file."""
+    """Token string -> id, from tokenizer.json; empty if there is no such file."""
     path = directory / "tokenizer.json"
     if not path.exists():
         return {}
@@ -104,7 +104,7 @@ def tokenizer_ids(directory: Path) -> dict[str, int]:
 
 def _from_config(directory: Path, kind: str, top: Fields, fp8: BlockScales | None) -> TargetSpec:
     text = top.section("text_config")
-    # Hub checkpoints carry rope_theta + rope_scaling; transformers >= 5 writes rope_parameters.
+    # Hub checkpoints have rope_theta and rope_scaling; transformers >= 5 writes rope_parameters.
     rope = text.section("rope_parameters" if text.has("rope_parameters") else "rope_scaling", {})
     heads, hidden = text.whole("num_attention_heads", least=1), text.whole("hidden_size", least=1)
     factor = text.real("partial_rotary_factor", 0.25 if kind.startswith("qwen3_5") else 1.0)
@@ -133,7 +133,7 @@ def _from_config(directory: Path, kind: str, top: Fields, fp8: BlockScales | Non
 
 
 def _first_eos(*places: Fields) -> int | None:
-    """The first end-of-sequence id: a number, or a list of several."""
+    """The first end-of-sequence id; configs hold a number or a list."""
     for place in places:
         if place.has("eos_token_id"):
             return place.either("eos_token_id")[0]

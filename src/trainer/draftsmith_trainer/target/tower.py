@@ -17,7 +17,7 @@ from .tower_inputs import TowerInputs
 
 @dataclass(frozen=True)
 class Features:
-    """What the text model takes of pictures.
+    """The picture features that the text model consumes.
 
     Attributes:
         merged: [V, H], one row per placeholder. deep: the same for each of the first text layers (deepstack).
@@ -28,7 +28,7 @@ class Features:
 
 
 class Tower:
-    """Runs a transformers vision tower over pictures that are ready on its device."""
+    """Runs a transformers vision tower over pixel values that are on its device."""
 
     def __init__(self, tower: Any) -> None:
         self._tower = tower
@@ -59,7 +59,7 @@ class Tower:
     def _embedded(self, pixels: Tensor, positions: Tensor, taps: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
         tower = self._tower
         kernel = tower.patch_embed.proj
-        # A convolution whose stride is its kernel is a product; cuDNN takes 28 times as long for the 3-D form.
+        # A convolution whose stride equals its kernel is a matmul; cuDNN's 3-D convolution takes 28 times as long.
         x = F.linear(pixels.to(kernel.weight.dtype), kernel.weight.flatten(1), kernel.bias)
         grid = (tower.pos_embed(taps) * weights[:, :, None]).sum(1)
         x = x + grid.to(x.dtype)
@@ -68,5 +68,5 @@ class Tower:
 
 
 def packs_pictures(tower: Any) -> bool:
-    """Whether this version of transformers lets a tower be told what it derives from grids (5.17 and later)."""
+    """Whether towers of this transformers version accept precomputed grid inputs (5.17 and later do)."""
     return TowerInputs.of(tower) is not None

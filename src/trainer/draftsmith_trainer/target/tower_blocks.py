@@ -1,4 +1,4 @@
-"""A vision block as transformers computes it, and the same with kernels of our own on CUDA."""
+"""A vision block as transformers computes it, and an equivalent with our own kernels on CUDA."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .layout import Layout
 
 
 def run_blocks(tower: Any, x: Tensor, cos: Tensor, sin: Tensor, layout: Layout) -> Iterator[Tensor]:
-    """The tower's blocks one after the other: the output of each.
+    """Runs the tower's blocks in sequence and yields the output of each.
 
     Args:
         x: [patches, width]. cos, sin: fp32 [patches, head width].

@@ -1,4 +1,4 @@
-"""What a vision tower derives from its grids, computed on the host once per grid instead of in every forward pass."""
+"""The inputs that a vision tower derives from its grids, computed once per grid on the host, not in every forward."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ..data.images import Grid
 
-#: Grids whose values are kept; one of a 1920x1088 picture takes 0.5 MB.
+#: Number of grids to cache; the values for a 1920x1088 picture take 0.5 MB.
 _KEPT = 64
 
 
 class TowerInputs:
-    """Keyword arguments for transformers' vision towers that spare them every look at a tensor on the device.
+    """Keyword arguments that let transformers' vision towers run without reading any tensor back from the device.
 
     ``visual(pixel_values, None, **inputs.for_grids(grids, device))`` equals ``visual(pixel_values, grid_thw)`` bit for
     bit. The values come from the functions that the tower calls itself (``transformers.vision_utils``).
@@ -29,7 +29,7 @@ class TowerInputs:
 
     @classmethod
     def of(cls, visual: Any) -> TowerInputs | None:
-        """For a Qwen3-VL or Qwen3.5 tower; None with a version of transformers whose towers take no such arguments."""
+        """For a Qwen3-VL or Qwen3.5 tower; None if this transformers version has no such arguments."""
         try:
             from transformers import vision_utils
 
@@ -49,12 +49,12 @@ class TowerInputs:
 
         Returns:
             ``position_ids`` int64 [N, 2]; ``interp_indices`` int64 and ``interp_weights`` fp32 [N, 4];
-            ``cu_seqlens`` int32 [frames + 1]; ``max_seqlen``, a Python int. Tensors are on ``device``; what is copied
-            there is copied without waiting.
+            ``cu_seqlens`` int32 [frames + 1]; ``max_seqlen``, a Python int. Tensors are on ``device``; transfers to it
+            are asynchronous.
         """
         device = torch.device(device)
         parts = [self._of_grid((int(t), int(h), int(w)), device) for t, h, w in grids]
-        # Attention does not reach from frame to frame: each is a sequence of its own.
+        # Attention does not cross frames: each is a separate sequence.
         lengths = [h * w for t, h, w in grids for _ in range(t)]
         ends = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32)
         joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

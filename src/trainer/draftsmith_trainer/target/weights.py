@@ -1,4 +1,4 @@
-"""The weight files of a target: which they are, and whether they are whole. Reads headers only, and needs no torch."""
+"""Finds a target's weight files and checks that they are complete. Reads headers only, and needs no torch."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def weight_files(directory: Path) -> list[Path]:
     if not (directory / INDEX).exists():
         others = [path.name for path in sorted(directory.glob("*.bin"))[:1]]
         found = f" ({others[0]} is not read: only safetensors are)" if others else ""
-        message = f"{directory} has no weights: neither {SINGLE} nor {INDEX} is there{found}"
+        message = f"{directory} has no weights: neither {SINGLE} nor {INDEX} exists{found}"
         raise UserError("target-weights", message, "is the download complete?")
     return [directory / name for name in sorted(set(_weight_map(directory).values()))]
 
 
 def check_weights(directory: Path) -> None:
-    """Refuses weight files that cannot be loaded, before anything else takes time.
+    """Rejects weight files that cannot be loaded, before any expensive work.
 
     Raises:
-        UserError: ``target-weights`` naming the file: missing, a Git LFS pointer, cut short, no safetensors file, or
-            without a tensor that the index says it has.
+        UserError: ``target-weights`` naming the file: missing, a Git LFS pointer, truncated, not safetensors, or
+            lacking a tensor that the index lists.
     """
     files = weight_files(directory)
     for path in files:
@@ -45,7 +45,7 @@ def check_weights(directory: Path) -> None:
     for tensor, name in _weight_map(directory).items():
         if tensor not in held[name]:
             message = f"{directory / name} has no tensor {tensor}, which {INDEX} says it has"
-            raise UserError("target-weights", message, "the files are of different snapshots: download them again")
+            raise UserError("target-weights", message, "the files are from different snapshots: download them again")
 
 
 def _weight_map(directory: Path) -> dict[str, str]:
@@ -54,8 +54,8 @@ def _weight_map(directory: Path) -> dict[str, str]:
         found = json.loads(path.read_text("utf-8"))["weight_map"]
         pairs = {str(tensor): str(name) for tensor, name in found.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError("target-weights", f"{path} is no index of weights: {error!r}", "download it again") from error
+        raise UserError("target-weights", f"{path} is not a weight index: {error!r}", "download it again") from error
     for name in pairs.values():
         if Path(name).name != name:
-            raise UserError("target-weights", f"{path} names {name!r}, which is no file of its directory")
+            raise UserError("target-weights", f"{path} names {name!r}, which is not a file name in its directory")
     return pairs
