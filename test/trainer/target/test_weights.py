@@ -123,11 +123,11 @@ def test_shards_are_looked_at_one_by_one(target):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no index"),
-        ("[]", "is no index"),
-        ('{"weight_map": []}', "is no index"),
-        ('{"weight_map": {"a": "../../etc/passwd"}}', "no file of its directory"),
-        (POINTER.decode(), "is no index"),
+        ("{", "is not a weight index"),
+        ("[]", "is not a weight index"),
+        ('{"weight_map": []}', "is not a weight index"),
+        ('{"weight_map": {"a": "../../etc/passwd"}}', "not a file name in its directory"),
+        (POINTER.decode(), "is not a weight index"),
     ],
 )
 def test_an_index_that_is_none(target, text, message):
