@@ -1,1 +1,1 @@
-"""What a training will cost, from configs alone: parameters, operations, memory and time. Imports no torch."""
+"""Estimates a training run from configs alone: parameters, operations, memory and time. Imports no torch."""

@@ -1,7 +1,7 @@
-"""What the cards can do, and which share of it a training reaches: the one place of measured figures.
+"""GPU rates and the share of them that training reaches; all measured figures are in this module.
 
-Rates are measured, not a data sheet's: bf16 products of 8192 x 8192 x 8192 with random data under load, and device
-copies counted as bytes read plus bytes written.
+Rates are measured, not taken from data sheets: bf16 matmuls of 8192 x 8192 x 8192 with random data under sustained
+load, and device copies counted as bytes read plus bytes written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU. ``matrix``: bf16 operations a second; ``copy``: bytes a second; None where nobody has measured it."""
+    """A GPU. ``matrix``: bf16 operations per second; ``copy``: bytes per second; None if not measured."""
 
     name: str
     memory: int
@@ -32,10 +32,10 @@ KNOWN = (
 )
 
 #: Share of the floor (operations at the card's matrix rate) that whole steps reach, by target type: measured on an H200
-#: for Qwen3-VL (test/trainer/bench_training, 28 Nov 2026), taken over for Qwen3.5.
+#: for Qwen3-VL (test/trainer/bench_training, 28 Nov 2026), and assumed for Qwen3.5.
 SHARE = {"qwen3_vl": 0.70, "qwen3_vl_moe": 0.50, "qwen3_5": 0.70, "qwen3_5_moe": 0.50}
 
-#: What a GPU yields beside others, as a share of what it yields alone: 1.95 of two.
+#: Data-parallel scaling efficiency: two GPUs do the work of 1.95.
 SCALING = 0.975
 
 #: Bytes that one optimizer step moves per draft parameter: masters and both moments read and written, the gradient
@@ -44,7 +44,7 @@ OPTIMIZER_BYTES = 3 * 8 + (4 + 8 + 4) + (4 + 2)
 
 
 def visible_cards() -> list[Card]:
-    """The cards that the driver shows this process, with the rates of those that are known; empty without a driver."""
+    """The GPUs visible to this process, with rates for known models; empty without a driver."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
@@ -57,7 +57,7 @@ def read_cards(listing: str, visible: str | None = None) -> list[Card]:
     """Cards from lines of ``index, uuid, MiB, name``. MIG slices and cards of other sizes have no known rate.
 
     Args:
-        visible: CUDA_VISIBLE_DEVICES, indices or beginnings of UUIDs; None shows all.
+        visible: CUDA_VISIBLE_DEVICES: indices or UUID prefixes; None means all.
     """
     wanted = None if visible is None else [part.strip() for part in visible.split(",") if part.strip()]
     cards = []

@@ -1,4 +1,4 @@
-"""Puts a plan together: what a training is, what memory it takes, how long it lasts, and whether it fits."""
+"""Assembles a plan: the size of a run, its memory, its duration, and whether it fits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .work import Work, evaluation_work, training_work
 
 @dataclass(frozen=True)
 class Estimate:
-    """Everything that a plan says.
+    """The content of a plan.
 
     Attributes:
-        target: parameters of the whole target. kept: after the cut.
+        target: parameters of the full target. kept: those of the truncated one.
         step: operations of one pass over the training rows.
-        here: the cards of this machine; empty when the run is told to stay on the CPU.
-        timings: for each kind of card here, then for the known ones.
+        here: the GPUs of this machine; empty when the run uses the CPU.
+        timings: for each GPU model here, then for the other known ones.
     """
 
     job: PlanJob
@@ -47,10 +47,10 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
     """Plans a run from configs and shards alone.
 
     Args:
-        cards: the GPUs of this machine; None asks the driver.
+        cards: the GPUs of this machine; None queries the driver.
 
     Raises:
-        UserError: those of the target's config, the draft's geometry and the rows.
+        UserError: the errors of the target's config, the draft's geometry and the rows.
     """
     spec, shape = read_spec(job.target), read_shape(job.target)
     config = new_config(job.options.draft, spec)
@@ -91,7 +91,7 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
         memory=memory,
         work=work,
         here=here,
-        # fp32 products run at another rate, which nobody has measured.
+        # fp32 matmuls run at a different rate, which has not been measured.
         timings=tuple(timing for timing in timings if timing is not None and element == 2),
         refusal=refuse(job, shape, config, memory, here, element),
     )

@@ -1,4 +1,4 @@
-"""Whether a run fits the GPUs that are there, and if not, what to change."""
+"""Whether a run fits the available GPUs, and if not, what to change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_TOKENS = 128
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a run cannot be, and what to change."""
+    """Why a run does not fit, and what to change."""
 
     message: str
     hint: str
@@ -45,10 +45,10 @@ def _judge(here: Sequence[Card]) -> Card:
 def refuse(
     job: PlanJob, shape: TargetShape, config: DraftConfig, memory: Memory, here: Sequence[Card], element: int
 ) -> Refusal | None:
-    """The refusal of a run that this machine's cards cannot hold; without any, of one that no known card can hold.
+    """Rejects a run that does not fit this machine's GPUs or, if it has none, any known GPU; None if the run fits.
 
     Args:
-        memory: of the run as it is. element: bytes of a number in computations.
+        memory: of the run as configured. element: bytes per number in computations.
     """
     if job.options.device == "cpu":
         return None
@@ -61,7 +61,7 @@ def refuse(
 
 
 def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, element: int) -> str:
-    """Passes that fit; where none do, what takes the room."""
+    """Suggests pass sizes that fit or, if none do, names what takes the memory."""
     kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
 
     shards = 1 if job.options.shard_target is False else job.world
@@ -83,5 +83,5 @@ def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, e
 
 
 def gib(count: float) -> str:
-    """Bytes as GiB with one place."""
+    """Bytes as GiB with one decimal."""
     return f"{count / 2**30:.1f}"

@@ -1,7 +1,7 @@
 """Memory of one GPU during training, by part.
 
 Weights, optimizer state, captured states and pixels follow from the widths. Activations follow from what the packed
-path keeps: the constants below name it, and are to be held against measured peaks when that path changes.
+path keeps, which the constants below describe; check them against measured peaks whenever that path changes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from ..draft.config import DraftConfig
 from .parameters import TargetParameters, draft_parameters
 from .shape import TargetShape, TextShape, TowerShape
 
-#: Logits alive at once, in bf16: LOGITS_BUDGET of losses/frozen_head.
+#: Bytes of bf16 logits alive at once: LOGITS_BUDGET of losses/frozen_head.
 LOGITS_BYTES = 2 * 320 * 2**20
-#: CUDA context, libraries' workspaces, collectives' buffers, and blocks that the allocator cannot reuse.
+#: CUDA context, library workspaces, collective buffers, and fragmented allocator blocks.
 RESERVED_BYTES = 2 * 2**30
 
-#: Bytes per draft parameter: fp32 masters, two fp32 moments, fp32 gradients, the copy that products read.
+#: Bytes per draft parameter: fp32 masters, two fp32 moments, fp32 gradients.
 _MASTERS, _MOMENTS, _GRADIENTS = 4, 8, 4
 
 
@@ -32,7 +32,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by part; ``activations``: the larger of target and draft, which do not live at the same time."""
+    """Bytes by part; ``activations``: the larger of target and draft, which are never alive at the same time."""
 
     parts: dict[str, int]
 
@@ -45,11 +45,11 @@ class Memory:
 def training_memory(
     shape: TargetShape, kept: TargetParameters, config: DraftConfig, pack: Pack, element: int = 2, shards: int = 1
 ) -> Memory:
-    """Memory of one process that trains.
+    """Memory of one training process.
 
     Args:
-        kept: parameters of the target after the cut.
-        element: bytes of a number in computations, 2 for bf16.
+        kept: parameters of the truncated target.
+        element: bytes per number in computations, 2 for bf16.
         shards: over how many processes the target's layers are spread.
     """
     layers = kept.layers * element
@@ -82,11 +82,11 @@ def training_memory(
 
 
 def _target_token(text: TextShape, layers: int) -> int:
-    """Numbers alive per token inside the widest layer of the frozen target: nothing is kept for a backward pass."""
+    """Numbers alive per token inside the widest layer of the frozen target, which keeps nothing for a backward pass."""
     queries = text.heads * text.head_dim * (2 if text.gated else 1) + 2 * text.kv_heads * text.head_dim
     mixers = [2 * queries]
     if text.delta is not None:
-        # The chunked form works in fp32 on queries and keys repeated for every value head.
+        # The chunked form computes in fp32, with queries and keys repeated for every value head.
         mixers.append(2 * (text.delta.keys + text.delta.keys + 2 * text.delta.values) + 4 * text.delta.values)
     mlps = []
     for mlp in text.mlps[:layers]:
@@ -101,15 +101,15 @@ def _patch(tower: TowerShape) -> int:
 
 
 def _draft_position(config: DraftConfig) -> int:
-    """Numbers kept per block position: by all draft layers for their backward pass, and the head's states."""
+    """Numbers kept per block position: by all draft layers for their backward pass, and by the head as its input."""
     queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    # Residuals and norms of both halves; queries before and after norm and rotation, and what attention made of them;
+    # Residuals and norms of both halves; queries before and after norm and rotation, and the output of attention;
     # the block's own keys (twice) and values; gate, up and their product.
     layer = 4 * config.hidden_size + 3 * queries + 3 * keys + 3 * config.intermediate_size
     return config.num_hidden_layers * layer + 3 * config.hidden_size
 
 
 def _draft_token(config: DraftConfig) -> int:
-    """Numbers kept per context token: ``fc`` and its norm, and each layer's keys (twice) and values."""
+    """Numbers kept per context token: outputs of ``fc`` and its norm, and each layer's keys (twice) and values."""
     keys = config.num_key_value_heads * config.head_dim
     return 2 * config.hidden_size + config.num_hidden_layers * 3 * keys

@@ -11,7 +11,7 @@ from ..train.options import TrainOptions
 
 @dataclass(frozen=True)
 class PlanJob:
-    """``plan``: a target, shards (None when they do not exist yet) and a training's options in, its cost out."""
+    """``plan``: a target, shards (None if they do not exist yet) and training options in, the run's cost out."""
 
     target: Path
     shards: Path | None = None

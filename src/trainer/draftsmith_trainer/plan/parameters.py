@@ -1,4 +1,4 @@
-"""How many parameters a target and a draft have, counted from their widths; equal to what transformers makes."""
+"""Parameter counts of a target and a draft, computed from their widths; equal to those of transformers' models."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class TargetParameters:
 
     @property
     def total(self) -> int:
-        """All of them, the text model's final norm left out."""
+        """All parameters except the text model's final norm."""
         return self.embedding + self.layers + self.head + self.tower
 
 
 def target_parameters(text: TextShape, tower: TowerShape, layers: int | None = None) -> TargetParameters:
-    """Parameters of a target cut after ``layers`` layers (all of them by default)."""
+    """Parameters of a target truncated after ``layers`` layers (all by default)."""
     count = len(text.layers) if layers is None else layers
     embedding = text.vocab * text.hidden
     return TargetParameters(
@@ -48,12 +48,12 @@ def tower_parameters(tower: TowerShape) -> int:
     block = 4 * h + (3 * h * h + 3 * h) + (h * h + h) + (h * wide + wide) + (wide * h + h)
     merged = tower.merge**2 * h
     merger = merged * merged + merged + merged * tower.out + tower.out
-    # Deepstack mergers norm after the shuffle, over the merged width.
+    # Deepstack mergers apply their norm after the shuffle, over the merged width.
     return embeddings + tower.depth * block + (2 * h + merger) + tower.deepstack * (2 * merged + merger)
 
 
 def draft_parameters(config: DraftConfig) -> int:
-    """Parameters that training changes; embedding and lm_head are the target's."""
+    """Trainable parameters; embedding and lm_head are the target's."""
     h, queries = config.hidden_size, config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     layer = draft_query_parameters(config) + 2 * config.head_dim + 2 * h
@@ -63,7 +63,7 @@ def draft_parameters(config: DraftConfig) -> int:
 
 
 def draft_query_parameters(config: DraftConfig) -> int:
-    """Parameters of one draft layer's matrices: those that every block position goes through."""
+    """Parameters of one draft layer's matrices that every block position is multiplied by."""
     h = config.hidden_size
     width = (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim
     return h * width + 3 * h * config.intermediate_size

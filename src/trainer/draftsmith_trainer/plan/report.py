@@ -1,4 +1,4 @@
-"""A plan as lines for people, and as numbers for programs."""
+"""Formats a plan as text lines and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report_lines(plan: Estimate) -> list[str]:
 
 
 def report_facts(plan: Estimate) -> dict[str, Any]:
-    """The plan as JSON. Times in seconds and hours, memory in bytes, operations of one pass over the rows."""
+    """The plan as JSON: times in seconds and hours, memory in bytes, operations per pass over the rows."""
     extent = plan.scope.extent
     return {
         "parameters": {

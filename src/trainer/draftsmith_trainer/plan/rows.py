@@ -1,4 +1,4 @@
-"""What the rows of a run add up to: measured in the shards, or bounded by the options where there are none yet."""
+"""Totals over the rows of a run: measured from the shards, or bounded by the options if there are none yet."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..data.survey import RowFacts
 
 @dataclass(frozen=True)
 class RowTotals:
-    """Sums over rows, each of which is learned from (or walked) once.
+    """Sums over rows, with every row trained on (or walked) once.
 
     Attributes:
-        rows: how many. tokens: of all rows. context: tokens that blocks read.
+        rows: number of rows. tokens: of all rows. context: tokens that blocks attend to.
         token_pairs: pairs of tokens that attend to each other in the target, S^2 / 2 for a row of S.
-        anchors: blocks drafted. places: positions that say something, at most block size - 1 of a block.
+        anchors: blocks drafted. places: labeled places, at most block size - 1 per block.
         block_pairs: pairs of a block and a context token that it sees.
         supervised: response tokens. pictures, patches, patch_pairs: see :class:`~..data.survey.RowFacts`.
     """
@@ -42,11 +42,11 @@ def totals_of(facts: RowFacts, anchors: int | None, block_size: int) -> RowTotal
     """The totals of surveyed rows.
 
     Args:
-        anchors: blocks drawn per row at most; None drafts at every candidate, as an evaluation does.
+        anchors: maximum blocks drawn per row; None drafts at every candidate, as an evaluation does.
     """
     drawn = facts.anchors if anchors is None else np.minimum(facts.anchors, anchors)
-    # A response of L tokens has L - 1 candidates, so there are as many responses as tokens that are none. Blocks at
-    # the last B - 2 candidates of a response reach beyond its end.
+    # A response of L tokens has L - 1 candidates, so responses = supervised tokens - candidates. Blocks at the last
+    # B - 2 candidates of a response extend past its end.
     responses = facts.supervised - facts.anchors
     lost = responses * (block_size - 1) * (block_size - 2) / 2
     places = np.maximum(facts.anchors * (block_size - 1) - lost, facts.anchors)
@@ -68,7 +68,7 @@ def totals_of(facts: RowFacts, anchors: int | None, block_size: int) -> RowTotal
 
 
 def bound_of(rows: float, max_length: int, anchors: int, block_size: int) -> RowTotals:
-    """The most that ``rows`` rows without pictures can be under the options."""
+    """Upper bounds for ``rows`` rows without pictures under the options."""
     drawn = min(anchors, max_length)
     one = RowTotals(
         rows=1,

@@ -1,4 +1,4 @@
-"""How much a run has to do: rows measured in the shards, or the most that its options allow."""
+"""The amount of work in a run: from rows measured in the shards, or the most that its options allow."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Scope:
 
     Attributes:
         train: totals of one pass over the training rows. measured: of one evaluation.
-        extent: steps and evaluations; None where neither rows nor ``maxSteps`` are known.
+        extent: steps and evaluations; None if neither rows nor ``maxSteps`` are known.
         saved: share of target passes that the cache of states saves.
-        pack: the largest pack that a process meets.
+        pack: the largest pack that a process handles.
         counts: rows read, kept and rejected, as training counts them; None without shards.
-        batch: rows of a step on one process. pack_tokens: context tokens of a pack at most.
+        batch: rows per step on one process. pack_tokens: maximum context tokens per pack.
     """
 
     train: RowTotals
@@ -41,7 +41,7 @@ class Scope:
 
     @property
     def mean_pack(self) -> float:
-        """Context tokens of a pack, on average."""
+        """Average context tokens per pack."""
         return min(self.pack_tokens, self.train.tokens / max(self.train.rows, 1) * self.batch)
 
 
@@ -49,10 +49,10 @@ def scope_of(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     """The scope of a run.
 
     Args:
-        element: bytes of a number in captured states.
+        element: bytes per number in captured states.
 
     Raises:
-        UserError: those of :func:`~..train.corpus.open_corpus`.
+        UserError: the errors of :func:`~..train.corpus.open_corpus`.
     """
     return _bounded(job, config) if job.shards is None else _surveyed(job, config, element)
 
@@ -97,7 +97,7 @@ def _bounded(job: PlanJob, config: DraftConfig) -> Scope:
 
 
 def largest_pack(facts: RowFacts, options: TrainOptions, block_size: int) -> Pack:
-    """The largest of what rows of a batch can be together: each number for itself, as if they were of one row."""
+    """An upper bound on any pack of a batch: each quantity is maximised separately, as if one row held all maxima."""
     longest = int(facts.tokens.max())
     rows = max(1, min(options.batch_size, options.pack_tokens // longest))
 

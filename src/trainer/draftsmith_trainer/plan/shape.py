@@ -1,4 +1,4 @@
-"""The widths of a target that decide its parameters and operations, for all supported model types."""
+"""The dimensions of a target that determine its parameters and operations, for all supported model types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LayerKind = Literal["attention", "delta"]
 class MlpShape:
     """A layer's MLP.
 
-    Dense: ``width`` alone. MoE: ``experts`` of ``width``, of which a token takes ``active``, and a shared expert of
+    Dense: ``width`` alone. MoE: ``experts`` of ``width``, ``active`` of them per token, and a shared expert of width
     ``shared`` (0 for none).
     """
 
@@ -49,7 +49,7 @@ class DeltaShape:
 
 @dataclass(frozen=True)
 class TextShape:
-    """The language model. ``gated``: queries come with an output gate of the same width. ``delta``: of GDN layers."""
+    """The language model. ``gated``: queries have an output gate of the same width. ``delta``: shape of GDN layers."""
 
     hidden: int
     heads: int
@@ -66,7 +66,7 @@ class TextShape:
 
 @dataclass(frozen=True)
 class TowerShape:
-    """The vision tower. ``mergers``: the final one and those of deepstack. ``patch``: numbers in a patch."""
+    """The vision tower. ``mergers``: the final one and those of deepstack. ``patch``: numbers per patch."""
 
     depth: int
     hidden: int
@@ -92,7 +92,7 @@ def read_shape(directory: Path) -> TargetShape:
     """Reads ``directory/config.json``, whose ``model_type`` :func:`~..target.spec.read_spec` has accepted.
 
     Raises:
-        UserError: ``target-config`` for a missing or impossible key.
+        UserError: ``target-config`` for a missing key or an invalid value.
     """
     path = directory / "config.json"
     try:
@@ -131,7 +131,7 @@ def _text(kind: str, config: dict[str, Any], text: dict[str, Any]) -> TextShape:
 
 
 def _kinds(text: dict[str, Any], count: int, hybrid: bool) -> tuple[LayerKind, ...]:
-    # Only Qwen3.5 mixes its layers; a list that another type carries says the same of all.
+    # Only Qwen3.5 mixes layer types; in other model types every entry of the list is the same.
     types = text.get("layer_types") if hybrid else ["full_attention"] * count
     every = int(text.get("full_attention_interval", 4))
     kinds: list[LayerKind] = []

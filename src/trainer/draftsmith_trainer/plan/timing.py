@@ -1,4 +1,4 @@
-"""From operations to hours on a card."""
+"""Converts operations to hours on a GPU."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .work import Work
 
 @dataclass(frozen=True)
 class Timing:
-    """What a run takes on cards of one kind.
+    """The duration of a run on GPUs of one model.
 
     Attributes:
-        floor: seconds that one step takes at the least, on one process. share: of the floor, as assumed.
-        step: seconds of a step. rows: training rows a second, of all processes together.
-        train, evaluate: hours of the whole run; None where its length is not known.
+        floor: lower bound on the seconds per step of one process. share: assumed share of the floor's rate reached.
+        step: seconds per step. rows: training rows per second over all processes.
+        train, evaluate: hours for the whole run; None if its length is not known.
     """
 
     card: Card
@@ -39,7 +39,7 @@ def timing_on(
     weights: int,
     draft: int,
 ) -> Timing | None:
-    """The timing on a card; None where its rates are not known.
+    """The timing on a GPU; None if its rates are not known.
 
     Args:
         train, evaluate: operations of one pass over ``scope.train`` and ``scope.measured``.

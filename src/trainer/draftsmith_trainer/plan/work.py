@@ -1,7 +1,7 @@
-"""Floating-point operations of a training, by part: the floor under any implementation of it.
+"""Floating-point operations of a training run, by part: a lower bound for any implementation.
 
-A product of [m, k] and [k, n] is 2 m k n operations. Elementwise work is left out; attention counts the pairs that a
-mask lets see each other. Backward passes cost twice their forward pass: once for inputs, once for weights.
+A matmul of [m, k] and [k, n] is 2 m k n operations. Elementwise work is left out; attention counts the unmasked pairs
+only. Backward passes cost twice their forward pass: once for inputs, once for weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .parameters import draft_query_parameters
 from .rows import RowTotals
 from .shape import DeltaShape, MlpShape, TargetShape, TextShape, TowerShape
 
-#: Tokens that a gated delta net takes together (flash-linear-attention and transformers' own form).
+#: Chunk length of the gated delta net in tokens (in flash-linear-attention and in transformers).
 _DELTA_CHUNK = 64
 
 
@@ -33,12 +33,12 @@ class Work:
 
 
 def training_work(shape: TargetShape, config: DraftConfig, rows: RowTotals) -> Work:
-    """Operations of learning from ``rows`` once: target forward, draft and head forward and backward."""
+    """Operations of training on ``rows`` once: target forward, draft and head forward and backward."""
     return Work(
         tower=tower_work(shape.tower, rows),
         target=target_work(shape.text, max(config.target_layer_ids) + 1, rows),
         draft=draft_forward_work(config, rows) + draft_backward_work(config, rows),
-        # Logits, and the gradient with respect to the states; the frozen matrix takes none.
+        # Logits, and the gradient with respect to the hidden states; the frozen matrix needs none.
         head=2 * head_forward_work(config, rows),
     )
 
@@ -79,24 +79,24 @@ def target_work(text: TextShape, layers: int, rows: RowTotals) -> float:
 
 
 def draft_forward_work(config: DraftConfig, rows: RowTotals) -> float:
-    """The draft's layers over all blocks, and what it makes of the context."""
+    """The draft's layers over all blocks, and its projections of the context."""
     context, attention = _draft_context(config, rows), _draft_attention(config, rows)
     return sum(context) + _draft_queries(config, rows) + attention
 
 
 def draft_backward_work(config: DraftConfig, rows: RowTotals) -> float:
-    """Its backward pass: the captured states take no gradient, attention computes its scores again."""
+    """The draft's backward pass: captured states need no gradient, attention recomputes its scores."""
     fc, keys = _draft_context(config, rows)
     return fc + 2 * keys + 2 * _draft_queries(config, rows) + 2.5 * _draft_attention(config, rows)
 
 
 def head_forward_work(config: DraftConfig, rows: RowTotals) -> float:
-    """Logits of all places with weight."""
+    """Logits of all labeled places."""
     return rows.places * 2 * config.vocab_size * config.hidden_size
 
 
 def _draft_context(config: DraftConfig, rows: RowTotals) -> tuple[float, float]:
-    """Forward operations over the context: of ``fc``, and of the key and value projections of all layers."""
+    """Forward operations over the context: ``fc``, and the key and value projections of all layers."""
     h, keys = config.hidden_size, config.num_key_value_heads * config.head_dim
     fc = rows.context * 2 * len(config.target_layer_ids) * h * h
     return fc, rows.context * config.num_hidden_layers * 4 * h * keys
@@ -120,18 +120,18 @@ def _mlp(hidden: int, mlp: MlpShape) -> float:
 
 
 def _delta(hidden: int, delta: DeltaShape) -> float:
-    """Operations per token of a gated delta net's layer, without its MLP."""
+    """Operations per token of a gated delta net layer, without its MLP."""
     mixed = 2 * delta.keys + delta.values
     projections = 2 * hidden * (mixed + delta.values + 2 * delta.value_heads) + 2 * delta.values * hidden
     return projections + 2 * mixed * delta.taps + delta.value_heads * (delta_rule(delta) + delta_solve(delta))
 
 
 def delta_rule(delta: DeltaShape) -> float:
-    """Products of the chunked gated delta rule, per token and value head: within the chunk, and with the state."""
+    """Matmuls of the chunked gated delta rule, per token and value head: within the chunk, and with the state."""
     keys, values, chunk = delta.key_dim, delta.value_dim, _DELTA_CHUNK
     return 4 * chunk * keys + 2 * chunk * values + 6 * keys * values
 
 
 def delta_solve(delta: DeltaShape) -> float:
-    """Triangular solves of the same, per token and value head."""
+    """Triangular solves of the chunked gated delta rule, per token and value head."""
     return _DELTA_CHUNK * (delta.key_dim + delta.value_dim)
