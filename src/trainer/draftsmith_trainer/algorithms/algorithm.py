@@ -16,18 +16,18 @@ from ..draft.model import DFlashDraft, initialise
 from ..losses import BlockLoss, LossRule
 from ..target.spec import TargetSpec
 
-#: What is wrong with a draft for a target, as a sentence; None when nothing is.
+#: Describes in a sentence why a draft does not fit a target; None when it does.
 Check = Callable[[DraftConfig, TargetSpec], str | None]
 
 
 @dataclass(frozen=True)
 class BlockOutputs:
-    """What one pass of the backbone gives an algorithm's loss.
+    """The outputs of one backbone pass that an algorithm's loss reads.
 
     Attributes:
         hidden: [N, B, H], after the draft's final norm.
-        batch: where the blocks are and what each place should say.
-        states: [T, K*H], the captured target states that ``batch.offset`` counts in.
+        batch: the blocks, their positions and labels.
+        states: [T, K*H], the captured target states that ``batch.offset`` indexes.
         embed, lm_head: [V, H], the target's, frozen.
     """
 
@@ -40,12 +40,12 @@ class BlockOutputs:
 
 @dataclass(frozen=True)
 class ExportContract:
-    """What the draft class of SGLang and vLLM for this algorithm expects to find.
+    """What the algorithm's draft class in SGLang and vLLM expects of a draft directory.
 
     Attributes:
-        keys: keys of config.json that must be set, nested ones joined by a dot.
-        tensors: name -> shape of everything in model.safetensors.
-        checks: name -> check, beyond those that hold for every draft (see :mod:`.contract`).
+        keys: required keys of config.json, nested ones joined by dots.
+        tensors: name -> shape of every tensor in model.safetensors.
+        checks: name -> check, beyond those that apply to every draft (see :mod:`.contract`).
     """
 
     keys: tuple[str, ...]
@@ -54,23 +54,23 @@ class ExportContract:
 
 
 class Algorithm(ABC):
-    """One way to turn the backbone's block states into drafted tokens. Instances hold no state."""
+    """A method of turning the backbone's block states into drafted tokens. Instances are stateless."""
 
-    #: As its :class:`..draft.config.AlgorithmConfig` has it.
+    #: The name in its :class:`..draft.config.AlgorithmConfig`.
     name: ClassVar[str]
     contract: ClassVar[ExportContract]
 
     def build(self, config: DraftConfig) -> DFlashDraft:
-        """The draft's modules, parameters not yet set. Parameter names are those of the export contract."""
+        """The draft's modules, uninitialised. Parameter names are those of the export contract."""
         return DFlashDraft(config)
 
     def initialise(self, draft: DFlashDraft, generator: torch.Generator) -> None:
-        """Sets fresh weights; the same weights for the same state of the generator."""
+        """Initialises the weights; the same generator state gives the same weights."""
         initialise(draft, generator)
 
     @abstractmethod
     def loss(self, draft: DFlashDraft, outputs: BlockOutputs, rule: LossRule) -> BlockLoss:
-        """The loss of one batch, not yet divided by its weight."""
+        """The loss of one batch, not yet normalised by its weight."""
 
     @abstractmethod
     def propose(self, draft: DFlashDraft, hidden: Tensor, anchor_ids: Tensor, lm_head: Tensor) -> Tensor:

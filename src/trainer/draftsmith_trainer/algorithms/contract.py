@@ -1,7 +1,7 @@
-"""What must agree between a draft and a target: for any use of the two together, and for engines that serve them.
+"""Compatibility of a draft with a target: for any use of the two together, and for engines that serve them.
 
-The one checker of this kind on the Python side: evaluation, the reference server and export ask it. Engines pass over
-most of what it refuses in silence and then accept next to nothing.
+The only such checker on the Python side; evaluation, the reference server and export call it. Engines silently accept
+most of what it rejects, and then accept almost no drafted tokens.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .settings import config_json
 
 
 def fit_problem(config: DraftConfig, spec: TargetSpec) -> str | None:
-    """Why a draft cannot work with a target at all, as a sentence; None when it can."""
+    """Why a draft cannot be used with a target at all, as a sentence; None when it can."""
     return next((problem for _, check in _FIT if (problem := check(config, spec))), None)
 
 
 def served_checks(config: DraftConfig) -> list[tuple[str, Check]]:
-    """(name, check) of everything that engines need to serve the draft well, the rotary mode apart."""
+    """(name, check) for everything that engines need to serve the draft well, except the rotary mode."""
     return [*_FIT, *_SERVED, *algorithm_of(config).contract.checks]
 
 
 def rotary_problem(config: DraftConfig, allowed: Collection[str] = ()) -> str | None:
-    """Why engines would not rotate as the draft was trained; None for plain positions and for ``allowed`` modes."""
+    """Why engines would apply other rotary positions than training did; None for plain and for ``allowed`` modes."""
     if config.rotary == "plain" or config.rotary in allowed:
         return None
     served = "only SGLang >= 0.5.20 serves it" if config.rotary == "partial" else "no engine serves it"
@@ -35,7 +35,7 @@ def rotary_problem(config: DraftConfig, allowed: Collection[str] = ()) -> str | 
 
 
 def keys_problem(config: DraftConfig) -> str | None:
-    """Which key of config.json that the engines' draft class needs would not be set."""
+    """The first key of config.json that the engines' draft class needs but that would be missing, as a sentence."""
     document = config_json(config)
     for key in algorithm_of(config).contract.keys:
         value: Any = document
@@ -68,7 +68,7 @@ def _captured_layers(config: DraftConfig, spec: TargetSpec) -> str | None:
     if config.target_layer_ids[-1] > spec.num_layers - 2:
         return f"layer {config.target_layer_ids[-1]} is the target's last: engines cannot capture its output"
     if spec.model_type.startswith("qwen3_vl") and config.target_layer_ids[0] < 3:
-        # Engines disagree whether a capture there holds the deepstack features that are added behind layers 0..2.
+        # Engines disagree on whether a capture there includes the deepstack features added after layers 0..2.
         return f"target layer {config.target_layer_ids[0]}: below 3, engines capture different states of a Qwen3-VL"
     return None
 

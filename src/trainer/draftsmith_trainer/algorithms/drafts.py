@@ -1,4 +1,4 @@
-"""New drafts, and drafters of one sequence: an algorithm and the backbone put together."""
+"""Creates drafts and single-sequence drafters by combining an algorithm with the backbone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .registry import algorithm_of
 
 
 def new_draft(config: DraftConfig, seed: int) -> DFlashDraft:
-    """A draft with fresh weights; the same weights for the same seed."""
+    """A draft with newly initialised weights; the same seed gives the same weights."""
     algorithm = algorithm_of(config)
     draft = algorithm.build(config)
     algorithm.initialise(draft, torch.Generator().manual_seed(seed))

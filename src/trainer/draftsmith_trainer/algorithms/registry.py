@@ -10,5 +10,5 @@ ALGORITHMS: dict[str, Algorithm] = {algorithm.name: algorithm for algorithm in (
 
 
 def algorithm_of(config: DraftConfig) -> Algorithm:
-    """The algorithm that a draft of this config belongs to."""
+    """The algorithm of a draft with this config."""
     return ALGORITHMS[config.algorithm.name]

@@ -1,4 +1,4 @@
-"""The algorithms' settings, by name and by the architecture that their drafts carry. Needs no torch."""
+"""The algorithms' settings, by name and by the architecture in their drafts' config.json. Needs no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS: dict[str, type[AlgorithmConfig]] = {kind.name: kind for kind in (Plain
 
 
 def settings_named(name: str) -> type[AlgorithmConfig]:
-    """The settings of the algorithm of this name.
+    """The settings class of the algorithm with this name.
 
     Raises:
         UserError: ``unknown-head``.
@@ -28,10 +28,10 @@ def settings_named(name: str) -> type[AlgorithmConfig]:
 
 
 def settings_in(document: dict[str, Any]) -> AlgorithmConfig:
-    """The settings in a config.json, whose architecture names the algorithm; plain when it names none.
+    """The settings in a config.json, whose architecture identifies the algorithm; plain if it names none.
 
     Raises:
-        UserError: ``draft-config`` for an architecture that no algorithm here writes.
+        UserError: ``draft-config`` for an architecture of no known algorithm.
     """
     if "draftsmith_head" in document:  # written by early versions
         return settings_named(str(document["draftsmith_head"])).read_keys(document)
@@ -48,7 +48,7 @@ def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
     """The config of a new draft of ``spec``.
 
     Raises:
-        UserError: ``bad-option``, ``unknown-head``, and those of the layer rule and the mask id.
+        UserError: ``bad-option``, ``unknown-head``, and the errors of the layer rule and the mask id.
     """
     return draft_config(options, spec, settings_named(options.head).new(options))
 
@@ -64,7 +64,7 @@ def config_in(document: dict[str, Any]) -> DraftConfig:
     """Reads what :func:`config_json` writes, or another engine-ready DFlash draft's config.json (for a warm start).
 
     Raises:
-        UserError: ``draft-config`` when a needed key is missing or a value is impossible.
+        UserError: ``draft-config`` when a required key is missing or a value is invalid.
     """
     Fields(document, "the draft's config.json", "draft-config")
     return DraftConfig.from_keys(document, settings_in(document))

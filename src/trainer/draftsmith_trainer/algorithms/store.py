@@ -26,7 +26,7 @@ def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.f
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in draft.state_dict().items()}
     weights = directory / "model.safetensors"
     save_file(tensors, weights, metadata={"format": "pt"})
-    # safetensors writes for the owner alone; the engine often runs as somebody else.
+    # safetensors makes the file readable by its owner only; the engine often runs as another user.
     weights.chmod(0o644)
     write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
 
@@ -41,7 +41,7 @@ def read_config(directory: Path) -> DraftConfig:
     """Reads ``directory/config.json``.
 
     Raises:
-        UserError: ``draft-missing`` without that file, ``draft-config`` when it does not describe a DFlash draft.
+        UserError: ``draft-missing`` if there is no such file, ``draft-config`` if it does not describe a DFlash draft.
     """
     path = directory / "config.json"
     try:
@@ -54,10 +54,10 @@ def read_config(directory: Path) -> DraftConfig:
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
-    """All tensors of ``directory/model.safetensors``, names without an optional leading ``model.``.
+    """All tensors of ``directory/model.safetensors``, with any leading ``model.`` stripped from their names.
 
     Raises:
-        UserError: ``draft-missing`` without that file, ``draft-damaged`` when it cannot be read.
+        UserError: ``draft-missing`` if there is no such file, ``draft-damaged`` if it cannot be read.
     """
     path = directory / "model.safetensors"
     if not path.exists():
@@ -77,11 +77,11 @@ def load_draft(directory: Path | str, dtype: torch.dtype = torch.float32) -> DFl
 
     Args:
         directory: holds config.json and model.safetensors.
-        dtype: what the weights are cast to.
+        dtype: the dtype to cast the weights to.
 
     Raises:
         UserError: ``draft-missing``, ``draft-config``, ``draft-damaged``, ``draft-weights`` (missing, unknown or
-            misshapen tensors: engines pass over those in silence, we do not).
+            misshapen tensors, which engines ignore silently).
     """
     directory = Path(directory)
     config = read_config(directory)
@@ -91,7 +91,7 @@ def load_draft(directory: Path | str, dtype: torch.dtype = torch.float32) -> DFl
 
 
 def load_weights(draft: DFlashDraft, tensors: dict[str, Tensor], source: str) -> None:
-    """Copies ``tensors`` into ``draft``; every weight must be there, in its shape, and nothing else.
+    """Copies ``tensors`` into ``draft``; names and shapes must match exactly.
 
     Raises:
         UserError: ``draft-weights``; the message starts with ``source``.
@@ -103,7 +103,7 @@ def load_weights(draft: DFlashDraft, tensors: dict[str, Tensor], source: str) ->
 
 
 def weights_problem(config: DraftConfig, tensors: dict[str, Tensor]) -> str | None:
-    """Where ``tensors`` differ from what the algorithm's export contract lists, or None."""
+    """The first difference between ``tensors`` and the algorithm's export contract, or None."""
     wanted = algorithm_of(config).contract.tensors(config)
     missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
     if missing:

@@ -1,1 +1,1 @@
-"""Measuring drafts: the offline walk of every draft, held against a real draft-and-verify loop."""
+"""Evaluates drafts: the offline walk of every draft, compared with a real draft-and-verify loop."""

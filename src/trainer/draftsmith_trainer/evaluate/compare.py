@@ -1,4 +1,4 @@
-"""Holds the offline walk against a real draft-and-verify loop: the same steps, and greedy's own output."""
+"""Compares the offline walk with a real draft-and-verify loop: same steps, and the same output as greedy decoding."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..draft.model import DFlashDraft
 from ..measure.measurer import ResponseWalk
 from ..target import Target
 
-#: How many differing responses are listed in full.
+#: Maximum number of differing responses listed in full.
 _LISTED = 20
 
 
 @dataclass(frozen=True)
 class LoopOutcome:
-    """What a real loop did on one prompt.
+    """The result of a real loop on one prompt.
 
     Attributes:
         ids: the new tokens. accepted: drafted tokens that entered the output, per verification step.
@@ -31,7 +31,7 @@ class LoopOutcome:
 #: Decodes the response [start, end) of a row speculatively from the tokens and images before ``start``.
 Loop = Callable[[Row, int, int], LoopOutcome]
 
-#: Makes the loop of a draft. The ``evaluate`` job hands in the reference server's, which this package must not import.
+#: Creates the loop for a draft. The ``evaluate`` job passes the reference server's, which this package must not import.
 MakeLoop = Callable[[Target, DFlashDraft, PixelReader], Loop]
 
 

@@ -1,4 +1,4 @@
-"""Every draft walked over the same rows, and some of them run for real."""
+"""Walks every draft over the same rows, and runs a real loop over some of them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ..target.packed import PackedTarget
 from ..target.pictures import PictureSource
 from .compare import Comparison, Loop, MakeLoop
 
-#: The walks of a row's responses, by the draft's name.
+#: The walks of a row's responses, by draft name.
 Walks = dict[str, list[ResponseWalk]]
 
 
 def check_drafts(drafts: dict[str, DFlashDraft], job: EvaluateJob, spec: TargetSpec) -> None:
-    """Refuses drafts of another target, and names that do not exist.
+    """Rejects drafts of another target, and unknown draft names.
 
     Raises:
         UserError: ``no-drafts``, ``draft-target``, ``bad-option``.
@@ -42,7 +42,7 @@ def check_drafts(drafts: dict[str, DFlashDraft], job: EvaluateJob, spec: TargetS
     for name, draft in drafts.items():
         problem = fit_problem(draft.config, spec)
         if problem:
-            message = f"draft {name} ({job.drafts[name]}) was made for another target than {spec.directory}: {problem}"
+            message = f"draft {name} ({job.drafts[name]}) was made for a target other than {spec.directory}: {problem}"
             raise UserError("draft-target", message, "evaluate it with the target that it was trained for")
 
 
@@ -83,7 +83,7 @@ class Evaluation:
         """The ``drafts`` and ``comparison`` parts of evaluation.json."""
         options = self._options
         tallies = {name: Tally(draft.config.block_size) for name, draft in self._drafts.items()}
-        # The loop decodes from images only; rows with videos are walked and not compared.
+        # The loop supports images only, so rows with videos are walked but not compared.
         comparable = [number for number, row in enumerate(rows) if not row.video_frames]
         compared = set(comparable[: options.compare_rows])
         names = [name for name in options.compare_drafts if name in self._drafts] if compared else []
@@ -108,7 +108,7 @@ class Evaluation:
         return {**tally.report(), "aboveBreakEven": tally.pooled >= self._options.break_even}
 
     def _walked(self, rows: list[Row]) -> Iterator[tuple[Row, Walks]]:
-        """Each row with every draft's walks over it, in the rows' order, whatever order packs finish them in."""
+        """Yields each row with every draft's walks over it, in row order, whatever order packs finish in."""
         measurers = {name: self._measurer(draft) for name, draft in self._drafts.items()}
         done: dict[int, Walks] = {}
         coming = iter(rows)
@@ -161,7 +161,7 @@ class Evaluation:
         return self._packers[ids]
 
     def _of(self, ids: tuple[int, ...]) -> Target:
-        """The target as a draft of these layers reads it."""
+        """The target with the captured layers of a draft."""
         target = self._target
         return Target(target.spec, target.model, ids, target.embed, target.lm_head)
 

@@ -16,7 +16,7 @@ from ..parallel.options import Attention, Device, Dtype
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How to measure drafts on held-out rows."""
+    """How to evaluate drafts on held-out rows."""
 
     split: Literal["heldout", "train"] = "heldout"
     rows: int | None = at_least(1, None)

@@ -1,1 +1,1 @@
-"""What an exported draft must satisfy: the checks behind what SGLang and vLLM accept in silence."""
+"""The checks that an exported draft must pass, because SGLang and vLLM silently accept a broken one."""

@@ -22,7 +22,7 @@ def check_export(
     checks = served_checks(config)
     for name, check in checks:
         _raise(name, check(config, spec))
-    _raise("rotary", rotary_problem(config, allow_rotary), "name it in allowRotary to export it all the same")
+    _raise("rotary", rotary_problem(config, allow_rotary), "list it in allowRotary to export it anyway")
     _raise("keys", keys_problem(config))
     _raise("weights", weights_problem(config, tensors))
     return list(dict.fromkeys([*(name for name, _ in checks), "rotary", "keys", "weights"]))

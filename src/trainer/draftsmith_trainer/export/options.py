@@ -15,7 +15,7 @@ from ..base.typed_json import at_least, matching
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to hand to an engine."""
+    """Which checkpoint to export, and how."""
 
     checkpoint: str = matching(r"best|last|untrained|step-\d{8}", "best")
     dtype: Literal["bf16", "fp32"] = "bf16"

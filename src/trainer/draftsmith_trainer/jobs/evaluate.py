@@ -1,4 +1,4 @@
-"""The ``evaluate`` job: brings target, drafts and rows together, and the loop that the walk is held against."""
+"""The ``evaluate`` job: loads target, drafts and rows, and the loop that the walk is compared with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..target.weights import check_weights
 
 
 def run(path: Path, events: Events) -> None:
-    """Evaluates as the job file at ``path`` says, writes evaluation.json and steps.jsonl, prints a result event.
+    """Runs the evaluation in the job file at ``path``, writes evaluation.json and steps.jsonl, prints a result event.
 
     Raises:
         UserError: for anything wrong with options, target, drafts or shards.

@@ -22,15 +22,15 @@ _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def run(path: Path, events: Events) -> None:
-    """Exports as the job file at ``path`` says: config.json and model.safetensors in the work directory.
+    """Runs the export in the job file at ``path``: writes config.json and model.safetensors to the work directory.
 
     Raises:
-        UserError: ``export-*`` when the draft would not be served well, ``draft-*`` when it cannot be read.
+        UserError: ``export-*`` when engines would not serve the draft well, ``draft-*`` when it cannot be read.
     """
     job = read_job(ExportJob, path)
     spec = read_spec(job.target)
     source = find_checkpoint(job.checkpoints, job.options.checkpoint)
-    # Engines compare this with the context they serve; it does not change what the draft computes.
+    # Engines compare this with the context length they serve; it does not affect the draft's computation.
     longest = job.options.max_position_embeddings or spec.max_position_embeddings
     config = replace(read_config(source), max_position_embeddings=longest)
     tensors = read_weights(source)
@@ -38,7 +38,7 @@ def run(path: Path, events: Events) -> None:
     draft = algorithm_of(config).build(config)
     load_weights(draft, tensors, str(source))
     save_draft(draft, job.work_dir, _DTYPES[job.options.dtype])
-    written = load_draft(job.work_dir)  # reads every byte back: a full disk shows here, not at the server
+    written = load_draft(job.work_dir)  # reads every byte back, so that a full disk fails here, not on the server
     sizes = [parameter.numel() for parameter in written.parameters()]
     counts = {
         "tensors": len(sizes),

@@ -1,4 +1,4 @@
-"""The ``plan`` job: says what a training would cost, from configs and the shards' columns. Loads no weights."""
+"""The ``plan`` job: estimates the cost of a training run from configs and the shards' columns. Loads no weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..plan.report import report_facts, report_lines
 
 
 def run(path: Path, events: Events) -> None:
-    """Plans as the job file at ``path`` says and prints a result event.
+    """Plans the run in the job file at ``path`` and prints a result event.
 
-    Its facts hold the plan as numbers and as ``lines``, and ``refusal`` (a message and a hint) when the training cannot
-    fit.
+    Its facts hold the plan as numbers and as ``lines``, and ``refusal`` (a message and a hint) if the run does not fit
+    into memory.
 
     Raises:
         UserError: for anything wrong with options, target or shards.

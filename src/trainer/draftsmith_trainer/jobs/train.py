@@ -1,4 +1,4 @@
-"""The ``train`` job: reads its file, brings target, data and draft together, and hands them to the loop."""
+"""The ``train`` job: reads its file, loads target, data and draft, and runs the training loop."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
 from ..train.state_cache import decide_cache
 
-#: How long other processes outlast the first when all of them are refused.
+#: Seconds that other processes outlive the first when all of them are rejected.
 _LEAVE_SECONDS = 5.0
 
-#: Options that do not change what is learnt.
+#: Options that do not affect what is learned.
 _NEUTRAL = (
     "threads",
     "stateCacheMb",
@@ -51,7 +51,7 @@ _NEUTRAL = (
 
 
 def run(path: Path, events: Events) -> None:
-    """Trains as the job file at ``path`` says and prints a result event.
+    """Runs the training in the job file at ``path`` and prints a result event.
 
     Raises:
         UserError: for anything wrong with options, target or shards.
@@ -102,7 +102,7 @@ def run(path: Path, events: Events) -> None:
 
 
 def _check_agreement(fingerprint: dict[str, Any], ranks: Ranks) -> None:
-    """Processes on other machines have files and options of their own, which must be those of the first.
+    """Checks that every process has the first one's inputs and options: other machines read their own files.
 
     Raises:
         UserError: ``ranks-differ``.
@@ -115,7 +115,7 @@ def _check_agreement(fingerprint: dict[str, Any], ranks: Ranks) -> None:
     ):
         others = ranks.differing(fingerprint[part])
         if others:
-            # Whoever leaves breaks the connections over which the first, which tells the user, may still hear of it.
+            # A process that exits breaks its connections, so the others wait until the first has told the user.
             if not ranks.first:
                 time.sleep(_LEAVE_SECONDS)
             raise UserError(
@@ -142,7 +142,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def _fingerprint(job: TrainJob, config: DraftConfig, corpus: Corpus, world: int) -> dict[str, Any]:
-    """What a saved state belongs to. Options that only say how fast or how often to look are left out."""
+    """Identifies the run of a saved state. Options that only affect speed or how often to evaluate are left out."""
     options = to_json(job.options)
     for name in _NEUTRAL:
         options.pop(name)

@@ -1,1 +1,1 @@
-"""Triton kernels for CUDA. Each has a plain PyTorch reference beside its caller; nothing here runs on a CPU."""
+"""Triton kernels for CUDA. Each has a PyTorch reference next to its caller; nothing here runs on a CPU."""

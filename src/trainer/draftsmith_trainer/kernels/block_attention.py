@@ -1,8 +1,8 @@
 """Attention of draft blocks over their context and themselves, forward and backward.
 
 A query row sees the context lo .. hi - 1 of its block and the places of its own block. Rows are sorted by document and
-anchor, so the tiles that a tile of queries sees are one range of the context, all but a few of them visible as a whole;
-these ranges come from the host. Online softmax and the backward recurrences after FlashAttention-2 (arXiv 2307.08691).
+anchor, so a query tile sees one contiguous range of context tiles, all but a few of them in full; the host computes
+these ranges. Online softmax and the backward recurrences follow FlashAttention-2 (arXiv 2307.08691).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 ROWS, KEYS = 128, 128
 _LOG2E = 1.4426950408889634
 
-#: Shapes of the three kernels' inner loops, the fastest of 14 on an H200 with heads of 128.
+#: Tile shapes of the three kernels' inner loops, the fastest of 14 on an H200 with heads of 128.
 FORWARD = {"BN": 64, "num_warps": 8, "num_stages": 3}
 QUERY = {"BN": 64, "OWN": 64, "num_warps": 8, "num_stages": 3}
 CONTEXT = {"STEP": 64, "num_warps": 8, "num_stages": 3}
@@ -39,7 +39,7 @@ def _own_mask(rows, columns, B: tl.constexpr, WINDOW: tl.constexpr):
 @triton.jit
 def _softmax_step(s, v, top, total, acc):
     fresh = tl.maximum(top, tl.max(s, 1))
-    # A row that has seen nothing yet has -inf on both sides.
+    # While a row has seen no visible key, both maxima are -inf and their difference would be NaN.
     base = tl.where(fresh == -float("inf"), 0.0, fresh)
     p = tl.exp2(s - base[:, None])
     fade = tl.exp2(top - base)
@@ -126,7 +126,7 @@ def _query_kernel(
     GROUP: tl.constexpr, B: tl.constexpr, WINDOW: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
     OWN: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of queries, and of the keys and values of their own blocks."""
+    """Gradients with respect to queries, and to the keys and values of their own blocks."""
     tile, head = tl.program_id(0), tl.program_id(1)
     depth = tl.arange(0, D)
     rows = tile * BM + tl.arange(0, BM)
@@ -161,7 +161,7 @@ def _context_kernel(
     q_head, q_token, k_head, k_token, d_head,
     GROUP: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, STEP: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one tile of context keys and values, for one query head."""
+    """Gradients with respect to one tile of context keys and values, for one query head."""
     tile, head = tl.program_id(0), tl.program_id(1)
     depth = tl.arange(0, D)
     columns = tile * BN + tl.arange(0, BN)
@@ -197,7 +197,7 @@ def forward(
     Args:
         q: [heads, Q, D]. k, v: [kv_heads, context + Q, D]; contiguous.
         tables: int32, see :class:`~draftsmith_trainer.draft.kernel.Ranges`: LO, HI [Q], RANGES [Q / 128, 4], SEEN_BY.
-        context: keys that are context, a multiple of 128. block: places of a block. window: 0 for none.
+        context: number of context keys, a multiple of 128. block: places per block. window: 0 for none.
     """
     heads, queries, width = q.shape
     out, lse = torch.empty_like(q), torch.empty(heads, queries, dtype=torch.float32, device=q.device)
@@ -214,13 +214,13 @@ def backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, tables: tuple[Tensor, ...], context: int,
     block: int, window: int, scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradients of q, k and v. Arguments as in :func:`forward`; ``grad`` is the output's, [heads, Q, D]."""
+    """Gradients with respect to q, k and v. Arguments as in :func:`forward`; ``grad``: the output's, [heads, Q, D]."""
     heads, queries, width = q.shape
     keys = k.shape[1]
     grad = grad.contiguous()
     delta = (grad.float() * out.float()).sum(-1)
     dq = torch.empty_like(q)
-    # Each query head writes gradients of its own; heads that share keys are summed behind it.
+    # Each query head writes its own key and value gradients; heads that share keys are summed afterwards.
     dk, dv = (torch.empty(heads, keys, width, dtype=k.dtype, device=k.device) for _ in range(2))
     low, high, ranges, seen_by = tables
     group, strides = heads // k.shape[0], (q.stride(0), q.stride(1), k.stride(0), k.stride(1), dk.stride(0))

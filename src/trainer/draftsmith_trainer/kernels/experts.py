@@ -15,7 +15,7 @@ def _swiglu_kernel(x, out, width, BLOCK: tl.constexpr):
     inside = column < width
     gate = tl.load(x + row * 2 * width + column, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(x + row * 2 * width + width + column, mask=inside, other=0.0)
-    # Rounded where the plain form rounds: after the activation.
+    # Rounds where the PyTorch form does: after the activation.
     act = (gate * tl.sigmoid(gate)).to(out.dtype.element_ty)
     tl.store(out + row * width + column, act * up, mask=inside)
 

@@ -1,6 +1,6 @@
 """Row statistics of a logits matrix and its cross-entropy gradient, in place: two passes over bf16 logits.
 
-A vocabulary-wide row is read twice and written once; no fp32 copy of it exists at any time. Reference:
+Each vocabulary-wide row is read twice and written once, without an fp32 copy. Reference:
 :func:`draftsmith_trainer.losses.eager.row_statistics`.
 """
 
@@ -67,7 +67,7 @@ def _gradient_kernel(
 
 
 def row_statistics(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-sum-exp, the label's logit (both fp32 [n]) and the first largest column (int64 [n]) of every row.
+    """For each row: log-sum-exp, the label's logit (both fp32 [n]) and the first argmax (int64 [n]).
 
     Args:
         logits: [n, V], contiguous rows, on CUDA. labels: int64 [n], in range.

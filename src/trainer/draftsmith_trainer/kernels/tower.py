@@ -1,7 +1,7 @@
 """The elementwise parts of a vision block: layer norm with the residual added, and the rotation of queries and keys.
 
 Inductor's reduction over 1,152 channels reads its input twice; here a row stays in registers (28,160 patches, one H200:
-0.15 ms a norm against 0.04).
+0.04 ms per norm instead of 0.15).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _rotate_kernel(qkv, cos, sin, heads, width, stride, HALF: tl.constexpr, ROWS
     c2 = tl.load(cos + angle + width // 2, mask=inside, other=0.0)[None, :]
     s1 = tl.load(sin + angle, mask=inside, other=0.0)[None, :]
     s2 = tl.load(sin + angle + width // 2, mask=inside, other=0.0)[None, :]
-    # Queries and keys lie one after the other: 2 * heads rows of one token.
+    # A token's queries and keys are contiguous: 2 * heads rows.
     row = tl.arange(0, ROWS)[:, None]
     place = qkv + token * stride + row * width + column[None, :]
     both = (row < 2 * heads) & inside[None, :]

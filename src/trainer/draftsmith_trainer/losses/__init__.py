@@ -1,4 +1,4 @@
-"""What a draft is trained on: weighted cross-entropy against the target's frozen lm_head."""
+"""The training loss of a draft: weighted cross-entropy through the target's frozen lm_head."""
 
 from .frozen_head import BlockLoss, frozen_head_loss
 from .weights import LossRule, decay_weights, dpace_weights

@@ -1,4 +1,4 @@
-"""The loss written plainly, all logits at once: the reference that the chunked form is tested against."""
+"""A straightforward loss over all logits at once: the reference that the chunked form is tested against."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def eager_loss(hidden: Tensor, labels: Tensor, valid: Tensor, lm_head: Tensor, r
     Args:
         hidden: [blocks, B-1, H], the draft's output at places 1..B-1.
         labels: int64 [blocks, B-1], in range everywhere. valid: bool [blocks, B-1].
-        lm_head: [V, H]. rule: turns validity and cross-entropies into weights.
+        lm_head: [V, H]. rule: computes weights from validity and cross-entropies.
     """
     logits = (hidden @ lm_head.T).float()
     losses = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)

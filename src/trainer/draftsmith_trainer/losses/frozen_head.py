@@ -1,8 +1,8 @@
-"""Cross-entropy through a frozen lm_head, chunk by chunk, with the gradient formed in the same pass.
+"""Cross-entropy through a frozen lm_head, chunk by chunk, with the gradient computed in the same pass.
 
-The output matrix takes no gradient, so d loss / d hidden is known as soon as a chunk's logits are: (softmax - onehot) @
-W, times the weight. It is kept ([P, H]) and the logits ([chunk, V]) are overwritten: neither stored for the backward
-pass nor computed a second time. 512 blocks x 8 x 151,936 logits would be 2.5 GB per row.
+The output matrix needs no gradient, so d loss / d hidden is known as soon as a chunk's logits are: (softmax - onehot) @
+W, times the weight. It is stored ([P, H]) and the logits ([chunk, V]) are overwritten, so logits are neither kept for
+the backward pass nor recomputed. 512 blocks x 8 x 151,936 logits would be 2.5 GB per row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .rows import gradient_, statistics
 from .weights import LossRule
 
 #: Logits alive at once, in elements: 64 Mi fp32 values are 256 MB on a CPU, 320 Mi bf16 ones 640 MB on a GPU, where
-#: products of fewer than 1,000 rows are slower (measured: 1,024 to 4,096 rows within 2 %).
+#: matmuls of fewer than 1,000 rows are slower (measured: 1,024 to 4,096 rows within 2 %).
 LOGITS_BUDGET = {"cpu": 64 * 2**20, "cuda": 320 * 2**20}
 
 
@@ -30,7 +30,7 @@ class BlockLoss:
     Attributes:
         total: scalar, the weighted sum, with gradient. Divide by the weight sum over all ranks.
         weight: scalar, this rank's weight sum, without gradient.
-        cross_entropy: fp32 [P], without gradient. best: int64 [P], the draft's first choice at each place.
+        cross_entropy: fp32 [P], without gradient. best: int64 [P], the draft's argmax at each place.
     """
 
     total: Tensor
@@ -49,15 +49,15 @@ def frozen_head_loss(
     rule: LossRule,
     logits_budget: int | None = None,
 ) -> BlockLoss:
-    """Weighted cross-entropy of the places of blocks that have a label.
+    """Weighted cross-entropy over the labeled places of blocks.
 
     Args:
         hidden: [P, H], the draft's output at these places.
-        labels: int64 [P]. places: int64 [P], n * B + k for place k >= 1 of block n, rising.
-        ends: int64 [N + 1], labels of the blocks before each block together (host).
+        labels: int64 [P]. places: int64 [P], n * B + k for place k >= 1 of block n, ascending.
+        ends: int64 [N + 1], cumulative label counts of the blocks (host).
         lm_head: [V, H], frozen.
-        rule: turns validity and cross-entropies into weights.
-        logits_budget: how many logits may be alive at once.
+        rule: computes weights from validity and cross-entropies.
+        logits_budget: maximum number of logits alive at once.
     """
     budget = logits_budget or LOGITS_BUDGET[hidden.device.type]
     cuts = _cuts(ends, max(1, budget // lm_head.shape[0]))
@@ -66,9 +66,9 @@ def frozen_head_loss(
 
 
 def _cuts(ends: Ints, most: int) -> list[tuple[int, int, int, int]]:
-    """Chunks (first block, last, first label, last) of whole blocks with at most ``most`` labels, at least a block.
+    """Chunks (first block, last, first label, last) of at most ``most`` labels, but at least one block.
 
-    Whole blocks, since a D-PACE weight needs the cross-entropies of all places of its block.
+    Blocks are never split, because a D-PACE weight needs the cross-entropies of all places of its block.
     """
     cuts, block, last = [], 0, len(ends) - 1
     while block < last and ends[block] < ends[last]:
@@ -94,7 +94,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         gradient = torch.empty_like(hidden)
         losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
         best = torch.empty_like(labels)
-        # Two tensors, not one: the sum of weights is marked as having no gradient, the total must not be.
+        # Separate tensors, because only the sum of weights is marked non-differentiable.
         total, weight_sum = (torch.zeros((), device=hidden.device) for _ in range(2))
         for first, after, start, end in cuts:
             part = slice(start, end)
@@ -118,7 +118,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
 
 def _weights(rule: LossRule, losses: Tensor, places: Tensor, blocks: int, block_size: int) -> Tensor:
-    """The rule speaks of whole blocks [n, B - 1]; scattered there and taken back, [p]."""
+    """Weights [p]. The rule takes whole blocks [n, B - 1]: losses are scattered there and weights gathered back."""
     valid = torch.zeros(blocks * block_size, dtype=torch.bool, device=losses.device)
     valid[places] = True
     grid = losses.new_zeros(blocks * block_size)

@@ -1,4 +1,4 @@
-"""Statistics of rows of logits, and their gradient in place: plainly, or by kernels for 16-bit logits on CUDA."""
+"""Row statistics of logits and their in-place gradient: in PyTorch, or by kernels for 16-bit logits on CUDA."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def statistics(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-sum-exp and the label's logit (fp32 [n]), and the first largest column (int64 [n]), of each row.
+    """For each row: log-sum-exp and the label's logit (fp32 [n]), and the first argmax (int64 [n]).
 
     Args:
         logits: [n, V]. labels: int64 [n].
@@ -20,7 +20,7 @@ def statistics(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def gradient_(logits: Tensor, labels: Tensor, lse: Tensor, weights: Tensor) -> Tensor:
-    """weights[:, None] * (softmax - onehot(labels)), [n, V]; overwrites the logits where their type allows."""
+    """weights[:, None] * (softmax - onehot(labels)), [n, V]; overwrites the logits if their dtype allows."""
     if logits.is_cuda and logits.dtype != torch.float32:
         from ..kernels.softmax_rows import cross_entropy_gradient_
 
@@ -29,13 +29,13 @@ def gradient_(logits: Tensor, labels: Tensor, lse: Tensor, weights: Tensor) -> T
 
 
 def plain_statistics(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The reference of :func:`statistics`."""
+    """The reference for :func:`statistics`."""
     wide = logits.float()
     return wide.logsumexp(dim=-1), wide.gather(1, labels[:, None])[:, 0], wide.argmax(dim=-1)
 
 
 def plain_gradient_(logits: Tensor, labels: Tensor, lse: Tensor, weights: Tensor) -> Tensor:
-    """The reference of :func:`gradient_`."""
+    """The reference for :func:`gradient_`."""
     slope = logits.float().sub_(lse[:, None]).exp_()
     slope.scatter_add_(1, labels[:, None], slope.new_full((len(labels), 1), -1.0))
     return slope.mul_(weights[:, None])

@@ -1,4 +1,4 @@
-"""How much each place of a block counts: exponential decay, or D-PACE."""
+"""The loss weight of each place of a block: exponential decay, or D-PACE."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def decay_weights(valid: Tensor, gamma: float) -> Tensor:
 
 
 def dpace_weights(valid: Tensor, cross_entropy: Tensor, alpha: float) -> Tensor:
-    """Weights that follow the draft's own confidence. Source: D-PACE (arXiv 2605.18810).
+    """Weights that adapt to the draft's own confidence. Source: D-PACE (arXiv 2605.18810).
 
-    q = exp(-CE), smoothed to q~ = (1 - alpha) q + alpha; C_j is the product of q~ up to j, the chance that a walk gets
-    past j; the weight of j is the sum of C_m over all m >= j: what hangs on being right at j.
+    q = exp(-CE), smoothed to q~ = (1 - alpha) q + alpha; C_j is the product of q~ up to j, the probability that a walk
+    gets past j; the weight of j is the sum of C_m over all m >= j, the accept length that depends on place j.
 
     Args:
-        valid: bool [..., B-1]; valid places come before the others. Invalid ones weigh nothing, let nothing pass.
+        valid: bool [..., B-1]; valid places come first. Invalid ones have zero weight and end the product.
         cross_entropy: [..., B-1], any value where not valid.
     """
     smooth = (1 - alpha) * torch.exp(-cross_entropy) + alpha

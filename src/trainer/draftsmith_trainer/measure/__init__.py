@@ -1,1 +1,1 @@
-"""The offline walk: what a draft proposes over a row's responses, and the accept lengths that follow."""
+"""The offline walk: drafts over a row's responses and computes the resulting accept lengths."""

@@ -1,4 +1,4 @@
-"""Drafts at every candidate position of rows and walks their responses."""
+"""Drafts at every candidate position of rows and walks the rows' responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..target import Target
 from .tally import Tally
 from .walk import correct_prefix, walk
 
-#: Rows that are planned together: enough to fill packs, few enough that their plans cost no memory to speak of.
+#: Rows planned together: enough to fill packs, few enough that their plans take little memory.
 _ROWS_AT_ONCE = 64
 
 
@@ -54,7 +54,7 @@ class Measurer:
         """Sums over all responses of ``rows``.
 
         Args:
-            done: called after every pass with its number of rows; what it raises ends the measurement.
+            done: called after every pass with its number of rows; an exception from it ends the measurement.
         """
         total = Tally(self.block_size)
         for work in announced(self.plan(rows), partial(source.expect, split)):
@@ -65,7 +65,7 @@ class Measurer:
         return total
 
     def plan(self, rows: Sequence[Row]) -> Iterator[PackWork]:
-        """Work with a block at every position that a walk may come to."""
+        """Work with a block at every position that a walk can reach."""
         size = _ROWS_AT_ONCE if self._preparer.packed else 1
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
@@ -94,7 +94,7 @@ class Measurer:
 
     @torch.no_grad()
     def propose(self, states: Tensor, part: Part) -> Tensor:
-        """Greedy drafts of a part's blocks, int64 [N, B-1]."""
+        """Greedily drafted tokens for a part's blocks, int64 [N, B-1]."""
         part = part.to(states.device)
         with torch.autocast(states.device.type, torch.bfloat16, enabled=self._autocast):
             hidden = run_batch(self._draft, self._target.embed, states, part.batch, part.attend)
@@ -103,13 +103,13 @@ class Measurer:
 
 
 def walk_anchors(row: Row) -> Ints:
-    """Every position of a row that a walk may draft from, rising: all of a response but its last token."""
+    """Every position of a row that a walk may draft from, ascending: all of a response but its last token."""
     made: Ints = np.concatenate([np.zeros(0, np.int64), *(np.arange(start, end - 1) for start, end in row.spans)])
     return made
 
 
 def _ends(row: Row, anchors: Ints) -> Ints:
-    """The end of the response that each anchor lies in."""
+    """For each anchor, the end of the response that contains it."""
     starts, ends = (np.array(side, np.int64) for side in zip(*row.spans, strict=True))
     found: Ints = ends[np.searchsorted(starts, anchors, side="right") - 1]
     return found

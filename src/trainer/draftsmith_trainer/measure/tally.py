@@ -1,24 +1,24 @@
-"""Adds up walks: pooled and mean accept length, per-place acceptance, histogram."""
+"""Aggregates walks: pooled and mean accept length, per-place acceptance, histogram."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-#: Binary places of the sum of means. Integers add up to the same in any order; a mean loses less than 2**-64.
+#: Fractional bits of the fixed-point sum of means. Integer sums do not depend on order; a mean loses less than 2**-64.
 _PLACES = 64
 
 
 @dataclass
 class Tally:
-    """Counts over responses; two tallies of different rows add up.
+    """Counts over responses; tallies of disjoint rows can be merged.
 
     Attributes:
-        histogram: ``histogram[a]`` steps accepted exactly a drafted tokens, a = 0..B-1.
-        offered: ``offered[k-1]`` steps whose place k lay inside the response, k = 1..B-1.
+        histogram: ``histogram[a]`` counts steps that accepted exactly a drafted tokens, a = 0..B-1.
+        offered: ``offered[k-1]`` counts steps whose place k lay inside the response, k = 1..B-1.
         tokens: tokens produced by steps (all response tokens but the first).
         means: the sum of the responses' mean accept lengths, times 2**64.
-        short: responses of one token, which need no step; they are in no average.
+        short: responses of one token, which need no step and are left out of all averages.
     """
 
     block_size: int
@@ -60,7 +60,7 @@ class Tally:
 
     @property
     def pooled(self) -> float:
-        """1 + accepted drafts / steps; 1.0 without steps. SGLang also counts drafts behind the end, we do not."""
+        """1 + accepted drafts / steps; 1.0 without steps. Unlike SGLang, ignores drafts past the response's end."""
         return 1 + self.correct / self.steps if self.steps else 1.0
 
     def merge(self, other: Tally) -> None:
@@ -74,8 +74,8 @@ class Tally:
     def report(self) -> dict[str, Any]:
         """The figures as JSON.
 
-        ``perPosition`` has, for place k: steps whose place k was inside the response (offered), those that got as far
-        (all before it right: reached), those that accepted it, and accepted / offered.
+        ``perPosition`` has, for place k: steps whose place k was inside the response (offered), steps that accepted all
+        places before it (reached), steps that accepted it, and accepted / offered.
         """
         reached = [sum(self.histogram[place:]) for place in range(self.block_size)]
         return {

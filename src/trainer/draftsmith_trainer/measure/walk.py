@@ -1,7 +1,7 @@
-"""The exact walk: what greedy speculative decoding would have done with this draft, read off teacher-forced blocks.
+"""The exact walk: replays greedy speculative decoding with a draft from teacher-forced blocks.
 
-The rows are the target's own greedy output, so a verified token is simply the next token of the row. From anchor p a
-draft whose first a tokens are right moves the engine to p + a + 1: a drafted tokens and the one that the target adds.
+The rows are the target's own greedy output, so a verified token is simply the next token of the row. From anchor p, a
+draft whose first a tokens are correct advances the engine to p + a + 1: a drafted tokens and one from the target.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from ..data.shards import Ints
 
 
 def correct_prefix(proposed: torch.Tensor, input_ids: Ints, anchors: Ints, end: Ints | int) -> Ints:
-    """How many drafted tokens are right, counted from the block's start, int64 [N].
+    """Length of each block's correct prefix of drafted tokens, int64 [N].
 
-    Drafts past the response's end are not counted: the engine has stopped there.
+    Drafted tokens past the response's end are not counted, because the engine has stopped there.
 
     Args:
         proposed: int64 [N, B-1]. input_ids: [S]. anchors: [N], each < end - 1.
@@ -30,9 +30,9 @@ def correct_prefix(proposed: torch.Tensor, input_ids: Ints, anchors: Ints, end: 
 
 
 def walk(start: int, end: int, prefix: Ints) -> list[int]:
-    """The accepted counts of the steps over one response.
+    """The number of accepted tokens in each step over one response.
 
-    Starts at the first response token, which prefill gives; ends when the last token is known.
+    Starts at the first response token, which prefill yields; ends when the last token is known.
 
     Args:
         start, end: the response, end exclusive.

@@ -48,15 +48,15 @@ def load_target(
     whole: bool = False,
     shard: bool = False,
 ) -> Target:
-    """Loads layers 0..max(layer_ids) only; nothing behind them is read from disk. ``whole`` loads all of them.
+    """Loads layers 0..max(layer_ids) only; later layers are not read from disk. ``whole`` loads all layers.
 
     ``shard`` spreads the layers over the ranks of the process group. Every rank still reads all of them on the host,
     where weights that are not converted are mapped files, shared by the ranks of a machine; dequantised (FP8) ones and
     stacked experts take their full size for each rank until their layer is sharded.
 
     Raises:
-        UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights. Files that are not whole
-            are found before anything is loaded.
+        UserError: ``target-weights`` when the checkpoint cannot be loaded or lacks weights. Incomplete files are
+            detected before anything is loaded.
     """
     check_weights(spec.directory)
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig

@@ -1,1 +1,1 @@
-"""Plain DFlash: every place of a block is read off the target's frozen lm_head on its own."""
+"""Plain DFlash: predicts every place of a block independently through the target's frozen lm_head."""

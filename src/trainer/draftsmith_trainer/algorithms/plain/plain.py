@@ -1,4 +1,4 @@
-"""Plain DFlash as an algorithm. Source: DFlash (arXiv 2602.06036)."""
+"""The plain DFlash algorithm. Source: DFlash (arXiv 2602.06036)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ class Plain(Algorithm):
         return frozen_head_loss(hidden, batch.labels, batch.places, batch.ends, size, outputs.lm_head, rule)
 
     def propose(self, draft: DFlashDraft, hidden: Tensor, anchor_ids: Tensor, lm_head: Tensor) -> Tensor:
-        """The first choice at every place; places do not look at each other, nor at the anchor."""
+        """The argmax at every place, independent of the other places and the anchor."""
         del draft, anchor_ids
         return propose_greedily(hidden[..., 1:, :], lm_head)

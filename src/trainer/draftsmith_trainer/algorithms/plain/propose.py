@@ -13,7 +13,7 @@ def propose_greedily(hidden: Tensor, lm_head: Tensor, chunk: int = 4096) -> Tens
     Args:
         hidden: [..., H].
         lm_head: [V, H].
-        chunk: places whose logits are alive at once.
+        chunk: number of places whose logits are alive at once.
     """
     flat = hidden.reshape(-1, hidden.shape[-1]).to(lm_head.dtype)
     ids = [(part @ lm_head.T).argmax(dim=-1) for part in flat.split(chunk)]
