@@ -1,7 +1,7 @@
 /** Artifact directories: sealed when their step is finished, published, and opened with checks. */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { DraftsmithError, fromErrno, type JsonObject, sha256File } from "../base/index.js";
+import { DraftsmithError, fromErrno, type JsonObject, parseJson, sha256File, stringifyJson } from "../base/index.js";
 import {
   type ArtifactKind,
   MANIFEST_FILE,
@@ -49,12 +49,12 @@ export async function sealDirectory(request: SealRequest): Promise<Manifest> {
       digest: manifestDigest(content),
     });
     if (request.fingerprint !== undefined) {
-      await writeDurably(join(directory, FINGERPRINT_FILE), `${JSON.stringify(request.fingerprint, null, 2)}\n`);
+      await writeDurably(join(directory, FINGERPRINT_FILE), `${stringifyJson(request.fingerprint, 2)}\n`);
     }
     await flushFiles(directory, paths);
     // The manifest claims that all files exist, so their names must be durable before it is.
     await flushTree(directory, paths);
-    await writeDurably(join(directory, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+    await writeDurably(join(directory, MANIFEST_FILE), `${stringifyJson(manifest, 2)}\n`);
     await flushDirectory(directory);
     return manifest;
   } catch (error) {
@@ -143,7 +143,7 @@ export async function readManifest(path: string): Promise<Manifest> {
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw invalid(path, `${file} is not JSON`, { cause });
   }

@@ -3,7 +3,7 @@
  * file.
  */
 import { z } from "zod";
-import { digestOf, type JsonObject, type JsonValue } from "../base/index.js";
+import { digestOf, JsonNumber, type JsonObject, type JsonValue } from "../base/index.js";
 
 export const ARTIFACT_KINDS = [
   "raw",
@@ -19,7 +19,18 @@ export const ARTIFACT_KINDS = [
 export const artifactKindSchema = z.enum(ARTIFACT_KINDS);
 export type ArtifactKind = z.infer<typeof artifactKindSchema>;
 
-const jsonValue: z.ZodType<JsonValue> = z.json() as z.ZodType<JsonValue>;
+/** zod's own knows no JsonNumber. */
+const jsonValue: z.ZodType<JsonValue> = z.lazy(() =>
+  z.union([
+    z.string(),
+    z.number(),
+    z.instanceof(JsonNumber),
+    z.boolean(),
+    z.null(),
+    z.array(jsonValue),
+    z.record(z.string(), jsonValue),
+  ]),
+);
 const jsonObject = z.record(z.string(), jsonValue) as z.ZodType<JsonObject>;
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
 

@@ -2,6 +2,7 @@
  * Removes credentials from whatever is shown or logged. An error quotes the offending line, which may contain a
  * password, so every text that a user wrote passes through here.
  */
+import { JsonNumber } from "./json-number.js";
 
 export const HIDDEN = "[hidden]";
 /** Replaces the user and password of a URL. */
@@ -75,12 +76,13 @@ export function hideSecretsIn<T>(value: T): T {
 
 function hidden(value: unknown, name: string, outer: string): unknown {
   if (Array.isArray(value)) return value.map((item: unknown) => hidden(item, name, outer));
-  if (typeof value === "object" && value !== null) {
+  const isNumber = typeof value === "number" || value instanceof JsonNumber;
+  if (typeof value === "object" && value !== null && !isNumber) {
     return Object.fromEntries(
       Object.entries(value).map(([key, member]) => [hideSecrets(key), hidden(member, key, name)]),
     );
   }
-  if (typeof value !== "string" && typeof value !== "number") return value;
+  if (typeof value !== "string" && !isNumber) return value;
   if (isSecretName(name) || isHeadersName(outer) || isKeyForVariable(name, value)) return HIDDEN;
   return typeof value === "string" ? hideSecrets(value) : value;
 }

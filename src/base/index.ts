@@ -3,6 +3,7 @@ export * from "./digest.js";
 export * from "./digest-index.js";
 export * from "./errors.js";
 export * from "./file-errors.js";
+export { parseKeepingLiterals, plainNumbers } from "./free-json.js";
 export * from "./hide-secrets.js";
 export * from "./json.js";
 export { JsonNumber, numberOf } from "./json-number.js";

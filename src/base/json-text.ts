@@ -27,11 +27,15 @@ export function parseJson(text: string): JsonValue {
   return withLiterals(value, JSON.parse(quoted + text.slice(done)) as JsonValue);
 }
 
-/** JSON.stringify without indentation, in which a JsonNumber is written as its literal. */
-export function stringifyJson(value: unknown): string {
+/**
+ * JSON.stringify, in which a JsonNumber is written as its literal.
+ * @param indent - spaces per level; 0 for one line
+ */
+export function stringifyJson(value: unknown, indent = 0): string {
   if (typeof value !== "object") return JSON.stringify(value);
-  const { text, changed } = JsonNumber.watch(() => JSON.stringify(value));
-  return changed ? write(value) : text;
+  const { text, changed } = JsonNumber.watch(() => JSON.stringify(value, null, indent));
+  if (!changed) return text;
+  return write(value, indent === 0 ? undefined : { step: " ".repeat(indent), line: "\n" });
 }
 
 const SHORT = 40;
@@ -148,11 +152,31 @@ function withLiterals(value: JsonValue, quoted: JsonValue): JsonValue {
   return value;
 }
 
+interface Layout {
+  step: string;
+  /** The line break with the indentation of the value that is being written. */
+  line: string;
+}
+
 /** What JSON.stringify writes, literals kept. */
-function write(value: unknown): string {
+function write(value: unknown, layout: Layout | undefined): string {
   if (value instanceof JsonNumber) return value.literal;
-  if (Array.isArray(value)) return `[${value.map((item) => write(item === undefined ? null : item)).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const inner = layout && { ...layout, line: layout.line + layout.step };
+  const text = (member: unknown): string => write(member === undefined ? null : member, inner);
+  if (Array.isArray(value)) return enclosed("[", value.map(text), "]", layout);
+  const colon = layout === undefined ? ":" : ": ";
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member)}`).join(",")}}`;
+  return enclosed(
+    "{",
+    members.map(([key, member]) => `${JSON.stringify(key)}${colon}${text(member)}`),
+    "}",
+    layout,
+  );
+}
+
+function enclosed(open: string, parts: readonly string[], close: string, layout: Layout | undefined): string {
+  if (layout === undefined || parts.length === 0) return open + parts.join(",") + close;
+  const inner = layout.line + layout.step;
+  return open + inner + parts.join(`,${inner}`) + layout.line + close;
 }

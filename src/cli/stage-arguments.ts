@@ -42,11 +42,7 @@ export function mergeOptions(under: Record<string, unknown>, over: Record<string
   const merged = { ...under };
   for (const [key, value] of Object.entries(over)) {
     const below = merged[key];
-    merged[key] = isMap(below) && isMap(value) ? mergeOptions(below, value) : value;
+    merged[key] = isJsonObject(below) && isJsonObject(value) ? mergeOptions(below, value) : value;
   }
   return merged;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /** A stage's options as command-line flags, derived from its schema, and the parsed flags as options again. */
 
 import type { Options } from "yargs";
-import { defined } from "../base/index.js";
+import { defined, parseJson } from "../base/index.js";
 import { jsonSchemaOf } from "../pipeline/index.js";
 import type { Stage } from "../stages/stage.js";
 
@@ -109,11 +109,15 @@ function readText(text: string, schema: JsonSchema): unknown {
   if (schema.type === "string") return text;
   const choice = schema.enum?.find((value) => String(value) === text);
   if (choice !== undefined) return choice;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
+  // JSON.parse alone takes 1e400, as a number that schemas refuse.
+  for (const parse of [parseJson, JSON.parse]) {
+    try {
+      return parse(text) as unknown;
+    } catch {
+      // Not JSON: taken as text.
+    }
   }
+  return text;
 }
 
 /** The last value of a repeated flag wins. */

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FINGERPRINT_FILE, findDamage, type Manifest, readManifest } from "../artifacts/index.js";
-import { isDraftsmithError } from "../base/index.js";
+import { isDraftsmithError, parseJson } from "../base/index.js";
 import type { HashCache } from "./content.js";
 import type { Fingerprint } from "./fingerprint.js";
 import { fingerprintDigest } from "./fingerprint.js";
@@ -20,7 +20,7 @@ export async function readSealed(directory: string): Promise<Sealed | undefined>
   try {
     const manifest = await readManifest(directory);
     const text = await readFile(join(directory, FINGERPRINT_FILE), "utf8").catch(() => undefined);
-    return { manifest, fingerprint: text === undefined ? undefined : (JSON.parse(text) as Fingerprint) };
+    return { manifest, fingerprint: text === undefined ? undefined : (parseJson(text) as Fingerprint) };
   } catch (error) {
     if (isDraftsmithError(error) || error instanceof SyntaxError) return undefined;
     throw error;

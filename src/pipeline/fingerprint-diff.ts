@@ -1,5 +1,5 @@
 /** What changed between two fingerprints, field by field, in words. */
-import { hideSecretsIn, isJsonObject, type JsonValue } from "../base/index.js";
+import { hideSecretsIn, isJsonObject, type JsonValue, parseJson, stringifyJson } from "../base/index.js";
 import type { Fingerprint } from "./fingerprint.js";
 
 export interface Change {
@@ -28,14 +28,14 @@ function diff(field: string, before: JsonValue | undefined, after: JsonValue | u
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
     return keys.flatMap((key) => diff(field === "" ? key : `${field}.${key}`, before[key], after[key]));
   }
-  return JSON.stringify(before) === JSON.stringify(after) ? [] : [{ field, before, after }];
+  return stringifyJson(before) === stringifyJson(after) ? [] : [{ field, before, after }];
 }
 
 function asJson(fingerprint: Fingerprint): JsonValue {
-  return JSON.parse(JSON.stringify(fingerprint)) as JsonValue;
+  return parseJson(stringifyJson(fingerprint));
 }
 
 function show(value: JsonValue | undefined): string {
-  const text = JSON.stringify(hideSecretsIn(value)) ?? "nothing";
+  const text = stringifyJson(hideSecretsIn(value)) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

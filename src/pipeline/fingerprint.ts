@@ -1,7 +1,16 @@
 /** The cache key of a step: everything that can change its output, and nothing else. */
 import { join } from "node:path";
 import type { Manifest } from "../artifacts/index.js";
-import { digestOf, fromErrno, type JsonObject, type JsonValue, pathOf, withoutCredentials } from "../base/index.js";
+import {
+  digestOf,
+  fromErrno,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  pathOf,
+  stringifyJson,
+  withoutCredentials,
+} from "../base/index.js";
 import { contentOf, type HashCache } from "./content.js";
 import { mapStrings } from "./options.js";
 import { namedPaths, type PathOwner } from "./paths.js";
@@ -99,7 +108,7 @@ async function optionParts(
   const portable = mapStrings(plain, (text) =>
     insideSteps(text, workspace) === undefined ? withoutCredentials(text) : `steps/${insideSteps(text, workspace)}`,
   );
-  return { options: JSON.parse(JSON.stringify(portable)) as JsonObject, files };
+  return { options: parseJson(stringifyJson(portable)) as JsonObject, files };
 }
 
 /** A file of another step's output is covered by that output's digest, so its place inside is enough. */

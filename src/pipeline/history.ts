@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Manifest } from "../artifacts/index.js";
-import { fromErrno, hideSecretsIn, VERSION } from "../base/index.js";
+import { fromErrno, hideSecretsIn, stringifyJson, VERSION } from "../base/index.js";
 import { EventFile } from "../events/index.js";
 import type { Plan } from "./plan-types.js";
 import { workspacePaths } from "./workspace.js";
@@ -78,7 +78,7 @@ function resolved(plan: Plan, settings: object): object {
 
 async function writeJson(file: string, value: unknown): Promise<void> {
   try {
-    await writeFile(file, `${JSON.stringify(value, null, 2)}\n`);
+    await writeFile(file, `${stringifyJson(value, 2)}\n`);
   } catch (error) {
     throw fromErrno(error, file, { use: "write" });
   }

@@ -1,7 +1,7 @@
 /** What flows into each step: every input named, present and of the right kind, before anything runs. */
 import { resolve } from "node:path";
 import { type ArtifactKind, readManifest } from "../artifacts/index.js";
-import { isDraftsmithError } from "../base/index.js";
+import { isDraftsmithError, plainNumbers } from "../base/index.js";
 import type { InputSpec } from "../stages/stage.js";
 import { refusal, selectInstances } from "./expand.js";
 import type { LoadedPipeline } from "./load.js";
@@ -67,7 +67,7 @@ function planInput(step: PlannedStep, text: string, path: Path, context: PlanCon
     },
     refuse,
   );
-  return { from: "path", path: resolve(context.directory, String(value)) };
+  return { from: "path", path: resolve(context.directory, String(plainNumbers(value))) };
 }
 
 async function checkKind(

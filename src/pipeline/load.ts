@@ -1,7 +1,7 @@
 /** Loads a pipeline file: parsed, overridden and validated, references not resolved yet. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { DraftsmithError, defined, fromErrno, isJsonObject } from "../base/index.js";
+import { DraftsmithError, defined, fromErrno, isJsonObject, parseKeepingLiterals } from "../base/index.js";
 import { explainIssues, type Issue } from "./issues.js";
 import { applyOverrides } from "./overrides.js";
 import { type PipelineFile, pipelineSchema } from "./schema.js";
@@ -28,7 +28,7 @@ export async function loadPipeline(file: string, set: readonly string[], cwd: st
     throw source.error({ message: "a pipeline file is a map with at least name and steps", path: [] });
   }
   const value = applyOverrides(source, set, cwd);
-  const parsed = pipelineSchema.safeParse(value, { reportInput: true });
+  const parsed = parseKeepingLiterals(pipelineSchema, value);
   if (!parsed.success) throw issuesError(source, [], explainIssues(parsed.error, pipelineSchema));
   return { file: path, source, content: parsed.data };
 }

@@ -1,6 +1,7 @@
 /** Options of stages and services: checked by their schema, with paths made absolute. */
 import { resolve } from "node:path";
 import type { z } from "zod";
+import { JsonNumber, parseKeepingLiterals } from "../base/index.js";
 import type { FileOptions } from "../stages/stage.js";
 import { explainIssues, type Issue } from "./issues.js";
 
@@ -14,7 +15,7 @@ export type OptionsResult = { options: Record<string, unknown> } | { issues: Iss
 
 /** Defaults filled in and file options resolved against `directory`. */
 export function parseOptions(owner: OptionOwner, value: unknown, directory: string): OptionsResult {
-  const parsed = owner.options.safeParse(value, { reportInput: true });
+  const parsed = parseKeepingLiterals(owner.options, value);
   if (!parsed.success) {
     const issues = explainIssues(parsed.error, owner.options, "option");
     return { issues: issues.map((issue) => withNewName(issue, owner.renamedOptions ?? {})) };
@@ -36,13 +37,13 @@ function withNewName(issue: Issue, renamed: Readonly<Record<string, string>>): I
 export function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === "string") return change(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, mapStrings(member, change)]));
 }
 
 /** Every string in a value with its dotted place. */
 export function listStrings(value: unknown, place: string): { place: string; text: string }[] {
   if (typeof value === "string") return [{ place, text: value }];
-  if (typeof value !== "object" || value === null) return [];
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return [];
   return Object.entries(value).flatMap(([key, member]) => listStrings(member, `${place}.${key}`));
 }

@@ -1,15 +1,15 @@
 /** `--set vars.x=value`: changes to a pipeline file's content before anything else looks at it. */
 import { resolve } from "node:path";
-import { parse } from "yaml";
-import { DraftsmithError, hideSecrets, hideSecretsIn } from "../base/index.js";
+import { DraftsmithError, hideSecrets, hideSecretsIn, isJsonObject, JsonNumber } from "../base/index.js";
 import type { Path, Source } from "./source.js";
 import { suggestion } from "./suggest.js";
+import { parseYaml } from "./yaml-numbers.js";
 
 const SECTIONS = { vars: "variables", services: "services", steps: "steps" } as const;
 
 /** Applies assignments in order and returns the changed copy; the source records which values came from `--set`. */
 export function applyOverrides(source: Source, assignments: readonly string[], cwd: string): unknown {
-  const root = structuredClone(source.value);
+  const root = copyOf(source.value);
   for (const assignment of assignments) {
     const { path, value } = parseAssignment(assignment, cwd);
     put(root, path, value, assignment);
@@ -49,7 +49,7 @@ function parseValue(text: string, cwd: string): unknown {
   if (/^\.\.?(\/|$)/.test(text)) return resolve(cwd, text);
   if (text === "" || text.startsWith("${")) return text;
   try {
-    return parse(text) as unknown;
+    return parseYaml(text);
   } catch {
     return text;
   }
@@ -83,7 +83,28 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
 }
 
 function isMap(value: unknown): value is Record<string | number, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isJsonObject(value);
+}
+
+/** As structuredClone, which does not know JsonNumber. What aliases share stays shared. */
+function copyOf(value: unknown, known = new Map<object, unknown>()): unknown {
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
+  if (known.has(value)) return known.get(value);
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    known.set(value, items);
+    for (const item of value) items.push(copyOf(item, known));
+    return items;
+  }
+  if (!isMap(value) || Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value);
+  const copy = Object.fromEntries(Object.entries(value));
+  known.set(value, copy);
+  for (const key of Object.keys(copy)) {
+    const member = copyOf(copy[key], known);
+    // Not assigned: a key may be __proto__.
+    Object.defineProperty(copy, key, { value: member, enumerable: true, writable: true, configurable: true });
+  }
+  return copy;
 }
 
 function usage(message: string, hint: string): DraftsmithError {

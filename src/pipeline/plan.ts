@@ -1,6 +1,6 @@
 /** From a loaded pipeline to a plan: stages found, options checked, inputs typed, order known. Touches no data. */
 import { dirname, resolve } from "node:path";
-import { defined, hideSecretsIn } from "../base/index.js";
+import { defined, hideSecretsIn, plainNumbers } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { checkAgreement } from "./agreement.js";
 import { expandSteps, type Instance, refusal, type StepReference, stepReferences } from "./expand.js";
@@ -56,7 +56,7 @@ export async function makePlan(request: PlanRequest): Promise<Plan> {
     directory: context.directory,
     source,
     workspace: resolve(workspace),
-    variables: variables.all(),
+    variables: plainNumbers(variables.all()) as Plan["variables"],
     steps: order,
     services,
     warnings,

@@ -1,4 +1,5 @@
 /** `${vars.x}`, `${services.NAME.url}`, `${steps.NAME}`, `${matrix.k}`: found and replaced; nothing else is evaluated. */
+import { JsonNumber } from "../base/index.js";
 import type { Path } from "./source.js";
 
 export type Reference =
@@ -35,7 +36,7 @@ export function substitute(value: unknown, path: Path, resolve: Resolver, refuse
       return typeof item === "string" && Array.isArray(replaced) ? (replaced as unknown[]) : [replaced];
     });
   }
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof JsonNumber) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => [key, substitute(member, [...path, key], resolve, refuse)]),
   );
@@ -48,7 +49,8 @@ function substituteText(text: string, path: Path, resolve: Resolver, refuse: Ref
     if (match === "$${") return "${";
     const place = { path, text: match };
     if (!match.endsWith("}")) throw refuse(place, "a reference is not closed", "write ${...}, or $${ for a literal ${");
-    const value = resolve(parseReference(inside ?? "", place, refuse), place);
+    const found = resolve(parseReference(inside ?? "", place, refuse), place);
+    const value = found instanceof JsonNumber ? found.valueOf() : found;
     if (typeof value === "object") {
       throw refuse(
         place,

@@ -2,6 +2,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { DraftsmithError, defined, type ErrorDetails } from "../base/index.js";
 import { mergedMaps, type Range, RedactedText, type Resolve } from "./redaction.js";
+import { yamlValue } from "./yaml-numbers.js";
 
 /** Keys and indexes from the root of the file, such as ["steps", "train", "with", "lr"]. */
 export type Path = readonly (string | number)[];
@@ -21,6 +22,7 @@ const CONTEXT_LINES = 2;
 export class Source {
   readonly file: string;
   readonly text: string;
+  /** Numbers that JSON would write differently are JsonNumbers: see `yamlValue`. */
   readonly value: unknown;
   private readonly lines = new LineCounter();
   private root: Node | null = null;
@@ -45,7 +47,7 @@ export class Source {
     }
     this.root = document.contents;
     try {
-      this.value = document.toJS({ maxAliasCount: 100 }) as unknown;
+      this.value = yamlValue(document);
     } catch (cause) {
       // Aliases that multiply, or `<<` with something that is no map: yaml does not say where.
       const message = yamlMessage("", (cause as Error).message);

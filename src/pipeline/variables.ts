@@ -1,4 +1,5 @@
 /** The values behind `${vars.name}`; one variable may use others. */
+import { JsonNumber } from "../base/index.js";
 import { type Place, type Refuse, type Resolver, substitute } from "./references.js";
 import { suggestion } from "./suggest.js";
 
@@ -20,11 +21,11 @@ export class Variables {
     }
     let value = this.whole(name, place);
     for (const key of rest) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) {
-        const known = typeof value === "object" && value !== null ? Object.keys(value) : [];
+      if (!hasMembers(value) || !Object.hasOwn(value, key)) {
+        const known = hasMembers(value) ? Object.keys(value) : [];
         throw this.refuse(place, `the variable ${name} has no ${key}`, suggestion(key, known, "keys"));
       }
-      value = (value as Record<string, unknown>)[key];
+      value = value[key];
     }
     return value;
   }
@@ -50,4 +51,8 @@ export class Variables {
     this.known.set(name, value);
     return value;
   }
+}
+
+function hasMembers(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !(value instanceof JsonNumber);
 }

@@ -5,7 +5,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { z } from "zod";
-import { DraftsmithError, fromErrno } from "../base/index.js";
+import { DraftsmithError, fromErrno, stringifyJson } from "../base/index.js";
 
 export interface ReportFiles {
   /** Name of the JSON file. */
@@ -43,7 +43,7 @@ export function defineReport<Data>(
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */
 export async function writeReport(report: ReportFiles, data: object, directory: string): Promise<void> {
-  const text = `${JSON.stringify(data, null, 2)}\n`;
+  const text = `${stringifyJson(data, 2)}\n`;
   try {
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, report.file), text);

@@ -1,4 +1,5 @@
 import type { CommandModule } from "yargs";
+import { stringifyJson } from "../../base/index.js";
 import { formatWhy, whyStep } from "../../pipeline/index.js";
 import { workspaceOptions } from "../workspace-options.js";
 
@@ -20,6 +21,6 @@ export const command: CommandModule<object, WhyArguments> = {
       .option("json", { type: "boolean", default: false, describe: "print JSON" }),
   handler: async ({ json, ...options }) => {
     const answers = await whyStep(options);
-    process.stdout.write(`${json ? JSON.stringify(answers) : formatWhy(answers)}\n`);
+    process.stdout.write(`${json ? stringifyJson(answers) : formatWhy(answers)}\n`);
   },
 };

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { isBlankLine, type Line, readLineBlocks } from "../../artifacts/index.js";
-import { moduleBeside, WorkerPool } from "../../base/index.js";
+import { moduleBeside, stringifyJson, WorkerPool } from "../../base/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import type { InputArtifact } from "../stage.js";
 import { type AssembledDialogue, Assembler } from "./assembler.js";
@@ -42,7 +42,12 @@ export async function* assembledOf(
     for await (const lines of blocks) yield* assembler.assemble(lines);
     return;
   }
-  const data: ThreadData = { options, file };
+  const { chatTemplateKwargs } = options;
+  const data: ThreadData = {
+    options: { ...options, chatTemplateKwargs: {} },
+    chatTemplateKwargs: stringifyJson(chatTemplateKwargs),
+    file,
+  };
   const pool = new WorkerPool<Line[], Packed>(moduleBeside(import.meta.url, "thread"), data, threads);
   try {
     for await (const packed of pool.map(blocks)) yield* unpack(packed);

@@ -1,17 +1,23 @@
 /** Worker thread of tokenize: takes lines, returns packed rows. Loaded by `assembled.ts` only. */
 import { workerData } from "node:worker_threads";
 import type { Line } from "../../artifacts/index.js";
-import { serveWorkerPool } from "../../base/index.js";
+import { parseJson, serveWorkerPool } from "../../base/index.js";
 import { type AssembledDialogue, Assembler } from "./assembler.js";
 import type { TokenizeOptions } from "./options.js";
 import { type Packed, pack } from "./packed.js";
 
 export interface ThreadData {
   options: TokenizeOptions;
+  /** As JSON: structured clone does not know JsonNumber. */
+  chatTemplateKwargs: string;
   file: string;
 }
 
-const { options, file } = workerData as ThreadData;
+const { options: others, chatTemplateKwargs, file } = workerData as ThreadData;
+const options = {
+  ...others,
+  chatTemplateKwargs: parseJson(chatTemplateKwargs) as TokenizeOptions["chatTemplateKwargs"],
+};
 const opening = Assembler.open(options, file);
 // Rejections are reported with the first answer.
 opening.catch(() => undefined);

@@ -1,9 +1,9 @@
 /** Worker threads change the speed and nothing else: same bytes, same errors, same limit. */
-import { appendFile, writeFile } from "node:fs/promises";
+import { appendFile, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { JsonObject } from "../../../src/base/index.js";
+import { type JsonObject, parseJson } from "../../../src/base/index.js";
 import type { AssembledDialogue } from "../../../src/stages/tokenize/assembler.js";
 import { stage } from "../../../src/stages/tokenize/index.js";
 import { pack, unpack } from "../../../src/stages/tokenize/packed.js";
@@ -46,6 +46,17 @@ describe("threads", () => {
     const fixed = { source: "fixed" };
     expect(await digestOf(2, { dialogues }, fixed)).toBe(await digestOf(0, { dialogues }, fixed));
     expect(await digestOf(2, { dialogues }, fixed, 250)).toBe(await digestOf(0, { dialogues }, fixed, 250));
+  }, 60_000);
+
+  it("render template arguments with their literals", async () => {
+    const model = join(bench.root, "model");
+    await cp(TINY_GUI, model, { recursive: true });
+    const file = join(model, "chat_template.jinja");
+    await writeFile(file, `{{ scale }} {{ seed }}${await readFile(file, "utf8")}`);
+    const dialogues = await bench.artifact("dialogues", [dialogue("d", 1)]);
+    const chatTemplateKwargs = parseJson('{"scale":1.0,"seed":2512292042121000001}');
+    const options = { source: "fixed", model, chatTemplateKwargs };
+    expect(await digestOf(1, { dialogues }, options)).toBe(await digestOf(0, { dialogues }, options));
   }, 60_000);
 
   it("tell the file and line of a bad row as the main thread does", async () => {

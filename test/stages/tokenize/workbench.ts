@@ -2,7 +2,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArtifactKind, sealDirectory } from "../../../src/artifacts/index.js";
-import { type JsonObject, sha256 } from "../../../src/base/index.js";
+import { type JsonObject, parseKeepingLiterals, sha256 } from "../../../src/base/index.js";
 import {
   commonPrefix,
   type Dialogue,
@@ -131,8 +131,9 @@ export class Workbench {
       limit: undefined,
       ...change,
     };
-    const parsed = stage.options.parse(options);
-    const draft = await stage.run(parsed, inputs as Record<I, InputArtifact | undefined>, context);
+    const parsed = parseKeepingLiterals(stage.options, options);
+    if (!parsed.success) throw parsed.error;
+    const draft = await stage.run(parsed.data, inputs as Record<I, InputArtifact | undefined>, context);
     return { ...(await this.seal(workDir, stage.output, draft.facts, draft.counts)), events, resumeDir };
   }
 

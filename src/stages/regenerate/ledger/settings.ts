@@ -1,5 +1,5 @@
 /** The settings that determine answers: answers made with different settings are never mixed silently. */
-import { DraftsmithError, type JsonObject, type JsonValue } from "../../../base/index.js";
+import { DraftsmithError, type JsonObject, type JsonValue, parseJson, stringifyJson } from "../../../base/index.js";
 import { NEUTRAL_OPTIONS, type RegenerateOptions } from "../options.js";
 import { CHOOSING_OPTIONS } from "../selection/options.js";
 
@@ -12,7 +12,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([...NEUTRAL_OPTIONS, ...CHOOSING_O
 /** @param served - the model and the probe's rendering, as the servers agree on them; what ids are counted with */
 export function settingsOf(options: RegenerateOptions, served: JsonObject): JsonObject {
   const own = Object.entries(options).filter(([name, value]) => !LEFT_OUT.has(name) && value !== undefined);
-  return JSON.parse(JSON.stringify({ ...Object.fromEntries(own), ...served })) as JsonObject;
+  return parseJson(stringifyJson({ ...Object.fromEntries(own), ...served })) as JsonObject;
 }
 
 /** Behaviour of older versions, whose settings do not record it. */
@@ -22,7 +22,7 @@ const FORMER: JsonObject = { historyContent: "trimmed" };
 export function changedSettings(before: JsonObject, now: JsonObject): string[] {
   const earlier = { ...FORMER, ...before };
   const names = new Set([...Object.keys(earlier), ...Object.keys(now)]);
-  return [...names].filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(now[name])).sort();
+  return [...names].filter((name) => stringifyJson(earlier[name]) !== stringifyJson(now[name])).sort();
 }
 
 /** @param what - such as "unfinished answers" */
@@ -41,6 +41,6 @@ export function settingsConflict(what: string, file: string, before: JsonObject,
 }
 
 function show(value: JsonValue | undefined): string {
-  const text = JSON.stringify(value ?? null);
+  const text = stringifyJson(value ?? null);
   return text.length > 300 ? `${text.slice(0, 300)}...` : text;
 }
