@@ -42,7 +42,7 @@ ROUTES = [
 
 
 def make_context(settings: Settings, checkpoint: Checkpoint) -> Context:
-    """Puts the parts together; the engine is not started yet."""
+    """Builds the parts; the engine is not started yet."""
     renderer = Renderer(checkpoint.tokenizer)
     images = ImageReader(checkpoint.image_processor, settings)
     scheduler = Scheduler(checkpoint.target, settings.max_batch, checkpoint.drafting, settings.prefix_cache_bytes)
@@ -53,7 +53,7 @@ def make_context(settings: Settings, checkpoint: Checkpoint) -> Context:
         images=images,
         preparer=Preparer(checkpoint, renderer, images),
         engine=Engine(scheduler, settings.max_queue, settings.torch_threads),
-        # Each of them runs the vision tower with as many torch threads as decoding has: no more of them than that.
+        # Each worker runs the vision tower with as many torch threads as decoding, hence no more workers than that.
         workers=ThreadPoolExecutor(min(4, settings.torch_threads), thread_name_prefix="prepare"),
     )
 

@@ -1,4 +1,4 @@
-"""What every route works with."""
+"""State shared by all routes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Context:
         return size
 
     async def in_worker(self, work: Callable[[], T]) -> T:
-        """Runs something slow beside the event loop."""
+        """Runs slow work off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
     def new_request(self, prompt: Prompt, ending: Ending) -> tuple[DecodeRequest, TextOf]:

@@ -31,7 +31,7 @@ class Engine:
 
     @property
     def open_requests(self) -> int:
-        """Requests in work or waiting."""
+        """Requests running or waiting."""
         return self._open
 
     def start(self) -> None:
@@ -81,7 +81,7 @@ class Engine:
         """Submits a request and waits for its end; cancelling the caller cancels the request.
 
         Raises:
-            ApiError: when the engine is full or gave the request up.
+            ApiError: when the queue is full or decoding failed.
         """
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
@@ -121,7 +121,7 @@ class Engine:
             try:
                 self._scheduler.step()
             except Exception as error:
-                # One bad request must not end the server; all that ran with it are told.
+                # One bad request must not end the server; every request of its batch gets the error.
                 log.exception("decoding failed")
                 self._scheduler.abort_all(f"{type(error).__name__}: {error}")
 

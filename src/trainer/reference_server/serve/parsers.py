@@ -14,7 +14,7 @@ _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 
 @dataclass(frozen=True)
 class Parsed:
-    """An answer taken apart.
+    """An answer split into its parts.
 
     Attributes:
         content: what is left for people, None when there are only tool calls.

@@ -47,7 +47,7 @@ class Renderer:
         """Ids of a conversation.
 
         A last assistant message with plain text is either continued (its text is tokenised alone and joined behind the
-        generation prompt) or, as in SGLang, taken for a user's.
+        generation prompt) or, as in SGLang, turned into a user message.
 
         Raises:
             ApiError: for an empty conversation, a template in the request, or what the template refuses.

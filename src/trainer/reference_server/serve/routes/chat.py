@@ -117,7 +117,11 @@ def _check(body: ChatRequest) -> None:
             "`--return-hidden-states-mode full`, or the legacy `--enable-return-hidden-states` flag.",
         )
     if body.tool_choice not in (None, "none", "auto"):
-        raise ApiError(400, f"tool_choice {body.tool_choice!r} needs constrained decoding, which this server has not.")
+        raise ApiError(
+            400,
+            f"tool_choice {body.tool_choice!r} needs constrained decoding, which this server does not have. "
+            "Send auto or none.",
+        )
 
 
 def _whole(chat: Chat) -> dict[str, Any]:

@@ -118,7 +118,7 @@ async def server_info(request: Request) -> Response:
             "implementation": {
                 "name": "draftsmith-reference-server",
                 "version": __version__,
-                # Whether answers are the same bits in any company, so that no near-tie can flip.
+                # Whether an answer's bits do not depend on the other requests of its batch; then no near-tie can flip.
                 "batch_invariant": checkpoint.batch_invariant,
             },
         }
@@ -126,7 +126,7 @@ async def server_info(request: Request) -> Response:
 
 
 async def flush_cache(request: Request) -> Response:
-    """Forgets prefixes and images; refused while requests are in work."""
+    """Forgets prefixes and images; refused while requests are running."""
     context = context_of(request)
     if context.engine.open_requests:
         return PlainTextResponse("Cache not flushed: requests are in work.\n" + FLUSH_NOTE, status_code=400)

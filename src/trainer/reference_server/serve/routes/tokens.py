@@ -36,7 +36,7 @@ async def tokenize(request: Request) -> Response:
 
 @answering(openai_error)
 async def detokenize(request: Request) -> Response:
-    """Text of ids; ids that are none are left out in silence, as in SGLang."""
+    """Text of ids; ids outside the vocabulary are skipped silently, as in SGLang."""
     body = await body_of(request, DetokenizeRequest)
     context = context_of(request)
     size = len(context.checkpoint.tokenizer)
