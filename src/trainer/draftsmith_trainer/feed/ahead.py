@@ -1,4 +1,4 @@
-"""Makes things on another thread before they are asked for."""
+"""Prefetching: computes values on another thread before they are requested."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Made = TypeVar("Made")
 
 
 class Ahead(Generic[Key, Made]):
-    """What ``make`` makes of keys, made early for keys that were announced.
+    """Results of ``make`` by key, computed ahead of time for announced keys.
 
     Args:
-        threads: 0 makes everything when it is asked for, on the caller's thread.
+        threads: 0 computes everything on request, on the caller's thread.
     """
 
     def __init__(self, make: Callable[[Key], Made], threads: int = 1) -> None:
@@ -24,17 +24,17 @@ class Ahead(Generic[Key, Made]):
         self._coming: dict[Key, Future[Made]] = {}
 
     def expect(self, key: Key) -> None:
-        """Announces a key that will be asked for soon. Announcing it again changes nothing."""
+        """Announces a key that will be requested soon. Announcing it again has no effect."""
         if self._pool is not None and key not in self._coming:
             self._coming[key] = self._pool.submit(self._make, key)
 
     def take(self, key: Key) -> Made:
-        """The thing for ``key``, raising what making it raised; it is not kept."""
+        """Removes and returns the result for ``key``, or raises the exception from computing it."""
         coming = self._coming.pop(key, None)
         return coming.result() if coming is not None else self._make(key)
 
     def close(self) -> None:
-        """Drops what was announced and not asked for, and ends the threads."""
+        """Drops announced results that were never requested, and stops the threads."""
         for coming in self._coming.values():
             coming.cancel()
         self._coming.clear()
@@ -43,7 +43,7 @@ class Ahead(Generic[Key, Made]):
 
 
 def announced(things: Iterable[Made], expect: Callable[[Made], None], ahead: int = 2) -> Iterator[Made]:
-    """The same things in the same order, each passed to ``expect`` before the ``ahead`` things before it are done."""
+    """Yields the items unchanged and in order, passing each to ``expect`` ``ahead`` items before it is yielded."""
     waiting: deque[Made] = deque()
     for thing in things:
         expect(thing)

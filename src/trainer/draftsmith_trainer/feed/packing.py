@@ -1,4 +1,4 @@
-"""Whether a target reads rows packed, on this device and with what is installed."""
+"""Decides whether a target reads rows packed, given the device and the installed packages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..target.tower import packs_pictures
 
 
 def pack_target(target: Target, slow_recurrence: bool = False) -> PackedTarget | None:
-    """How ``target`` reads packs; None reads rows one by one.
+    """A reader of packs for ``target``; None if it must read rows one by one.
 
-    On a CPU rows are read one by one: packing saves launches, of which a CPU has none, and a row that is read alone
-    can be remembered bit for bit.
+    On a CPU rows are read one by one: packing saves kernel launches, which a CPU does not have, and the cached states
+    of a row read alone are bit-identical to recomputed ones.
 
     Raises:
         UserError: ``recurrence-missing`` on a GPU without the kernels for recurrent-state layers, unless

@@ -1,1 +1,1 @@
-"""The training loop: from batches of rows to draft checkpoints."""
+"""The training loop, and the state, checkpoints and evaluations around it."""

@@ -17,8 +17,8 @@ from .state import Progress
 class Checkpoints:
     """Keeps draft directories under ``resume_dir`` and copies the ones that matter into ``work_dir``.
 
-    The work directory is new at every start and becomes the artifact only when the job ends well; what must survive a
-    crash lives in the resume directory.
+    The work directory is recreated at every start and becomes the artifact only if the job succeeds; whatever must
+    survive a crash lives in the resume directory.
     """
 
     def __init__(self, resume_dir: Path, work_dir: Path, draft: DFlashDraft, dtype: torch.dtype) -> None:
@@ -26,16 +26,16 @@ class Checkpoints:
         self._work_dir, self._draft, self._dtype = work_dir, draft, dtype
 
     def clear(self) -> None:
-        """Forgets what another run left behind."""
+        """Deletes the checkpoints of an earlier run."""
         shutil.rmtree(self._kept, ignore_errors=True)
         shutil.rmtree(self._untrained, ignore_errors=True)
 
     def save_untrained(self) -> None:
-        """Keeps the draft as it is before the first step."""
+        """Saves the draft as it is before the first step."""
         write_directory(self._untrained, lambda path: save_draft(self._draft, path, self._dtype))
 
     def save(self, step: int) -> None:
-        """Keeps the draft of ``step``."""
+        """Saves the draft of ``step``."""
         self._kept.mkdir(parents=True, exist_ok=True)
         write_directory(self._kept / _name(step), lambda path: save_draft(self._draft, path, self._dtype))
 

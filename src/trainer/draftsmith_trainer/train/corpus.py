@@ -1,4 +1,4 @@
-"""Which rows of a shards directory a run trains on and measures, and what it sets aside."""
+"""Selects the rows of a shards directory that a run trains on and evaluates, and counts the rejected ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Corpus:
     Attributes:
         usable: int64, numbers of the training rows that are used. measured: int64, those of the held-out rows that
             evaluations walk.
-        counts: how many rows were read, kept, and set aside under which reason.
+        counts: rows read, kept, and rejected under each reason.
         facts, heldout_facts: of the rows that were looked through, by row number.
     """
 
@@ -35,10 +35,10 @@ class Corpus:
 
 
 def open_corpus(shards: Path, options: TrainOptions, mask_id: int) -> Corpus:
-    """Opens both splits, sets aside rows that cannot be trained on, and counts them.
+    """Opens both splits, rejects rows that cannot be trained on, and counts them.
 
     Raises:
-        UserError: ``no-rows`` when nothing is left; ``mask-in-data`` when a supervised token is the mask id.
+        UserError: ``no-rows`` when no row is left; ``mask-in-data`` when a supervised token is the mask id.
     """
     train, heldout = RowShards(shards, "train"), RowShards(shards, "heldout")
     limit = min(len(train), options.max_train_rows or len(train))

@@ -17,15 +17,15 @@ from ..measure.tally import Tally
 from ..parallel.ranks import Ranks
 from .corpus import Corpus
 
-#: Seconds between two words about how far an evaluation is.
+#: Seconds between progress messages of an evaluation.
 _NEWS = 60.0
-#: Seconds between two looks at whether another rank was asked to stop.
+#: Seconds between checks whether another rank was asked to stop.
 _LOOK = 0.5
 _ROWS, _STOP = "rows", "stop"
 
 
 class _Stopped(Exception):  # noqa: N818 - leaves the measurement, nothing is wrong
-    """Raised between two passes when a rank was asked to stop."""
+    """Raised between passes when a rank was asked to stop."""
 
 
 class SharedEvaluation:
@@ -76,7 +76,7 @@ class SharedEvaluation:
             message = json.dumps(asdict(mine))
         except _Stopped:
             message = ""
-        # What everybody does next depends only on what everybody has said.
+        # Every rank decides from the same gathered messages, so all take the same branch.
         said = self._ranks.gather(message, self._asked, self._waiting)
         if not all(said):
             return None

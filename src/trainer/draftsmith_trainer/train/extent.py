@@ -1,4 +1,4 @@
-"""How long a run is, in steps and evaluations: what the loop does and what a plan foretells."""
+"""The length of a run in steps and evaluations, shared by the training loop and the plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .options import TrainOptions
 
 @dataclass(frozen=True)
 class Extent:
-    """The length of a run that nothing ends early.
+    """The length of a run that is not stopped early.
 
     Attributes:
         rows: training rows of an epoch. per_epoch: optimizer steps of an epoch. steps: of the whole run.
@@ -24,12 +24,12 @@ class Extent:
 
     @property
     def passes(self) -> float:
-        """How often each training row is learned from, on average."""
+        """Average number of times that each training row is trained on."""
         return self.steps / self.per_epoch
 
     @property
     def evaluations(self) -> int:
-        """How often the held-out rows are walked: before the first step, at every interval, and at the end."""
+        """Number of evaluations: before the first step, at every interval, and at the end."""
         return 1 + math.ceil(self.steps / self.eval_every)
 
 

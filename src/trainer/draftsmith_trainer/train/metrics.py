@@ -1,4 +1,4 @@
-"""metrics.jsonl: numbers by step, the same bytes for the same run, however often it was resumed."""
+"""metrics.jsonl: metrics by step, byte-identical for the same run however often it was resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class MetricsFile:
-    """Appends lines; what was written after the state that a run resumes from is cut off again."""
+    """Appends lines; on resume, lines written after the saved state are truncated."""
 
     def __init__(self, path: Path, keep: int) -> None:
         """Opens ``path``, keeping its first ``keep`` bytes."""

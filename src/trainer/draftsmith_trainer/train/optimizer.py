@@ -1,4 +1,4 @@
-"""AdamW on fp32 masters, with normalisation, clipping and the check for NaN on the device."""
+"""AdamW on fp32 master weights, with normalisation, clipping and the NaN check all on the device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..train.options import TrainOptions
 
 
 class Optimizer:
-    """The update of a draft's weights. Norms and biases are not decayed."""
+    """Updates a draft's weights. Norms and biases have no weight decay."""
 
     def __init__(self, draft: DFlashDraft, options: TrainOptions) -> None:
         self._parameters = list(draft.parameters())
@@ -24,7 +24,7 @@ class Optimizer:
         self.adam = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, options.beta2), fused=True)
 
     def zero_grad(self) -> None:
-        """Forgets the last step's gradient."""
+        """Clears the gradients."""
         self.adam.zero_grad(set_to_none=True)
 
     def step(self, lr: float, weight: Tensor, world: int, total: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from ..parallel.options import Attention, Device, Dtype, ShardTarget
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train; see the documentation's table for every meaning."""
+    """How to train; the documentation's table explains every option."""
 
     draft: DraftOptions = field(default_factory=DraftOptions)
     epochs: float = at_least(0, 5.0, above=True)

@@ -1,6 +1,6 @@
-"""The resumable state of a run: weights, optimizer moments and where in the data it is. Safetensors and JSON only.
+"""The resumable state of a run: weights, optimizer moments and data position. Safetensors and JSON only.
 
-There is no generator state to keep: the draft has no dropout; order and anchors are functions of seed, epoch and row.
+No generator state is needed: the draft has no dropout, and order and anchors are functions of seed, epoch and row.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is.
+    """The progress of a run.
 
     Attributes:
-        step: optimizer steps done. epoch, batch: the next batch to learn from.
+        step: optimizer steps done. epoch, batch: the next batch to train on.
         best_step, best_value: the best evaluation so far; misses: evaluations since then.
         last_eval, last_value: the latest one. untrained_value: the one before the first step.
         metrics_bytes: length of metrics.jsonl that belongs to this state.
@@ -52,10 +52,10 @@ class Progress:
 
 
 class StateStore:
-    """Saves and finds states in ``directory``, one at a time being kept.
+    """Saves and loads states in ``directory``, which keeps only the newest.
 
     Args:
-        fingerprint: describes the job; a state of another job is not taken up.
+        fingerprint: describes the job; a state of another job is not resumed.
     """
 
     def __init__(self, directory: Path, fingerprint: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class StateStore:
         self._fingerprint = json.loads(json.dumps(fingerprint))
 
     def save(self, progress: Progress, draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> None:
-        """Writes a new state, then removes older ones: a kill at any moment leaves a whole one."""
+        """Writes a new state, then removes older ones, so that a kill at any moment leaves a complete one."""
 
         def fill(path: Path) -> None:
             save_file({name: p.detach().cpu() for name, p in draft.state_dict().items()}, path / "draft.safetensors")

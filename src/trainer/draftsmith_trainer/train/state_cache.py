@@ -1,4 +1,4 @@
-"""Whether captured target states are worth keeping: decided once, at the start of a run."""
+"""Decides once, at the start of a run, whether to cache captured target states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..data.survey import RowFacts
 from .extent import Extent
 
-#: A cache that would save fewer of the target's passes only takes memory and copies from the device.
+#: Minimum share of target passes that a cache must save to be worth its memory and device copies.
 WORTH = 0.05
 
 _MIB = 2**20
@@ -19,7 +19,7 @@ class CacheDecision:
     """What to do with ``stateCacheMb``.
 
     Attributes:
-        budget_mb: MiB that each process may fill; 0 keeps nothing.
+        budget_mb: MiB of cache per process; 0 caches nothing.
         saved: share of the run's target passes that the cache would save.
         reason: a sentence for the log.
     """
@@ -65,7 +65,7 @@ def decide_cache(
 
 
 def _bytes(facts: RowFacts, state_bytes: int) -> int:
-    """Memory of the rows' states, and of the three int64 positions of each token."""
+    """Bytes of the rows' states and of the three int64 positions of each token."""
     return int(facts.context.sum()) * state_bytes + int(facts.tokens.sum()) * 24
 
 
