@@ -1,19 +1,16 @@
 /** Files of rows as they come: compressed, in another encoding, or of another kind altogether. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type JsonLine, readJsonRows } from "../../src/artifacts/index.js";
+import { scratchDirectory } from "../scratch/scratch.js";
 
-let directory: string;
 let path: string;
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "draftsmith-row-file-"));
-  path = join(directory, "rows");
+beforeAll(() => {
+  path = join(scratchDirectory("row-file"), "rows");
 });
-afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function rowsOf(content: string | Uint8Array, options: Parameters<typeof readJsonRows>[1] = {}) {
   await writeFile(path, content);
