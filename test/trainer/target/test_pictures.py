@@ -119,7 +119,7 @@ def test_errors_are_the_plain_readers(workers, announced, target_dirs, shards):
         assert error.value.code == "video-grid"
         names, grids = shown(rows[:1])
         for one in (source, plain):
-            with pytest.raises(UserError, match=f"image {names[1]}.*makes grid .1, 4, 4., its row has .1, 4, 8."):
+            with pytest.raises(UserError, match=f"image {names[1]}.*produces grid .1, 4, 4., its row has .1, 4, 8."):
                 one.values(names, [grids[0], (1, 4, 8)])
         assert same(source.pixels(rows[2]), plain.pixels(rows[2]))
         assert not source._coming and not source._workers._orders.wanted
