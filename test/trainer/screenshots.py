@@ -9,6 +9,17 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+#: preprocessor_config.json: Qwen3-VL's, but for the upper limit, which here leaves screenshots their size.
+PROCESSOR = {
+    "image_processor_type": "Qwen2VLImageProcessorFast",
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "patch_size": 16,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+    "size": {"shortest_edge": 65536, "longest_edge": 16777216},
+}
+
 
 def screenshot(seed: int, width: int, height: int) -> Any:
     """Windows, text and one picture with noise, uint8 [H, W, 3]."""

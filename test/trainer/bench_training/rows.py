@@ -9,21 +9,12 @@ from typing import Any
 
 import numpy as np
 from draftsmith_trainer.data.shards import Row
-from screenshots import png_bytes, screenshot
+from screenshots import PROCESSOR, png_bytes, screenshot
 from shard_maker import write_images
 
 WIDTH, HEIGHT = 1280, 704
 GRID = (1, HEIGHT // 16, WIDTH // 16)
 IMAGE, START, END = 1, 3, 4
-PROCESSOR = {
-    "image_processor_type": "Qwen2VLImageProcessorFast",
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-    "patch_size": 16,
-    "merge_size": 2,
-    "temporal_patch_size": 2,
-    "size": {"shortest_edge": 65536, "longest_edge": 16777216},
-}
 
 
 @dataclass(frozen=True)

@@ -29,19 +29,8 @@ from draftsmith_trainer.data.pictures.decode import read_picture  # noqa: E402
 from draftsmith_trainer.data.pictures.workers import PictureWorkers, default_workers  # noqa: E402
 from draftsmith_trainer.data.shards import ImageShards  # noqa: E402
 from draftsmith_trainer.target.pictures import PictureSource  # noqa: E402
-from screenshots import png_bytes, screenshot  # noqa: E402
+from screenshots import PROCESSOR, png_bytes, screenshot  # noqa: E402
 from shard_maker import write_images  # noqa: E402
-
-#: Qwen3-VL's, but for the upper limit, which here leaves screenshots their size.
-_PROCESSOR = {
-    "image_processor_type": "Qwen2VLImageProcessorFast",
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-    "patch_size": 16,
-    "merge_size": 2,
-    "temporal_patch_size": 2,
-    "size": {"shortest_edge": 65536, "longest_edge": 16777216},
-}
 
 
 def main() -> None:
@@ -63,7 +52,7 @@ def main() -> None:
         width, height = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder)
-            (directory / "preprocessor_config.json").write_text(json.dumps(_PROCESSOR))
+            (directory / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
             (directory / "config.json").write_text('{"model_type": "qwen3_vl"}')
             pngs = [png_bytes(screenshot(seed, width, height)) for seed in range(chosen.pictures)]
             names = write_images(directory, pngs)

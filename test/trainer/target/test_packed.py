@@ -46,7 +46,7 @@ def packed(target, reader, rows):
     positions = [rope(inner, row) for row in rows]
     pack = make_pack(rows, positions, target.spec)
     runner = PackedTarget(target, compile_=False)
-    pixels = torch.cat([reader.picture(name)[0] for name in pack.hashes]) if pack.hashes else None
+    pixels = reader.values(pack.hashes, pack.grids) if pack.hashes else None
     return pack, runner.capture(pack, pixels, room=5)
 
 

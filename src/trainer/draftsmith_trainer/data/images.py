@@ -111,11 +111,6 @@ class PixelReader:
         made = self._processed([self._decode(name) for name in row.image_hashes])
         return made["pixel_values"].float(), checked_grid(row, "image", made["image_grid_thw"])
 
-    def picture(self, image_hash: str) -> tuple[Tensor, Tensor]:
-        """(pixel_values fp32 [patches, C*2*patch^2], grid int64 [1, 3]) of one image."""
-        values, grid = self.processed_picture(self._decode(image_hash))
-        return values, torch.tensor([grid])
-
     def videos(self, row: Row) -> tuple[Tensor | None, Tensor | None]:
         """(pixel_values_videos fp32 [patches, C*2*patch^2], video_grid int64 [videos, 3]); (None, None) without videos.
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..base.errors import UserError
 from ..data.images import Grid
 from ..data.shards import Ints, Row
 from .layout import Layout
+from .placeholders import check_counts
 from .spec import TargetSpec
 
 _MOVED = ("input_ids", "positions", "visual_at", "visual_from")
@@ -126,14 +126,8 @@ def check_placeholders(row: Row, spec: TargetSpec) -> None:
     kinds = (("image", 1, spec.image_token_id, row.image_grid), ("video", 2, spec.video_token_id, row.video_grid))
     for what, kind, token, grid in kinds:
         wanted = int(grid.astype(np.int64).prod(axis=1).sum()) // spec.spatial_merge_size**2
-        for found in (int((row.input_ids == token).sum()), int((row.token_types == kind).sum())):
-            if found != wanted:
-                raise UserError(
-                    f"{what}-tokens",
-                    f"row {row.dialogue_id}/{row.row} has {found} {what} tokens, its {what}s need {wanted}",
-                    f"was the data tokenized for this target? an answer that holds {what} tokens must be rejected "
-                    "before",
-                )
+        found = int((row.input_ids == token).sum()), int((row.token_types == kind).sum())
+        check_counts(f"row {row.dialogue_id}/{row.row}", what, found, wanted)
 
 
 def _joined(parts: list[Ints]) -> Tensor:
