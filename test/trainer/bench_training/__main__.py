@@ -28,10 +28,14 @@ import torch  # noqa: E402
 from draftsmith_trainer.data.survey import RowFacts  # noqa: E402
 from draftsmith_trainer.losses import LossRule, frozen_head_loss  # noqa: E402
 from draftsmith_trainer.parallel.ranks import Ranks, join_ranks  # noqa: E402
-from draftsmith_trainer.plan.cards import OPTIMIZER_BYTES  # noqa: E402
+from draftsmith_trainer.plan.cards import KNOWN, OPTIMIZER_BYTES, SHARE  # noqa: E402
+from draftsmith_trainer.plan.memory import training_memory  # noqa: E402
+from draftsmith_trainer.plan.parameters import target_parameters  # noqa: E402
 from draftsmith_trainer.plan.rows import totals_of  # noqa: E402
+from draftsmith_trainer.plan.scope import largest_pack  # noqa: E402
 from draftsmith_trainer.plan.shape import read_shape  # noqa: E402
 from draftsmith_trainer.plan.work import draft_backward_work, draft_forward_work, training_work  # noqa: E402
+from draftsmith_trainer.target.spec import read_spec  # noqa: E402
 from draftsmith_trainer.train.options import TrainOptions  # noqa: E402
 from ours import Ours  # noqa: E402
 from plain_way import PlainWay  # noqa: E402
@@ -83,7 +87,7 @@ def _target(
         size = SIZES[key]
         batches = _batches(size, hashes, vocabulary, chosen.steps + 4, ranks.rank)
         floor = _floors(directory, config, batches[0], matrix, copy)
-        print(f"{size}: floor {floor['step']:.0f} ms", flush=True)
+        print(f"{size}: floor {floor['step']:.0f} ms; {_planned(directory, config, batches[0], size)}", flush=True)
         ours = _ours(target, config, directory, batches, floor, chosen, ranks)
         gc.collect()
         torch.cuda.empty_cache()
@@ -208,6 +212,21 @@ def _floors(directory: Path, config: Any, rows: Any, matrix: float, copy: float)
     }
     made["step"] = work.total / matrix + made["optimizer"]
     return {name: 1e3 * seconds for name, seconds in made.items()}
+
+
+def _planned(directory: Path, config: Any, rows: Any, size: Size) -> str:
+    """What `draftsmith train --dry-run` says of a step: the same functions, without its survey of shards."""
+    shape, facts = read_shape(directory), _facts(rows)
+    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
+    pack = largest_pack(facts, TrainOptions(batch_size=size.rows, max_length=8192), config.block_size)
+    memory = training_memory(shape, kept, config, pack).total
+    card = next((card for card in KNOWN if card.name in torch.cuda.get_device_name()), None)
+    if card is None:
+        return f"planned {memory / 2**30:.1f} GiB"
+    assert card.matrix is not None and card.copy is not None
+    floor = _floors(directory, config, rows, card.matrix, card.copy)["step"]
+    share = SHARE[read_spec(directory).model_type]
+    return f"planned {floor / share:.0f} ms ({share:.2f} of {card.matrix / 1e12:.0f} TFLOP/s), {memory / 2**30:.1f} GiB"
 
 
 def _facts(rows: Any) -> RowFacts:
