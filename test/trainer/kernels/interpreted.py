@@ -24,24 +24,25 @@ from draftsmith_trainer.kernels.softmax_rows import cross_entropy_gradient_, row
 from draftsmith_trainer.kernels.tower import add_layer_norm, layer_norm, rotate_  # noqa: E402
 from draftsmith_trainer.losses.rows import plain_gradient_, plain_statistics  # noqa: E402
 
-#: Lengths of documents, blocks in each, places of a block, window, heads, key heads.
+#: Lengths of documents, blocks in each, places of a block, window, heads, key heads, width of a head.
 ATTENTION = [
-    ((150, 40), (9, 3), 8, None, 4, 2),
-    ((300,), (20,), 16, None, 2, 2),
-    ((200, 30), (12, 5), 8, 20, 2, 1),
-    ((2,), (1,), 4, None, 2, 1),
+    ((150, 40), (9, 3), 8, None, 4, 2, 16),
+    ((300,), (20,), 16, None, 2, 2, 16),
+    ((200, 30), (12, 5), 8, 20, 2, 1, 16),
+    ((2,), (1,), 4, None, 2, 1, 16),
+    ((150, 40), (9, 3), 8, None, 2, 1, 256),
 ]
 
 
 def attention() -> None:
-    for lengths, counts, size, window, heads, kv_heads in ATTENTION:
+    for lengths, counts, size, window, heads, kv_heads, width in ATTENTION:
         rng = np.random.default_rng(1)
         anchors = [np.sort(rng.choice(n - 1, k, replace=False)) for n, k in zip(lengths, counts, strict=True)]
         batch = batch_of(lengths, anchors, size, multiple=128)
         queries = batch.ids.numel()
-        q = torch.randn(1, heads, queries, 16, requires_grad=True)
+        q = torch.randn(1, heads, queries, width, requires_grad=True)
         parts = [
-            torch.randn(1, kv_heads, n, 16, requires_grad=True)
+            torch.randn(1, kv_heads, n, width, requires_grad=True)
             for n in (batch.context, batch.context, queries, queries)
         ]
         out = KernelAttend(batch, (window,))(q, (parts[0], parts[1]), (parts[2], parts[3]), window)

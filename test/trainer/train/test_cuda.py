@@ -46,6 +46,25 @@ def test_flex_equals_sdpa(window):
         torch.testing.assert_close(made[kind][1], made["sdpa"][1], atol=2e-5, rtol=2e-2)
 
 
+@pytest.mark.parametrize("width", [128, 256])
+def test_fused_attention_runs_at_real_widths(width):
+    """Heads of Qwen3-VL and of Qwen3.5 in bf16, forward and backward: their tiles fit into shared memory."""
+    batch = batch_of((700, 300), [np.arange(0, 600, 12), np.arange(0, 200, 12)], 8, multiple=128)
+    queries = batch.ids.numel()
+    generator = torch.Generator("cuda").manual_seed(0)
+    shapes = [(8, queries), *((2, n) for n in (batch.context, batch.context, queries, queries))]
+    values = [torch.randn(1, heads, n, width, generator=generator, device=DEVICE).bfloat16() for heads, n in shapes]
+    made = {}
+    for kind in ("sdpa", "flex", "kernel"):
+        q, *parts = (value.clone().requires_grad_() for value in values)
+        out = make_attend(kind, batch, (None,)).to(DEVICE)(q, tuple(parts[:2]), tuple(parts[2:]), None)
+        out.backward(values[0])
+        made[kind] = [x.float() for x in (out.detach(), q.grad, *(part.grad for part in parts))]
+    for kind in ("flex", "kernel"):
+        for a, b in zip(made["sdpa"], made[kind], strict=True):
+            assert (b - a).norm() <= 2e-2 * a.norm()
+
+
 @pytest.mark.parametrize("window", [None, 7])
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 def test_attention_kernel_equals_sdpa(window, kv_heads):

@@ -26,6 +26,8 @@ _OPTIONS = {
     "bwd_num_warps": 8,
     "bwd_num_stages": 2,
 }
+#: The same for wider heads, whose tiles of that shape exceed Hopper's 227 KiB of shared memory.
+_WIDE_OPTIONS = {**_OPTIONS, "bwd_BLOCK_M1": 32, "bwd_BLOCK_N1": 64, "bwd_BLOCK_M2": 64, "bwd_BLOCK_N2": 32}
 
 
 class FlexAttend:
@@ -61,10 +63,8 @@ class FlexAttend:
         if REPEAT:
             group = q.shape[1] // keys.shape[1]
             keys, values = (x.repeat_interleave(group, dim=1) for x in (keys, values))
-        attention = _compiled()
-        return attention(
-            q, keys, values, block_mask=self._rules[window], enable_gqa=not REPEAT, kernel_options=_OPTIONS
-        )
+        attention, options = _compiled(), _OPTIONS if q.shape[-1] <= 128 else _WIDE_OPTIONS
+        return attention(q, keys, values, block_mask=self._rules[window], enable_gqa=not REPEAT, kernel_options=options)
 
     def _rule(self, tiles: Tiles, window: int | None) -> Any:
         from torch.nn.attention.flex_attention import BlockMask

@@ -7,19 +7,43 @@ these ranges. Online softmax and the backward recurrences follow FlashAttention-
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-#: Query rows per tile, and keys per tile. A block must divide the first.
+#: Query rows per tile, and context tokens per tile of the host's tables. A block must divide the first.
 ROWS, KEYS = 128, 128
 _LOG2E = 1.4426950408889634
 
-#: Tile shapes of the three kernels' inner loops, the fastest of 14 on an H200 with heads of 128.
-FORWARD = {"BN": 64, "num_warps": 8, "num_stages": 3}
-QUERY = {"BN": 64, "OWN": 64, "num_warps": 8, "num_stages": 3}
-CONTEXT = {"STEP": 64, "num_warps": 8, "num_stages": 3}
+
+class Shapes(NamedTuple):
+    """Tile shapes of the three kernels' inner loops."""
+
+    forward: dict[str, int]
+    query: dict[str, int]
+    context: dict[str, int]
+
+
+#: The fastest of 14 on an H200 with heads of 128.
+SHAPES = Shapes(
+    forward={"BN": 64, "num_warps": 8, "num_stages": 3},
+    query={"BN": 64, "OWN": 64, "num_warps": 8, "num_stages": 3},
+    context={"BN": 128, "STEP": 64, "num_warps": 8, "num_stages": 3},
+)
+#: For wider heads, whose tiles of that shape exceed Hopper's 227 KiB of shared memory.
+WIDE_SHAPES = Shapes(
+    forward={"BN": 32, "num_warps": 8, "num_stages": 2},
+    query={"BN": 32, "OWN": 32, "num_warps": 8, "num_stages": 2},
+    context={"BN": 64, "STEP": 32, "num_warps": 8, "num_stages": 2},
+)
+
+
+def shapes_for(width: int) -> Shapes:
+    """The shapes for heads of this width."""
+    return SHAPES if width <= 128 else WIDE_SHAPES
 
 
 @triton.jit
@@ -159,16 +183,17 @@ def _query_kernel(
 def _context_kernel(
     Q, K, V, DO, L, DELTA, LO, HI, RANGES, SEEN_BY, DK, DV, queries, scale, scale_log2,
     q_head, q_token, k_head, k_token, d_head,
-    GROUP: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, STEP: tl.constexpr,
+    GROUP: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, TILE: tl.constexpr, BN: tl.constexpr, STEP: tl.constexpr,
 ):  # fmt: skip
-    """Gradients with respect to one tile of context keys and values, for one query head."""
+    """Gradients with respect to BN context keys and values, for one query head."""
     tile, head = tl.program_id(0), tl.program_id(1)
     depth = tl.arange(0, D)
     columns = tile * BN + tl.arange(0, BN)
     place = (head // GROUP) * k_head + columns[:, None] * k_token + depth[None, :]
     k, v = tl.load(K + place), tl.load(V + place)
     dk, dv = tl.zeros([BN, D], tl.float32), tl.zeros([BN, D], tl.float32)
-    first, last = tl.load(SEEN_BY + tile * 2), tl.load(SEEN_BY + tile * 2 + 1)
+    seen_by = SEEN_BY + tile * BN // TILE * 2
+    first, last = tl.load(seen_by), tl.load(seen_by + 1)
     for at in range(first * BM, last * BM, STEP):
         number = at // BM
         rows = at + tl.arange(0, STEP)
@@ -205,7 +230,7 @@ def forward(
     _forward_kernel[(queries // ROWS, heads)](
         q, k, v, out, lse, low, high, ranges, queries, context, scale * _LOG2E,
         q.stride(0), q.stride(1), k.stride(0), k.stride(1),
-        GROUP=heads // k.shape[0], B=block, WINDOW=window, D=width, BM=ROWS, **FORWARD,
+        GROUP=heads // k.shape[0], B=block, WINDOW=window, D=width, BM=ROWS, **shapes_for(width).forward,
     )  # fmt: skip
     return out, lse
 
@@ -226,11 +251,12 @@ def backward(
     group, strides = heads // k.shape[0], (q.stride(0), q.stride(1), k.stride(0), k.stride(1), dk.stride(0))
     _query_kernel[(queries // ROWS, heads)](
         q, k, v, grad, lse, delta, low, high, ranges, dq, dk, dv, queries, context, scale, scale * _LOG2E, *strides,
-        GROUP=group, B=block, WINDOW=window, D=width, BM=ROWS, **QUERY,
+        GROUP=group, B=block, WINDOW=window, D=width, BM=ROWS, **shapes_for(width).query,
     )  # fmt: skip
-    _context_kernel[(context // KEYS, heads)](
+    shape = shapes_for(width).context
+    _context_kernel[(context // shape["BN"], heads)](
         q, k, v, grad, lse, delta, low, high, ranges, seen_by, dk, dv, queries, scale, scale * _LOG2E, *strides,
-        GROUP=group, D=width, BM=ROWS, BN=KEYS, **CONTEXT,
+        GROUP=group, D=width, BM=ROWS, TILE=KEYS, **shape,
     )  # fmt: skip
     if group > 1:
         dk, dv = (x.view(-1, group, keys, width).sum(1, dtype=torch.float32).to(k.dtype) for x in (dk, dv))
