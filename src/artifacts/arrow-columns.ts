@@ -5,13 +5,20 @@
 /** Key of the schema metadata that holds our JSON. */
 export const METADATA_KEY = "draftsmith";
 
-export type ColumnKind = "int32" | "utf8" | "binary" | "list<int32>" | "list<int8>" | "list<utf8>";
+/** `image` is the struct in which the library `datasets` keeps an encoded image: its bytes and a file name. */
+export type ColumnKind = "int32" | "utf8" | "binary" | "image" | "list<int32>" | "list<int8>" | "list<utf8>";
+
+export interface EncodedFile {
+  bytes: Uint8Array;
+  path: string;
+}
 
 /** What a row holds in a column of a kind. */
 export interface ColumnValue {
   int32: number;
   utf8: string;
   binary: Uint8Array;
+  image: EncodedFile;
   "list<int32>": Int32Array;
   "list<int8>": Int8Array;
   "list<utf8>": string[];
@@ -25,17 +32,27 @@ export const ARROW_TYPE_NAMES: Record<ColumnKind, string> = {
   int32: "Int32",
   utf8: "Utf8",
   binary: "Binary",
+  image: "Struct<{bytes:Binary, path:Utf8}>",
   "list<int32>": "List<Int32>",
   "list<int8>": "List<Int8>",
   "list<utf8>": "List<Utf8>",
 };
 
 /** Buffers of a column in the order of the IPC format; `validity` is always empty. */
-export type BufferRole = "validity" | "offsets" | "innerValidity" | "innerOffsets" | "data";
+export type BufferRole =
+  | "validity"
+  | "offsets"
+  | "innerValidity"
+  | "innerOffsets"
+  | "data"
+  | "pathValidity"
+  | "pathOffsets"
+  | "path";
 export const BUFFER_ROLES: Record<ColumnKind, readonly BufferRole[]> = {
   int32: ["validity", "data"],
   utf8: ["validity", "offsets", "data"],
   binary: ["validity", "offsets", "data"],
+  image: ["validity", "innerValidity", "offsets", "data", "pathValidity", "pathOffsets", "path"],
   "list<int32>": ["validity", "offsets", "innerValidity", "data"],
   "list<int8>": ["validity", "offsets", "innerValidity", "data"],
   "list<utf8>": ["validity", "offsets", "innerValidity", "innerOffsets", "data"],
@@ -46,13 +63,17 @@ export const ELEMENT_BYTES: Record<ColumnKind, number> = {
   int32: 4,
   utf8: 1,
   binary: 1,
+  image: 1,
   "list<int32>": 4,
   "list<int8>": 1,
   "list<utf8>": 1,
 };
 
+/** Kinds whose value is one slice of the data buffer, with offsets inside it for a list of text. */
+export type SlicedKind = Exclude<ColumnKind, "image">;
+
 /** The value of a row from its slice of the data buffer (and, for lists of text, where each text ends in it). */
-export function decodeValue(kind: ColumnKind, bytes: Uint8Array, inner: Int32Array): ColumnValue[ColumnKind] {
+export function decodeValue(kind: SlicedKind, bytes: Uint8Array, inner: Int32Array): ColumnValue[SlicedKind] {
   const { buffer, byteOffset, byteLength } = bytes;
   switch (kind) {
     case "int32":

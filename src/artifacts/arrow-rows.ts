@@ -1,5 +1,5 @@
 /** Training rows in Arrow files: what tokenize writes, shard rearranges and the trainer maps into memory. */
-import { canonicalJson, type JsonObject, TimeSlice } from "../base/index.js";
+import { canonicalJson, DraftsmithError, isJsonObject, type JsonObject, TimeSlice } from "../base/index.js";
 import type { Columns, RowOf } from "./arrow-columns.js";
 import { ArrowFile } from "./arrow-file.js";
 import { type ArrowWriter, type BatchLimits, openArrowWriter } from "./arrow-writer.js";
@@ -84,10 +84,47 @@ export async function* readRowsFile(path: string): AsyncGenerator<TokenRow> {
   try {
     for await (const row of file.readRows()) {
       if (slice.isOver) await slice.yieldToEventLoop();
-      yield fromStored(row);
+      yield checkedRow(path, row);
     }
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * A row whose columns fit one another.
+ * @throws DraftsmithError ARTIFACT_INVALID
+ */
+export function checkedRow(path: string, row: StoredRow): TokenRow {
+  const problem = rowProblem(row);
+  if (problem === undefined) return fromStored(row);
+  throw new DraftsmithError("ARTIFACT_INVALID", `${path} is damaged: row ${row.dialogue_id}/${row.row}: ${problem}`, {
+    location: { file: path, id: row.dialogue_id },
+    hint: "remove the artifact's directory and run the step that makes it again",
+  });
+}
+
+function rowProblem(row: StoredRow): string | undefined {
+  const tokens = row.input_ids.length;
+  if (row.loss_mask.length !== tokens || row.mm_token_type_ids.length !== tokens) {
+    return `${tokens} ids, but masks of another length`;
+  }
+  if (row.image_grid_thw.length !== 3 * row.image_hashes.length) return "its images and their grids do not fit";
+  const frames = row.video_frame_counts.reduce((sum, count) => sum + count, 0);
+  if (frames !== row.video_frames.length || row.video_grid_thw.length !== 3 * row.video_frame_counts.length) {
+    return "its video frames, counts and grids do not fit";
+  }
+  if (row.response_spans.length % 2 !== 0) return "its last answer has no end";
+  if (!isTags(row.tags)) return "its tags are no JSON object of texts";
+  return undefined;
+}
+
+function isTags(text: string): boolean {
+  try {
+    const tags: unknown = JSON.parse(text);
+    return isJsonObject(tags) && Object.values(tags).every((value) => typeof value === "string");
+  } catch {
+    return false;
   }
 }
 

@@ -20,7 +20,7 @@ export interface BatchLimits {
 }
 
 /**
- * @param metadata goes into the schema under "draftsmith", as canonical JSON
+ * @param metadata goes into the schema under "draftsmith", as canonical JSON; beside it stand the columns' `datasets` features
  * @throws DraftsmithError DISK_FULL, DISK_FAILED
  */
 export async function openArrowWriter<C extends Columns>(

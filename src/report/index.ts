@@ -1,5 +1,6 @@
 export * from "./charts.js";
 export * from "./html.js";
+export * from "./log-histogram.js";
 export * from "./pieces.js";
 export * from "./report-files.js";
 export * from "./tokens.js";

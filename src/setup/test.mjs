@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ensureReaders } from "./readers.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const { ensurePython, trainerEnvironment, trainerRoot } = await import("../../dist/trainer-process/index.js");
@@ -73,7 +74,17 @@ function counted(read, file, code) {
 
 const events = { emit: (event) => event.type === "log" && console.error(`setup: ${event.message}`) };
 const { executable } = await ensurePython({ events });
-const env = { ...trainerEnvironment(), DRAFTSMITH_PYTHON: executable, TMPDIR: temporary };
+// Without them the tests of readers are skipped, counted, and say so.
+const readers = await ensureReaders().catch((error) => {
+  console.error(`setup: the libraries that read shards could not be installed: ${error.message}`);
+  return "";
+});
+const env = {
+  ...trainerEnvironment(),
+  DRAFTSMITH_PYTHON: executable,
+  DRAFTSMITH_READERS_PYTHON: readers,
+  TMPDIR: temporary,
+};
 
 const vitestReport = join(reports, "vitest.json");
 const vitestCode = await run(

@@ -36,29 +36,71 @@ export function namedPython(request: EnvironmentRequest = {}): string | undefine
   return request.python ?? (variable === "" ? undefined : variable);
 }
 
-/** Directory of the managed environment for the current pins and this base interpreter. */
-export async function managedDirectory(
+/** An environment that the toolkit makes from pinned requirements. */
+export interface ManagedEnvironment {
+  /** Start of its directory's name in the cache. */
+  name: string;
+  /** Path of the file of pinned requirements. */
+  requirements: string;
+  /** For people, with its size. */
+  about: string;
+}
+
+function trainersOwn(): ManagedEnvironment {
+  const about = "the trainer's Python environment (about 6 GB, some minutes)";
+  return { name: "python", requirements: requirementsFile(), about };
+}
+
+/** Directory of the trainer's managed environment for the current pins and this base interpreter. */
+export function managedDirectory(base: PythonProbe, environment?: NodeJS.ProcessEnv): Promise<string> {
+  return directoryOf(trainersOwn(), base, environment);
+}
+
+async function directoryOf(
+  { name, requirements }: ManagedEnvironment,
   base: PythonProbe,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<string> {
-  const pins = await readFile(requirementsFile(), "utf8");
+  const pins = await readFile(requirements, "utf8");
   const [major, minor] = base.version;
-  return join(cacheRoot(environment), `python-${major}.${minor}-${sha256(pins).slice(0, 12)}`);
+  return join(cacheRoot(environment), `${name}-${major}.${minor}-${sha256(pins).slice(0, 12)}`);
 }
 
 /** The interpreter if everything is in place, null if the managed environment would have to be made first. */
 export async function existingPython(request: EnvironmentRequest = {}): Promise<PythonChoice | null> {
   const named = namedPython(request);
   if (named !== undefined) return { executable: await checkNamed(named), origin: "named" };
+  const executable = await existingEnvironment(trainersOwn(), request);
+  return executable === null ? null : { executable, origin: "managed" };
+}
+
+/** The interpreter of a managed environment, null if it would have to be made first. */
+export async function existingEnvironment(
+  managed: ManagedEnvironment,
+  request: EnvironmentRequest = {},
+): Promise<string | null> {
   const base = await findSystemPython();
   if (base === null) return null;
-  const directory = await managedDirectory(base, request.environment);
-  return existsSync(join(directory, STAMP)) ? { executable: interpreterIn(directory), origin: "managed" } : null;
+  const directory = await directoryOf(managed, base, request.environment);
+  return existsSync(join(directory, STAMP)) ? interpreterIn(directory) : null;
 }
 
 /** The interpreter that trainer jobs run with; makes the managed environment when it does not exist yet. */
 export async function ensurePython(request: EnvironmentRequest = {}): Promise<PythonChoice> {
   const existing = await existingPython(request);
+  if (existing !== null) return existing;
+  return { executable: await ensureEnvironment(trainersOwn(), request), origin: "managed" };
+}
+
+/**
+ * The interpreter of a managed environment, which is made first when it does not exist yet.
+ * @throws DraftsmithError PYTHON_MISSING, OUTPUT_INVALID, DISK_FULL
+ */
+export async function ensureEnvironment(
+  managed: ManagedEnvironment,
+  request: EnvironmentRequest = {},
+): Promise<string> {
+  const existing = await existingEnvironment(managed, request);
   if (existing !== null) return existing;
   const base = await findSystemPython();
   if (base === null) {
@@ -75,7 +117,7 @@ export async function ensurePython(request: EnvironmentRequest = {}): Promise<Py
       },
     );
   }
-  const directory = await managedDirectory(base, request.environment);
+  const directory = await directoryOf(managed, base, request.environment);
   const cache = cacheRoot(request.environment);
   try {
     await makeDirectory(cache);
@@ -84,9 +126,9 @@ export async function ensurePython(request: EnvironmentRequest = {}): Promise<Py
     throw fromErrno(error, cache, { use: "write", field: "DRAFTSMITH_CACHE" });
   }
   await withLock(`${directory}.lock`, async () => {
-    if (!existsSync(join(directory, STAMP))) await build(base, directory, request);
+    if (!existsSync(join(directory, STAMP))) await build(managed, base, directory, request);
   });
-  return { executable: interpreterIn(directory), origin: "managed" };
+  return interpreterIn(directory);
 }
 
 function interpreterIn(directory: string): string {
@@ -115,16 +157,21 @@ async function checkNamed(command: string): Promise<string> {
   return probe.executable;
 }
 
-async function build(base: PythonProbe, directory: string, request: EnvironmentRequest): Promise<void> {
+async function build(
+  { requirements, about }: ManagedEnvironment,
+  base: PythonProbe,
+  directory: string,
+  request: EnvironmentRequest,
+): Promise<void> {
   const say = (message: string): void => request.events?.emit({ type: "log", level: "info", message });
   const started = Date.now();
-  say(`making the trainer's Python environment (about 6 GB, some minutes) in ${directory}`);
+  say(`making ${about} in ${directory}`);
   await rm(directory, { recursive: true, force: true });
   const log = `${directory}.log`;
   const signal = request.signal;
   await runLogged(base.executable, ["-m", "venv", directory], { log, signal });
-  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirementsFile()];
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", requirements];
   await runLogged(interpreterIn(directory), pip, { log, signal });
   await writeFile(join(directory, STAMP), `${base.version.join(".")}\n`);
-  say(`the Python environment is ready after ${Math.round((Date.now() - started) / 1000)} s`);
+  say(`it is ready after ${Math.round((Date.now() - started) / 1000)} s`);
 }

@@ -6,11 +6,10 @@ import { RecordBatchReader } from "apache-arrow";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
-  ArrowFile,
   fromStored,
   IMAGE_COLUMNS,
+  ImagesFile,
   openArrowWriter,
-  openImagesFile,
   openImagesWriter,
   openRowsFile,
   openRowsWriter,
@@ -159,11 +158,39 @@ describe("rows in Arrow files", () => {
       await expect(openRowsFile(path)).rejects.toMatchObject({ code: "ARTIFACT_INVALID" });
     }
     await writeFile(path, whole);
-    await expect(openImagesFile(path)).rejects.toThrow(/its columns are/);
+    await expect(ImagesFile.open(path)).rejects.toThrow(/its columns are/);
     const other = await openArrowWriter(path, IMAGE_COLUMNS, {}, { batchRows: 1, batchBytes: 1 });
     await other.close();
     await expect(openRowsFile(path)).rejects.toMatchObject({ code: "ARTIFACT_INVALID" });
     await expect(openRowsFile(join(directory, "none.arrow"))).rejects.toMatchObject({ code: "INPUT_MISSING" });
+  });
+
+  it("changed in any byte of a batch are refused or read, but never end in another error", async () => {
+    const path = join(directory, "flipped.arrow");
+    await writeRows(path, fc.sample(rowArbitrary, { seed: 17, numRuns: 12 }), 5);
+    const whole = await readFile(path);
+    const file = await openRowsFile(path);
+    const bodies = file.batches.flatMap(({ columns }) =>
+      Object.values(columns).flatMap((regions) => Object.values(regions)),
+    );
+    await file.close();
+    const places = bodies.flatMap(({ position, bytes }) => Array.from({ length: bytes }, (_, k) => position + k));
+    let refused = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...places), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+        const bytes = Buffer.from(whole);
+        bytes[at]! ^= change;
+        await writeFile(path, bytes);
+        try {
+          for await (const row of readRowsFile(path)) expect(row.inputIds).toBeInstanceOf(Int32Array);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "ARTIFACT_INVALID", location: { file: path } });
+          refused += 1;
+        }
+      }),
+      { seed: 18, numRuns: 400 },
+    );
+    expect(refused).toBeGreaterThan(20);
   });
 
   it.runIf(process.platform === "linux")("fail with DISK_FULL on a full disk", async () => {
@@ -176,18 +203,33 @@ describe("rows in Arrow files", () => {
 describe("images in Arrow files", () => {
   it("come back as they were", async () => {
     const path = join(directory, "images.arrow");
-    const images = [0, 1, 2].map((k) => ({
-      hash: `${k}`.repeat(64),
-      png: Buffer.alloc(k * 7, k),
-      width: k + 1,
-      height: 9,
-    }));
+    const images = [0, 1, 2].map((k) => {
+      const png = new Uint8Array(k * 7).fill(k);
+      return { hash: sha256(png), png, width: k + 1, height: 9 };
+    });
     const writer = await openImagesWriter(path, { schemaVersion: 1 });
     for (const image of images) await writer.append(image);
     await writer.close();
-    const file = await ArrowFile.open(path, IMAGE_COLUMNS);
-    expect(file.readRow(0, 2)).toEqual({ ...images[2], png: new Uint8Array(images[2]!.png) });
-    expect((await file.readBatch(0, ["hash", "width"])).map((row) => row.width)).toEqual([1, 2, 3]);
+    const file = await ImagesFile.open(path);
+    expect(file.metadata).toEqual({ schemaVersion: 1 });
+    const read: unknown[] = [];
+    for await (const image of file.readImages()) read.push(image);
+    expect(read).toEqual(images);
+    for (const image of images) expect(await file.find(image.hash)).toEqual(image);
+    expect(await file.find("f".repeat(64))).toBeUndefined();
+    await file.close();
+  });
+
+  it("with other bytes than their hash are refused by name, whole and one by one", async () => {
+    const path = join(directory, "changed.arrow");
+    const hash = sha256("another");
+    const writer = await openImagesWriter(path, {});
+    await writer.append({ hash, png: Buffer.from("not it"), width: 1, height: 1 });
+    await writer.close();
+    const file = await ImagesFile.open(path);
+    const damage = { code: "ARTIFACT_INVALID", message: expect.stringContaining(hash), location: { file: path } };
+    await expect(file.readImages().next()).rejects.toMatchObject(damage);
+    await expect(file.find(hash)).rejects.toMatchObject(damage);
     await file.close();
   });
 });

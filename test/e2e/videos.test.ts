@@ -96,7 +96,7 @@ describe.skipIf(missing !== null)(`videos, the whole way${missing === null ? "" 
   };
   const rowsIn = async (shards: InputArtifact): Promise<TokenRow[]> => {
     const rows: TokenRow[] = [];
-    for await (const row of readRowsFile(join(shards.path, "train-00000-of-00001.arrow"))) rows.push(row);
+    for await (const row of readRowsFile(join(shards.path, "rows/train-00000-of-00001.arrow"))) rows.push(row);
     return rows;
   };
 

@@ -31,7 +31,10 @@ ROW_SCHEMA = pa.schema(
         ("tags", pa.utf8()),
     ]
 )
-IMAGE_SCHEMA = pa.schema([("hash", pa.utf8()), ("png", pa.binary()), ("width", pa.int32()), ("height", pa.int32())])
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.utf8())])
+IMAGE_SCHEMA = pa.schema([("hash", pa.utf8()), ("image", IMAGE_TYPE), ("width", pa.int32()), ("height", pa.int32())])
+#: Split -> as its files are called.
+SPLIT_FILES = {"train": "rows/train", "heldout": "rows/validation"}
 
 
 @dataclass
@@ -73,13 +76,13 @@ def write_rows(
     directory: Path, split: str, rows: list[SampleRow], files: int = 1, batch: int = 1024, videos: bool = True
 ) -> None:
     """``videos=False`` writes the columns of shards from before there were videos."""
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "rows").mkdir(parents=True, exist_ok=True)
     schema = ROW_SCHEMA if videos else pa.schema([part for part in ROW_SCHEMA if not part.name.startswith("video_")])
     schema = schema.with_metadata({"draftsmith": json.dumps({"schemaVersion": 1})})
     records = [{k: v for k, v in row.record(i).items() if k in schema.names} for i, row in enumerate(rows)]
     size = -(-len(records) // files) if records else 0
     for number in range(files):
-        path = directory / f"{split}-{number:05d}-of-{files:05d}.arrow"
+        path = directory / f"{SPLIT_FILES[split]}-{number:05d}-of-{files:05d}.arrow"
         part = records[number * size : (number + 1) * size]
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for start in range(0, len(part), batch):
@@ -87,13 +90,14 @@ def write_rows(
 
 
 def write_images(directory: Path, pngs: list[bytes]) -> list[str]:
-    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "images").mkdir(parents=True, exist_ok=True)
     by_hash = {hashlib.sha256(png).hexdigest(): png for png in pngs}
     records = []
     for name in sorted(by_hash):
         width, height = Image.open(io.BytesIO(by_hash[name])).size
-        records.append({"hash": name, "png": by_hash[name], "width": width, "height": height})
-    path = directory / "images-00000-of-00001.arrow"
+        picture = {"bytes": by_hash[name], "path": f"{name}.png"}
+        records.append({"hash": name, "image": picture, "width": width, "height": height})
+    path = directory / "images" / "images-00000-of-00001.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, IMAGE_SCHEMA) as writer:
         writer.write_batch(pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA))
     return [hashlib.sha256(png).hexdigest() for png in pngs]

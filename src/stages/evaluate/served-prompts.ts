@@ -1,7 +1,5 @@
 /** The prompts sent to the server: one for every supervised response of the chosen rows, with its images. */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { openImagesFile, readRowsFile } from "../../artifacts/index.js";
+import { ImagesFile, readRowsFile, type SplitName, shardFiles } from "../../artifacts/index.js";
 import { type EncodedImage, encodedImage } from "../../sglang/index.js";
 import { collapsePads } from "./collapse-pads.js";
 
@@ -17,7 +15,7 @@ export interface ServedPrompt {
 
 export interface PromptSelection {
   shards: string;
-  split: "heldout" | "train";
+  split: SplitName;
   imagePadId: number;
   /** Only the first so many responses; null: all. */
   limit: number | null;
@@ -32,7 +30,7 @@ export interface SelectedPrompts {
 export async function selectPrompts({ shards, split, imagePadId, limit }: PromptSelection): Promise<SelectedPrompts> {
   const prompts: ServedPrompt[] = [];
   let rowsWithVideos = 0;
-  for (const file of await filesOf(shards, split)) {
+  for (const file of await shardFiles(shards, split)) {
     for await (const row of readRowsFile(file)) {
       if (row.videoFrames.length > 0) {
         rowsWithVideos += 1;
@@ -63,10 +61,10 @@ export async function readPictures(
 ): Promise<Map<string, EncodedImage>> {
   const wanted = new Set(prompts.flatMap(({ imageHashes }) => imageHashes));
   const pictures = new Map<string, EncodedImage>();
-  for (const path of await filesOf(shards, "images")) {
-    const file = await openImagesFile(path);
+  for (const path of await shardFiles(shards, "images")) {
+    const file = await ImagesFile.open(path);
     try {
-      for await (const { hash, png } of file.readRows()) {
+      for await (const { hash, png } of file.readImages()) {
         if (!wanted.has(hash)) continue;
         pictures.set(hash, encodedImage(png));
       }
@@ -75,12 +73,4 @@ export async function readPictures(
     }
   }
   return pictures;
-}
-
-async function filesOf(shards: string, prefix: string): Promise<string[]> {
-  const names = await readdir(shards);
-  return names
-    .filter((name) => name.startsWith(`${prefix}-`) && name.endsWith(".arrow"))
-    .sort()
-    .map((name) => join(shards, name));
 }

@@ -11,6 +11,6 @@ export const stage = defineStage({
     dialogues: { kind: "dialogues", description: "what import wrote, for the bytes of the images" },
   },
   output: "shards",
-  codeVersion: 2,
+  codeVersion: 3,
   run: (options, inputs, context) => runShard(options, { rows: inputs.rows!, dialogues: inputs.dialogues! }, context),
 });

@@ -16,6 +16,9 @@ export interface IndexedRow {
   images: readonly number[];
   /** The row's own number within its dialogue. */
   row: number;
+  tokens: number;
+  /** Tokens of its answers. */
+  supervised: number;
 }
 
 export interface RowIndex {
@@ -27,10 +30,10 @@ export interface RowIndex {
 }
 
 const NO_IMAGES: readonly number[] = [];
-const SHOWN_COLUMNS = ["dialogue_id", "row", "image_hashes", "video_frames"] as const;
+const SHOWN_COLUMNS = ["dialogue_id", "row", "image_hashes", "video_frames", "response_spans"] as const;
 
 /**
- * Opens the row files of a rows artifact and reads four of their columns. The files stay open: close them.
+ * Opens the row files of a rows artifact and reads their small columns. The files stay open: close them.
  * @throws DraftsmithError ARTIFACT_INVALID, INTERRUPTED
  */
 export async function indexRows(
@@ -58,6 +61,7 @@ export async function indexRows(
       }
       for (let batch = 0; batch < file.batches.length; batch += 1) {
         if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
+        const lengths = await file.readLengths(batch, "input_ids");
         for (const [at, row] of (await file.readBatch(batch, SHOWN_COLUMNS)).entries()) {
           if (limit !== undefined && index.rows.length >= limit) return index;
           // Several rows may repeat the frames of a video; each is listed once.
@@ -70,6 +74,8 @@ export async function indexRows(
             dialogue: dialogues.of(row.dialogue_id),
             images: own,
             row: row.row,
+            tokens: lengths[at]!,
+            supervised: lengthOf(row.response_spans),
           });
         }
       }
@@ -79,6 +85,13 @@ export async function indexRows(
     await closeIndex(index);
     throw error;
   }
+}
+
+/** @param spans - flat: start and end of each */
+function lengthOf(spans: Int32Array): number {
+  let sum = 0;
+  for (let k = 0; k < spans.length; k += 2) sum += spans[k + 1]! - spans[k]!;
+  return sum;
 }
 
 export async function closeIndex(index: RowIndex): Promise<void> {

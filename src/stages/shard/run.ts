@@ -1,13 +1,22 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { linkOrCopy, type ManifestDraft, onDisk, writeFileAtomic } from "../../artifacts/index.js";
+import { dirname, join } from "node:path";
+import {
+  type Counts,
+  linkOrCopy,
+  type ManifestDraft,
+  onDisk,
+  type SplitName,
+  writeFileAtomic,
+} from "../../artifacts/index.js";
 import { DraftsmithError, digestOf } from "../../base/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
+import { describeShards } from "./describe.js";
 import type { ShardOptions } from "./options.js";
 import { forEachIndex, sortedIndices } from "./order.js";
 import { closeIndex, indexRows, type RowIndex } from "./row-index.js";
 import { planShards } from "./shard-plan.js";
 import { type GroupFacts, splitRows } from "./split.js";
+import { splitFacts, splitsJson } from "./split-facts.js";
 import { writeShards } from "./write-shards.js";
 
 export interface ShardInputs {
@@ -17,7 +26,7 @@ export interface ShardInputs {
 }
 
 /** Raise when the same input gives other shards: finished shards of an interrupted run are then rebuilt. */
-const SHARD_VERSION = 2;
+const SHARD_VERSION = 3;
 const PROGRESS_EVERY_MS = 200;
 
 /** Splits rows without leaks, shuffles them once, and packs rows and images into files that can be mapped into memory. */
@@ -60,21 +69,39 @@ async function shardIndexed(
     const message = `${found} of ${plans.length} shards were finished before the interruption`;
     context.events.emit({ type: "log", level: "info", step: context.step, message });
   }
-  for (const { name } of plans) await linkOrCopy(join(directory, name), join(context.workDir, name));
+  for (const { path } of plans) {
+    const target = join(context.workDir, path);
+    await onDisk(target, () => mkdir(dirname(target), { recursive: true }), "write");
+    await linkOrCopy(join(directory, path), target);
+  }
 
+  const filesOf = (wanted: string) => plans.filter(({ part }) => part === wanted).map(({ path }) => path);
+  const factsOf = (split: SplitName, numbers: Uint32Array) => splitFacts(split, filesOf(split), index.rows, numbers);
+  const splits = { train: await factsOf("train", train), heldout: await factsOf("heldout", heldout) };
   const beyond = allTrain.length - train.length;
-  return {
-    counts: {
-      read: index.rows.length,
-      kept: train.length + heldout.length,
-      rejected: beyond === 0 ? {} : { "beyond-max-rows": beyond },
-      train: train.length,
-      heldout: heldout.length,
-      images: hashes.length,
-      ...groups,
-    },
-    facts: { rows: index.metadata, split: { seed, heldoutShare, by: ["dialogue", "screenshot"] } },
+  const counts: Counts = {
+    read: index.rows.length,
+    kept: train.length + heldout.length,
+    rejected: beyond === 0 ? {} : { "beyond-max-rows": beyond },
+    train: train.length,
+    heldout: heldout.length,
+    images: hashes.length,
+    ...groups,
   };
+  const { metadata } = index;
+  const card = {
+    ...inputs,
+    license: options.license,
+    metadata,
+    splits,
+    images: hashes.length,
+    counts,
+    seed,
+    heldoutShare,
+  };
+  await describeShards(context.workDir, card, filesOf("images"));
+  const split = { seed, heldoutShare, by: ["dialogue", "screenshot"] };
+  return { counts, facts: { rows: metadata, split, splits: splitsJson(splits) } };
 }
 
 /** Hashes of all images that these rows need, sorted. */
@@ -92,9 +119,10 @@ async function hashesOf({ rows, images }: RowIndex, parts: readonly Uint32Array[
 
 /** Directory with the finished shards of an interrupted run, if input and options are the same. */
 async function resumeDirectory(options: ShardOptions, inputs: ShardInputs, context: StageContext): Promise<string> {
+  const { license: _, ...deciding } = options;
   const plan = digestOf({
     version: SHARD_VERSION,
-    options,
+    options: deciding,
     limit: context.limit,
     rows: inputs.rows.manifest.digest,
     dialogues: inputs.dialogues.manifest.digest,

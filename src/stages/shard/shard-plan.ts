@@ -1,7 +1,9 @@
 /** Plans the shard files and their contents. */
+import { type ShardPart, type SplitName, shardPath } from "../../artifacts/index.js";
 import type { Split } from "./split.js";
 
-export type ShardPlan = { name: string } & (
+/** `path` is below the artifact's directory. */
+export type ShardPlan = { path: string; part: ShardPart } & (
   | { kind: "rows"; rows: Uint32Array }
   /** Hashes, sorted. */
   | { kind: "images"; hashes: string[] }
@@ -14,21 +16,19 @@ export function planShards(
   rowsPerShard: number,
   imagesPerShard: number,
 ): ShardPlan[] {
-  const rows = (split: string, numbers: Uint32Array): ShardPlan[] =>
-    cut(numbers.length, rowsPerShard).map(([start, end, name]) => {
-      return { name: `${split}-${name}.arrow`, kind: "rows", rows: numbers.subarray(start, end) };
+  const rows = (part: SplitName, numbers: Uint32Array): ShardPlan[] =>
+    cut(part, numbers.length, rowsPerShard).map(({ start, end, path }) => {
+      return { path, part, kind: "rows", rows: numbers.subarray(start, end) };
     });
-  const images: ShardPlan[] = cut(hashes.length, imagesPerShard).map(([start, end, name]) => {
-    return { name: `images-${name}.arrow`, kind: "images", hashes: hashes.slice(start, end) };
+  const images: ShardPlan[] = cut("images", hashes.length, imagesPerShard).map(({ start, end, path }) => {
+    return { path, part: "images", kind: "images", hashes: hashes.slice(start, end) };
   });
   return [...rows("train", train), ...rows("heldout", heldout), ...images];
 }
 
-/** Start, end and "00000-of-00003" of each part. */
-function cut(length: number, size: number): [number, number, string][] {
-  const parts = Math.max(1, Math.ceil(length / size));
-  const digits = (value: number) => String(value).padStart(5, "0");
-  return Array.from({ length: parts }, (_, k) => {
-    return [k * size, Math.min(length, (k + 1) * size), `${digits(k)}-of-${digits(parts)}`];
+function cut(part: ShardPart, length: number, size: number): { start: number; end: number; path: string }[] {
+  const count = Math.max(1, Math.ceil(length / size));
+  return Array.from({ length: count }, (_, k) => {
+    return { start: k * size, end: Math.min(length, (k + 1) * size), path: shardPath(part, k, count) };
   });
 }

@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { DraftsmithError } from "../../base/index.js";
 import { DisjointSets } from "./disjoint-sets.js";
 import { forEachIndex, sortedIndices } from "./order.js";
-import type { RowIndex } from "./row-index.js";
+import type { IndexedRow, RowIndex } from "./row-index.js";
 
 /** How rows were grouped; tells whether the split can be a good one. */
 export interface GroupFacts {
@@ -21,7 +21,9 @@ export interface Split extends GroupFacts {
   heldout: Uint32Array;
 }
 
-type Content = Pick<RowIndex, "rows" | "dialogues" | "images">;
+interface Content extends Pick<RowIndex, "dialogues" | "images"> {
+  rows: readonly Pick<IndexedRow, "dialogue" | "images" | "row">[];
+}
 
 /**
  * Dialogues that share a screenshot, directly or transitively, form a group. Groups are held out as a whole, so no dialogue

@@ -1,8 +1,15 @@
 /** Writes planned shards one by one. Each is written atomically, and finished ones survive a crash. */
-import { rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { commitPartial, fromStored, openImagesWriter, openRowsWriter, partialPath } from "../../artifacts/index.js";
+import {
+  checkedRow,
+  commitPartial,
+  onDisk,
+  openImagesWriter,
+  openRowsWriter,
+  partialPath,
+} from "../../artifacts/index.js";
 import { DraftsmithError } from "../../base/index.js";
 import { pngSize, readStoredImage } from "../../images/index.js";
 import type { RowIndex } from "./row-index.js";
@@ -32,12 +39,13 @@ export async function writeShards(
 ): Promise<number> {
   let found = 0;
   for (const plan of plans) {
-    const path = join(directory, plan.name);
+    const path = join(directory, plan.path);
     if (await exists(path)) {
       found += 1;
       advance(plan.kind, plan.kind === "rows" ? plan.rows.length : plan.hashes.length);
       continue;
     }
+    await onDisk(path, () => mkdir(dirname(path), { recursive: true }), "write");
     try {
       const onWritten = (count: number) => {
         if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "sharding was interrupted");
@@ -62,7 +70,8 @@ async function writeRows(path: string, rows: Uint32Array, index: RowIndex, onWri
   try {
     for (const [done, number] of rows.entries()) {
       const { file, batch, at } = index.rows[number]!;
-      await writer.append(fromStored(index.files[file]!.readRow(batch, at)));
+      const source = index.files[file]!;
+      await writer.append(checkedRow(source.path, source.readRow(batch, at)));
       if ((done + 1) % ROWS_PER_TURN === 0) {
         onWritten(ROWS_PER_TURN);
         await setImmediate();

@@ -31,7 +31,7 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
     },
   },
   output: "rows",
-  codeVersion: 2,
+  codeVersion: 3,
   fileOptions: { model: "directory" },
   neutralOptions: ["threads"],
   estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),

@@ -95,7 +95,7 @@ export async function runTokenize(
     );
   }
   return {
-    counts: tally.counts(),
+    counts: Object.assign(tally.counts(), { source: sourceCounts(input) }),
     facts: { ...facts, systemPrompts: prompts.summary(3), summary: summaryOf(tally) },
   };
 }
@@ -168,7 +168,15 @@ function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputAr
     maskless: true,
     chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateArguments(options),
     systemPrompt: options.source === "ids" ? (facts.systemPrompt ?? null) : systemPromptFacts(options.systemPrompt),
+    // What answered: name, weights and settings of the server.
+    ...(options.source === "ids" ? defined({ served: facts.model }) : {}),
   };
+}
+
+/** What the step before kept and left out, so that cards made later can say it. */
+function sourceCounts({ manifest: { kind, counts } }: InputArtifact): JsonObject {
+  const { read, kept, rejected } = counts;
+  return { kind, ...defined({ read, kept, rejected }) };
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {

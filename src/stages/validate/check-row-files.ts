@@ -1,12 +1,13 @@
 /** Checks the files of a rows or shards artifact: fingerprints, every row, and the split. */
 import { join } from "node:path";
-import { openRowsFile, readRowsFile, type TokenRow } from "../../artifacts/index.js";
+import { openRowsFile, readRowsFile, SPLITS, shardPaths, type TokenRow, verifyFiles } from "../../artifacts/index.js";
 import { type Generation, turnIds } from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import { checkFingerprints } from "./check-fingerprints.js";
 import { readGenerations } from "./check-generations.js";
 import { hashesApart } from "./check-lineage.js";
 import { checkRow } from "./check-rows.js";
+import { checkShardImages } from "./check-shard-images.js";
 import { compareIds } from "./compare-ids.js";
 import type { Origins } from "./origins.js";
 import type { Subject } from "./subject.js";
@@ -18,7 +19,8 @@ export async function checkRowFiles(
   origins: Origins,
   progress: (done: number) => void,
 ): Promise<void> {
-  const names = filesOf(input, "rows-");
+  const names = rowPaths(input);
+  await verifyFiles(input, names);
   const turns = generations === undefined ? null : new TurnFinder(readGenerations(generations.path, undefined));
   try {
     for (const name of names) {
@@ -48,14 +50,20 @@ export async function checkShardFiles(
   progress: (done: number) => void,
 ): Promise<void> {
   const seen = { dialogues: new Set<string>(), images: new Set<string>() };
-  for (const prefix of ["train-", "heldout-"]) {
-    for (const name of filesOf(input, prefix)) {
+  const shown = new Map<string, string>();
+  for (const split of SPLITS) {
+    const names = shardPaths(pathsOf(input), split);
+    await verifyFiles(input, names);
+    for (const name of names) {
       await checkMetadata(subject, input, "shards", name);
       for await (const row of readRowsFile(join(input.path, name))) {
         subject.counts.shardRows += 1;
         checkRow(subject, row, name);
         origins.check(subject, row, name);
-        if (prefix === "train-") {
+        for (const hash of [...row.imageHashes, ...row.videoFrames]) {
+          if (!shown.has(hash)) shown.set(hash, row.dialogueId);
+        }
+        if (split === "train") {
           seen.dialogues.add(row.dialogueId);
           for (const hash of [...row.imageHashes, ...row.videoFrames]) seen.images.add(hash);
         } else checkSplit(subject, row, name, seen);
@@ -63,13 +71,17 @@ export async function checkShardFiles(
       }
     }
   }
+  await checkShardImages(subject, input, shown);
   progress(subject.counts.shardRows);
 }
 
-export function filesOf(input: InputArtifact, prefix: string): string[] {
-  return input.manifest.files
-    .map((file) => file.path)
-    .filter((path) => path.startsWith(prefix) && path.endsWith(".arrow"));
+export function pathsOf(input: InputArtifact): string[] {
+  return input.manifest.files.map((file) => file.path);
+}
+
+/** The row files of a rows artifact. */
+export function rowPaths(input: InputArtifact): string[] {
+  return pathsOf(input).filter((path) => path.startsWith("rows-") && path.endsWith(".arrow"));
 }
 
 async function checkMetadata(

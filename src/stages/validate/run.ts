@@ -10,7 +10,7 @@ import { checkFingerprints, effectiveKwargs } from "./check-fingerprints.js";
 import { checkGenerations } from "./check-generations.js";
 import { checkImages } from "./check-images.js";
 import { Lineage } from "./check-lineage.js";
-import { checkRowFiles, checkShardFiles, filesOf } from "./check-row-files.js";
+import { checkRowFiles, checkShardFiles, rowPaths } from "./check-row-files.js";
 import { LiveServer } from "./check-server.js";
 import { asTokenized, type DialogueSource, openSource } from "./dialogue-source.js";
 import { type Finding, Findings, StopChecking } from "./findings.js";
@@ -146,7 +146,7 @@ async function checkTokens(
     await checkRowFiles(subject, rows, generations, origins, progress("rows", rowsOf(rows)));
   }
   if (shards === undefined) return;
-  const made = rows === undefined ? undefined : { input: rows, files: filesOf(rows, "rows-") };
+  const made = rows === undefined ? undefined : { input: rows, files: rowPaths(rows) };
   const origins = await Origins.read(source, generations, made);
   await checkShardFiles(subject, shards, origins, progress("rows", rowsOf(shards)));
 }

@@ -1,8 +1,8 @@
 /** The prompts put to a server with the draft: all but those of rows with videos, which are counted. */
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openRowsWriter } from "../../../src/artifacts/index.js";
+import { openRowsWriter, shardPath } from "../../../src/artifacts/index.js";
 import { selectPrompts } from "../../../src/stages/evaluate/served-prompts.js";
 import { scratchDirectory } from "../../scratch/scratch.js";
 import { METADATA, makeRows } from "../shard/world.js";
@@ -16,7 +16,8 @@ afterEach(() => rm(shards, { recursive: true, force: true }));
 it("leave rows with videos out and say how many", async () => {
   const size = { dialogues: 4, images: 2, rowsPerFile: 50, tokens: 30, imageBytes: 200 };
   const rows = makeRows(size, ["a".repeat(64), "b".repeat(64)]);
-  const writer = await openRowsWriter(join(shards, "heldout-00000-of-00001.arrow"), METADATA);
+  await mkdir(join(shards, "rows"));
+  const writer = await openRowsWriter(join(shards, shardPath("heldout", 0, 1)), METADATA);
   for (const [index, row] of rows.entries()) {
     const video = { videoFrames: ["c", "d"], videoFrameCounts: Int32Array.of(2), videoGridThw: Int32Array.of(1, 4, 4) };
     await writer.append(index % 3 === 1 ? { ...row, ...video } : row);

@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openRowsFile } from "../../../src/artifacts/index.js";
+import { listFiles, openRowsFile } from "../../../src/artifacts/index.js";
 import { sha256 } from "../../../src/base/index.js";
 import { imagePath } from "../../../src/images/index.js";
 import { hashesOf, METADATA, makeWorld, nameOf, readImages, readSplit, runStage, type World } from "./world.js";
@@ -45,14 +45,21 @@ describe("shards", () => {
       expect(sha256(image.png)).toBe(image.hash);
       expect(image).toMatchObject({ width: 100 + image.png[23 + 1]!, height: 50 });
     }
-    const names = (await readdir(workDir)).sort();
     const trainFiles = Math.ceil(train.length / 25);
-    expect(names.filter((name) => name.startsWith("train"))).toEqual(
-      Array.from({ length: trainFiles }, (_, k) => `train-0000${k}-of-0000${trainFiles}.arrow`),
-    );
-    expect(names.filter((name) => name.startsWith("images"))).toHaveLength(3);
-    expect(facts).toEqual({ rows: METADATA, split: { seed: 1, heldoutShare: 0.1, by: ["dialogue", "screenshot"] } });
-    const file = await openRowsFile(join(workDir, names.find((name) => name.startsWith("heldout"))!));
+    const numbered = (start: string, count: number) =>
+      Array.from({ length: count }, (_, k) => `${start}-0000${k}-of-0000${count}.arrow`);
+    expect(await listFiles(workDir)).toEqual([
+      "README.md",
+      "draftsmith.json",
+      ...numbered("images/images", 3),
+      ...numbered("rows/train", trainFiles),
+      ...numbered("rows/validation", 1),
+    ]);
+    expect(facts).toMatchObject({
+      rows: METADATA,
+      split: { seed: 1, heldoutShare: 0.1, by: ["dialogue", "screenshot"] },
+    });
+    const file = await openRowsFile(join(workDir, "rows/validation-00000-of-00001.arrow"));
     expect(file.metadata).toEqual(METADATA);
     await file.close();
   });
@@ -86,7 +93,7 @@ describe("shards", () => {
 
   it("exist for each split, even without rows", async () => {
     const { workDir } = await runStage(world, { heldoutShare: 0 });
-    expect(await readdir(workDir)).toContain("heldout-00000-of-00001.arrow");
+    expect(await listFiles(workDir)).toContain("rows/validation-00000-of-00001.arrow");
     expect(await readSplit(workDir, "heldout")).toEqual([]);
   });
 
@@ -122,7 +129,7 @@ describe("unfinished work", () => {
   it("is taken over when input and options are the same, and made again when not", async () => {
     const resumeDir = await mkdtemp(join(world.top, "kept-"));
     const first = await runStage(world, { rowsPerShard: 25 }, { resumeDir });
-    const kept = (await readdir(join(resumeDir, "shards"))).sort();
+    const kept = await listFiles(join(resumeDir, "shards"));
     await rm(join(resumeDir, "shards", kept.at(-1)!));
     const second = await runStage(world, { rowsPerShard: 25 }, { resumeDir });
     expect(await hashesOf(second.workDir)).toEqual(await hashesOf(first.workDir));

@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openImagesFile, openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
+import { ImagesFile, openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
 import { METADATA, makeWorld, readSplit, runStage, type World } from "./world.js";
 
 let world: World;
@@ -40,8 +40,8 @@ it("of neighbouring dialogues that share a frame stay together, and all frames a
   const trained = new Set(train.flatMap((row) => row.videoFrames));
   expect(heldout.flatMap((row) => row.videoFrames).filter((hash) => trained.has(hash))).toEqual([]);
   const packed: string[] = [];
-  const images = await openImagesFile(join(run.workDir, "images-00000-of-00001.arrow"));
-  for await (const { hash } of images.readRows()) packed.push(hash);
+  const images = await ImagesFile.open(join(run.workDir, "images/images-00000-of-00001.arrow"));
+  for await (const { hash } of images.readImages()) packed.push(hash);
   await images.close();
   expect(packed).toEqual([...hashes].sort());
 });

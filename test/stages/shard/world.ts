@@ -1,11 +1,15 @@
 /** Rows and images as earlier steps leave them, made from a seed, and a way to run the stage as the pipeline does. */
-import { mkdir, mkdtemp, readdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  ImagesFile,
+  listFiles,
   type Manifest,
-  openImagesFile,
   openRowsWriter,
   readRowsFile,
+  type SplitName,
+  type StoredImage,
+  shardFiles,
   type TokenRow,
 } from "../../../src/artifacts/index.js";
 import { sha256 } from "../../../src/base/index.js";
@@ -131,26 +135,24 @@ export async function runStage(world: World, options: object, more: RunOptions =
 }
 
 export async function hashesOf(directory: string): Promise<Record<string, string>> {
-  const names = (await readdir(directory)).sort();
+  const names = await listFiles(directory);
   const hashes = await Promise.all(names.map(async (name) => sha256(await readFile(join(directory, name)))));
   return Object.fromEntries(names.map((name, k) => [name, hashes[k]!]));
 }
 
-export async function readSplit(directory: string, split: "train" | "heldout"): Promise<TokenRow[]> {
+export async function readSplit(directory: string, split: SplitName): Promise<TokenRow[]> {
   const rows: TokenRow[] = [];
-  for (const name of (await readdir(directory)).sort()) {
-    if (!name.startsWith(`${split}-`)) continue;
-    for await (const row of readRowsFile(join(directory, name))) rows.push(row);
+  for (const path of await shardFiles(directory, split)) {
+    for await (const row of readRowsFile(path)) rows.push(row);
   }
   return rows;
 }
 
-export async function readImages(directory: string) {
-  const images: { hash: string; png: Uint8Array; width: number; height: number }[] = [];
-  for (const name of (await readdir(directory)).sort()) {
-    if (!name.startsWith("images-")) continue;
-    const file = await openImagesFile(join(directory, name));
-    for await (const image of file.readRows()) images.push(image);
+export async function readImages(directory: string): Promise<StoredImage[]> {
+  const images: StoredImage[] = [];
+  for (const path of await shardFiles(directory, "images")) {
+    const file = await ImagesFile.open(path);
+    for await (const image of file.readImages()) images.push(image);
     await file.close();
   }
   return images;

@@ -1,6 +1,7 @@
 /** Shards of rows without real pictures, enough to be planned and, where they show none, trained on. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { openRowsWriter } from "../../../src/artifacts/index.js";
+import { openRowsWriter, SPLITS, shardPath } from "../../../src/artifacts/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import type { Workbench } from "../tokenize/workbench.js";
 
@@ -27,9 +28,10 @@ export function trainShards(
   pictures = true,
 ): Promise<InputArtifact> {
   return bench.sealed("shards", { rows: { model: { ...bench.model.fingerprints } } }, async (directory) => {
-    for (const [split, rows] of Object.entries(lengths)) {
-      const writer = await openRowsWriter(join(directory, `${split}-00000-of-00001.arrow`), { schemaVersion: 1 });
-      for (const [index, length] of rows.entries()) await writer.append(row(index, length, pictures));
+    await mkdir(join(directory, "rows"));
+    for (const split of SPLITS) {
+      const writer = await openRowsWriter(join(directory, shardPath(split, 0, 1)), { schemaVersion: 1 });
+      for (const [index, length] of lengths[split].entries()) await writer.append(row(index, length, pictures));
       await writer.close();
     }
   });

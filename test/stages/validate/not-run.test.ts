@@ -2,6 +2,7 @@
 import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { shardPath } from "../../../src/artifacts/index.js";
 import type { JsonObject } from "../../../src/base/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage as tokenize } from "../../../src/stages/tokenize/index.js";
@@ -10,6 +11,9 @@ import { stage } from "../../../src/stages/validate/index.js";
 import type { CheckState } from "../../../src/stages/validate/states.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { declare, dialogue, SYSTEM, Workbench } from "../tokenize/workbench.js";
+
+const TRAIN_FILE = shardPath("train", 0, 1);
+const HELDOUT_FILE = shardPath("heldout", 0, 1);
 
 let bench: Workbench;
 beforeEach(async () => {
@@ -76,8 +80,8 @@ describe("checks that look at nothing", () => {
     const dialogues = await bench.artifact("dialogues", sources());
     const rows = await bench.run(tokenize, { model: TINY_GUI, rowsPerFile: 2 }, { generations: input });
     const shards = await bench.sealed("shards", { rows: rows.manifest.facts }, async (directory) => {
-      await cp(join(rows.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow"));
-      await cp(join(rows.path, "rows-00001.arrow"), join(directory, "heldout-00000-of-00001.arrow"));
+      await cp(join(rows.path, "rows-00000.arrow"), join(directory, TRAIN_FILE));
+      await cp(join(rows.path, "rows-00001.arrow"), join(directory, HELDOUT_FILE));
     });
     const seen = await validate({}, { generations: input, dialogues, rows, shards });
     expect(seen.of("not-run")).toEqual(["special-text", "server", "draft"]);

@@ -4,8 +4,14 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openRowsWriter, readRowsFile, type TokenRow } from "../../../src/artifacts/index.js";
-import { DraftsmithError, type JsonObject } from "../../../src/base/index.js";
+import {
+  openImagesWriter,
+  openRowsWriter,
+  readRowsFile,
+  shardPath,
+  type TokenRow,
+} from "../../../src/artifacts/index.js";
+import { DraftsmithError, type JsonObject, sha256 } from "../../../src/base/index.js";
 import { foldIds, type Generation, turnIds } from "../../../src/dialogue/index.js";
 import { openModel } from "../../../src/model/index.js";
 import { redraw } from "../../../src/pipeline/index.js";
@@ -15,6 +21,9 @@ import { stage } from "../../../src/stages/validate/index.js";
 import { createRenderer } from "../../../src/tokens/index.js";
 import { TINY_GUI } from "../../tokens/reference.js";
 import { declare, dialogue, SYSTEM, text, Workbench } from "../tokenize/workbench.js";
+
+const TRAIN_FILE = shardPath("train", 0, 1);
+const HELDOUT_FILE = shardPath("heldout", 0, 1);
 
 let bench: Workbench;
 let generations: Generation[];
@@ -405,7 +414,8 @@ describe("one image swapped", () => {
     for await (const row of readRowsFile(join(made.path, "rows-00000.arrow"))) list.push(row);
     const written = (kind: "rows" | "shards", rows: readonly TokenRow[]) =>
       bench.sealed(kind, made.manifest.facts, async (directory) => {
-        const name = kind === "rows" ? "rows-00000.arrow" : "train-00000-of-00001.arrow";
+        const name = kind === "rows" ? "rows-00000.arrow" : TRAIN_FILE;
+        await mkdir(join(directory, "rows"));
         const writer = await openRowsWriter(join(directory, name), made.manifest.facts);
         for (const row of rows) await writer.append(row);
         await writer.close();
@@ -430,13 +440,50 @@ describe("one image swapped", () => {
     );
   });
 
+  it("in a shard's image files: missing, or other bytes than their hash", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const made = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const png = Buffer.from("not drawn");
+    const shards = (hash: string) =>
+      bench.sealed("shards", made.manifest.facts, async (directory) => {
+        await cp(join(made.path, "rows-00000.arrow"), join(directory, TRAIN_FILE));
+        await mkdir(join(directory, "images"));
+        const writer = await openImagesWriter(join(directory, shardPath("images", 0, 1)), {});
+        await writer.append({ hash, png, width: 1, height: 1 });
+        await writer.close();
+      });
+    const wanted = generations[0]!.turns[0]!.imageHashes[0]!;
+    expect((await refusal(validate({}, { shards: await shards(sha256(png)) }))).message).toMatch(
+      new RegExp(`image ${wanted} of dialogue d1 is in none of the shards' image files`),
+    );
+    expect((await refusal(validate({}, { shards: await shards(wanted) }))).message).toMatch(
+      new RegExp(`is damaged: the image ${wanted} has another content`),
+    );
+  });
+
+  it("in any byte of a shard's rows", async () => {
+    const input = await bench.artifact("generations", generations, facts);
+    const made = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
+    const shards = await bench.sealed("shards", made.manifest.facts, (directory) =>
+      cp(join(made.path, "rows-00000.arrow"), join(directory, TRAIN_FILE)),
+    );
+    const file = join(shards.path, TRAIN_FILE);
+    const bytes = await readFile(file);
+    bytes[bytes.length >> 1]! ^= 4;
+    await writeFile(file, bytes);
+    expect(await refusal(validate({}, { shards }))).toMatchObject({
+      code: "ARTIFACT_INVALID",
+      message: expect.stringContaining(`${TRAIN_FILE} is not what the manifest says`),
+    });
+  });
+
   it("nowhere: shards alone are taken as they were made, thinking included", async () => {
     const thinking = createRenderer(bench.model, { enable_thinking: true });
     const made = { chatTemplateKwargs: { enable_thinking: true } };
     const input = await bench.artifact("generations", [await bench.generation(dialogue("d1", 1), thinking)], made);
     const rows = await bench.run(tokenize, { model: TINY_GUI }, { generations: input });
     const shards = await bench.sealed("shards", { rows: rows.manifest.facts }, (directory) =>
-      cp(join(rows.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow")),
+      cp(join(rows.path, "rows-00000.arrow"), join(directory, TRAIN_FILE)),
     );
     await expect(validate({}, { shards })).resolves.toMatchObject({
       manifest: { counts: { rows: 0, shardRows: 1, errors: 0 } },
@@ -536,8 +583,8 @@ describe("rows", () => {
     const made = await bench.run(tokenize, { model: TINY_GUI, rowsPerFile: 1 }, { generations: input });
     const shards = (heldout: string) =>
       bench.sealed("shards", made.manifest.facts, async (directory) => {
-        await cp(join(made.path, "rows-00000.arrow"), join(directory, "train-00000-of-00001.arrow"));
-        await cp(join(made.path, heldout), join(directory, "heldout-00000-of-00001.arrow"));
+        await cp(join(made.path, "rows-00000.arrow"), join(directory, TRAIN_FILE));
+        await cp(join(made.path, heldout), join(directory, HELDOUT_FILE));
       });
     await expect(validate({}, { shards: await shards("rows-00001.arrow") })).resolves.toMatchObject({
       manifest: { counts: { shardRows: 2 } },

@@ -24,7 +24,7 @@ from draftsmith_trainer.data.blocks import candidates  # noqa: E402
 from draftsmith_trainer.data.shards import RowShards  # noqa: E402
 from draftsmith_trainer.train.corpus import open_corpus  # noqa: E402
 from draftsmith_trainer.train.options import TrainOptions  # noqa: E402
-from shard_maker import ROW_SCHEMA  # noqa: E402
+from shard_maker import ROW_SCHEMA, SPLIT_FILES  # noqa: E402
 
 #: As src/artifacts/arrow-rows.ts writes them.
 _BATCH_ROWS, _FILE_ROWS = 1024, 8192
@@ -74,7 +74,7 @@ def _write_split(directory: Path, split: str, rows: int, tokens: int, supervised
     files = -(-rows // _FILE_ROWS)
     schema = ROW_SCHEMA.with_metadata({"draftsmith": json.dumps({"schemaVersion": 1})})
     for number in range(files):
-        path = directory / f"{split}-{number:05d}-of-{files:05d}.arrow"
+        path = directory / f"{SPLIT_FILES[split]}-{number:05d}-of-{files:05d}.arrow"
         left = min(_FILE_ROWS, rows - number * _FILE_ROWS)
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for start in range(0, left, _BATCH_ROWS):

@@ -1,8 +1,7 @@
 /** The figures of a run, as data: what `report.json` holds and the page is drawn from. With times and addresses. */
 import { z } from "zod";
 import type { JsonObject } from "../../../base/index.js";
-import { binSchema } from "../../../report/index.js";
-import type { LogHistogram } from "./log-histogram.js";
+import { binSchema, type LogHistogram } from "../../../report/index.js";
 import { ServerStatistics, type Statistics } from "./statistics.js";
 
 const count = z.number().int().nonnegative();

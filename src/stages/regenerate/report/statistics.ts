@@ -1,8 +1,8 @@
 /** All counts of a run's requests, in bounded memory; for progress and report, never for the artifact. */
 import type { EndStatus } from "../../../dialogue/index.js";
 import type { ReasonCounts } from "../../../events/index.js";
+import { LogHistogram } from "../../../report/index.js";
 import type { CheckPair, CheckRecord } from "../ledger/check-record.js";
-import { LogHistogram } from "./log-histogram.js";
 
 const SLOWEST = 20;
 /** Points of the curve; when there are more, every second one goes. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..base.errors import UserError
+from .layout import check_files, shard_files
 
 Ints = npt.NDArray[Any]
 
@@ -53,9 +55,10 @@ class RowShards:
     """All rows of one split (``train`` or ``heldout``), indexed by number."""
 
     def __init__(self, directory: Path, split: str) -> None:
-        self.files = sorted(directory.glob(f"{split}-*-of-*.arrow"))
+        self.files = shard_files(directory, split)
         if not self.files:
-            raise UserError("shards-missing", f"{directory} has no {split}-*.arrow", "is this a shards artifact?")
+            raise UserError("shards-missing", f"{directory} has no {split} rows", "is this a shards artifact?")
+        check_files(directory, self.files)
         self.metadata: dict[str, Any] = {}
         self._batches: list[pa.RecordBatch] = []
         self._starts: list[int] = []
@@ -97,14 +100,19 @@ class RowShards:
 
 
 class ImageShards:
-    """PNG bytes by content hash. Files are sorted by hash, so a lookup is a binary search on the mapped column."""
+    """PNG bytes by content hash. Files are sorted by hash, so a lookup is a binary search on the mapped column.
+
+    A picture's bytes are compared with its hash when they are read, so opening costs nothing.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._parts: list[pa.RecordBatch] = []
-        for path in sorted(directory.glob("images-*-of-*.arrow")):
+        for path in shard_files(directory, "images"):
             reader = _open(path)
-            _require(path, reader.schema, ("hash", "png", "width", "height"))
+            # Shards written before `datasets` could show the pictures hold the bytes in a column of their own.
+            bytes_column = "png" if "png" in reader.schema.names else "image"
+            _require(path, reader.schema, ("hash", bytes_column, "width", "height"))
             batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
             self._parts += [batch for batch in batches if batch.num_rows]
 
@@ -112,10 +120,14 @@ class ImageShards:
         """The PNG with this hash.
 
         Raises:
-            UserError: ``image-missing``.
+            UserError: ``image-missing``, ``image-damaged``.
         """
         batch, at = self._locate(image_hash)
-        data: bytes = batch.column("png")[at].as_py()
+        column = batch.column("png") if "png" in batch.schema.names else batch.column("image").field("bytes")
+        data: bytes = column[at].as_py()
+        if hashlib.sha256(data).hexdigest() != image_hash:
+            message = f"image {image_hash}: its bytes in the image shards of {self.directory} are others"
+            raise UserError("image-damaged", message, "run the shard step again, or copy the files again")
         return data
 
     def size(self, image_hash: str) -> tuple[int, int]:

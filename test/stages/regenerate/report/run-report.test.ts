@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { redraw } from "../../../../src/pipeline/index.js";
-import { LogHistogram } from "../../../../src/stages/regenerate/report/log-histogram.js";
+import { LogHistogram } from "../../../../src/report/index.js";
 import { Statistics } from "../../../../src/stages/regenerate/report/statistics.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";

@@ -1,6 +1,7 @@
 """Worker processes give the pixels that decoding in place gives, in bounded memory, and leave nothing behind."""
 
 import gc
+import hashlib
 import os
 import signal
 import subprocess
@@ -37,8 +38,12 @@ def entries(directory):
 
 def write_raw(directory, entries):
     """Image shards of ``entries`` (hash, bytes, width, height), true or not."""
-    records = [dict(zip(("hash", "png", "width", "height"), entry, strict=True)) for entry in sorted(entries)]
-    path = directory / "images-00000-of-00001.arrow"
+    records = [
+        {"hash": name, "image": {"bytes": png, "path": f"{name}.png"}, "width": width, "height": height}
+        for name, png, width, height in sorted(entries)
+    ]
+    path = directory / "images" / "images-00000-of-00001.arrow"
+    path.parent.mkdir()
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, IMAGE_SCHEMA) as writer:
         writer.write_batch(pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA))
 
@@ -85,21 +90,23 @@ def test_requests_of_one_hash_share_memory_until_the_last_release(shards, count)
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_missing_damaged_and_missized_pictures_are_told_to_who_asked(tmp_path, count):
-    good, cut, lie = png_of(0, 64, 96), png_of(1, 64, 96)[:900], png_of(2, 64, 96)
-    write_raw(tmp_path, [("a" * 64, good, 64, 96), ("b" * 64, cut, 64, 96), ("c" * 64, lie, 32, 96)])
+    good, cut, lie, other = png_of(0, 64, 96), png_of(1, 64, 96)[:900], png_of(2, 64, 96), png_of(3, 64, 96)
+    names = {what: hashlib.sha256(png).hexdigest() for what, png in (("good", good), ("cut", cut), ("lie", lie))}
+    names |= {"changed": "c" * 64, "missing": "d" * 64}
+    sizes = {"good": (good, 64, 96), "cut": (cut, 64, 96), "lie": (lie, 32, 96), "changed": (other, 64, 96)}
+    write_raw(tmp_path, [(names[what], *entry) for what, entry in sizes.items()])
     with PictureWorkers(ImageShards(tmp_path), count, memory_mb=1) as workers:
-        asked = {letter: workers.request(letter * 64) for letter in "abcd"}
-        wanted = {"b": "image-damaged", "c": "image-damaged", "d": "image-missing"}
-        for letter, code in wanted.items():
+        asked = {what: workers.request(name) for what, name in names.items()}
+        for what in ("cut", "lie", "changed", "missing"):
             for _ in range(2):
-                with pytest.raises(UserError, match=letter * 64) as error:
-                    asked[letter].result()
-                assert error.value.code == code
-        assert np.array_equal(asked["a"].result().numpy(), decode(good, "a"))
+                with pytest.raises(UserError, match=names[what]) as error:
+                    asked[what].result()
+                assert error.value.code == ("image-missing" if what == "missing" else "image-damaged")
+        assert np.array_equal(asked["good"].result().numpy(), decode(good, "good"))
         for picture in asked.values():
             picture.release()
-        again = workers.request("a" * 64)
-        assert np.array_equal(again.result().numpy(), decode(good, "a"))
+        again = workers.request(names["good"])
+        assert np.array_equal(again.result().numpy(), decode(good, "good"))
 
 
 def test_memory_is_bounded_and_more_than_fits_is_decoded_in_place(tmp_path):
@@ -178,7 +185,7 @@ def test_a_killed_worker_is_an_error_and_no_hang(tmp_path, busy):
 def test_a_worker_that_cannot_start_says_so(tmp_path):
     write_images(tmp_path, [png_of(0)])
     images = ImageShards(tmp_path)
-    (tmp_path / "images-00000-of-00001.arrow").write_bytes(b"gone")
+    (tmp_path / "images" / "images-00000-of-00001.arrow").write_bytes(b"gone")
     with PictureWorkers(images, 1, memory_mb=1) as workers:
         workers._dispatcher.processes[0]._process.wait()
         with pytest.raises(UserError, match="exit code 1") as error:

@@ -1,5 +1,5 @@
 /** Counts of values in bins that grow by a quarter of an octave: any number of values in a few hundred numbers. */
-import type { Bin } from "../../../report/index.js";
+import type { Bin } from "./charts.js";
 
 const BINS_PER_OCTAVE = 4;
 
