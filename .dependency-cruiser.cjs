@@ -69,6 +69,7 @@ module.exports = {
     sees("sglang", ["base"]),
     sees("trainer-process", ["base", "events"]),
     sees("report", ["base", "events"]),
+    sees("inspect", ["base", "events", "artifacts", "model"]),
     {
       name: "stages-see-the-rooms-below",
       comment: "a stage may import every lower room, stages/stage.ts and stages/shared-settings.ts",
@@ -100,10 +101,10 @@ module.exports = {
     },
     {
       name: "cli-turns-words-into-calls",
-      comment: "the command line calls the pipeline, and the doctor",
+      comment: "the command line calls the pipeline, the doctor and the inspector",
       severity: "error",
       from: { path: "^src/cli/" },
-      to: { path: "^src/", pathNot: ["^src/(cli|pipeline|events|base|trainer-process|model)/", SEAM] },
+      to: { path: "^src/", pathNot: ["^src/(cli|pipeline|inspect|events|base|trainer-process|model)/", SEAM] },
     },
     {
       name: "nobody-sees-the-cli",

@@ -8,6 +8,7 @@ export { differingKeys } from "./patch-settings.js";
 export type { ProcessorSettings } from "./processor-settings.js";
 export type { SpecialIds } from "./special-ids.js";
 export { SPECIAL_TEXT } from "./special-text.js";
+export * from "./speller.js";
 export { parseTargetConfig, type TargetConfig } from "./target-config.js";
 export type { AddedToken, TokenizerFiles } from "./tokenizer-files.js";
 export { RULES_FOLLOW, type VersionDifference, versionDifferences, versionNotes } from "./versions.js";

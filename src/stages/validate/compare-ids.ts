@@ -1,5 +1,6 @@
 /** Compares two id sequences and shows the first difference side by side as tokens. */
 import { commonPrefix, foldIds } from "../../dialogue/index.js";
+import type { Speller } from "../../model/index.js";
 import type { Token, TokenWindow } from "../../report/index.js";
 
 export interface Difference {
@@ -10,9 +11,6 @@ export interface Difference {
   /** The same as lines of text. */
   frame: string;
 }
-
-/** Turns an id into the text of its token. */
-export type Speller = (id: number) => string;
 
 /** Tokens shown before and after the first difference. */
 const BEFORE = 5;

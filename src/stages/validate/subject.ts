@@ -1,9 +1,14 @@
 /** State shared by all checks: the model, its renderer, the findings and the counts. */
-import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../../base/index.js";
-import { type DraftConfig, type ModelDirectory, openModel, readDraftConfig } from "../../model/index.js";
+import {
+  type DraftConfig,
+  type ModelDirectory,
+  openModel,
+  readDraftConfig,
+  type Speller,
+  spellerOf,
+} from "../../model/index.js";
 import { createRenderer, type PromptRenderer, SystemPrompts, spoofPattern } from "../../tokens/index.js";
-import type { Speller } from "./compare-ids.js";
 import type { Findings } from "./findings.js";
 import type { ValidateOptions } from "./options.js";
 
@@ -83,36 +88,6 @@ export async function openSubject(
     spoof: spoofPattern(model.tokenizer.addedTokens),
     findings,
     counts: new ValidationCounts(),
-    spell: spellerOf(model),
+    spell: spellerOf(model.tokenizer),
   };
-}
-
-/** Maps the printable characters that byte-level vocabularies use back to their bytes. */
-function byteOfChar(): Map<string, number> {
-  const table = new Map<string, number>();
-  let next = 256;
-  for (let byte = 0; byte < 256; byte += 1) {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    table.set(String.fromCodePoint(printable ? byte : next), byte);
-    if (!printable) next += 1;
-  }
-  return table;
-}
-
-function spellerOf(model: ModelDirectory): Speller {
-  const bytes = byteOfChar();
-  const added = new Set(model.tokenizer.addedTokens.map((token) => token.id));
-  return (id) => {
-    const token = model.tokenizer.tokenOf(id);
-    if (token === undefined) return "(no such token)";
-    if (added.has(id)) return token;
-    const raw = Array.from(token, (char) => bytes.get(char));
-    return raw.includes(undefined) ? token : spelled(Buffer.from(raw as number[]));
-  };
-}
-
-/** Spells out the bytes of characters that tokens split: with U+FFFD, different tokens would look alike. */
-function spelled(bytes: Buffer): string {
-  if (isUtf8(bytes)) return bytes.toString("utf8");
-  return Array.from(bytes, (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`).join("");
 }

@@ -1,0 +1,1 @@
+export { type InspectRequest, inspect } from "./inspect.js";
