@@ -54,6 +54,21 @@ export async function writeReport(report: ReportFiles, data: object, directory: 
 }
 
 /**
+ * Draws the pages of figures that another program wrote into the directory.
+ *
+ * @throws z.ZodError where the figures do not fit the schema
+ * @throws DraftsmithError INPUT_MISSING, INPUT_INVALID, DISK_FULL, DISK_FAILED
+ */
+export async function drawReport(report: ReportFiles, directory: string): Promise<void> {
+  const pages = report.draw(await readFigures(join(directory, report.file)));
+  try {
+    await writePages(pages, directory);
+  } catch (error) {
+    throw fromErrno(error, directory, { use: "write" });
+  }
+}
+
+/**
  * Draws the pages of a report again, beside its figures.
  *
  * @returns the paths of the pages

@@ -50,6 +50,7 @@ class SampleRow:
     video_token: int | None = None
     videos: list[list[str]] = field(default_factory=list)
     video_grids: list[tuple[int, int, int]] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
 
     def record(self, number: int) -> dict[str, object]:
         mask = np.zeros(len(self.ids), np.int8)
@@ -68,7 +69,7 @@ class SampleRow:
             "row": 0,
             "turns": list(range(len(self.spans))),
             "response_spans": [n for span in self.spans for n in span],
-            "tags": "{}",
+            "tags": json.dumps(self.tags),
         }
 
 

@@ -29,6 +29,10 @@ export const evaluateOptionsSchema = z.strictObject({
     .nullable()
     .default(32)
     .describe("rows on which a real draft-and-verify loop is compared with the offline walk; null: all"),
+  placeFigures: z
+    .boolean()
+    .default(true)
+    .describe("loss, oracle length and calibration by place; costs a second product with lm_head"),
   breakEven: z.number().min(1).default(2.5).describe("accept length below which speculation does not pay"),
   dtype: dtypeSchema,
   device: deviceSchema,

@@ -32,16 +32,23 @@ export async function runEvaluate(
 ): Promise<ManifestDraft> {
   const model = await openModel(options.model);
   const drafts = await draftsOf(options, inputs);
-  const { split, rows, maxLength, batchBlocks, compareRows, breakEven, dtype, device, attention, threads } = options;
-  const trainer = { split, rows, maxLength, batchBlocks, compareRows, breakEven, dtype, device, attention, threads };
+  const {
+    model: target,
+    untrained,
+    server,
+    serverRows,
+    serverConcurrency,
+    requestTimeoutSeconds,
+    ...trainer
+  } = options;
   const result = await runJob({
     job: "evaluate",
     config: {
-      target: options.model,
+      target,
       shards: inputs.shards.path,
       drafts,
       workDir: context.workDir,
-      options: { ...trainer, rows: limitedRows(rows, context.limit) },
+      options: { ...trainer, rows: limitedRows(trainer.rows, context.limit) },
     },
     configFile: join(context.resumeDir, "job.json"),
     step: context.step,

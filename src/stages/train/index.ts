@@ -2,6 +2,7 @@ import { statesDraft, statesRowLength, statesTarget } from "../shared-settings.j
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { trainOptionsSchema } from "./options.js";
+import { trainingReport } from "./report.js";
 import { runTrain } from "./run.js";
 
 export const stage = defineStage({
@@ -14,6 +15,7 @@ export const stage = defineStage({
   },
   output: "checkpoints",
   codeVersion: 1,
+  reportFiles: trainingReport,
   fileOptions: { model: "directory", initFrom: "directory" },
   neutralOptions: [
     "checkpointEvery",
@@ -24,6 +26,7 @@ export const stage = defineStage({
     "shardTarget",
     "nodeRank",
     "rendezvous",
+    "reportTo",
   ],
   joins: ({ nodeRank }) => nodeRank > 0,
   states: ({ model, maxLength, draft }) => [statesTarget(model), statesRowLength(maxLength), statesDraft(draft)],

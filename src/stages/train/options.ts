@@ -68,6 +68,16 @@ const trainOptions = z.strictObject({
     .nullable()
     .default(null)
     .describe("D-PACE weights instead of the decay; 0.5 is usual"),
+  softLabels: z
+    .number()
+    .positive()
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe(
+      "share of the loss that the divergence from the target's own distributions takes (KL), the rest being cross-entropy; needs all layers of the target and its logits; null: none",
+    ),
+  softTemperature: z.number().positive().default(1).describe("temperature of both distributions in the divergence"),
   lr: z.number().positive().default(6e-4).describe("peak learning rate"),
   minLrRatio: z.number().min(0).max(1).default(0).describe("the cosine ends at lr x this"),
   warmup: z.number().min(0).max(1).default(0.04).describe("share of all steps with rising learning rate"),
@@ -85,7 +95,14 @@ const trainOptions = z.strictObject({
   earlyStopPatience: positiveInt
     .nullable()
     .default(null)
-    .describe("end after so many evaluations without a better pooled accept length"),
+    .describe(
+      "end after so many evaluations that are no better than the best by more than chance: their paired difference to it, with its 95 % interval over dialogues, lies at or below earlyStopGain; evaluations that chance may explain do not count",
+    ),
+  earlyStopGain: z.number().nonnegative().default(0).describe("smallest gain in accept length that counts as progress"),
+  reportTo: z
+    .array(z.enum(["tensorboard", "wandb", "mlflow"]))
+    .default([])
+    .describe("trackers that get the metrics beside metrics.jsonl; each needs its Python package"),
   stateCacheMb: z
     .number()
     .int()

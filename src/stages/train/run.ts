@@ -2,9 +2,11 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { madeWithOthers, openModel } from "../../model/index.js";
+import { drawReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
 import { parseRendezvous, type TrainOptions } from "./options.js";
+import { trainingReport } from "./report.js";
 
 /** Trains a draft from shards in the Python trainer, under torchrun when `processes` asks for it. */
 export async function runTrain(
@@ -31,6 +33,8 @@ export async function runTrain(
     processes,
     ...(nodes === 1 ? {} : { nodes: { count: nodes, rank: nodeRank, ...parseRendezvous(rendezvous ?? "")! } }),
   });
+  // Only the first machine of several writes the result.
+  if (nodeRank === 0) await drawReport(trainingReport, context.workDir);
   const counts = isJsonObject(result.counts) ? result.counts : {};
   const facts = isJsonObject(result.facts) ? result.facts : {};
   return { counts, facts: { ...facts, summary: summaryOf(facts) } };
@@ -57,10 +61,13 @@ async function checkTarget(dir: string, inputs: Record<string, InputArtifact | u
 function summaryOf(facts: JsonObject): JsonObject[] {
   const best = isJsonObject(facts.best) ? facts.best : {};
   const value = typeof best.pooledAcceptLength === "number" ? best.pooledAcceptLength.toFixed(3) : "unknown";
+  const bounds = Array.isArray(best.interval)
+    ? ` (${best.interval.map((bound) => Number(bound).toFixed(3)).join(" to ")})`
+    : "";
   return [
     {
       label: "best held-out accept length while training",
-      value: `${value} pooled, at step ${String(best.step ?? "?")} of ${String(facts.steps ?? "?")}`,
+      value: `${value} pooled${bounds}, at step ${String(best.step ?? "?")} of ${String(facts.steps ?? "?")}`,
     },
   ];
 }

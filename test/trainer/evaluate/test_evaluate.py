@@ -18,16 +18,21 @@ from job_runner import write_job
 from reference_server.decode.response_loop import images_before
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
+from target_maker import MODEL_TYPES
+
+#: The tiny targets' end of a sequence, at which a server stops.
+STOP = 499
 
 
 def write_greedy_shards(directory, target_dir, rows=4):
-    """Rows of two turns whose responses are what the target says, up to 14 tokens each."""
+    """Rows of two turns whose responses are what the target says, up to 14 tokens each; none of them ends early."""
     from reference_server.decode import greedy
     from reference_server.decode.decoder import Decoder
 
-    target, made, pngs = Decoder.load(target_dir), [], []
-    for seed in range(rows):
-        row, pictures = sample_row(100 + seed, turns=2)
+    target, made, pngs, seed = Decoder.load(target_dir), [], [], 99
+    while len(made) < rows:
+        seed += 1
+        row, pictures = sample_row(seed, turns=2)
         row.images = write_images(directory, pictures)
         pngs += pictures
         write_images(directory, pictures)
@@ -39,7 +44,8 @@ def write_greedy_shards(directory, target_dir, rows=4):
             said = greedy.generate(target, torch.tensor(row.ids[:start]), shown, grids, max_new_tokens=end - start)
             assert shown.shape[0] == 16 * (number + 1)
             row.ids[start:end] = said.ids
-        made.append(row)
+        if not any(STOP in row.ids[start:end] for start, end in row.spans):
+            made.append(row)
     write_images(directory, pngs)
     write_rows(directory, "heldout", made)
     return directory
@@ -61,7 +67,7 @@ def evaluate(tmp_path, target, drafts, **options):
     return report, steps, json.loads(out.getvalue().splitlines()[-1])
 
 
-@pytest.mark.parametrize("kind", ["qwen3_vl", "qwen3_5"])
+@pytest.mark.parametrize("kind", MODEL_TYPES)
 def test_walk_equals_the_real_loop(tmp_path, target_dirs, kind):
     target = target_dirs[kind]
     write_greedy_shards(tmp_path / "shards", target)

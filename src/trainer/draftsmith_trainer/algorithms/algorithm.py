@@ -13,7 +13,7 @@ from torch import Tensor
 from ..data.batch import Batch
 from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft, initialise
-from ..losses import BlockLoss, LossRule
+from ..losses import BlockLoss, LossRule, SoftTargets
 from ..target.spec import TargetSpec
 
 #: Describes in a sentence why a draft does not fit a target; None when it does.
@@ -29,6 +29,7 @@ class BlockOutputs:
         batch: the blocks, their positions and labels.
         states: [T, K*H], the captured target states that ``batch.offset`` indexes.
         embed, lm_head: [V, H], the target's, frozen.
+        soft: the target's own distributions at the labeled places; only for algorithms that take :attr:`.soft_labels`.
     """
 
     hidden: Tensor
@@ -36,6 +37,7 @@ class BlockOutputs:
     states: Tensor
     embed: Tensor
     lm_head: Tensor
+    soft: SoftTargets | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Algorithm(ABC):
     #: The name in its :class:`..draft.config.AlgorithmConfig`.
     name: ClassVar[str]
     contract: ClassVar[ExportContract]
+    #: Whether the loss can learn from the target's own distributions.
+    soft_labels: ClassVar[bool] = False
 
     def build(self, config: DraftConfig) -> DFlashDraft:
         """The draft's modules, uninitialised. Parameter names are those of the export contract."""

@@ -63,6 +63,7 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     # The machine, and failures while a job runs.
     "python-package-missing": "PYTHON_MISSING",
     "recurrence-missing": "PYTHON_MISSING",
+    "reporter-missing": "PYTHON_MISSING",
     "disk-full": "DISK_FULL",
     "trainer-busy": "TRAINER_FAILED",
     "training-diverged": "TRAINER_FAILED",
@@ -70,4 +71,5 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "ranks-differ": "TRAINER_FAILED",
     "rank-lost": "TRAINER_FAILED",
     "port-taken": "SERVICE_FAILED",
+    "reporter-failed": "SERVICE_FAILED",
 }

@@ -32,6 +32,7 @@ class Row:
         image_hashes: one per image, in order. image_grid: int32 [images, 3].
         spans: (start, end) of every supervised response, end exclusive.
         video_frames: for each video the hashes of its frames, in order. video_grid: int32 [videos, 3].
+        tags: the dialogue's tags, a JSON object of strings.
     """
 
     index: int
@@ -46,6 +47,7 @@ class Row:
     spans: tuple[tuple[int, int], ...]
     video_frames: tuple[tuple[str, ...], ...] = ()
     video_grid: Ints = field(default_factory=lambda: np.zeros((0, 3), np.int32))
+    tags: str = "{}"
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -201,4 +203,5 @@ def _row(batch: pa.RecordBatch, at: int, index: int) -> Row:
         row=optional("row", 0),
         turns=tuple(optional("turns", [])),
         spans=tuple((int(start), int(end)) for start, end in spans),
+        tags=optional("tags", "{}"),
     )

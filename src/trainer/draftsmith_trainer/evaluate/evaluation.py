@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from ..feed import PackWork, Preparer, StateSource
 from ..feed.ahead import announced
 from ..feed.packing import pack_target
 from ..measure.measurer import Measurer, ResponseWalk
-from ..measure.tally import Tally
 from ..parallel.device import Compute
 from ..target import Target, TargetSpec
 from ..target.packed import PackedTarget
 from ..target.pictures import PictureSource
 from .compare import Comparison, Loop, MakeLoop
+from .figures import DraftFigures
+from .groups import paired
 
 #: The walks of a row's responses, by draft name.
 Walks = dict[str, list[ResponseWalk]]
@@ -82,7 +84,8 @@ class Evaluation:
     def measure(self, rows: list[Row], write_line: Any) -> dict[str, Any]:
         """The ``drafts`` and ``comparison`` parts of evaluation.json."""
         options = self._options
-        tallies = {name: Tally(draft.config.block_size) for name, draft in self._drafts.items()}
+        marked = options.place_figures
+        figures = {name: DraftFigures(draft.config.block_size, marked) for name, draft in self._drafts.items()}
         # The loop supports images only, so rows with videos are walked but not compared.
         comparable = [number for number, row in enumerate(rows) if not row.video_frames]
         compared = set(comparable[: options.compare_rows])
@@ -92,20 +95,26 @@ class Evaluation:
         for number, (row, walks) in enumerate(self._walked(rows)):
             for name, responses in walks.items():
                 for one in responses:
-                    tallies[name].add(one.start, one.end, one.accepted)
+                    figures[name].add(one)
                     write_line(json.dumps(step_line(name, one)) + "\n")
                     if name in loops and number in compared and one.accepted:
                         comparisons[name].add(one, loops[name](row, one.start, one.end))
             self._events.progress(number + 1, len(rows), "rows")
-        reports = {name: self._verdict(tally) for name, tally in tallies.items()}
+        self._events.log("computing intervals and groups")
         return {
-            "drafts": {name: {**report, "blockSize": tallies[name].block_size} for name, report in reports.items()},
+            "drafts": {name: one.report(options.break_even) for name, one in figures.items()},
+            "paired": self._pairs(figures),
             "rowsWithVideos": len(rows) - len(comparable),
             "comparison": {name: comparison.report(len(compared)) for name, comparison in comparisons.items()},
         }
 
-    def _verdict(self, tally: Tally) -> dict[str, Any]:
-        return {**tally.report(), "aboveBreakEven": tally.pooled >= self._options.break_even}
+    @staticmethod
+    def _pairs(figures: dict[str, DraftFigures]) -> list[dict[str, Any]]:
+        """Every two drafts on the same responses: the untrained one is a baseline for all, the trained one for none."""
+        return [
+            {"draft": draft, "baseline": baseline, **paired(figures[draft].records, figures[baseline].records)}
+            for baseline, draft in combinations(sorted(figures, key=_baseline_first), 2)
+        ]
 
     def _walked(self, rows: list[Row]) -> Iterator[tuple[Row, Walks]]:
         """Yields each row with every draft's walks over it, in row order, whatever order packs finish in."""
@@ -132,7 +141,7 @@ class Evaluation:
             ids = self._drafts[name].config.target_layer_ids
             if ids not in captured:
                 captured[ids] = self._source(ids).states(self._options.split, work, TILE)
-            for one in measurers[name].walks(work, captured[ids]):
+            for one in measurers[name].walks(work, captured[ids], self._options.place_figures):
                 made.setdefault(one.row.index, {}).setdefault(name, []).append(one)
         for row in next(iter(works.values())).rows:
             made.setdefault(row.index, {})
@@ -167,6 +176,11 @@ class Evaluation:
 
     def _loop(self, draft: DFlashDraft) -> Loop:
         return self._make_loop(self._of(draft.config.target_layer_ids), draft, self._pictures.reader)
+
+
+def _baseline_first(name: str) -> tuple[int, str]:
+    """Order in which drafts are baselines of those after them."""
+    return {"untrained": 0, "other": 1, "trained": 3}.get(name, 2), name
 
 
 def step_line(name: str, one: ResponseWalk) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class EvaluateOptions:
     threads: int | None = at_least(1, None)
     compare_rows: int | None = at_least(0, 32)
     compare_drafts: list[str] = field(default_factory=lambda: ["trained"])
+    place_figures: bool = True
     break_even: float = at_least(1, 2.5)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
 
-from ..data.blocks import context_length
 from ..data.images import PixelSource
 from ..data.shards import Row
 from ..target import Target, capture_row
 from ..target.packed import PackedTarget
 from ..target.shard import idle_pass
-from .work import PackWork
+from .work import PackWork, state_length
 
 
 class StateSource:
@@ -23,6 +24,10 @@ class StateSource:
     Args:
         budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing, as
             it must be for a sharded target: a pass that one rank leaves out is missed by all.
+
+    Attributes:
+        used: bytes of remembered states. computed: rows whose states were computed.
+        waited: seconds spent on pixel values, most of them waiting for pictures to be decoded.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class StateSource:
         self._announced: set[tuple[str, ...]] = set()
         self.used = 0
         self.computed = 0
+        self.waited = 0.0
 
     @property
     def sharded(self) -> bool:
@@ -48,7 +54,7 @@ class StateSource:
             self._pictures.expect(work.pack.hashes)
 
     def states(self, split: str, work: PackWork, room: int = 0) -> Tensor:
-        """The buffer that ``work`` counts in, [tokens + room, K*H] on the target's device; its last rows are zero.
+        """The buffer that ``work`` counts in, [tokens + room, width] on the target's device; its last rows are zero.
 
         Raises:
             UserError: what reading and preparing pictures raises.
@@ -62,7 +68,7 @@ class StateSource:
         self._announced.discard(announced)
         made = self._capture(work, room)
         for row, start in zip(work.rows, work.starts, strict=True):
-            self._keep(split, row, made[start : start + context_length(row)].clone())
+            self._keep(split, row, made[start : start + state_length(self._target, row)].clone())
         return made
 
     def idle(self, passes: int) -> None:
@@ -74,14 +80,17 @@ class StateSource:
                 idle_pass(self._target.model)
 
     def row(self, split: str, row: Row) -> Tensor:
-        """States [C, K*H] of the positions that a row's blocks read."""
+        """States of the positions that a row's blocks (and soft labels) read, [:func:`.state_length`, width]."""
         kept = self._kept.get((split, row.index))
         if kept is not None:
             return kept.to(self._target.device)
         self.computed += 1
         ids, types = (torch.from_numpy(part.astype("int64")) for part in (row.input_ids, row.token_types))
-        made = capture_row(self._target, ids, types, *self._pictures.pixels(row), *self._pictures.videos(row)).states
-        made = made[: context_length(row)].clone()
+        start = time.monotonic()
+        pixels = (*self._pictures.pixels(row), *self._pictures.videos(row))
+        self.waited += time.monotonic() - start
+        made = capture_row(self._target, ids, types, *pixels).states
+        made = made[: state_length(self._target, row)].clone()
         self._keep(split, row, made)
         return made
 
@@ -93,8 +102,7 @@ class StateSource:
         return (split, *(str(row.index) for row in work.rows))
 
     def _by_row(self, split: str, work: PackWork, room: int) -> Tensor:
-        width = len(self._target.layer_ids) * self._target.embed.shape[1]
-        buffer = self._target.embed.new_zeros(max(1, work.tokens + room), width)
+        buffer = self._target.embed.new_zeros(max(1, work.tokens + room), self._target.width)
         for row, start in zip(work.rows, work.starts, strict=True):
             states = self.row(split, row)
             buffer[start : start + len(states)] = states
@@ -104,7 +112,9 @@ class StateSource:
         assert work.pack is not None and self._packed is not None
         self.computed += len(work.rows)
         pack = work.pack
+        start = time.monotonic()
         pixels = self._pictures.values(pack.hashes, pack.grids, self._target.embed.dtype) if pack.hashes else None
+        self.waited += time.monotonic() - start
         return self._packed.capture(pack.to(self._target.device), pixels, room)
 
     def _keep(self, split: str, row: Row, states: Tensor) -> None:

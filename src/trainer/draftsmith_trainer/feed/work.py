@@ -75,6 +75,12 @@ class PackWork:
         return replace(self, pack=pack, parts=tuple(part.pinned() for part in self.parts))
 
 
+def state_length(target: Target, row: Row) -> int:
+    """Leading tokens of a row whose states are needed: those before its last anchor, and that one for soft labels."""
+    context = context_length(row)
+    return context + 1 if target.final and context else context
+
+
 class Preparer:
     """Makes work from rows. Needs the target's config only, so that it may run on another thread than the device's.
 
@@ -136,7 +142,7 @@ class Preparer:
         mrope = self._config.rotary == "mrope"
         positions = [self.positions(row) for row in rows] if packed or mrope else []
         pack = make_pack(rows, positions, self._target.spec) if packed else None
-        lengths = [len(row) if packed else context_length(row) for row in rows]
+        lengths = [len(row) if packed else state_length(self._target, row) for row in rows]
         starts = np.cumsum([0, *lengths])
         own = [part.numpy() for part in positions] if mrope else None
         parts = [

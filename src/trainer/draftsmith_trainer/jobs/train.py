@@ -20,8 +20,10 @@ from ..draft.config import DraftConfig
 from ..draft.model import DFlashDraft
 from ..feed import Preparer, StateSource
 from ..feed.packing import pack_target
-from ..parallel.device import choose_compute, smallest_card
+from ..parallel.device import choose_compute, matrix_rate, smallest_card
 from ..parallel.ranks import Ranks, join_ranks
+from ..plan.floor import RowFloor
+from ..plan.shape import read_shape
 from ..plan.sharding import decide_sharding
 from ..target import load_target, read_spec
 from ..target.pictures import open_pictures
@@ -30,6 +32,8 @@ from ..train.corpus import Corpus, open_corpus
 from ..train.extent import extent
 from ..train.loop import Trainer
 from ..train.options import TrainJob, TrainOptions
+from ..train.reporters import check_reporters
+from ..train.soft_labels import check_soft_labels, soft_cost
 from ..train.state_cache import decide_cache
 
 #: Seconds that other processes outlive the first when all of them are rejected.
@@ -47,6 +51,7 @@ _NEUTRAL = (
     "draftTokens",
     "slowRecurrence",
     "shardTarget",
+    "reportTo",
 )
 
 
@@ -62,6 +67,7 @@ def run(path: Path, events: Events) -> None:
     compute = choose_compute(options.device, options.dtype, options.attention, options.threads)
     spec = read_spec(job.target)
     check_weights(job.target)
+    check_reporters(options.report_to)
     config = new_config(options.draft, spec)
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     with join_ranks(compute.device) as ranks:
@@ -71,7 +77,11 @@ def run(path: Path, events: Events) -> None:
         )
         if sharded.reason is not None:
             events.log(sharded.reason)
-        target = load_target(spec, config.target_layer_ids, compute.dtype, device, shard=sharded.shard)
+        soft = options.soft_labels is not None
+        if soft:
+            check_soft_labels(config)
+            events.log(soft_cost(config, spec))
+        target = load_target(spec, config.target_layer_ids, compute.dtype, device, shard=sharded.shard, final=soft)
         draft = _start(options, config).to(device)
         planned = extent(len(corpus.usable), options, ranks.world)
         cache = decide_cache(
@@ -80,7 +90,7 @@ def run(path: Path, events: Events) -> None:
             corpus.heldout_facts.take(corpus.measured),
             planned,
             ranks.world,
-            len(config.target_layer_ids) * config.hidden_size * compute.dtype.itemsize,
+            target.width * compute.dtype.itemsize,
         )
         events.log("captured states are not kept: the target is sharded" if target.sharded else cache.reason)
         packed = pack_target(target, options.slow_recurrence)
@@ -96,7 +106,10 @@ def run(path: Path, events: Events) -> None:
             hold(job.resume_dir, events) if ranks.first else nullcontext(),
         ):
             source = StateSource(target, pictures, cache.budget_mb, packed)
-            facts = Trainer(job, corpus, target, draft, source, preparer, compute, ranks, events, fingerprint).run()
+            shape = read_shape(job.target)
+            floor = RowFloor(shape, config, corpus.facts, options.anchors, matrix_rate(compute), soft)
+            trainer = Trainer(job, corpus, target, draft, source, preparer, compute, ranks, events, fingerprint, floor)
+            facts = trainer.run()
         if ranks.first:
             events.result(corpus.counts, facts)
 

@@ -16,11 +16,16 @@ from torch import Tensor
 
 from ..data.shards import Ints
 from .rows import gradient_, statistics
+from .soft import SoftTargets, mixed, soft_divergence
 from .weights import LossRule
 
 #: Logits alive at once, in elements: 64 Mi fp32 values are 256 MB on a CPU, 320 Mi bf16 ones 640 MB on a GPU, where
 #: matmuls of fewer than 1,000 rows are slower (measured: 1,024 to 4,096 rows within 2 %).
 LOGITS_BUDGET = {"cpu": 64 * 2**20, "cuda": 320 * 2**20}
+
+
+#: With soft labels two rows of logits and two of fp32 log-probabilities are alive for each place.
+_SOFT_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ def frozen_head_loss(
     lm_head: Tensor,
     rule: LossRule,
     logits_budget: int | None = None,
+    soft: SoftTargets | None = None,
 ) -> BlockLoss:
-    """Weighted cross-entropy over the labeled places of blocks.
+    """Weighted cross-entropy over the labeled places of blocks, mixed with the divergence from soft labels if given.
 
     Args:
         hidden: [P, H], the draft's output at these places.
@@ -58,10 +64,11 @@ def frozen_head_loss(
         lm_head: [V, H], frozen.
         rule: computes weights from validity and cross-entropies.
         logits_budget: maximum number of logits alive at once.
+        soft: the target's own distributions. Computed in the same pass, in PyTorch: the kernels know hard labels only.
     """
-    budget = logits_budget or LOGITS_BUDGET[hidden.device.type]
+    budget = (logits_budget or LOGITS_BUDGET[hidden.device.type]) // (_SOFT_SHARE if soft is not None else 1)
     cuts = _cuts(ends, max(1, budget // lm_head.shape[0]))
-    total, weight, losses, best = _FrozenHeadLoss.apply(hidden, labels, places, cuts, block_size, lm_head, rule)
+    total, weight, losses, best = _FrozenHeadLoss.apply(hidden, labels, places, cuts, block_size, lm_head, rule, soft)
     return BlockLoss(total, weight, losses, best)
 
 
@@ -90,6 +97,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         block_size: int,
         lm_head: Tensor,
         rule: LossRule,
+        soft: SoftTargets | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         gradient = torch.empty_like(hidden)
         losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
@@ -103,9 +111,17 @@ class _FrozenHeadLoss(torch.autograd.Function):
             norm, gold, best[part] = statistics(logits, wanted)
             losses[part] = norm - gold
             weights = _weights(rule, losses[part], places[part] - first * block_size, after - first, block_size)
-            total = total + (weights * losses[part]).sum()
             weight_sum = weight_sum + weights.sum()
-            slope = gradient_(logits, wanted, norm, weights)
+            if soft is None:
+                total = total + (weights * losses[part]).sum()
+                slope = gradient_(logits, wanted, norm, weights)
+            else:
+                own, share = soft.hidden[part].to(lm_head.dtype) @ lm_head.T, soft.rule.share
+                # Before gradient_, which overwrites the logits.
+                divergence, soft_slope = soft_divergence(logits, own, soft.rule.temperature)
+                total = total + (weights * mixed(losses[part], divergence, soft.rule)).sum()
+                slope = gradient_(logits, wanted, norm, (1 - share) * weights)
+                slope = slope.float().add_(soft_slope.mul_(share * weights[:, None]))
             gradient[part] = (slope.to(lm_head.dtype) @ lm_head).to(hidden.dtype)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(weight_sum, losses, best)
@@ -114,7 +130,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0].to(gradient.dtype), None, None, None, None, None, None
+        return gradient * grads[0].to(gradient.dtype), None, None, None, None, None, None, None
 
 
 def _weights(rule: LossRule, losses: Tensor, places: Tensor, blocks: int, block_size: int) -> Tensor:

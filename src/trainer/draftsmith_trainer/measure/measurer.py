@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..draft.passes import run_batch
 from ..feed import PackWork, Part, Preparer, StateSource
 from ..feed.ahead import announced
 from ..target import Target
+from .places import PlaceMarks, blank_marks, place_marks
 from .tally import Tally
 from .walk import correct_prefix, walk
 
@@ -26,13 +27,21 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class ResponseWalk:
-    """The steps of one response of a row: ``accepted[i]`` drafted tokens in step i."""
+    """The walk over one response of a row.
+
+    Attributes:
+        accepted: drafted tokens that entered the output, per verification step.
+        prefixes: int64 [end - start - 1], the correct prefix at each candidate anchor, visited by the walk or not.
+        marks: of the same anchors, where they were asked for.
+    """
 
     row: Row
     response: int
     start: int
     end: int
     accepted: list[int]
+    prefixes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    marks: PlaceMarks | None = None
 
 
 class Measurer:
@@ -59,7 +68,7 @@ class Measurer:
         total = Tally(self.block_size)
         for work in announced(self.plan(rows), partial(source.expect, split)):
             for one in self.walks(work, source.states(split, work, self._preparer.multiple)):
-                total.add(one.start, one.end, one.accepted)
+                total.add(one.start, one.end, one.accepted, one.row.dialogue_id, one.prefixes)
             if done is not None:
                 done(len(work.rows))
         return total
@@ -76,30 +85,57 @@ class Measurer:
         size = _ROWS_AT_ONCE if self._preparer.packed else 1
         return sum(self._preparer.passes(rows[start : start + size]) for start in range(0, len(rows), size))
 
-    def walks(self, work: PackWork, states: Tensor) -> list[ResponseWalk]:
-        """The walks over every response of the rows of ``work``, in order, from their captured states."""
+    def walks(self, work: PackWork, states: Tensor, marked: bool = False) -> list[ResponseWalk]:
+        """The walks over every response of the rows of ``work``, in order, from their captured states.
+
+        Args:
+            marked: also computes :class:`.PlaceMarks`, which takes another product with lm_head.
+        """
         prefixes = {id(row): np.zeros(len(row), np.int64) for row in work.rows}
+        marks = {id(row): blank_marks(len(row), self.block_size - 1) for row in work.rows} if marked else {}
         for part in work.parts:
-            proposed = self.propose(states, part).cpu()
+            proposed, found = self._drafted(states, part, marked)
             first = 0
             for row, anchors in part.owners:
-                mine = proposed[first : first + len(anchors)]
+                after = first + len(anchors)
+                mine = proposed[first:after]
                 prefixes[id(row)][anchors] = correct_prefix(mine, row.input_ids, anchors, _ends(row, anchors))
-                first += len(anchors)
+                if found is not None:
+                    _put(marks[id(row)], anchors, found.rows(first, after))
+                first = after
         return [
-            ResponseWalk(row, number, start, end, walk(start, end, prefixes[id(row)][start : max(start, end - 1)]))
+            _response(row, number, start, end, prefixes[id(row)], marks.get(id(row)))
             for row in work.rows
             for number, (start, end) in enumerate(row.spans)
         ]
 
     @torch.no_grad()
-    def propose(self, states: Tensor, part: Part) -> Tensor:
-        """Greedily drafted tokens for a part's blocks, int64 [N, B-1]."""
+    def _drafted(self, states: Tensor, part: Part, marked: bool) -> tuple[Tensor, PlaceMarks | None]:
+        """Greedily drafted tokens for a part's blocks, int64 [N, B-1] on the CPU, and their marks if asked for."""
         part = part.to(states.device)
         with torch.autocast(states.device.type, torch.bfloat16, enabled=self._autocast):
-            hidden = run_batch(self._draft, self._target.embed, states, part.batch, part.attend)
-        ids = part.batch.ids[: part.batch.blocks, 0]
-        return self._algorithm.propose(self._draft, hidden[: part.batch.blocks], ids, self._target.lm_head)
+            hidden = run_batch(self._draft, self._target.embed, self._target.context(states), part.batch, part.attend)
+        batch, lm_head = part.batch, self._target.lm_head
+        hidden = hidden[: batch.blocks]
+        proposed = self._algorithm.propose(self._draft, hidden, batch.ids[: batch.blocks, 0], lm_head)
+        marks = place_marks(hidden, proposed, batch.places, batch.labels, lm_head) if marked else None
+        return proposed.cpu(), marks
+
+
+def _response(row: Row, number: int, start: int, end: int, prefixes: Ints, marks: PlaceMarks | None) -> ResponseWalk:
+    last = max(start, end - 1)
+    own = prefixes[start:last]
+    return ResponseWalk(
+        row, number, start, end, walk(start, end, own), own, None if marks is None else marks.rows(start, last)
+    )
+
+
+def _put(marks: PlaceMarks, anchors: Ints, found: PlaceMarks) -> None:
+    marks.ranks[anchors], marks.losses[anchors], marks.confidence[anchors] = (
+        found.ranks,
+        found.losses,
+        found.confidence,
+    )
 
 
 def walk_anchors(row: Row) -> Ints:

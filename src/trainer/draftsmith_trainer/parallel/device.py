@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -47,6 +48,28 @@ def choose_compute(device: str, dtype: str, attention: str, threads: int | None)
     if attention == "auto":
         attention = "split" if device == "cpu" else "kernel" if dtype == "bf16" else "sdpa"
     return Compute(device, torch.float32 if dtype == "fp32" else torch.bfloat16, cast(AttentionKind, attention))
+
+
+def matrix_rate(compute: Compute) -> float:
+    """Operations per second of square matrix products on this process's device: a moment's measurement.
+
+    A CPU's caches and clock and a GPU's power limit make it a rate of short bursts; sustained ones are a little lower.
+    """
+    side, times = (512, 8) if compute.device == "cpu" else (4096, 16)
+    a, b = (torch.randn(side, side, device=compute.device, dtype=compute.dtype) for _ in range(2))
+    spent = []
+    for _ in range(times):
+        _settled(compute)
+        start = time.perf_counter()
+        a @ b
+        _settled(compute)
+        spent.append(time.perf_counter() - start)
+    return 2 * side**3 / sorted(spent)[times // 2]
+
+
+def _settled(compute: Compute) -> None:
+    if compute.device == "cuda":
+        torch.cuda.synchronize()
 
 
 def smallest_card(compute: Compute, ranks: Ranks) -> int | None:

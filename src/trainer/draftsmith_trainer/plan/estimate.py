@@ -15,7 +15,7 @@ from .parameters import TargetParameters, draft_parameters, target_parameters
 from .scope import Scope, scope_of
 from .shape import read_shape
 from .timing import Timing, timing_on
-from .work import Work, evaluation_work, training_work
+from .work import Work, evaluation_work, layers_run, training_work
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,18 @@ def estimate(job: PlanJob, cards: list[Card] | None = None) -> Estimate:
     spec, shape = read_spec(job.target), read_shape(job.target)
     config = new_config(job.options.draft, spec)
     element = 4 if job.options.dtype == "fp32" else 2
-    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
+    soft = job.options.soft_labels is not None
+    kept = target_parameters(shape.text, shape.tower, layers_run(shape, config, soft))
     scope = scope_of(job, config, element)
     if job.options.device == "cpu":
         here: tuple[Card, ...] = ()
     else:
         here = tuple(visible_cards() if cards is None else cards)
-    memory = training_memory(shape, kept, config, scope.pack, element)
+    memory = training_memory(shape, kept, config, scope.pack, element, soft=soft)
     if shards_target(job, memory, here):
-        memory = training_memory(shape, kept, config, scope.pack, element, job.world)
-    work = training_work(shape, config, scope.train)
-    walk = evaluation_work(shape, config, scope.measured)
+        memory = training_memory(shape, kept, config, scope.pack, element, job.world, soft)
+    work = training_work(shape, config, scope.train, soft)
+    walk = evaluation_work(shape, config, scope.measured, soft)
     kinds = {card.name: card for card in (*here, *KNOWN)}
     timings = [
         timing_on(

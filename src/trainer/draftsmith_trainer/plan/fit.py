@@ -12,6 +12,7 @@ from .options import PlanJob
 from .parameters import target_parameters
 from .scope import scope_of
 from .shape import TargetShape
+from .work import layers_run
 
 #: The options' smallest values.
 _LEAST_TOKENS = 128
@@ -62,12 +63,12 @@ def refuse(
 
 def _advice(job: PlanJob, shape: TargetShape, config: DraftConfig, card: Card, element: int) -> str:
     """Suggests pass sizes that fit or, if none do, names what takes the memory."""
-    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
-
+    soft = job.options.soft_labels is not None
+    kept = target_parameters(shape.text, shape.tower, layers_run(shape, config, soft))
     shards = 1 if job.options.shard_target is False else job.world
 
     def fits(pack: Pack, draft: DraftConfig = config) -> bool:
-        return training_memory(shape, kept, draft, pack, element, shards).total <= card.memory
+        return training_memory(shape, kept, draft, pack, element, shards, soft).total <= card.memory
 
     pack_tokens, draft_tokens = job.options.pack_tokens, job.options.draft_tokens
     while max(pack_tokens, draft_tokens) > _LEAST_TOKENS:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..draft.config import DraftConfig
 from .parameters import TargetParameters, draft_parameters
 from .shape import TargetShape, TextShape, TowerShape
+from .work import layers_run
 
 #: Bytes of bf16 logits alive at once: LOGITS_BUDGET of losses/frozen_head.
 LOGITS_BYTES = 2 * 320 * 2**20
@@ -43,7 +44,13 @@ class Memory:
 
 
 def training_memory(
-    shape: TargetShape, kept: TargetParameters, config: DraftConfig, pack: Pack, element: int = 2, shards: int = 1
+    shape: TargetShape,
+    kept: TargetParameters,
+    config: DraftConfig,
+    pack: Pack,
+    element: int = 2,
+    shards: int = 1,
+    soft: bool = False,
 ) -> Memory:
     """Memory of one training process.
 
@@ -51,16 +58,16 @@ def training_memory(
         kept: parameters of the truncated target.
         element: bytes per number in computations, 2 for bf16.
         shards: over how many processes the target's layers are spread.
+        soft: with soft labels.
     """
+    run = layers_run(shape, config, soft)
     layers = kept.layers * element
     # The layer that runs and the next, gathered, each beside the buffer that it is gathered into.
-    gathered = 4 * layers // (max(config.target_layer_ids) + 1) if shards > 1 else 0
+    gathered = 4 * layers // run if shards > 1 else 0
     draft = draft_parameters(config)
-    forward = max(
-        pack.tokens * _target_token(shape.text, max(config.target_layer_ids) + 1), pack.patches * _patch(shape.tower)
-    )
+    forward = max(pack.tokens * _target_token(shape.text, run), pack.patches * _patch(shape.tower))
     backward = pack.blocks * config.block_size * _draft_position(config) + pack.tokens * _draft_token(config)
-    width = len(config.target_layer_ids) * config.hidden_size
+    width = (len(config.target_layer_ids) + soft) * config.hidden_size
     return Memory(
         {
             "target layers": layers // shards,
@@ -74,7 +81,8 @@ def training_memory(
             "draft computing copy": draft * element if element < 4 else 0,
             "captured states": pack.tokens * width * element,
             "activations": max(forward, backward) * element,
-            "logits buffer": LOGITS_BYTES,
+            # Soft labels: chunks of a quarter, with the target's logits and fp32 log-probabilities of both.
+            "logits buffer": LOGITS_BYTES * (2 if soft else 1),
             "pictures": pack.patches * shape.tower.patch * element,
             "reserved": RESERVED_BYTES,
         }

@@ -58,7 +58,8 @@ def report_facts(plan: Estimate) -> dict[str, Any]:
 
 
 def _parameters(plan: Estimate) -> list[str]:
-    last, count = max(plan.config.target_layer_ids), plan.spec.num_layers
+    count = plan.spec.num_layers
+    last = max(plan.config.target_layer_ids) if plan.job.options.soft_labels is None else count - 1
     return [
         f"parameters: target {_count(plan.target.total)}, of which {_count(plan.kept.total)} are loaded"
         f" (layers 0 to {last} of {count}, tower {_count(plan.kept.tower)}); draft {_count(plan.draft)}"

@@ -62,7 +62,7 @@ def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     options = job.options
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     train, measured = corpus.facts.take(corpus.usable), corpus.heldout_facts.take(corpus.measured)
-    state_bytes = len(config.target_layer_ids) * config.hidden_size * element
+    state_bytes = (len(config.target_layer_ids) + (options.soft_labels is not None)) * config.hidden_size * element
     planned = extent(len(train), options, job.world)
     cache = decide_cache(options.state_cache_mb, train, measured, planned, job.world, state_bytes)
     return Scope(

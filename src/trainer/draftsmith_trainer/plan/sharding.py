@@ -14,6 +14,7 @@ from .memory import training_memory
 from .parameters import target_parameters
 from .scope import largest_pack
 from .shape import read_shape
+from .work import layers_run
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ def decide_sharding(
     if options.shard_target != "auto" or world == 1 or card is None:
         return Sharding(options.shard_target is True)
     shape = read_shape(target)
-    kept = target_parameters(shape.text, shape.tower, max(config.target_layer_ids) + 1)
+    soft = options.soft_labels is not None
+    kept = target_parameters(shape.text, shape.tower, layers_run(shape, config, soft))
     pack = largest_pack(corpus.facts.take(corpus.usable), options, config.block_size)
-    wanted = training_memory(shape, kept, config, pack, element).total
+    wanted = training_memory(shape, kept, config, pack, element, soft=soft).total
     if wanted <= card:
         return Sharding(False)
     reason = f"whole, training takes {gib(wanted)} GiB on each, and the smallest has {gib(card)}"

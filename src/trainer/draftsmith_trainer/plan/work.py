@@ -32,22 +32,31 @@ class Work:
         return sum(getattr(self, field.name) for field in fields(self))
 
 
-def training_work(shape: TargetShape, config: DraftConfig, rows: RowTotals) -> Work:
-    """Operations of training on ``rows`` once: target forward, draft and head forward and backward."""
+def training_work(shape: TargetShape, config: DraftConfig, rows: RowTotals, soft: bool = False) -> Work:
+    """Operations of training on ``rows`` once: target forward, draft and head forward and backward.
+
+    Args:
+        soft: with soft labels, which need all layers of the target and its own logits.
+    """
     return Work(
         tower=tower_work(shape.tower, rows),
-        target=target_work(shape.text, max(config.target_layer_ids) + 1, rows),
+        target=target_work(shape.text, layers_run(shape, config, soft), rows),
         draft=draft_forward_work(config, rows) + draft_backward_work(config, rows),
         # Logits, and the gradient with respect to the hidden states; the frozen matrix needs none.
-        head=2 * head_forward_work(config, rows),
+        head=(3 if soft else 2) * head_forward_work(config, rows),
     )
 
 
-def evaluation_work(shape: TargetShape, config: DraftConfig, rows: RowTotals) -> Work:
+def layers_run(shape: TargetShape, config: DraftConfig, soft: bool) -> int:
+    """Layers of the target that a run loads and runs."""
+    return len(shape.text.layers) if soft else max(config.target_layer_ids) + 1
+
+
+def evaluation_work(shape: TargetShape, config: DraftConfig, rows: RowTotals, soft: bool = False) -> Work:
     """Operations of walking ``rows`` once: forward passes only."""
     return Work(
         tower=tower_work(shape.tower, rows),
-        target=target_work(shape.text, max(config.target_layer_ids) + 1, rows),
+        target=target_work(shape.text, layers_run(shape, config, soft), rows),
         draft=draft_forward_work(config, rows),
         head=head_forward_work(config, rows),
     )

@@ -18,7 +18,8 @@ class CapturedRow:
     """What a draft reads of one row.
 
     Attributes:
-        states: [S, K*H], concatenated outputs of ``layer_ids``, in the target's dtype.
+        states: [S, K*H], concatenated outputs of ``layer_ids``, in the target's dtype; [S, (K+1)*H] with
+            :attr:`.Target.final`.
         positions: int64 [3, S], the target's own positions (time, height, width).
     """
 
@@ -67,10 +68,12 @@ def capture_row(
     positions, _ = target.model.model.get_rope_index(
         ids, types, image_grid_thw=inputs.get("image_grid_thw"), video_grid_thw=inputs.get("video_grid_thw")
     )
-    # FSDP needs its hooks behind the last layer to run, and a sharded target ends there anyway.
-    with captured_layers(target.model.model.language_model.layers, target.layer_ids, stop=not target.sharded) as states:
-        target.model.model(**inputs, position_ids=positions, use_cache=False)
-    joined = torch.cat([states[k][0] for k in target.layer_ids], dim=-1)
+    # FSDP needs its hooks after the last layer to run, and a sharded target ends there anyway.
+    stop, final = not (target.sharded or target.final), []
+    with captured_layers(target.model.model.language_model.layers, target.layer_ids, stop=stop) as states:
+        made = target.model.model(**inputs, position_ids=positions, use_cache=False)
+        final = [made.last_hidden_state[0]] if target.final else []
+    joined = torch.cat([*(states[k][0] for k in target.layer_ids), *final], dim=-1)
     return CapturedRow(joined, positions[:, 0])
 
 

@@ -25,6 +25,8 @@ class Target:
         layer_ids: the layers whose outputs :func:`.capture_row` concatenates.
         embed: [V, H], the input embedding. lm_head: [V, H], the output matrix (the same tensor when tied).
         sharded: whether each rank holds a share of every layer, so that all must run equally many passes.
+        final: whether the states also hold, behind those of ``layer_ids``, what lm_head reads: the last layer's output
+            after the final norm. All layers run for it.
     """
 
     spec: TargetSpec
@@ -33,6 +35,16 @@ class Target:
     embed: Tensor
     lm_head: Tensor
     sharded: bool = False
+    final: bool = False
+
+    @property
+    def width(self) -> int:
+        """Numbers in the states of one token."""
+        return (len(self.layer_ids) + self.final) * self.embed.shape[1]
+
+    def context(self, states: Tensor) -> Tensor:
+        """The columns of ``states`` that a draft reads, [..., K*H]."""
+        return states[..., : len(self.layer_ids) * self.embed.shape[1]]
 
     @property
     def device(self) -> torch.device:
@@ -47,8 +59,11 @@ def load_target(
     device: torch.device | str = "cpu",
     whole: bool = False,
     shard: bool = False,
+    final: bool = False,
 ) -> Target:
     """Loads layers 0..max(layer_ids) only; later layers are not read from disk. ``whole`` loads all layers.
+
+    ``final`` also loads all of them, and adds what lm_head reads to the captured states (:attr:`Target.final`).
 
     ``shard`` spreads the layers over the ranks of the process group. Every rank still reads all of them on the host,
     where weights that are not converted are mapped files, shared by the ranks of a machine; dequantised (FP8) ones and
@@ -63,6 +78,7 @@ def load_target(
 
     _quiet_transformers()
     config = AutoConfig.from_pretrained(spec.directory)
+    whole = whole or final
     if not whole:
         cut_config(config, max(layer_ids) + 1)
     source: dict[str, Any] = {"pretrained_model_name_or_path": spec.directory}
@@ -86,11 +102,17 @@ def load_target(
         model.requires_grad_(False).eval()
         shard_layers(model, torch.device(device))
         _retie(model)
-        return _target(spec, model, layer_ids, sharded=True)
-    return freeze(spec, model, layer_ids, device)
+        return _target(spec, model, layer_ids, sharded=True, final=final)
+    return freeze(spec, model, layer_ids, device, final)
 
 
-def freeze(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], device: torch.device | str = "cpu") -> Target:
+def freeze(
+    spec: TargetSpec,
+    model: Any,
+    layer_ids: tuple[int, ...],
+    device: torch.device | str = "cpu",
+    final: bool = False,
+) -> Target:
     """Wraps an already loaded model, which may have more layers than needed, as a Target."""
     model.requires_grad_(False).eval().to(device)
     if torch.device(device).type == "cpu":
@@ -98,13 +120,15 @@ def freeze(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], device: tor
             # Memory-mapped weights are not 64-byte aligned, which makes MoE kernels round differently between runs.
             parameter.data = parameter.data.clone()
         _retie(model)
-    return _target(spec, model, layer_ids)
+    return _target(spec, model, layer_ids, final=final)
 
 
-def _target(spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], sharded: bool = False) -> Target:
+def _target(
+    spec: TargetSpec, model: Any, layer_ids: tuple[int, ...], sharded: bool = False, final: bool = False
+) -> Target:
     embed = model.get_input_embeddings().weight
     lm_head = model.get_output_embeddings().weight
-    return Target(spec, model, tuple(layer_ids), embed.data, lm_head.data, sharded)
+    return Target(spec, model, tuple(layer_ids), embed.data, lm_head.data, sharded, final)
 
 
 def cut_config(config: Any, layers: int) -> None:

@@ -19,7 +19,7 @@ _IDLE_TOKENS = 2
 
 
 class PackedTarget:
-    """Runs packs through the tower and the first layers of a target; layers behind the last captured one never run.
+    """Runs packs through the tower and the first layers of a target; layers after the last captured one never run.
 
     The layers are transformers' modules, called in the order of its own forward pass; what differs is that documents
     are segments of one sequence, that captured outputs go straight into one buffer, and that on CUDA the layers are
@@ -39,12 +39,12 @@ class PackedTarget:
         recurrent.install(model)
         self._text = model.model.language_model
         self._tower = Tower(model.model.visual)
-        layers = self._text.layers[: max(target.layer_ids) + 1]
+        layers = self._text.layers if target.final else self._text.layers[: max(target.layer_ids) + 1]
         self._layers: list[Any] = [_entry(layer, compile_, target.sharded) for layer in layers]
 
     @torch.no_grad()
     def capture(self, pack: Pack, pixels: Tensor | None, room: int = 0) -> Tensor:
-        """Outputs of the captured layers, [T + room, K * H]; the last ``room`` rows are zero.
+        """States as in :class:`.CapturedRow`, [T + room, width]; the last ``room`` rows are zero.
 
         Args:
             pack: on the target's device.
@@ -52,7 +52,7 @@ class PackedTarget:
         """
         target, text = self._target, self._text
         width = target.embed.shape[1]
-        states = target.embed.new_empty(pack.tokens + room, len(target.layer_ids) * width)
+        states = target.embed.new_empty(pack.tokens + room, target.width)
         states[pack.tokens :] = 0
         taken = {layer: place * width for place, layer in enumerate(target.layer_ids)}
         with segmented(target.model), active(text=pack.layout):
@@ -69,6 +69,8 @@ class PackedTarget:
                     states[: pack.tokens, taken[number] : taken[number] + width] = x[0]
                 if number < len(deep):
                     x[0].index_add_(0, pack.visual_at, deep[number].to(x.dtype))
+            if target.final:
+                states[: pack.tokens, -width:] = text.norm(x)[0]
         return states
 
     def idle(self) -> None:

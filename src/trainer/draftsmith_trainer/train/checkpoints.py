@@ -11,6 +11,7 @@ import torch
 from ..algorithms.store import save_draft
 from ..base.files import write_directory, write_json
 from ..draft.model import DFlashDraft
+from ..measure.interval import pooled_interval
 from .state import Progress
 
 
@@ -53,6 +54,7 @@ class Checkpoints:
             "step": progress.best_step,
             "metric": "pooledAcceptLength",
             "value": progress.best_value,
+            "interval": pooled_interval(progress.best_dialogues),
         }
         last = {
             "path": f"checkpoints/{_name(progress.last_eval)}",
@@ -64,7 +66,12 @@ class Checkpoints:
         shutil.copytree(self._untrained, self._work_dir / "untrained", dirs_exist_ok=True)
         shutil.copyfile(metrics, self._work_dir / "metrics.jsonl")
         write_json(self._work_dir / "best.json", {**best, "last": last})
-        return {"path": best["path"], "step": best["step"], "pooledAcceptLength": best["value"]}
+        return {
+            "path": best["path"],
+            "step": best["step"],
+            "pooledAcceptLength": best["value"],
+            "interval": best["interval"],
+        }
 
 
 def _name(step: int) -> str:

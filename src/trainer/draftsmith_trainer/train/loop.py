@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from ..algorithms.settings import config_json
 from ..base.errors import Interrupted, UserError
 from ..base.events import Events
+from ..base.files import write_json
 from ..base.signals import StopRequest
+from ..base.typed_json import to_json
 from ..data.blocks import draw_anchors
 from ..data.order import epoch_batches, rank_part
 from ..data.shards import Ints
@@ -29,15 +31,17 @@ from ..target import Target
 from ..train.options import TrainJob
 from .checkpoints import Checkpoints
 from .corpus import Corpus
+from .curve import training_report
 from .evaluation import SharedEvaluation
 from .extent import extent
-from .metrics import MetricsFile
+from .meter import Floor, Meter, memory_parts
+from .reporters import Reporter, Reporting, open_reporters
+from .run_log import RunLog
 from .schedule import learning_rate
+from .selection import judge
 from .state import Progress, StateStore, load_everywhere
 from .step import Pending, Stepper, StepResult
 
-#: Every how many steps numbers are written to metrics.jsonl.
-LOG_EVERY = 10
 #: Rows that a message names.
 _ROWS_SHOWN = 8
 _GO_ON, _BUDGET, _ASKED = 0, 1, 1000
@@ -57,10 +61,11 @@ class _Coming:
 
 @dataclass(frozen=True)
 class _Running:
-    """A step that was started: its number, learning rate, rows, and what it measures."""
+    """A step that was started: its number, learning rate, rows (of all ranks, and this one's), and what it measures."""
 
     step: int
     lr: float
+    batch: Ints
     rows: tuple[int, ...]
     pending: Pending
 
@@ -80,6 +85,7 @@ class Trainer:
         ranks: Ranks,
         events: Events,
         fingerprint: dict[str, Any],
+        floor: Floor | None = None,
     ) -> None:
         self._options, self._corpus, self._draft = job.options, corpus, draft
         self._ranks, self._events, self._source, self._preparer = ranks, events, source, preparer
@@ -96,11 +102,15 @@ class Trainer:
         self._running: deque[_Running] = deque()
         self._states = StateStore(job.resume_dir, fingerprint)
         self._checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft, compute.dtype)
-        self._metrics_path = job.resume_dir / "metrics.jsonl"
+        self._work_dir = job.work_dir
         job.resume_dir.mkdir(parents=True, exist_ok=True)
         planned = extent(len(corpus.usable), job.options, ranks.world)
         self._per_epoch, self.total, self._eval_every = planned.per_epoch, planned.steps, planned.eval_every
-        self._before, self._first_step, self._began = 0.0, 0, time.monotonic()
+        meter = Meter(corpus.train.lengths, floor, lambda: (source.computed, source.waited), ranks.world)
+        memory = partial(memory_parts, target, draft, self._stepper.optimizer.adam, source)
+        self._log = RunLog(
+            job.resume_dir / "metrics.jsonl", events, planned, ranks.first, meter, memory, self._reporter
+        )
 
     def run(self) -> dict[str, Any]:
         """Trains to the end and returns the facts of the result event.
@@ -108,18 +118,20 @@ class Trainer:
         Raises:
             Interrupted: when asked to stop; the state is saved.
         """
-        with self._request:
-            return self._run()
+        try:
+            with self._request:
+                return self._run()
+        finally:
+            self._log.close()
 
     def _run(self) -> dict[str, Any]:
         progress = load_everywhere(self._states, self._draft, self._stepper.optimizer.adam, self._ranks)
         self._ranks.wait(self._asked)
         if progress is None:
             progress = self._begin()
-        elif self._ranks.first:
+        else:
             self._events.log(f"resuming at step {progress.step} of {self.total}")
-        self._metrics = MetricsFile(self._metrics_path, progress.metrics_bytes) if self._ranks.first else None
-        self._before, self._first_step, self._began = progress.seconds, progress.step, time.monotonic()
+            self._log.begin(progress)
         if self._evaluation_due(progress) and progress.last_eval != progress.step:
             # The run was stopped amid this evaluation.
             progress = self._evaluate(progress)
@@ -140,15 +152,18 @@ class Trainer:
         if self._ranks.first:
             self._checkpoints.clear()
             self._checkpoints.save_untrained()
-            MetricsFile(self._metrics_path, 0)
-        self._metrics = MetricsFile(self._metrics_path, 0) if self._ranks.first else None
+        self._log.begin(Progress())
         if not len(self._corpus.measured):
             self._events.log("no held-out rows: accept length is not measured, the last draft is the best", "warn")
         tally = self._measure()
         if tally is None:
             raise Interrupted
-        self._report(0, tally)
-        return self._sized(Progress(untrained_value=tally.pooled))
+        self._log.evaluation(0, tally)
+        return self._log.marked(Progress(untrained_value=tally.pooled))
+
+    def _reporter(self, step: int) -> Reporter:
+        reporting = Reporting(self._log.path.parent, step, to_json(self._options))
+        return open_reporters(self._options.report_to, reporting, self._events)
 
     def _train(self, progress: Progress) -> tuple[Progress, str]:
         while progress.step < self.total and not self._patience_over(progress):
@@ -218,9 +233,10 @@ class Trainer:
     def _step(self, progress: Progress, batch: Ints) -> None:
         options = self._options
         lr = learning_rate(progress.step, self.total, options.lr, options.warmup, options.min_lr_ratio)
-        coming = self._work.take(self._key(progress.epoch, batch))
+        with self._log.meter.waiting():
+            coming = self._work.take(self._key(progress.epoch, batch))
         pending = self._stepper.step(coming.work, lr, self._wish(), coming.passes)
-        self._running.append(_Running(progress.step + 1, lr, coming.rows, pending))
+        self._running.append(_Running(progress.step + 1, lr, batch, coming.rows, pending))
 
     def _settle(self, keep: int) -> int:
         """Reads what steps measured, all but the last ``keep``; returns the highest stop flag among them.
@@ -234,7 +250,9 @@ class Trainer:
             if not result.finite:
                 raise self._diverged(running, result)
             flag = max(flag, result.stop)
-            self._log(running, result)
+            values = {"loss": result.loss, "lr": running.lr, "gradNorm": result.grad_norm}
+            values["trainAcceptLength"] = result.accept
+            self._log.step(running.step, values, result.accuracy, running.batch)
         return flag
 
     def _diverged(self, running: _Running, result: StepResult) -> UserError:
@@ -250,29 +268,12 @@ class Trainer:
             "try a lower lr, a longer warmup or clip; when it is always the same rows, look at them",
         )
 
-    def _log(self, running: _Running, result: StepResult) -> None:
-        if self._metrics is None:
-            return
-        done = running.step
-        epoch = done / self._per_epoch
-        values = {
-            "loss": result.loss,
-            "lr": running.lr,
-            "gradNorm": result.grad_norm,
-            "trainAcceptLength": result.accept,
-        }
-        if done % LOG_EVERY == 0:
-            self._metrics.write({"step": done, "epoch": round(epoch, 4), **values})
-            self._events.metric(done, values)
-        rate = (done - self._first_step) / max(1e-9, time.monotonic() - self._began)
-        self._events.progress(done, self.total, "steps", {"steps/s": rate}, f"loss {result.loss:.3f}")
-
     def _wish(self) -> int:
         """What this rank wants: the sum over ranks decides, so that all of them stop at the same step."""
         if self._request.asked:
             return _ASKED
         budget = self._options.max_minutes
-        over = budget is not None and self._ranks.first and self._seconds() > 60 * budget
+        over = budget is not None and self._ranks.first and self._log.seconds > 60 * budget
         return _BUDGET if over else _GO_ON
 
     def _evaluate(self, progress: Progress) -> Progress:
@@ -280,19 +281,18 @@ class Trainer:
         tally = self._measure()
         if tally is None:
             raise self._stopped(self._save(progress))
-        self._report(progress.step, tally)
-        value = tally.pooled
         # Without held-out rows there is nothing to compare, and the latest draft is the best guess.
-        better = progress.best_step < 0 or value > progress.best_value or not len(self._corpus.measured)
-        if better:
-            progress = progress.then(best_step=progress.step, best_value=value, misses=0)
-        else:
-            progress = progress.then(misses=progress.misses + 1)
+        first = progress.best_step < 0 or not len(self._corpus.measured)
+        verdict = judge(tally, progress.best_dialogues, progress.best_value, first, self._options.early_stop_gain)
+        self._log.evaluation(progress.step, tally, verdict)
+        if verdict.better:
+            progress = progress.then(best_step=progress.step, best_value=tally.pooled, best_dialogues=tally.dialogues)
+        progress = progress.then(misses=verdict.misses(progress.misses))
         if self._ranks.first:
             self._checkpoints.save(progress.step)
         # A large draft takes long to write, and the next step is a collective.
         self._ranks.wait(self._asked)
-        return progress.then(last_eval=progress.step, last_value=value)
+        return progress.then(last_eval=progress.step, last_value=tally.pooled)
 
     def _measure(self) -> Tally | None:
         """The walk of the held-out rows; None when a stop was asked for before its end."""
@@ -301,18 +301,9 @@ class Trainer:
         self._draft.train()
         return tally
 
-    def _report(self, step: int, tally: Tally) -> None:
-        if self._metrics is None:
-            return
-        report = tally.report()
-        brief = {name: report[name] for name in ("pooledAcceptLength", "meanAcceptLength", "tokensPerStep")}
-        rates = [round(place["rate"], 6) for place in report["perPosition"]]
-        self._metrics.write({"step": step, "eval": {**brief, "steps": report["steps"], "perPosition": rates}})
-        self._events.metric(step, brief)
-
     def _save(self, progress: Progress) -> Progress:
         self._settle(keep=0)
-        progress = self._sized(progress).then(seconds=self._seconds())
+        progress = self._log.marked(progress)
         if self._ranks.first:
             self._states.save(progress, self._draft, self._stepper.optimizer.adam)
             self._checkpoints.prune({progress.best_step, progress.last_eval})
@@ -323,12 +314,6 @@ class Trainer:
         self._events.log(f"stopped at step {progress.step}; the state is saved")
         return Interrupted()
 
-    def _sized(self, progress: Progress) -> Progress:
-        return progress.then(metrics_bytes=self._metrics.size) if self._metrics is not None else progress
-
-    def _seconds(self) -> float:
-        return self._before + time.monotonic() - self._began
-
     def _finish(self, progress: Progress, stopped: str) -> dict[str, Any]:
         facts: dict[str, Any] = {
             "steps": progress.step,
@@ -338,6 +323,9 @@ class Trainer:
             "draft": config_json(self._draft.config),
         }
         if self._ranks.first:
-            facts["best"] = self._checkpoints.publish(progress, self._metrics_path)
+            facts["best"] = self._checkpoints.publish(progress, self._log.path)
+            size = self._draft.config.block_size
+            course = training_report(self._log.path, progress, self._per_epoch, size, stopped)
+            write_json(self._work_dir / "training.json", course)
         self._ranks.wait(self._asked)
         return facts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ..base.typed_json import at_least
 from ..draft.options import DraftOptions
@@ -28,6 +29,8 @@ class TrainOptions:
     anchors: int = at_least(1, 512)
     gamma: float | None = at_least(0, None, above=True)
     dpace_alpha: float | None = at_least(0, None, high=1)
+    soft_labels: float | None = at_least(0, None, above=True, high=1)
+    soft_temperature: float = at_least(0, 1.0, above=True)
     lr: float = at_least(0, 6e-4, above=True)
     min_lr_ratio: float = at_least(0, 0.0, high=1)
     warmup: float = at_least(0, 0.04, high=1)
@@ -43,6 +46,8 @@ class TrainOptions:
     eval_rows: int | None = at_least(1, 256)
     checkpoint_every: int = at_least(1, 200)
     early_stop_patience: int | None = at_least(1, None)
+    early_stop_gain: float = at_least(0, 0.0)
+    report_to: list[Literal["tensorboard", "wandb", "mlflow"]] = field(default_factory=list)
     state_cache_mb: int = at_least(0, 2048)
     pack_tokens: int = at_least(128, 16_384)
     draft_tokens: int = at_least(128, 8192)

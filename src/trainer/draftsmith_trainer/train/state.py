@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ class Progress:
 
     Attributes:
         step: optimizer steps done. epoch, batch: the next batch to train on.
-        best_step, best_value: the best evaluation so far; misses: evaluations since then.
+        best_step, best_value: the best evaluation so far; misses: evaluations since then that were surely no better.
         last_eval, last_value: the latest one. untrained_value: the one before the first step.
+        best_dialogues: the best evaluation's counts by dialogue (:attr:`..measure.tally.Tally.dialogues`).
         metrics_bytes: length of metrics.jsonl that belongs to this state.
+        window: steps since the last evaluation, and the sums of their loss and accept length (:class:`.record.Window`).
         seconds: time spent so far, for the time budget.
     """
 
@@ -43,7 +45,9 @@ class Progress:
     last_value: float = 0.0
     untrained_value: float = 0.0
     misses: int = 0
+    best_dialogues: dict[str, list[int]] = field(default_factory=dict)
     metrics_bytes: int = 0
+    window: list[float] = field(default_factory=lambda: [0, 0.0, 0.0])
     seconds: float = 0.0
 
     def then(self, **changes: Any) -> Progress:

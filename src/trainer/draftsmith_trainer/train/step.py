@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from ..parallel.ranks import Ranks
 from ..target import Target
 from ..train.options import TrainOptions
 from .optimizer import Optimizer
+from .soft_labels import soft_rule, soft_targets
 
 #: Rows that a message names.
 _ROWS_SHOWN = 8
@@ -30,10 +31,13 @@ class StepResult:
     """What a step measured, over all ranks.
 
     Attributes:
-        loss: weighted mean cross-entropy. accept: mean of 1 + correct prefix over the drawn blocks (teacher-forced, at
-            random anchors: a hint, not an accept length of a walk).
+        loss: weighted mean cross-entropy, mixed with the divergence from soft labels if they are used.
+        accept: mean of 1 + correct prefix over the drawn blocks (teacher-forced, at random anchors: a hint, not an
+            accept length of a walk).
         stop: sum of the values that ranks passed to :meth:`Stepper.step` as ``stop``.
         finite: whether loss and gradient were finite; if not, the step changed nothing.
+        accuracy: for places 1..B-1, the share of labels that the draft predicts, whatever it predicts before them; None
+            for a place without labels.
     """
 
     loss: float
@@ -41,6 +45,7 @@ class StepResult:
     grad_norm: float
     stop: int
     finite: bool
+    accuracy: list[float | None] = field(default_factory=list)
 
 
 class Pending:
@@ -59,13 +64,15 @@ class Pending:
         """Waits until they are there."""
         if self._event is not None:
             self._event.synchronize()
-        weight, total, correct, blocks, stop, norm, finite = self._host.tolist()
+        weight, total, correct, blocks, stop, *places, norm, finite = self._host.tolist()
+        right, labels = places[: len(places) // 2], places[len(places) // 2 :]
         return StepResult(
             loss=total / max(weight, 1e-12),
             accept=1 + correct / max(blocks, 1.0),
             grad_norm=norm,
             stop=round(stop),
             finite=bool(finite),
+            accuracy=[hit / count if count else None for hit, count in zip(right, labels, strict=True)],
         )
 
 
@@ -91,6 +98,7 @@ class Stepper:
         self._compute, self._ranks, self._room = compute, ranks, room
         self._algorithm = algorithm_of(draft.config)
         self._rule = LossRule(options.decay, options.dpace_alpha)
+        self._soft = soft_rule(options)
         self.optimizer = Optimizer(draft, options)
 
     def step(self, work: list[PackWork], lr: float, stop: int = 0, passes: int = 0) -> Pending:
@@ -101,7 +109,7 @@ class Stepper:
         """
         device = self._target.device
         self.optimizer.zero_grad()
-        sums = torch.zeros(5, dtype=torch.float64, device=device)
+        sums = torch.zeros(5 + 2 * (self._draft.config.block_size - 1), dtype=torch.float64, device=device)
         left = sum(len(one.parts) for one in work)
         for one in work:
             states = self._source.states("train", one, self._room)
@@ -119,19 +127,22 @@ class Stepper:
         return Pending(torch.cat([sums, torch.stack([norm.double(), finite.double()])]))
 
     def _learn(self, states: Tensor, part: Part) -> Tensor:
-        """Adds a part's gradient; returns weight, total, correct prefixes, blocks, 0."""
-        batch = part.batch
+        """Adds a part's gradient; returns weight, total, correct prefixes, blocks, 0, and hits and labels by place."""
+        batch, context = part.batch, self._target.context(states)
         with torch.autocast(states.device.type, torch.bfloat16, enabled=self._compute.autocast):
-            hidden = run_batch(self._module, self._target.embed, states, batch, part.attend)
-        outputs = BlockOutputs(hidden, batch, states, self._target.embed, self._target.lm_head)
+            hidden = run_batch(self._module, self._target.embed, context, batch, part.attend)
+        soft = None if self._soft is None else soft_targets(states, batch, self._target, self._soft)
+        outputs = BlockOutputs(hidden, batch, context, self._target.embed, self._target.lm_head, soft)
         loss = self._algorithm.loss(self._draft, outputs, self._rule)
         # Without labels the loss is a constant; the hidden states tie it to the parameters all the same.
         (loss.total if len(batch.labels) else loss.total + 0 * hidden.sum()).backward()
-        right = torch.zeros(batch.ids.numel(), dtype=torch.bool, device=states.device)
+        right, labels = torch.zeros(2, batch.ids.numel(), dtype=torch.bool, device=states.device)
         right[batch.places] = loss.best == batch.labels
-        prefix = right.view(batch.ids.shape)[:, 1:].cumprod(dim=1).sum()
-        values = [loss.weight.double(), loss.total.detach().double(), prefix.double()]
-        return torch.stack([*values, torch.full_like(values[0], batch.blocks), torch.zeros_like(values[0])])
+        labels[batch.places] = True
+        hits, counts = (one.view(batch.ids.shape)[:, 1:] for one in (right, labels))
+        values = [loss.weight.double(), loss.total.detach().double(), hits.cumprod(dim=1).sum().double()]
+        values += [torch.full_like(values[0], batch.blocks), torch.zeros_like(values[0])]
+        return torch.cat([torch.stack(values), hits.sum(dim=0).double(), counts.sum(dim=0).double()])
 
     def _alone(self) -> AbstractContextManager[None]:
         """Gradients of all but the last pass are not exchanged."""

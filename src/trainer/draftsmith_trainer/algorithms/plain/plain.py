@@ -18,6 +18,7 @@ class Plain(Algorithm):
     """The backbone alone: no modules, no keys and no tensors of its own."""
 
     name: ClassVar[str] = PlainConfig.name
+    soft_labels: ClassVar[bool] = True
     contract: ClassVar[ExportContract] = ExportContract(
         keys=(
             "model_type",
@@ -35,8 +36,16 @@ class Plain(Algorithm):
         del draft
         batch = outputs.batch
         hidden = outputs.hidden.flatten(0, 1)[batch.places]
-        size = batch.block_size
-        return frozen_head_loss(hidden, batch.labels, batch.places, batch.ends, size, outputs.lm_head, rule)
+        return frozen_head_loss(
+            hidden,
+            batch.labels,
+            batch.places,
+            batch.ends,
+            batch.block_size,
+            outputs.lm_head,
+            rule,
+            soft=outputs.soft,
+        )
 
     def propose(self, draft: DFlashDraft, hidden: Tensor, anchor_ids: Tensor, lm_head: Tensor) -> Tensor:
         """The argmax at every place, independent of the other places and the anchor."""
