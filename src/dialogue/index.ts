@@ -1,7 +1,9 @@
 export * from "./account.js";
+export * from "./answer-message.js";
 export * from "./dialogue.js";
 export { OTHER_FIELDS } from "./fields.js";
 export * from "./generation.js";
+export * from "./history.js";
 export * from "./partition.js";
 export * from "./pictures.js";
 export * from "./raw-dialogue.js";

@@ -37,13 +37,34 @@ export function readDialogue(value: unknown, form: DialogueForm | "auto"): ReadD
   if (!isJsonObject(value)) {
     return { ok: false, id: undefined, reason: "row-not-object", message: "the line holds no JSON object" };
   }
-  try {
+  return asResult(value, () => {
     const known = form === "auto" ? detectForm(value) : form;
     const unread = new UnreadFields();
     const dialogue = readRow(value, RULES[known], unread);
     dialogue.messages = dialogue.messages.map(separateThinking);
     checkDialogue(dialogue);
     return { ok: true, form: known, dialogue, unread: unread.names };
+  });
+}
+
+/**
+ * The messages of a request, as they were sent: thinking stays where the client left it, and messages may be empty. What
+ * the server made of them is known, so nothing may be changed.
+ *
+ * @param value - the request's `messages` and `tools`, in OpenAI's form
+ */
+export function readSentMessages(value: Row): ReadDialogue {
+  return asResult(value, () => {
+    const unread = new UnreadFields();
+    const dialogue = readRow(value, RULES.openai, unread);
+    checkDialogue(dialogue, true);
+    return { ok: true, form: "openai", dialogue, unread: unread.names };
+  });
+}
+
+function asResult(value: Row, read: () => ReadDialogue): ReadDialogue {
+  try {
+    return read();
   } catch (error) {
     if (!(error instanceof RowProblem)) throw error;
     return { ok: false, id: idOf(value), reason: error.reason, message: error.message };

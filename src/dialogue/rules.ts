@@ -4,10 +4,13 @@ import { RowProblem } from "./row-problem.js";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** @throws RowProblem for the first rule that is broken */
-export function checkDialogue({ messages }: RawDialogue): void {
+/**
+ * @param mayBeEmpty - messages may have no content, as a client sends them whose only image it left out
+ * @throws RowProblem for the first rule that is broken
+ */
+export function checkDialogue({ messages }: RawDialogue, mayBeEmpty = false): void {
   messages.forEach((message, at) => {
-    checkMessage(message, `message ${at}`);
+    checkMessage(message, `message ${at}`, mayBeEmpty);
   });
   const first = messages[0]?.role === "system" ? 1 : 0;
   const opening = messages[first];
@@ -30,7 +33,7 @@ export function checkDialogue({ messages }: RawDialogue): void {
   checkToolResults(messages);
 }
 
-function checkMessage({ role, content, toolCalls }: RawMessage, where: string): void {
+function checkMessage({ role, content, toolCalls }: RawMessage, where: string, mayBeEmpty: boolean): void {
   if ((role === "system" || role === "assistant") && content.some((part) => part.type !== "text")) {
     throw new RowProblem("image-in-wrong-role", `${where}: an image or a video in a message of role ${role}`);
   }
@@ -41,7 +44,7 @@ function checkMessage({ role, content, toolCalls }: RawMessage, where: string): 
   }
   const says = content.some((part) => part.type !== "text" || part.text.trim() !== "");
   // A tool may well return nothing.
-  if (!says && role !== "tool" && (toolCalls ?? []).length === 0) {
+  if (!mayBeEmpty && !says && role !== "tool" && (toolCalls ?? []).length === 0) {
     throw new RowProblem("content-empty", `${where}, role ${role}, has neither text nor image nor video`);
   }
 }

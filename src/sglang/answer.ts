@@ -36,7 +36,15 @@ export interface GoodAnswer extends Answer {
 
 /** @throws JsonFault - cut off, not JSON, or without a choice. */
 export function parseChatAnswer(body: Buffer, dialect: Dialect): Answer {
-  const root = parseBoundedObject(body);
+  return chatAnswerOf(parseBoundedObject(body), dialect);
+}
+
+/**
+ * The same of a body that is parsed already, such as a logged one.
+ *
+ * @throws MalformedAnswer - without a choice
+ */
+export function chatAnswerOf(root: JsonObject, dialect: Dialect): Answer {
   const choice = arrayAt(root, "choices")?.[0];
   const message = isJsonObject(choice) ? objectAt(choice, "message") : undefined;
   if (!isJsonObject(choice) || message === undefined) throw new MalformedAnswer("the answer has no choice");

@@ -5,12 +5,20 @@
  */
 import { stat } from "node:fs/promises";
 import { canonicalJson, defined, isDraftsmithError, type JsonObject } from "../base/index.js";
-import { declaredPrompt, type SystemPromptOption, type TemplateOptions, templateArguments } from "../dialogue/index.js";
+import {
+  declaredPrompt,
+  type HistoryOption,
+  historyWords,
+  type SystemPromptOption,
+  type TemplateOptions,
+  templateArguments,
+} from "../dialogue/index.js";
 import type { ResizeRule } from "../tokens/index.js";
 
 interface SettingValues {
   /** null: none; undefined: each dialogue's own. */
   systemPrompt: { text: string | null | undefined };
+  history: { option: HistoryOption };
   /** Whatever a step leaves out is as the data was made. */
   templateArguments: TemplateOptions;
   target: { directory: string };
@@ -58,6 +66,14 @@ export const SETTING_RULES: { readonly [Name in SettingName]: Rule<SettingValues
     betweenInputs: true,
     agree: (earlier, later) => earlier.text === later.text,
     hint: "give both steps the same systemPrompt, such as a variable that holds {policy: set, text: ...}",
+  },
+  history: {
+    title: "the history that prompts carry",
+    ways: ["data"],
+    severity: "refuse",
+    betweenInputs: true,
+    agree: (earlier, later) => canonicalJson(earlier.option) === canonicalJson(later.option),
+    hint: "give both steps the same history, such as a variable that holds {lastImages: 2}",
   },
   templateArguments: {
     title: "the chat template's arguments (thinking, chatTemplateKwargs)",
@@ -123,6 +139,10 @@ export function statesSystemPrompt(option: SystemPromptOption): Statement<"syste
         ? "wants none"
         : `wants ${JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)}`;
   return { setting: "systemPrompt", value: { text }, option: "systemPrompt", says };
+}
+
+export function statesHistory(option: HistoryOption): Statement<"history"> {
+  return { setting: "history", value: { option }, option: "history", says: `carries ${historyWords(option)}` };
 }
 
 export function statesTemplateArguments({

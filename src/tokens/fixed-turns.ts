@@ -1,5 +1,5 @@
 /** Turns of a dialogue that is not regenerated: common prefixes of its renderings show which ids are supervised. */
-import { commonPrefix, type Dialogue } from "../dialogue/index.js";
+import { commonPrefix, type Dialogue, type HistoryOption, promptMessages } from "../dialogue/index.js";
 import type { ModelDirectory } from "../model/index.js";
 import type { PromptReason, PromptRenderer, PromptRequest } from "./prompt.js";
 import type { Turn } from "./turns.js";
@@ -13,18 +13,24 @@ export type FixedTurn =
  * Renders the dialogue twice for every assistant message: up to the generation prompt before it, and up to its end. The
  * answer is what the second rendering adds to the first, up to its last stop token; the model does not generate what the
  * template writes after that (a newline). If the first is not a prefix of the second, the turn has no such boundary.
+ *
+ * @param history - applied to each prompt, as regenerate applies it to what it asks
  */
 export async function fixedTurns(
   dialogue: Pick<Dialogue, "messages" | "tools">,
   renderer: PromptRenderer,
   model: ModelDirectory,
+  history: HistoryOption = "all",
 ): Promise<FixedTurn[]> {
   const { messages, tools } = dialogue;
   const places = messages.flatMap((message, index) => (message.role === "assistant" ? [index] : []));
-  const requests = places.flatMap((place): PromptRequest[] => [
-    { messages: messages.slice(0, place), tools, generationPrompt: true },
-    { messages: messages.slice(0, place + 1), tools, generationPrompt: false },
-  ]);
+  const requests = places.flatMap((place): PromptRequest[] => {
+    const asked = promptMessages(messages.slice(0, place), history);
+    return [
+      { messages: asked, tools, generationPrompt: true },
+      { messages: [...asked, messages[place]!], tools, generationPrompt: false },
+    ];
+  });
   const prompts = await renderer.prompts(requests);
   return places.map((message, turn): FixedTurn => {
     const before = prompts[2 * turn]!;

@@ -1,4 +1,4 @@
-/** Builds training sequences from turns: a turn whose prompt extends the ids so far shares a row with the turns before it. */
+/** Builds training sequences from turns: a turn whose prompt extends the row so far shares it with the turns before. */
 import { commonPrefix } from "../dialogue/index.js";
 import type { Turn, TurnVideo } from "./turns.js";
 
@@ -13,14 +13,19 @@ export interface Row {
 }
 
 /**
- * Joins a dialogue's turns. A prompt that starts with all ids of the row so far (prompt and answer of the previous turn)
- * extends that row; where a template rewrites history (drops reasoning, tokenizes text differently) a new row starts.
+ * Joins a dialogue's turns. A prompt that starts with all ids and images of the row so far (prompt and answer of the
+ * previous turn) extends that row. Where it does not, a new row starts: `history` left something out, or the template
+ * rewrites history (drops reasoning, tokenizes text differently). So each answer is supervised once, after exactly the ids
+ * and images of its own prompt.
  */
 export function joinTurns(turns: readonly Turn[]): Row[] {
   const rows: Row[] = [];
   let row: Row | null = null;
   for (const { turn, prompt, response, imageHashes, videos } of turns) {
-    const continues = row !== null && commonPrefix(row.ids, prompt) === row.ids.length;
+    const continues =
+      row !== null &&
+      commonPrefix(row.ids, prompt) === row.ids.length &&
+      row.imageHashes.every((hash, at) => hash === imageHashes[at]);
     if (row === null || !continues) {
       row = { ids: prompt, turns: [], spans: [], imageHashes, videos };
       rows.push(row);

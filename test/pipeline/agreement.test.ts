@@ -133,6 +133,40 @@ steps:
   });
 });
 
+describe("the history of prompts", () => {
+  it("is refused where steps carry different parts of a dialogue, and accepted from one variable", async () => {
+    const shared = { import: "", regenerate: 'history: "${vars.history}"', validate: 'history: "${vars.history}"' };
+    const variable = "history: {lastImages: 2, replacement: (seen)}";
+    await expect(plan(pipelineOf(shared, variable))).resolves.toMatchObject({ warnings: [] });
+    await expect(plan(pipelineOf(shared, variable), { set: ["vars.history=all"] })).resolves.toBeDefined();
+    const one = { set: ["steps.validate.with.history={lastTurns: 3}"] };
+    expect(await complaint(pipelineOf(shared, variable), one)).toMatch(
+      /regenerate and validate disagree about the history that prompts carry: regenerate \(.*\) carries the last 2 images \(earlier ones as "\(seen\)"\), validate \(.*\) carries the last 3 turns/,
+    );
+  });
+
+  it("is what regenerate sends where another step declares it, all by default", async () => {
+    const declared = "history: {lastTurns: 3}";
+    for (const name of ["tokenize", "validate"]) {
+      expect(await complaint(pipelineOf({ import: "", regenerate: "", [name]: declared }))).toContain(
+        `regenerate and ${name} disagree about the history that prompts carry`,
+      );
+      const both = pipelineOf({ import: "", regenerate: declared, [name]: declared });
+      await expect(plan(both)).resolves.toBeDefined();
+      await expect(plan(pipelineOf({ import: "", regenerate: declared, [name]: "" }))).resolves.toBeDefined();
+    }
+    const rows = "rows: {uses: validate, in: {rows: fixed}, with: {model: ./m, history: {lastImages: 1}}}";
+    expect(await complaint(pipelineOf({ import: "", fixed: "", rows }))).toContain("fixed and rows disagree");
+    await expect(plan(pipelineOf({ import: "", fixed: "history: {lastImages: 1}", rows }))).resolves.toBeDefined();
+  });
+
+  it("that is impossible is named with what to write", async () => {
+    const wrong = { import: "", regenerate: "history: {lastImages: 2, keepFirst: true}" };
+    expect(await complaint(pipelineOf(wrong))).toMatch(/keepFirst/);
+    expect(await complaint(pipelineOf({ import: "", regenerate: "history: none" }))).toMatch(/history/);
+  });
+});
+
 describe("other settings", () => {
   it("the template's arguments", async () => {
     const steps = { import: "", regenerate: "thinking: on", validate: "thinking: off" };

@@ -1,11 +1,12 @@
 import {
+  statesHistory,
   statesImageSizes,
   statesRowLength,
   statesSystemPrompt,
   statesTarget,
   statesTemplateArguments,
 } from "../shared-settings.js";
-import { defineStage } from "../stage.js";
+import { DIALOGUES, defineStage } from "../stage.js";
 import { estimate } from "./estimate/estimate.js";
 import { NEUTRAL_OPTIONS, regenerateOptionsSchema } from "./options.js";
 import { runReport } from "./report/run-report.js";
@@ -16,7 +17,7 @@ export const stage = defineStage({
   summary: "Asks the target every assistant turn again and keeps its answers with their exact token ids.",
   options: regenerateOptionsSchema,
   inputs: {
-    dialogues: { kind: "dialogues", description: "the dialogues whose assistant turns are asked" },
+    dialogues: { kind: DIALOGUES, description: "the dialogues whose assistant turns are asked" },
     earlier: {
       kind: "generations",
       optional: true,
@@ -29,8 +30,9 @@ export const stage = defineStage({
   fileOptions: { model: "directory", serversFile: "file", onlyIdsFile: "file", redoFrom: "file" },
   neutralOptions: NEUTRAL_OPTIONS,
   reportFiles: runReport,
-  states: ({ systemPrompt, thinking, chatTemplateKwargs, model, tokenLimits }) => [
+  states: ({ systemPrompt, history, thinking, chatTemplateKwargs, model, tokenLimits }) => [
     statesSystemPrompt(systemPrompt),
+    statesHistory(history),
     statesTemplateArguments({ thinking, chatTemplateKwargs }),
     ...(model === undefined ? [] : [statesTarget(model), statesImageSizes(model)]),
     ...(tokenLimits.dialogue === undefined ? [] : [statesRowLength(tokenLimits.dialogue, "tokenLimits.dialogue")]),

@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { JsonObject } from "../../base/index.js";
 import {
   chatTemplateKwargsSchema,
+  HISTORY_WORDS,
+  historySchema,
   KEEP_SYSTEM_PROMPT,
   systemPromptSchema,
   templateArguments,
@@ -72,6 +74,7 @@ const fields = z.strictObject({
   systemPrompt: systemPromptSchema
     .default(KEEP_SYSTEM_PROMPT)
     .describe("the system prompt that the target answers under"),
+  history: historySchema.default("all").describe(HISTORY_WORDS),
   tools: toolsSchema.default({ policy: "keep" }).describe("the tools that the target is offered"),
   thinking: thinkingSchema
     .default("default")

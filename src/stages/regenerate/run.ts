@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
-import { type Account, accountCounts, accountSummary, systemPromptFacts } from "../../dialogue/index.js";
+import { type Account, accountCounts, accountSummary, historyFacts, systemPromptFacts } from "../../dialogue/index.js";
 import { writeReport } from "../../report/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
@@ -149,6 +149,7 @@ function factsOf(options: RegenerateOptions, pool: ServerPool, counted: LocalMod
     systemPrompt: systemPromptFacts(options.systemPrompt),
     chatTemplateKwargs: templateKwargs(options),
     sampling: { ...GREEDY },
+    history: historyFacts(options.history),
     historyContent: options.historyContent,
     maxNewTokens: options.maxNewTokens,
     model,

@@ -13,6 +13,7 @@ import {
   tokenTypes,
 } from "../../tokens/index.js";
 import type { Candidates, Rejection } from "./candidates.js";
+import type { TurnLength } from "./length-loss.js";
 import type { TokenizeOptions } from "./options.js";
 
 export interface Assembled {
@@ -20,6 +21,8 @@ export interface Assembled {
   rejections: Rejection[];
   /** Answers truncated to maxLength. */
   cut: number;
+  /** Each turn as the length policy found it. */
+  lengths: TurnLength[];
 }
 
 export function assembleRows(
@@ -29,9 +32,13 @@ export function assembleRows(
 ): Assembled {
   const rejections = [...candidates.rejections];
   const fitting: Turn[] = [];
+  const lengths: TurnLength[] = [];
   let cut = 0;
   for (const turn of candidates.turns) {
     const fitted = fitTurn(turn, options.maxLength, options.overLength);
+    const supervised = turn.response.length;
+    const lost = supervised - (fitted?.turn.response.length ?? 0);
+    lengths.push({ turn: turn.turn, images: turn.imageHashes.length, supervised, lost });
     if (fitted === null) {
       const length = turn.prompt.length + turn.response.length;
       rejections.push({
@@ -56,7 +63,7 @@ export function assembleRows(
     rows.push(tokenRow(row, rows.length, candidates, model));
   }
   rejections.sort((a, b) => (a.turn ?? -1) - (b.turn ?? -1));
-  return { rows, rejections, cut };
+  return { rows, rejections, cut, lengths };
 }
 
 /** An anchor and the id after it must both be supervised, hence lie in one span: spans never touch. */

@@ -65,7 +65,7 @@ export class Assembler {
       if (parsed === undefined) continue;
       if (slice.isOver) await slice.yieldToEventLoop();
       const dialogue = checked(parsed.value, dialogueSchema, file, parsed.line);
-      const candidates = turnsFromDialogue(dialogue, options.systemPrompt, { renderer, model, spoof });
+      const candidates = turnsFromDialogue(dialogue, options, { renderer, model, spoof });
       // Awaited with its batch; until then a rejection must not count as unhandled.
       candidates.catch(() => undefined);
       batch.push(candidates);

@@ -2,8 +2,15 @@
  * With source ids, prompts can no longer change: checks the declared options against those the answers were generated
  * with.
  */
-import { canonicalJson, DraftsmithError, isJsonObject } from "../../base/index.js";
-import { declaredPrompt, recordedSystemPrompt, templateArguments } from "../../dialogue/index.js";
+import { canonicalJson, DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import {
+  declaredPrompt,
+  type HistoryOption,
+  historyWords,
+  recordedHistory,
+  recordedSystemPrompt,
+  templateArguments,
+} from "../../dialogue/index.js";
 import type { InputArtifact } from "../stage.js";
 import type { TokenizeOptions } from "./options.js";
 
@@ -20,6 +27,12 @@ export function checkDeclared(options: TokenizeOptions, { path, manifest: { fact
       `the answers were generated under ${words}, but systemPrompt declares ${shown(declared)}`,
     );
   }
+  const history = historyOf(options, facts);
+  const sent = recordedHistory(facts) ?? "all";
+  if (canonicalJson(history) !== canonicalJson(sent)) {
+    const words = `the prompts carried ${historyWords(sent)}, but history declares ${historyWords(history)}`;
+    throw refusal(path, "history", words);
+  }
   if (!declaresTemplateArguments(options)) return;
   const before = isJsonObject(facts.chatTemplateKwargs) ? facts.chatTemplateKwargs : {};
   const [theirs, ours] = [before, templateArguments(given(options), before)].map(canonicalJson);
@@ -30,6 +43,11 @@ export function checkDeclared(options: TokenizeOptions, { path, manifest: { fact
     field,
     `the answers were generated with the template arguments ${theirs}, but ${ours} are declared`,
   );
+}
+
+/** The history in force: the declared one, else that of the generations; all where nothing is known of it. */
+export function historyOf({ history, source }: TokenizeOptions, facts: JsonObject): HistoryOption {
+  return history ?? (source === "ids" ? recordedHistory(facts) : undefined) ?? "all";
 }
 
 export function declaresTemplateArguments({ thinking, chatTemplateKwargs }: TokenizeOptions): boolean {

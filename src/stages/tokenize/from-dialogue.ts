@@ -1,9 +1,10 @@
 /** Turns of a dialogue that was not regenerated: rendered and tokenized here. */
-import { type Dialogue, type SystemPromptOption, systemText, withSystemPrompt } from "../../dialogue/index.js";
+import { type Dialogue, systemText, withSystemPrompt } from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import { fixedTurns, type PromptRenderer, turnProblem } from "../../tokens/index.js";
 import type { Candidates, Rejection } from "./candidates.js";
 import { dialogueProblem, gridsOf } from "./from-ids.js";
+import type { TokenizeOptions } from "./options.js";
 
 export interface FixedParts {
   renderer: PromptRenderer;
@@ -14,7 +15,7 @@ export interface FixedParts {
 
 export async function turnsFromDialogue(
   dialogue: Dialogue,
-  systemPrompt: SystemPromptOption,
+  { systemPrompt, history }: Pick<TokenizeOptions, "systemPrompt" | "history">,
   { renderer, model, spoof }: FixedParts,
 ): Promise<Candidates> {
   const { id, tags = {}, tools } = dialogue;
@@ -30,7 +31,7 @@ export async function turnsFromDialogue(
   };
   const whole = messages === undefined ? OTHER_PROMPT : dialogueProblem(messages, spoof, true, tools);
   if (whole !== null || messages === undefined) return { ...candidates, rejections: [whole ?? OTHER_PROMPT] };
-  for (const result of await fixedTurns({ messages, tools }, renderer, model)) {
+  for (const result of await fixedTurns({ messages, tools }, renderer, model, history)) {
     if (!result.ok) {
       candidates.rejections.push({ turn: result.turn, reason: result.reason, message: result.text });
       continue;

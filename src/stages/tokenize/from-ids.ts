@@ -1,6 +1,14 @@
 /** Turns of a generation: the server's ids, checked against image sizes and the model. */
 import type { JsonObject } from "../../base/index.js";
-import { type Generation, imagesOf, type Message, systemText, turnIds, videosOf } from "../../dialogue/index.js";
+import {
+  type Generation,
+  imagesOf,
+  type Message,
+  promptMessages,
+  systemText,
+  turnIds,
+  videosOf,
+} from "../../dialogue/index.js";
 import type { ModelDirectory } from "../../model/index.js";
 import {
   findSpoof,
@@ -14,11 +22,14 @@ import {
 import type { Candidates, Rejection } from "./candidates.js";
 import type { TokenizeOptions } from "./options.js";
 
-/** @param spoof - finds special tokens in text; null if they are allowed */
+/**
+ * @param options - `history` as the answers were generated with it
+ * @param spoof - finds special tokens in text; null if they are allowed
+ */
 export function turnsFromIds(
   generation: Generation,
   model: ModelDirectory,
-  options: Pick<TokenizeOptions, "cutAnswers" | "countedIds">,
+  options: Pick<TokenizeOptions, "cutAnswers" | "countedIds" | "history">,
   spoof: RegExp | null,
 ): Candidates {
   const { messages } = generation;
@@ -52,11 +63,13 @@ export function turnsFromIds(
       reject("counted-ids", "its ids are as many as the server counted, but the server never sent them");
       continue;
     }
-    const hashes = imagesOf(messages.slice(0, stored.message)).map((image) => image.hash);
+    const hashes = imagesOf(promptMessages(messages.slice(0, stored.message), options.history ?? "all")).map(
+      (image) => image.hash,
+    );
     if (hashes.join() !== stored.imageHashes.join()) {
       reject(
         "image-order",
-        `the turn names ${stored.imageHashes.length} images, its messages hold ${hashes.length} or different ones`,
+        `the turn names ${stored.imageHashes.length} images, its prompt holds ${hashes.length} or different ones`,
       );
       continue;
     }

@@ -1,15 +1,17 @@
 /** From generations (or fixed dialogues) to training rows. */
 import {
+  statesHistory,
   statesImageSizes,
   statesRowLength,
   statesSystemPrompt,
   statesTarget,
   statesTemplateArguments,
 } from "../shared-settings.js";
-import { defineStage } from "../stage.js";
+import { DIALOGUES, defineStage, GENERATIONS } from "../stage.js";
 import { declaresTemplateArguments, given } from "./declared.js";
 import { estimate } from "./estimate.js";
 import { type TokenizeOptions, tokenizeOptionsSchema } from "./options.js";
+import { tokenizeReport } from "./report.js";
 import { runTokenize, type TokenizeInputs } from "./run.js";
 
 export { type TokenizeOptions, tokenizeOptionsSchema } from "./options.js";
@@ -20,12 +22,12 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   options: tokenizeOptionsSchema,
   inputs: {
     generations: {
-      kind: "generations",
+      kind: GENERATIONS,
       optional: true,
       description: "what the target said, with its ids (source ids)",
     },
     dialogues: {
-      kind: "dialogues",
+      kind: DIALOGUES,
       optional: true,
       description: "dialogues as they are (source fixed); with their screenshots, to find near-duplicates",
     },
@@ -34,15 +36,18 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
   codeVersion: 3,
   fileOptions: { model: "directory" },
   neutralOptions: ["threads"],
-  estimate: ({ source }, { generations, dialogues }) => estimate(source, generations ?? dialogues),
+  reportFiles: tokenizeReport,
+  estimate: ({ source }, { generations, dialogues }, limit, expected) =>
+    estimate(source, source === "ids" ? generations : dialogues, limit, expected),
   states: (options) => {
-    const { model, maxLength, source, systemPrompt } = options;
+    const { model, maxLength, source, systemPrompt, history } = options;
     const makes = source === "fixed";
     return [
       statesTarget(model),
       statesImageSizes(model),
       statesRowLength(maxLength),
       ...(makes || systemPrompt.policy !== "keep" ? [statesSystemPrompt(systemPrompt)] : []),
+      ...(makes || history !== undefined ? [statesHistory(history ?? "all")] : []),
       ...(makes ? [statesTemplateArguments(options)] : []),
       ...(!makes && declaresTemplateArguments(options) ? [statesTemplateArguments(given(options))] : []),
     ];

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   chatTemplateKwargsSchema,
+  historySchema,
   KEEP_SYSTEM_PROMPT,
   systemPromptSchema,
   thinkingSchema,
@@ -67,6 +68,11 @@ export const tokenizeOptionsSchema = z.strictObject({
     .default(KEEP_SYSTEM_PROMPT)
     .describe(
       "source fixed: the system prompt that dialogues are rendered with; source ids: if not keep, what the answers must have been generated under",
+    ),
+  history: historySchema
+    .optional()
+    .describe(
+      "source fixed: what a prompt carries of the dialogue before it (all, {lastTurns: N}, {lastImages: N}, or both), as production sends it; left out: all. source ids: if given, what the answers must have been generated with",
     ),
   thinking: thinkingSchema
     .default("default")

@@ -23,8 +23,8 @@ export class Repeats {
   }
 
   /** @returns the dialogue without repeats. Rows keep their numbers among the dialogue's joined turns. */
-  async remove({ rows, rejections, cut }: Assembled): Promise<Assembled> {
-    if (this.seen === undefined && this.alike === undefined) return { rows, rejections, cut };
+  async remove({ rows, rejections, cut, lengths }: Assembled): Promise<Assembled> {
+    if (this.seen === undefined && this.alike === undefined) return { rows, rejections, cut, lengths };
     const kept: TokenRow[] = [];
     const repeats: Assembled["rejections"] = [];
     for (const row of rows) {
@@ -32,7 +32,7 @@ export class Repeats {
       if (repeat === undefined) kept.push(row);
       else for (const turn of row.turns) repeats.push({ turn, ...repeat });
     }
-    return { rows: kept, rejections: [...rejections, ...repeats], cut };
+    return { rows: kept, rejections: [...rejections, ...repeats], cut, lengths };
   }
 
   private isSame({ inputIds, imageHashes, videoFrames, lossMask }: TokenRow): boolean {

@@ -2,33 +2,45 @@
 import { join } from "node:path";
 import { type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
 import { DraftsmithError, defined, type JsonObject, TimeSlice } from "../../base/index.js";
-import { systemPromptFacts, templateArguments } from "../../dialogue/index.js";
+import {
+  type HistoryOption,
+  historyFacts,
+  historyWords,
+  systemPromptFacts,
+  templateArguments,
+} from "../../dialogue/index.js";
 import { type ModelDirectory, openModel } from "../../model/index.js";
+import { writeReport } from "../../report/index.js";
 import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { pictureTokens } from "./assemble.js";
 import { assembledOf } from "./assembled.js";
 import type { AssembledDialogue } from "./assembler.js";
-import { checkDeclared } from "./declared.js";
+import { checkDeclared, historyOf } from "./declared.js";
+import { lossText } from "./length-loss.js";
 import { NearDuplicates } from "./near-duplicates.js";
 import type { TokenizeOptions } from "./options.js";
 import { Repeats } from "./repeats.js";
+import { type TokenizeReport, tokenizeReport } from "./report.js";
 import { RowFiles } from "./row-files.js";
 import { Tally } from "./tally.js";
 
 export type TokenizeInputs = Record<"generations" | "dialogues", InputArtifact | undefined>;
 
+type EffectiveOptions = Omit<TokenizeOptions, "history"> & { history: HistoryOption };
+
 /** Dialogues whose images are read ahead. */
 const AHEAD = 16;
 
 export async function runTokenize(
-  options: TokenizeOptions,
+  declared: TokenizeOptions,
   inputs: TokenizeInputs,
   context: StageContext,
 ): Promise<ManifestDraft> {
   const { events, step, signal, workDir } = context;
-  const input = inputOf(options, inputs);
-  if (options.source === "ids") checkDeclared(options, input);
+  const input = inputOf(declared, inputs);
+  if (declared.source === "ids") checkDeclared(declared, input);
+  const options = { ...declared, history: historyOf(declared, input.manifest.facts) };
   const model = await openModel(options.model);
   for (const note of model.notes) events.emit({ type: "log", level: "info", step, message: `model: ${note}` });
   const facts = factsOf(options, model, input);
@@ -44,10 +56,11 @@ export async function runTokenize(
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "tokenize was stopped");
       if (slice.isOver) await slice.yieldToEventLoop();
       prompts.add(dialogue.systemPrompt);
-      const { rows, rejections, cut } = await repeats.remove(dialogue);
+      const { rows, rejections, cut, lengths } = await repeats.remove(dialogue);
       tally.dialogues += 1;
       tally.read += dialogue.read;
       tally.cut += cut;
+      for (const length of lengths) tally.lengths.add(length);
       for (const { turn, reason, message } of rejections) {
         tally.reject(reason, turn === null ? dialogue.read : 1);
         await rejected.write({ id: dialogue.id, turn, status: "rejected", reason, message });
@@ -94,10 +107,28 @@ export async function runTokenize(
           },
     );
   }
+  await reportRun(tally, options, context);
   return {
     counts: Object.assign(tally.counts(), { source: sourceCounts(input) }),
     facts: { ...facts, systemPrompts: prompts.summary(3), summary: summaryOf(tally) },
   };
+}
+
+/** Beside the artifact, as reports of other stages. */
+async function reportRun(tally: Tally, options: EffectiveOptions, { reportDir }: StageContext): Promise<void> {
+  if (reportDir === undefined) return;
+  const { read, kept, rejected, rows, tokens, supervisedTokens, lengths } = tally;
+  const figures: TokenizeReport = {
+    stage: "tokenize",
+    history: historyWords(options.history),
+    maxLength: options.maxLength,
+    turns: { read, kept, rejected },
+    rows,
+    tokens,
+    supervisedTokens,
+    lengthLoss: lengths.data(),
+  };
+  await writeReport(tokenizeReport, figures, reportDir);
 }
 
 function inputOf(options: TokenizeOptions, inputs: TokenizeInputs): InputArtifact {
@@ -147,7 +178,7 @@ async function* ahead(
 }
 
 /** Metadata of the row files' schema and facts of the manifest. */
-function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputArtifact): JsonObject {
+function factsOf(options: EffectiveOptions, model: ModelDirectory, input: InputArtifact): JsonObject {
   const { facts, counts } = input.manifest;
   // Video settings are recorded only if there are videos, so that other rows do not depend on them.
   const { video, ...fingerprints } = model.fingerprints;
@@ -167,6 +198,7 @@ function factsOf(options: TokenizeOptions, model: ModelDirectory, input: InputAr
     /** Rows are neither padded nor packed: there is no attention mask. */
     maskless: true,
     chatTemplateKwargs: options.source === "ids" ? (facts.chatTemplateKwargs ?? {}) : templateArguments(options),
+    history: historyFacts(options.history),
     systemPrompt: options.source === "ids" ? (facts.systemPrompt ?? null) : systemPromptFacts(options.systemPrompt),
     // What answered: name, weights and settings of the server.
     ...(options.source === "ids" ? defined({ served: facts.model }) : {}),
@@ -191,5 +223,6 @@ function summaryOf(tally: Tally): JsonObject[] {
     { label: "turns kept in rows", value: `${tally.kept} of ${tally.read}, in ${tally.rows} rows` },
     { label: "turns dropped", value: dropped === 0 ? "0" : `${dropped} (${reasons.join(", ")})` },
     { label: "tokens / supervised", value: `${tally.tokens} / ${tally.supervisedTokens}` },
+    { label: "supervised tokens lost to maxLength", value: lossText(tally.lengths.data()) },
   ];
 }

@@ -1,6 +1,7 @@
 /** Counts of a tokenize run. Turns are read, kept or rejected; rows are what kept turns were joined into. */
 import type { Counts } from "../../artifacts/index.js";
 import type { ReasonCounts } from "../../events/index.js";
+import { LengthLoss } from "./length-loss.js";
 
 export class Tally {
   dialogues = 0;
@@ -15,6 +16,7 @@ export class Tally {
   videoTokens = 0;
   videos = 0;
   longestRow = 0;
+  readonly lengths = new LengthLoss();
   readonly rejected: ReasonCounts = {};
 
   reject(reason: string, turns: number): void {
@@ -37,6 +39,7 @@ export class Tally {
       images: this.images,
       ...(this.videos === 0 ? {} : { videoTokens: this.videoTokens, videos: this.videos }),
       longestRow: this.longestRow,
+      lengthLoss: this.lengths.data(),
     };
   }
 }

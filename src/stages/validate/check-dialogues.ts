@@ -1,6 +1,6 @@
 /** Checks dialogues before regeneration: system prompt, special tokens in text, and whether they render at all. */
 import { DraftsmithError, defined } from "../../base/index.js";
-import type { Dialogue, Message } from "../../dialogue/index.js";
+import { type Dialogue, type Message, promptMessages } from "../../dialogue/index.js";
 import { findSpoof, isWellFormed } from "../../tokens/index.js";
 import { countImages } from "./check-generations.js";
 import { checkSystemPrompt } from "./check-system.js";
@@ -45,7 +45,7 @@ function reject(
 }
 
 async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue): Promise<void> {
-  const { counts, findings, renderer, spoof } = subject;
+  const { counts, findings, renderer, spoof, history } = subject;
   counts.dialogues += 1;
   await checkSystemPrompt(subject, id, messages);
   countImages(subject, messages);
@@ -67,11 +67,22 @@ async function checkDialogue(subject: Subject, { id, messages, tools }: Dialogue
     findings.add({ check: "special-text", severity: "warning", message, place: { id } });
     return;
   }
-  const prompt = await renderer.prompt({ messages: beforeLastAnswer(messages), tools, generationPrompt: true });
-  if (!prompt.ok) findings.add({ check: "rendering", severity: "error", message: prompt.message, place: { id } });
+  // Without a window the last prompt holds all others.
+  const asked = history === "all" ? [beforeLastAnswer(messages)] : questionsOf(messages);
+  const requests = asked.map((each) => ({ messages: promptMessages(each, history), tools, generationPrompt: true }));
+  const failed = (await renderer.prompts(requests)).find((prompt) => !prompt.ok);
+  if (failed?.ok === false)
+    findings.add({ check: "rendering", severity: "error", message: failed.message, place: { id } });
 }
 
-/** The longest prompt that regenerate will send. */
+/** What stands before each answer, and before the one that a last question still wants. */
+function questionsOf(messages: readonly Message[]): (readonly Message[])[] {
+  const places = messages.flatMap(({ role }, at) => (role === "assistant" ? [at] : []));
+  const ends = messages.at(-1)?.role === "assistant" ? places : [...places, messages.length];
+  return ends.map((end) => messages.slice(0, end));
+}
+
+/** The last prompt that regenerate will send, before its history is cut. */
 export function beforeLastAnswer(messages: readonly Message[]): readonly Message[] {
   const last = messages.findLastIndex((message) => message.role === "assistant");
   return last === messages.length - 1 ? messages.slice(0, last) : messages;

@@ -2,7 +2,15 @@
 
 import { join } from "node:path";
 import { readChecked } from "../../artifacts/index.js";
-import { type Generation, generationSchema, imagesOf, type Message, turnIds, videosOf } from "../../dialogue/index.js";
+import {
+  type Generation,
+  generationSchema,
+  imagesOf,
+  type Message,
+  promptMessages,
+  turnIds,
+  videosOf,
+} from "../../dialogue/index.js";
 import {
   gridTokens,
   imageRunProblem,
@@ -56,14 +64,18 @@ export async function checkGenerations(
   await drain();
 }
 
-function renderTurns({ renderer }: Subject, { messages, tools, turns }: Generation): Promise<Prompt[]> {
+function renderTurns({ renderer, history }: Subject, { messages, tools, turns }: Generation): Promise<Prompt[]> {
   return renderer.prompts(
-    turns.map((turn) => ({ messages: messages.slice(0, turn.message), tools, generationPrompt: true })),
+    turns.map((turn) => ({
+      messages: promptMessages(messages.slice(0, turn.message), history),
+      tools,
+      generationPrompt: true,
+    })),
   );
 }
 
 async function checkGeneration(subject: Subject, generation: Generation, prompts: readonly Prompt[]): Promise<void> {
-  const { counts, findings, model, spell } = subject;
+  const { counts, findings, model, spell, history } = subject;
   counts.dialogues += 1;
   await checkSystemPrompt(subject, generation.id, generation.messages);
   countImages(subject, generation.messages);
@@ -89,7 +101,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
     const difference = compareIds(local.ids, prompt, spell, ["rendered here", theirs]);
     if (difference === null) {
       counts.promptsEqual += isCounted ? 0 : 1;
-      const form = historyForm(generation.messages.slice(0, stored.message));
+      const form = historyForm(promptMessages(generation.messages.slice(0, stored.message), history));
       if (form === "unchanged") counts.historyUnchanged += 1;
       else if (form === "trimmed") counts.historyTrimmed += 1;
     } else {
@@ -110,7 +122,7 @@ async function checkGeneration(subject: Subject, generation: Generation, prompts
       findings.add({
         check: "images",
         severity: "error",
-        message: `the turn names other images than its messages hold: ${hashesApart(stored.imageHashes, hashes, ["turn", "messages"]) ?? "it names fewer"}`,
+        message: `the turn names other images than its prompt holds: ${hashesApart(stored.imageHashes, hashes, ["turn", "prompt"]) ?? "it names fewer"}`,
         place,
       });
     }

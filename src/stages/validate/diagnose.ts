@@ -48,7 +48,7 @@ function imageCause(
 ): { text: string; missing: boolean } | null {
   const [left, right] = [runsOf(ours, model.specialIds.imagePad), runsOf(theirs, model.specialIds.imagePad)];
   if (left.length !== right.length) {
-    return { text: `the server saw ${right.length} images, the messages hold ${left.length}`, missing: true };
+    return { text: `the server saw ${right.length} images, the prompt holds ${left.length}`, missing: true };
   }
   for (const [index, run] of left.entries()) {
     const here = run.end - run.start;

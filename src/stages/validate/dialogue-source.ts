@@ -28,7 +28,7 @@ import {
   readStoredImage,
 } from "../../images/index.js";
 import { type EncodedImage, encodedImage } from "../../sglang/index.js";
-import type { InputArtifact } from "../stage.js";
+import { DIALOGUES, type InputArtifact } from "../stage.js";
 import type { ValidateOptions } from "./options.js";
 
 /** Reads the canonical PNG of one of a dialogue's images. */
@@ -67,7 +67,7 @@ export async function openSource(
     throw fromErrno(error, path);
   });
   if (found.isDirectory()) {
-    const artifact = await openArtifact(path, ["dialogues"]);
+    const artifact = await openArtifact(path, DIALOGUES);
     return { source: artifactSource(artifact), artifact };
   }
   const directories = options.imageRoots ?? [dirname(path)];

@@ -1,4 +1,5 @@
 /** Estimates the cost of a run from the size of its inputs. */
+import type { Estimate } from "../stage.js";
 import type { ValidateOptions } from "./options.js";
 import type { ValidateInputs } from "./run.js";
 
@@ -6,7 +7,7 @@ import type { ValidateInputs } from "./run.js";
 const PROMPTS_A_SECOND = 1200;
 const ROWS_A_SECOND = 3000;
 
-export function estimate(options: ValidateOptions, inputs: ValidateInputs): string[] {
+export function estimate(options: ValidateOptions, inputs: ValidateInputs): Estimate {
   const lines: string[] = [];
   const dialogues = (inputs.generations ?? inputs.dialogues)?.manifest.counts.kept;
   const rows = (inputs.rows ?? inputs.shards)?.manifest.counts.rows;
@@ -16,7 +17,7 @@ export function estimate(options: ValidateOptions, inputs: ValidateInputs): stri
   if (options.verifyImages && typeof images === "number") lines.push(`reads ${images} images whole`);
   if (typeof rows === "number") lines.push(`reads ${rows} rows, about ${seconds(rows / ROWS_A_SECOND)}`);
   if (options.server !== undefined) lines.push(`asks the server for ${options.serverSample} prompts`);
-  return lines;
+  return { lines };
 }
 
 function seconds(value: number): string {

@@ -7,6 +7,7 @@ import { tokenWindowSchema } from "../../report/index.js";
 export const CHECKS = {
   input: "every row can be read, with its images",
   "system-prompt": "every dialogue carries the declared system prompt",
+  history: "data and declaration agree on what prompts carry of the dialogue before them",
   "template-arguments": "data and declaration agree on the template arguments (thinking)",
   fingerprint: "template, tokenizer and processor are those that the data was made with",
   prompt: "the prompt rendered here equals the prompt that the server saw, id for id",

@@ -1,6 +1,6 @@
 /** Refuses data, server, model and draft that disagree before any GPU time is spent. */
-import { statesSystemPrompt, statesTarget, statesTemplateArguments } from "../shared-settings.js";
-import { defineStage } from "../stage.js";
+import { statesHistory, statesSystemPrompt, statesTarget, statesTemplateArguments } from "../shared-settings.js";
+import { DIALOGUES, defineStage, GENERATIONS } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { type ValidateOptions, validateOptionsSchema } from "./options.js";
 import { REPORT_TEXT, validateReport } from "./report/index.js";
@@ -15,12 +15,12 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   options: validateOptionsSchema,
   inputs: {
     dialogues: {
-      kind: "dialogues",
+      kind: DIALOGUES,
       optional: true,
       description: "dialogues, checked for system prompt and rendering; holds the images for a live server",
     },
     generations: {
-      kind: "generations",
+      kind: GENERATIONS,
       optional: true,
       description: "generations, whose prompts are rendered again and compared",
     },
@@ -33,9 +33,10 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   codeVersion: 4,
   fileOptions: { model: "directory", draft: "directory", dialogues: "any", imageRoots: "directory" },
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
-  states: ({ model, systemPrompt, thinking, chatTemplateKwargs }) => [
+  states: ({ model, systemPrompt, history, thinking, chatTemplateKwargs }) => [
     statesTarget(model),
     ...(systemPrompt.policy === "keep" ? [] : [statesSystemPrompt(systemPrompt)]),
+    ...(history === undefined ? [] : [statesHistory(history)]),
     ...(thinking === undefined && chatTemplateKwargs === undefined
       ? []
       : [statesTemplateArguments({ thinking, chatTemplateKwargs })]),

@@ -1,6 +1,6 @@
 /** Sends a sample of the dialogues, spread evenly over the input, to the live server. */
 import { DraftsmithError, type JsonObject } from "../../base/index.js";
-import { imagesOf, type Message, videosOf } from "../../dialogue/index.js";
+import { imagesOf, type Message, promptMessages, videosOf } from "../../dialogue/index.js";
 import { findSpoof } from "../../tokens/index.js";
 import type { InputArtifact } from "../stage.js";
 import { beforeLastAnswer } from "./check-dialogues.js";
@@ -43,7 +43,7 @@ export async function checkLivePrompts(
     if (asked >= wanted) break;
     if (index++ % stride !== 0) continue;
     if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
-    const prompt = beforeLastAnswer(messages);
+    const prompt = promptMessages(beforeLastAnswer(messages), subject.history);
     // The server would take a spelled-out placeholder for a real one; a warning has been issued.
     if (findSpoof(prompt, subject.spoof) !== null) continue;
     if (videosOf(prompt).length > 0) {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import {
   chatTemplateKwargsSchema,
   DIALOGUE_FORMS,
+  historySchema,
   KEEP_SYSTEM_PROMPT,
   systemPromptSchema,
   thinkingSchema,
@@ -35,6 +36,11 @@ export const validateOptionsSchema = z.strictObject({
     .default(KEEP_SYSTEM_PROMPT)
     .describe(
       "the system prompt that requests will carry when the draft is in use; validate changes nothing, so with set and with refuse-if-different every dialogue must have it. keep: each dialogue's own; several different ones are a warning",
+    ),
+  history: historySchema
+    .optional()
+    .describe(
+      "what those requests carry of the dialogue before their question (all, {lastTurns: N}, {lastImages: N}, or both): every prompt is rendered so and compared; left out, that of the data is taken",
     ),
   thinking: thinkingSchema
     .optional()

@@ -6,7 +6,7 @@ import { writeReport } from "../../report/index.js";
 import type { InputArtifact, StageContext } from "../stage.js";
 import { checkDialogues } from "./check-dialogues.js";
 import { checkDraft } from "./check-draft.js";
-import { checkFingerprints, effectiveKwargs } from "./check-fingerprints.js";
+import { checkFingerprints, effectiveHistory, effectiveKwargs } from "./check-fingerprints.js";
 import { checkGenerations } from "./check-generations.js";
 import { checkImages } from "./check-images.js";
 import { Lineage } from "./check-lineage.js";
@@ -56,7 +56,8 @@ export async function runValidate(
   }
   const facts = given.map((name) => ({ name, facts: all[name]!.manifest.facts }));
   const findings = new Findings(options.keepGoing, options.maxShown);
-  const subject = await openSubject(options, effectiveKwargs(options, facts), findings);
+  const effective = { ...effectiveKwargs(options, facts), ...effectiveHistory(options, facts) };
+  const subject = await openSubject(options, effective, findings);
   let stoppedEarly = false;
   try {
     await checkAll(subject, { all, given, source }, context);
@@ -142,12 +143,17 @@ async function checkTokens(
   progress: Progress,
 ): Promise<void> {
   if (rows !== undefined) {
-    const origins = await Origins.read(generations === undefined ? source : undefined, undefined, undefined);
+    const origins = await Origins.read(
+      generations === undefined ? source : undefined,
+      undefined,
+      undefined,
+      subject.history,
+    );
     await checkRowFiles(subject, rows, generations, origins, progress("rows", rowsOf(rows)));
   }
   if (shards === undefined) return;
   const made = rows === undefined ? undefined : { input: rows, files: rowPaths(rows) };
-  const origins = await Origins.read(source, generations, made);
+  const origins = await Origins.read(source, generations, made, subject.history);
   await checkShardFiles(subject, shards, origins, progress("rows", rowsOf(shards)));
 }
 
@@ -204,6 +210,7 @@ const HINTS: Record<Finding["check"], string> = {
   input: "correct the rows, the format or the image roots",
   lineage: "rebuild the later artifacts from these, or name those they were made from",
   "system-prompt": "declare the prompt that inference will use, or generate the data again with it",
+  history: "declare what production sends, or generate the data again with it",
   "template-arguments": "declare the same thinking switch and template arguments as the data was made with",
   fingerprint: "use the model directory that the data was made with, or rebuild the data",
   prompt: "server and model directory differ in template, tokenizer or image settings",

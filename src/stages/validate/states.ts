@@ -18,6 +18,7 @@ export type CheckState = z.infer<typeof checkStateSchema>;
 const MISSING: Record<Check, string> = {
   input: "no rows were read",
   "system-prompt": "no dialogues or generations were read",
+  history: "there was nothing to compare: declare history, or give a second artifact that records it",
   "template-arguments":
     "there was nothing to compare: declare template arguments, or give a second artifact that records them",
   fingerprint: "no artifact was given that records what it was made with",

@@ -1,5 +1,6 @@
 /** State shared by all checks: the model, its renderer, the findings and the counts. */
 import type { JsonObject } from "../../base/index.js";
+import type { HistoryOption } from "../../dialogue/index.js";
 import {
   type DraftConfig,
   type ModelDirectory,
@@ -16,6 +17,12 @@ export interface EffectiveKwargs {
   kwargs: JsonObject;
   /** Input they were taken from; undefined if the options declare any of them. */
   from: string | undefined;
+}
+
+export interface EffectiveHistory {
+  history: HistoryOption;
+  /** Input it was taken from; undefined if it is declared, or recorded nowhere. */
+  historyFrom: string | undefined;
 }
 
 export class ValidationCounts {
@@ -62,6 +69,9 @@ export interface Subject {
   readonly kwargs: JsonObject;
   /** Input they were taken from; undefined if they are declared. */
   readonly kwargsFrom: string | undefined;
+  /** What prompts carry of their dialogue. */
+  readonly history: HistoryOption;
+  readonly historyFrom: string | undefined;
   readonly renderer: PromptRenderer;
   readonly spoof: RegExp | null;
   readonly findings: Findings;
@@ -71,7 +81,7 @@ export interface Subject {
 
 export async function openSubject(
   options: ValidateOptions,
-  { kwargs, from }: EffectiveKwargs,
+  { kwargs, from, history, historyFrom }: EffectiveKwargs & EffectiveHistory,
   findings: Findings,
 ): Promise<Subject> {
   const directory = await openModel(options.model);
@@ -84,6 +94,8 @@ export async function openSubject(
     draft,
     kwargs,
     kwargsFrom: from,
+    history,
+    historyFrom,
     renderer,
     spoof: spoofPattern(model.tokenizer.addedTokens),
     findings,

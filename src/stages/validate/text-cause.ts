@@ -54,7 +54,7 @@ function systemOf({ blocks }: Rendering): string | null {
 
 function historyCause(left: Rendering, right: Rendering): string | null {
   if (left.blocks.length !== right.blocks.length) {
-    return `the server's prompt has ${right.blocks.length} messages, here are ${left.blocks.length}: the chat templates differ`;
+    return `the server's prompt has ${right.blocks.length} messages, here are ${left.blocks.length}: the chat templates differ, or what prompts carry of the dialogue (history)`;
   }
   for (const [index, block] of left.blocks.entries()) {
     const other = right.blocks[index]!;

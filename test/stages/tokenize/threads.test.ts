@@ -104,6 +104,7 @@ describe("packing", () => {
       rows: fc.array(row, { maxLength: 4 }),
       rejections: fc.array(fc.record({ turn: fc.option(fc.nat(9)), reason: fc.string(), message: fc.string() })),
       cut: fc.nat(3),
+      lengths: fc.array(fc.record({ turn: fc.nat(9), images: fc.nat(9), supervised: fc.nat(99), lost: fc.nat(99) })),
     });
     fc.assert(
       fc.property(fc.array(assembled, { maxLength: 6 }), (dialogues) => {

@@ -71,7 +71,7 @@ describe("checks that look at nothing", () => {
     expect(seen.html.match(/<span class="good">ok<\/span>/g)).toHaveLength(4);
     expect(seen.summary).toContainEqual({
       label: "checks",
-      value: expect.stringMatching(/^4 ok, 12 not run \(template-arguments, /),
+      value: expect.stringMatching(/^4 ok, 13 not run \(history, template-arguments, /),
     });
   });
 

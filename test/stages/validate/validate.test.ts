@@ -333,7 +333,7 @@ describe("one image swapped", () => {
     generations[0]!.turns[1]!.imageHashes[1] = "f".repeat(64);
     const input = await bench.artifact("generations", generations, facts);
     expect((await refusal(validate({}, { generations: input }))).message).toMatch(
-      /names other images than its messages hold: an image was replaced: number 2 is f{12} in the turn/,
+      /names other images than its prompt holds: an image was replaced: number 2 is f{12} in the turn/,
     );
   });
 

@@ -1,6 +1,6 @@
 /** From canonical messages to what a server is asked: texts as strings, images as bytes. */
 import type { JsonObject } from "../../../base/index.js";
-import { type Dialogue, imagesOf, type Message, requestMessages } from "../../../dialogue/index.js";
+import { type Dialogue, type Message, promptMessages, requestMessages } from "../../../dialogue/index.js";
 import type { Question } from "../../../sglang/index.js";
 import { type RegenerateOptions, templateKwargs } from "../options.js";
 import type { LocalModel } from "../prompts/local-model.js";
@@ -14,7 +14,7 @@ export interface QuestionParts {
   counting: LocalModel | undefined;
 }
 
-/** A question, and the messages that it was made from. */
+/** A question, and the messages that it carries. */
 export interface AskedTurn {
   question: Question;
   messages: readonly Message[];
@@ -22,13 +22,18 @@ export interface AskedTurn {
   about: About;
 }
 
-/** The question that these messages end with. */
+/**
+ * The question that a dialogue ends with, with as much of the dialogue as `history` lets it carry.
+ *
+ * @param whole - all messages before the answer
+ */
 export async function askedTurn(
-  messages: readonly Message[],
+  whole: readonly Message[],
   { tools }: Pick<Dialogue, "tools">,
   about: About,
   { options, images, counting }: QuestionParts,
 ): Promise<AskedTurn> {
+  const messages = promptMessages(whole, options.history);
   const question: Question = {
     messages: await requestMessages(messages, (hash) => images.read(hash)),
     templateKwargs: templateKwargs(options),
@@ -38,9 +43,4 @@ export async function askedTurn(
   if (tools !== undefined) question.tools = tools;
   if (counting !== undefined) question.local = counting.idsFor(messages, tools);
   return { question, messages, tools, about };
-}
-
-/** Hashes of all images in the order in which the prompt holds them. */
-export function imageHashes(messages: readonly Message[]): string[] {
-  return imagesOf(messages).map(({ hash }) => hash);
 }

@@ -5,11 +5,13 @@ import {
   type Dialogue,
   foldIds,
   type GeneratedTurn,
+  type HistoryOption,
+  imagesOf,
   type Message,
+  promptMessages,
   turnIds,
 } from "../../../dialogue/index.js";
 import { type GoodAnswer, isUsable, type Outcome, TRANSIENT_REASONS } from "../../../sglang/index.js";
-import { imageHashes } from "../asking/request.js";
 import type { TurnRecord } from "../ledger/ledger.js";
 import type { RegenerateOptions } from "../options.js";
 import type { DialogueEnd } from "../report/progress.js";
@@ -42,6 +44,7 @@ class Conversation {
   constructor(
     readonly dialogue: Dialogue,
     readonly digest: string,
+    private readonly history: HistoryOption,
   ) {}
 
   /** Takes an answer of an earlier run. */
@@ -54,7 +57,7 @@ class Conversation {
   /** Tokens that the next prompt has at least; 0 where nothing is certain. */
   get leastPrompt(): number {
     const last = this.turns.at(-1);
-    if (last === undefined || hasThinking(this.messages[last.message]!)) return 0;
+    if (last === undefined || this.history !== "all" || hasThinking(this.messages[last.message]!)) return 0;
     return this.last.prompt.length + this.last.response.length;
   }
 
@@ -68,7 +71,7 @@ class Conversation {
       response: foldIds(responseIds),
       text,
       finish: { type: answer.finish.type as GeneratedTurn["finish"]["type"], matched: answer.finish.matched },
-      imageHashes: imageHashes(this.messages),
+      imageHashes: imagesOf(promptMessages(this.messages, this.history)).map(({ hash }) => hash),
       ...defined({ counted: answer.counted }),
     };
     this.turns.push(turn);
@@ -130,7 +133,7 @@ export async function converse(
   earlier: readonly TurnRecord[],
   host: ConversationHost,
 ): Promise<DialogueEnd> {
-  const conversation = new Conversation(dialogue, digest);
+  const conversation = new Conversation(dialogue, digest, host.options.history);
   const script: Script = scriptOf(dialogue, host.options.systemPrompt);
   if ("reason" in script) return conversation.without("rejected", script.reason, script.message);
   const { steps } = script;
@@ -163,7 +166,7 @@ async function answerOne(
   if (options.maxTurns !== undefined && asked >= options.maxTurns) {
     return conversation.cut("max-turns", PARTIAL_REASONS["max-turns"]);
   }
-  // The next prompt holds all of the last one and its answer, unless thinking is dropped from the history.
+  // The next prompt holds all of the last one and its answer, unless something is dropped from the history.
   if (conversation.leastPrompt > (options.tokenLimits.prompt ?? Infinity)) {
     return conversation.cut("prompt-limit", PARTIAL_REASONS["prompt-limit"]);
   }

@@ -1,13 +1,6 @@
 /** From an answer to the message that enters the history of the next question. */
-import {
-  canonicalJson,
-  isJsonObject,
-  JsonNumber,
-  type JsonObject,
-  type JsonValue,
-  parseJson,
-} from "../../../base/index.js";
-import type { Message, ToolCall } from "../../../dialogue/index.js";
+import { canonicalJson, isJsonObject, JsonNumber, type JsonValue } from "../../../base/index.js";
+import { answerMessage, argumentsIn, type Message, type ToolCall } from "../../../dialogue/index.js";
 import type { Answer } from "../../../sglang/index.js";
 
 /**
@@ -18,21 +11,14 @@ export type HistoryContent = "unchanged" | "trimmed";
 
 const THINK_END = "</think>";
 
-/** The generated assistant message. Ids of tool calls are random on the server, so they are left out. */
+/** The generated assistant message. */
 export function messageOf(answer: Answer, form: HistoryContent): Message {
-  const { reasoning, text } =
-    form === "trimmed" ? splitReasoning(answer) : { reasoning: answer.reasoning ?? "", text: answer.text };
-  const calls = answer.toolCalls.map(({ name, arguments: json }) => ({ name, arguments: objectIn(json) }));
-  const message: Message = { role: "assistant", content: text === "" ? [] : [{ type: "text", text }] };
-  if (reasoning !== "") message.reasoning = reasoning;
-  const whole = calls.filter((call): call is ToolCall => call.arguments !== undefined);
-  if (whole.length > 0) message.toolCalls = whole;
-  return message;
+  return answerMessage(form === "trimmed" ? { ...answer, ...splitReasoning(answer) } : answer);
 }
 
 /** Whether the server announced a call whose arguments are no JSON object: nothing can come after it. */
 export function hasBrokenCall(answer: Answer): boolean {
-  return answer.toolCalls.some((call) => objectIn(call.arguments) === undefined);
+  return answer.toolCalls.some((call) => argumentsIn(call.arguments) === undefined);
 }
 
 /** Whether a message holds thinking, which templates may leave out of later prompts. */
@@ -64,7 +50,7 @@ export function callsOf(message: Message): ToolCall[] {
   const calls: ToolCall[] = [];
   if (!text.includes("<tool_call>")) return calls;
   for (const [, json] of text.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>/g)) {
-    const call = objectIn(json ?? "");
+    const call = argumentsIn(json ?? "");
     if (call !== undefined && typeof call.name === "string" && isJsonObject(call.arguments)) {
       calls.push({ name: call.name, arguments: call.arguments });
     }
@@ -89,13 +75,4 @@ function withoutSpellings(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(withoutSpellings);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutSpellings(member)]));
-}
-
-function objectIn(json: string): JsonObject | undefined {
-  try {
-    const value = parseJson(json);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,8 @@
 /** Estimates the cost of a run from a sample of dialogues, without contacting a server. */
 import { join } from "node:path";
-import type { ImagePart } from "../../../dialogue/index.js";
-import type { InputArtifact } from "../../stage.js";
+import { type HistoryOption, type ImagePart, type Message, promptMessages } from "../../../dialogue/index.js";
+import { formatBytes, formatHours } from "../../../events/index.js";
+import type { Estimate, Expected, InputArtifact } from "../../stage.js";
 import { scriptOf } from "../dialogues/script.js";
 import type { RegenerateOptions } from "../options.js";
 import { expectedLoad } from "../servers/server-list.js";
@@ -21,27 +22,87 @@ const BYTES_PER_ID = 6;
 /** Decoding in a busy server, tokens a second for each conversation in flight: an order of magnitude, no promise. */
 const TOKENS_PER_SECOND = 30;
 
+/** Without dialogues yet, what a pipeline expects of them stands in. */
 export async function estimate(
   options: RegenerateOptions,
   inputs: { dialogues?: InputArtifact | undefined },
-): Promise<string[]> {
-  const { inFlight, words: where } = await expectedLoad(options);
+  limit?: number,
+  expected: Expected = {},
+): Promise<Estimate> {
+  const load = await expectedLoad(options);
   const input = inputs.dialogues;
-  if (input === undefined) return [where];
-  const sample = await readSample(input.path, options);
-  if (sample.dialogues === 0) return [where];
-  const total = chosenOf(input.manifest.counts.kept ?? Math.round(sample.dialogues), options);
-  const factor = total / sample.dialogues;
-  const turns = Math.round(sample.turns * factor);
-  const answerTokens = sample.answerTokens * factor;
-  const hours = answerTokens / (TOKENS_PER_SECOND * inFlight) / 3600;
-  return [
-    where,
-    `${total} dialogues, about ${turns} requests`,
-    `about ${millions(sample.promptTokens * factor)} prompt tokens (images ${options.model === undefined ? "by a rough rule" : "by the model's rule"}) and ${millions(answerTokens)} answer tokens, if answers are as long as the recorded ones`,
-    `about ${hours < 1 ? `${Math.ceil(hours * 60)} minutes` : `${hours.toFixed(1)} hours`} at ${TOKENS_PER_SECOND} tokens/s for each dialogue in flight`,
-    `disk: about ${gigabytes(sample.outputBytes * factor)} for the output, and ${gigabytes((sample.outputBytes + sample.journalBytes) * factor)} for the journal until it is finished`,
-  ];
+  const found = input === undefined ? expectedSums(expected) : await measuredSums(input, options);
+  if (found === undefined) return { lines: [load.words] };
+  const { dialogues, basis, images } = found;
+  const total = chosenOf(Math.min(dialogues, limit ?? Infinity), options);
+  const factor = total / found.sums.dialogues;
+  const { turns, promptTokens, answerTokens, outputBytes, journalBytes } = found.sums;
+  const rate = rateOf(expected, load.inFlight);
+  const hours = (answerTokens * factor) / rate.tokensPerSecond / 3600;
+  const output = outputBytes * factor;
+  const journal = (outputBytes + journalBytes) * factor;
+  return {
+    lines: [
+      load.words,
+      `${total} dialogues, about ${Math.round(turns * factor)} requests`,
+      `about ${millions(promptTokens * factor)} prompt tokens (images ${images}) and ${millions(answerTokens * factor)} answer tokens, ${basis}`,
+      `about ${formatHours(hours)} at ${rate.words}`,
+      `disk: about ${formatBytes(output)} for the output, and ${formatBytes(journal)} for the journal until it is finished`,
+    ],
+    hours,
+    diskBytes: output + journal,
+  };
+}
+
+interface Found {
+  dialogues: number;
+  /** Weighted; `dialogues` of them represent all. */
+  sums: Sums;
+  /** What the figures rest on, for people. */
+  basis: string;
+  images: string;
+}
+
+async function measuredSums({ path, manifest }: InputArtifact, options: RegenerateOptions): Promise<Found | undefined> {
+  const sums = await readSample(path, options);
+  if (sums.dialogues === 0) return undefined;
+  return {
+    dialogues: manifest.counts.kept ?? Math.round(sums.dialogues),
+    sums,
+    basis: "if answers are as long as the recorded ones",
+    images: options.model === undefined ? "by a rough rule" : "by the model's rule",
+  };
+}
+
+function expectedSums({ dialogues, turns, promptTokens, answerTokens }: Expected): Found | undefined {
+  if (dialogues === undefined || turns === undefined || promptTokens === undefined || answerTokens === undefined)
+    return undefined;
+  // A later prompt repeats the one before: what it adds is about one answer and one question.
+  const ids = turns * 2 * answerTokens * BYTES_PER_ID;
+  const outputBytes = ROW_BYTES + turns * (TURN_BYTES + 2 * MESSAGE_BYTES + IMAGE_BYTES) + ids;
+  return {
+    dialogues,
+    sums: {
+      dialogues: 1,
+      turns,
+      promptTokens: turns * promptTokens,
+      answerTokens: turns * answerTokens,
+      outputBytes,
+      journalBytes: (outputBytes * (turns - 1)) / Math.max(turns, 1),
+    },
+    basis: "as `expect` says, since there are no dialogues yet",
+    images: "as expected",
+  };
+}
+
+/** Measured where the pipeline says so, else an order of magnitude. */
+function rateOf({ answerTokensPerSecond }: Expected, inFlight: number): { tokensPerSecond: number; words: string } {
+  if (answerTokensPerSecond !== undefined) {
+    const words = `${answerTokensPerSecond} answer tokens/s of all servers together, as measured (expect.answerTokensPerSecond)`;
+    return { tokensPerSecond: answerTokensPerSecond, words };
+  }
+  const words = `${TOKENS_PER_SECOND} tokens/s for each dialogue in flight, which is assumed: measure with --limit 200 and state expect.answerTokensPerSecond`;
+  return { tokensPerSecond: TOKENS_PER_SECOND * inFlight, words };
 }
 
 /** As many as `sample` and `partition` leave. */
@@ -99,22 +160,19 @@ async function imageRule(directory: string | undefined): Promise<ImageTokens> {
 type Steps = Extract<ReturnType<typeof scriptOf>, { steps: unknown }>["steps"];
 
 function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTokens: ImageTokens): void {
-  let history = 0;
+  const messages: Message[] = [];
   let added = 0;
   let asked = 0;
   for (const [index, step] of steps.entries()) {
     const message = step.type === "say" ? step.message : step.source;
-    let tokens = TOKENS_PER_MESSAGE;
     let bytes = MESSAGE_BYTES;
     for (const part of message?.content ?? []) {
       if (part.type === "text") {
-        tokens += part.text.length / CHARACTERS_PER_TOKEN;
         bytes += Buffer.byteLength(part.text);
         // Ids of text are written one by one, those of an image are one run.
         added += (part.text.length / CHARACTERS_PER_TOKEN) * BYTES_PER_ID;
       } else if (part.type === "image") {
         // Videos are not asked about: scriptOf rejects their dialogues.
-        tokens += imageTokens(part);
         bytes += IMAGE_BYTES;
       }
     }
@@ -122,9 +180,9 @@ function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTo
     if (step.type === "ask") {
       if (options.maxTurns !== undefined && asked >= options.maxTurns) return;
       asked += 1;
-      const answer = Math.min(tokens, options.maxNewTokens);
+      const answer = Math.min(tokensOf(message, imageTokens), options.maxNewTokens);
       sums.turns += 1;
-      sums.promptTokens += history;
+      sums.promptTokens += promptTokens(messages, options.history, imageTokens);
       sums.answerTokens += answer;
       // The text is written in the message and in the turn.
       const turn = TURN_BYTES + added + bytes;
@@ -132,12 +190,23 @@ function addScript(sums: Sums, steps: Steps, options: RegenerateOptions, imageTo
       if (index < steps.length - 1) sums.journalBytes += turn + bytes;
       added = 0;
     }
-    history += tokens;
+    messages.push(message ?? { role: "assistant", content: [] });
   }
 }
 
-function gigabytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.max(1, Math.round(bytes / 1e6))} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+function promptTokens(messages: readonly Message[], history: HistoryOption, imageTokens: ImageTokens): number {
+  let tokens = 0;
+  for (const message of promptMessages(messages, history)) tokens += tokensOf(message, imageTokens);
+  return tokens;
+}
+
+function tokensOf(message: Message | undefined, imageTokens: ImageTokens): number {
+  let tokens = TOKENS_PER_MESSAGE;
+  for (const part of message?.content ?? []) {
+    if (part.type === "text") tokens += part.text.length / CHARACTERS_PER_TOKEN;
+    else if (part.type === "image") tokens += imageTokens(part);
+  }
+  return tokens;
 }
 
 function millions(tokens: number): string {

@@ -16,7 +16,7 @@ export function settingsOf(options: RegenerateOptions, served: JsonObject): Json
 }
 
 /** Behaviour of older versions, whose settings do not record it. */
-const FORMER: JsonObject = { historyContent: "trimmed" };
+const FORMER: JsonObject = { historyContent: "trimmed", history: "all" };
 
 /** Names of the settings that differ, sorted. */
 export function changedSettings(before: JsonObject, now: JsonObject): string[] {

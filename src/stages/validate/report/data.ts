@@ -1,6 +1,6 @@
 /** The verdict and all figures behind it. Without times and addresses, so that equal inputs give equal reports. */
 import { z } from "zod";
-import { systemPromptFacts } from "../../../dialogue/index.js";
+import { historySchema, systemPromptFacts } from "../../../dialogue/index.js";
 import { versionNotes } from "../../../model/index.js";
 import { checkSchema, findingSchema } from "../findings.js";
 import { checkStateSchema, checkStates } from "../states.js";
@@ -48,6 +48,7 @@ export const reportSchema = z.strictObject({
   declared: z.strictObject({
     systemPrompt: z.strictObject({ policy: z.string(), text: z.string().nullable(), sha256 }),
     chatTemplateKwargs: z.record(z.string(), z.json()),
+    history: historySchema.describe("what prompts carry of their dialogue, declared or as the data has it"),
   }),
   counts: countsSchema,
   systemPrompts: z.strictObject({
@@ -67,14 +68,18 @@ export type ReportData = z.infer<typeof reportSchema>;
 type Kwargs = ReportData["declared"]["chatTemplateKwargs"];
 
 export function reportDataOf(subject: Subject, inputs: readonly string[], stoppedEarly: boolean): ReportData {
-  const { findings, model, counts, kwargs, options } = subject;
+  const { findings, model, counts, kwargs, options, history } = subject;
   return {
     stage: "validate",
     verdict: findings.errors === 0 ? "good" : "bad",
     stoppedEarly,
     inputs: [...inputs],
     model: { type: model.config.modelType, ...model.fingerprints },
-    declared: { systemPrompt: systemPromptFacts(options.systemPrompt), chatTemplateKwargs: kwargs as Kwargs },
+    declared: {
+      systemPrompt: systemPromptFacts(options.systemPrompt),
+      chatTemplateKwargs: kwargs as Kwargs,
+      history,
+    },
     counts: countsOf(subject),
     systemPrompts: counts.systemPrompts.summary(10),
     checks: checkStates(subject, stoppedEarly),

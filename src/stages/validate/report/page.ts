@@ -1,4 +1,5 @@
 /** Renders the report as a page: checks, findings, and the first differing tokens side by side. */
+import { historyFacts } from "../../../dialogue/index.js";
 import { type Html, html, keyFigures, objectTable, page, table, tokenTable, visible } from "../../../report/index.js";
 import type { Finding } from "../findings.js";
 import { shareText } from "../share.js";
@@ -35,7 +36,7 @@ export function pageOf(data: ReportData): string {
     html`<h2>System prompts in the data</h2>\n`,
     promptsTable(data.systemPrompts),
     html`<h2>Declared for inference</h2>\n`,
-    objectTable(data.declared),
+    objectTable({ ...data.declared, history: historyFacts(data.declared.history) }),
     html`<h2>Model directory</h2>\n`,
     objectTable(data.model),
     listOf("Notes on the model directory", data.notes),

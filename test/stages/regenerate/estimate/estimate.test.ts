@@ -30,7 +30,7 @@ const parse = (more: object) => regenerateOptionsSchema.parse({ servers: ["http:
 
 async function linesOf(rows: Dialogue[], more: object = {}): Promise<string[]> {
   const input = await writeArtifact(await temporaryDirectory(), rows);
-  return estimate(parse(more), { dialogues: input });
+  return (await estimate(parse(more), { dialogues: input })).lines;
 }
 
 /** In bytes: "disk: about 3 MB for the output, and 1.2 GB for the journal ...". */
@@ -54,7 +54,7 @@ describe("the estimate", () => {
     }).join("");
     expect(text.length).toBeGreaterThan(6 << 20);
     await writeFile(join(root, "dialogues.jsonl"), text);
-    const lines = await estimate(parse({}), { dialogues: { path: root, manifest: manifestOf(count) } });
+    const { lines } = await estimate(parse({}), { dialogues: { path: root, manifest: manifestOf(count) } });
     const truth = (count / 2) * ((5 * 200 + 5 * 2) / 4);
     // The head alone would be too small by a factor of 20, and places spread by bytes, taken as they are, too large by 1.7.
     expect(tokens(lines[2]!)).toBeGreaterThan(0.8 * truth);
@@ -82,7 +82,7 @@ describe("the estimate", () => {
       row(k, "what now? ".repeat(30), "click the button now 12345", 3),
     );
     const input = await writeArtifact(await temporaryDirectory(), rows);
-    const lines = await estimate(parse({}), { dialogues: { ...input, manifest: manifestOf(150_000) } });
+    const { lines } = await estimate(parse({}), { dialogues: { ...input, manifest: manifestOf(150_000) } });
     const [workDir, resumeDir] = [await temporaryDirectory(), await temporaryDirectory()];
     await runStage({ input, options: { servers: [stub.url] }, workDir, resumeDir });
     const output = (await stat(join(workDir, "generations.jsonl"))).size * 1000;

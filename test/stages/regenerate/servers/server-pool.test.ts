@@ -131,8 +131,10 @@ describe("progress and estimate", () => {
   it("guesses requests and tokens without a server", async () => {
     const input = await writeArtifact(await temporaryDirectory(), dialogues(30));
     const options = regenerateOptionsSchema.parse({ servers: ["http://127.0.0.1:9"] });
-    const lines = await estimate(options, { dialogues: input });
+    const { lines } = await estimate(options, { dialogues: input });
     expect(lines[1]).toBe("30 dialogues, about 60 requests");
-    expect(await estimate(options, { dialogues: undefined })).toEqual(["1 server(s), 16 dialogues in flight"]);
+    expect(await estimate(options, { dialogues: undefined })).toEqual({
+      lines: ["1 server(s), 16 dialogues in flight"],
+    });
   });
 });
