@@ -9,6 +9,8 @@ export const ARTIFACT_KINDS = [
   "raw",
   "dialogues",
   "generations",
+  // Dialogues and generations in one: what production was asked and answered.
+  "traffic",
   "rows",
   "shards",
   "validation",

@@ -9,6 +9,18 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
 }
 
+/** For estimates: `12 minutes`, `3.4 hours`, `95 hours`. */
+export function formatHours(hours: number): string {
+  if (hours < 1) return `${Math.max(1, Math.ceil(hours * 60))} minutes`;
+  return `${hours < 10 ? hours.toFixed(1) : formatNumber(Math.round(hours))} hours`;
+}
+
+/** For estimates: `3 MB`, `1.2 GB`, `1.4 TB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e9) return `${Math.max(1, Math.round(bytes / 1e6))} MB`;
+  return bytes < 1e12 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e12).toFixed(1)} TB`;
+}
+
 /** Thousands separated by commas; three significant digits where there is a fraction. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);

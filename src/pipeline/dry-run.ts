@@ -1,7 +1,7 @@
 /** `--dry-run`: what a run would do, without running, writing or contacting anything, and without needing the data. */
 import type { Manifest } from "../artifacts/index.js";
-import { DraftsmithError, hideSecretsIn, isDraftsmithError, type JsonValue } from "../base/index.js";
-import type { InputArtifact } from "../stages/stage.js";
+import { DraftsmithError, defined, hideSecretsIn, isDraftsmithError, type JsonValue } from "../base/index.js";
+import type { Estimate, InputArtifact } from "../stages/stage.js";
 import { assess, readSealed } from "./assess.js";
 import { HashCache } from "./content.js";
 import { findPathProblems, fingerprintStep, openInputs } from "./inspect.js";
@@ -9,6 +9,7 @@ import type { Plan, PlannedInput, PlannedStep } from "./plan-types.js";
 import { planPipeline, type RunOptions } from "./run-pipeline.js";
 import { type Selection, selectSteps } from "./select.js";
 import { placeholder } from "./services/index.js";
+import { wholeRun } from "./whole-run.js";
 import { stepDirectory, workspacePaths } from "./workspace.js";
 
 export interface DryStep {
@@ -21,8 +22,10 @@ export interface DryStep {
   about: string;
   /** What is not there yet but will be needed. */
   notes: string[];
-  /** The stage's own estimate. */
+  /** The stage's own estimate: lines, and those of its figures that can be added up. */
   estimate: string[];
+  hours?: number;
+  diskBytes?: number;
   /** Why this machine cannot run it. */
   refusal?: { message: string; hint: string };
   services: string[];
@@ -128,13 +131,14 @@ async function estimateOf(
   step: PlannedStep,
   { plan, finished, options: { limit } }: Look,
   notes: string[],
-): Promise<Pick<DryStep, "estimate" | "refusal">> {
+): Promise<Pick<DryStep, "estimate" | "refusal" | "hours" | "diskBytes">> {
   if (step.stage.estimate === undefined) return { estimate: [] };
   const options = step.resolve((name, property) => knownProperty(plan, name, property));
   const inputs: Record<string, InputArtifact | undefined> = {};
   for (const name of Object.keys(step.stage.inputs)) inputs[name] = await madeInput(step.inputs[name], plan, finished);
   try {
-    return { estimate: await step.stage.estimate(options, inputs, limit) };
+    const { lines, hours, diskBytes }: Estimate = await step.stage.estimate(options, inputs, limit, plan.expected);
+    return { estimate: lines, ...defined({ hours, diskBytes }) };
   } catch (error) {
     if (!isDraftsmithError(error)) throw error;
     if (error.code === "DOES_NOT_FIT") {
@@ -184,6 +188,8 @@ export function formatDryRun({ pipeline, workspace, steps, services }: DryRun): 
   if (services.length > 0)
     lines.push("", ...services.map(({ name, uses, what }) => `service ${name} (${uses}): ${what}`));
   const count = (state: DryStep["state"]): number => steps.filter((step) => step.state === state).length;
+  const whole = wholeRun(steps.filter(({ state }) => state !== "cached"));
+  if (whole.length > 0) lines.push("", ...whole);
   lines.push(
     "",
     `would run ${count("run") + count("stale")}, may run ${count("unknown")}, cached ${count("cached")}; nothing was started or written`,

@@ -12,5 +12,7 @@ export async function dryRunStage(
   const { stage, limit, cwd = process.cwd() } = request;
   const options = checkOptions(stage, request.options, cwd);
   const inputs = await openAll(stage, request.inputs, cwd, true);
-  return (await stage.estimate?.(options, inputs, limit)) ?? ["options and inputs are in order; there is no estimate"];
+  return (
+    (await stage.estimate?.(options, inputs, limit))?.lines ?? ["options and inputs are in order; there is no estimate"]
+  );
 }

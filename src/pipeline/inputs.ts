@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type ArtifactKind, readManifest } from "../artifacts/index.js";
 import { isDraftsmithError, plainNumbers } from "../base/index.js";
-import type { InputSpec } from "../stages/stage.js";
+import { type InputSpec, outputKind } from "../stages/stage.js";
 import { refusal, selectInstances } from "./expand.js";
 import type { LoadedPipeline } from "./load.js";
 import type { PlanContext, PlannedInput, PlannedStep } from "./plan-types.js";
@@ -80,7 +80,7 @@ async function checkKind(
   const kind = await kindOf(input, steps);
   const wanted = kindsOf(spec);
   if (kind === undefined || wanted.includes(kind)) return;
-  const makers = steps.filter((step) => wanted.includes(step.stage.output)).map(({ name }) => name);
+  const makers = steps.filter((step) => wanted.includes(kindMadeBy(step))).map(({ name }) => name);
   const from = input.from === "step" ? `step ${input.step}` : input.path;
   throw context.source.error({
     message: `${from} makes ${kind}, but ${String(path.at(-1))} takes ${wanted.join(" or ")}`,
@@ -94,7 +94,10 @@ async function checkKind(
 
 /** Undefined for a path that is not there (yet): opening it will say so when the step runs. */
 async function kindOf(input: PlannedInput, steps: readonly PlannedStep[]): Promise<ArtifactKind | undefined> {
-  if (input.from === "step") return steps.find(({ name }) => name === input.step)?.stage.output;
+  if (input.from === "step") {
+    const maker = steps.find(({ name }) => name === input.step);
+    return maker && kindMadeBy(maker);
+  }
   try {
     return (await readManifest(input.path)).kind;
   } catch (error) {
@@ -111,13 +114,17 @@ function missingInput(
   context: PlanContext,
 ): Error {
   const wanted = kindsOf(spec);
-  const makers = [...new Set(steps.filter((other) => wanted.includes(other.stage.output)).map(({ base }) => base))];
+  const makers = [...new Set(steps.filter((other) => wanted.includes(kindMadeBy(other))).map(({ base }) => base))];
   return context.source.error({
     message: `${step.base} is missing its input ${name} (${wanted.join(" or ")}): ${spec.description}`,
     path: step.path,
     atKey: true,
     hint: makers.length === 0 ? `add in: {${name}: ./directory}` : `add in: {${name}: ${makers[0]}}`,
   });
+}
+
+function kindMadeBy({ stage, options }: PlannedStep): ArtifactKind {
+  return outputKind(stage, options);
 }
 
 export function kindsOf(spec: InputSpec): readonly ArtifactKind[] {

@@ -5,7 +5,7 @@ import type { Path, Source } from "./source.js";
 import { suggestion } from "./suggest.js";
 import { parseYaml } from "./yaml-numbers.js";
 
-const SECTIONS = { vars: "variables", services: "services", steps: "steps" } as const;
+const SECTIONS = { vars: "variables", services: "services", steps: "steps", expect: "expect" } as const;
 
 /** Applies assignments in order and returns the changed copy; the source records which values came from `--set`. */
 export function applyOverrides(source: Source, assignments: readonly string[], cwd: string): unknown {
@@ -37,7 +37,7 @@ function parseAssignment(assignment: string, cwd: string): { path: Path; value: 
   if (!Object.hasOwn(SECTIONS, section) || rest.length === 0 || rest.includes("")) {
     throw usage(
       `--set ${publicAssignment(assignment)}: ${assignment.slice(0, equals)} cannot be set`,
-      "what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION",
+      "what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION, expect.FIGURE",
     );
   }
   const path = [SECTIONS[section as keyof typeof SECTIONS], ...rest];
@@ -64,8 +64,8 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
         "name an existing variable, option or input",
       );
     }
-    // Steps, services and variables must exist: an unknown one is most likely a typo. Options may be new.
-    if (depth <= 1 && !Object.hasOwn(node, key)) {
+    // Steps, services and variables must exist: an unknown one is most likely a typo. Options and figures may be new.
+    if (path[0] !== "expect" && depth <= 1 && !Object.hasOwn(node, key)) {
       const what = path[0] === "variables" ? "variables" : `${path[0]}`;
       const known = depth === 0 ? [] : Object.keys(node);
       throw usage(

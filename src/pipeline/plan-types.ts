@@ -1,6 +1,6 @@
 /** A plan: everything about a run that can be known before anything runs. */
 import type { JsonValue } from "../base/index.js";
-import type { Stage } from "../stages/stage.js";
+import type { Expected, Stage } from "../stages/stage.js";
 import type { Instances } from "./expand.js";
 import type { MatrixValue } from "./schema.js";
 import type { ServiceType } from "./services/service.js";
@@ -61,6 +61,8 @@ export interface Plan {
   /** In an order in which every step comes after those it needs; else as in the file. */
   steps: PlannedStep[];
   services: PlannedService[];
+  /** For the dry run. */
+  expected: Expected | undefined;
   /** Settings of steps that may not be meant as they are. */
   warnings: PlanWarning[];
 }

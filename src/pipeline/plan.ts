@@ -59,6 +59,7 @@ export async function makePlan(request: PlanRequest): Promise<Plan> {
     variables: plainNumbers(variables.all()) as Plan["variables"],
     steps: order,
     services,
+    expected: content.expect == null ? undefined : (plainNumbers(content.expect) as Plan["expected"]),
     warnings,
   };
 }

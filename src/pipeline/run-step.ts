@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { type Manifest, publishDirectory, sealDirectory } from "../artifacts/index.js";
 import { DraftsmithError, fromErrno, isDraftsmithError, type JsonObject, pathOf, withoutErrno } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
-import type { InputArtifact, Stage } from "../stages/stage.js";
+import { type InputArtifact, outputKind, type Stage } from "../stages/stage.js";
 import type { HashCache } from "./content.js";
 import type { Fingerprint } from "./fingerprint.js";
 
@@ -63,7 +63,7 @@ export async function runStep(request: StepRequest): Promise<Manifest> {
     const draft = await runGuarded(request);
     manifest = await sealDirectory({
       directory: work,
-      kind: stage.output,
+      kind: outputKind(stage, request.options),
       producer: {
         stage: stage.name,
         version: String(stage.codeVersion),

@@ -39,6 +39,36 @@ export interface StageContext {
   limit: number | undefined;
 }
 
+/** Figures of data that does not exist yet, as a pipeline states them under `expect`. All are means. */
+export interface Expected {
+  dialogues?: number | undefined;
+  /** Assistant turns of a dialogue. */
+  turns?: number | undefined;
+  /** Different images of a dialogue. */
+  images?: number | undefined;
+  /** Bytes of an image as canonical PNG. */
+  imageBytes?: number | undefined;
+  imageTokens?: number | undefined;
+  /** Tokens of a turn's prompt, images included. */
+  promptTokens?: number | undefined;
+  answerTokens?: number | undefined;
+  /** Measured: answer tokens a second of all servers together. */
+  answerTokensPerSecond?: number | undefined;
+  /** Rows of a dialogue. */
+  rows?: number | undefined;
+  rowTokens?: number | undefined;
+  rowImages?: number | undefined;
+}
+
+/** Estimated cost of a run. */
+export interface Estimate {
+  /** For people; each figure says what it rests on. */
+  lines: string[];
+  hours?: number | undefined;
+  /** Of the output, and of what is kept beside it while the stage runs. */
+  diskBytes?: number | undefined;
+}
+
 /** What a path must refer to. */
 export type PathKind = "file" | "directory" | "any";
 
@@ -55,6 +85,8 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   options: z.ZodType<Options>;
   inputs: Record<Inputs, InputSpec>;
   output: ArtifactKind;
+  /** Where the kind of the output depends on options. */
+  outputOf?(options: Options): ArtifactKind;
   /** Raise when the stage's output for the same input changes: part of the fingerprint. */
   codeVersion: number;
   /**
@@ -78,15 +110,17 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   /** Figures that a run writes under a schema, and the pages drawn from them. */
   reportFiles?: ReportFiles;
   /**
-   * Estimated cost of a run, as lines for `--dry-run`: rows, hours, bytes. Contacts no server. Inputs that do not exist
-   * yet are undefined, and files that options name may be missing.
+   * Estimated cost of a run for `--dry-run`: rows, hours, bytes. Contacts no server. Inputs that do not exist yet are
+   * undefined, and files that options name may be missing.
+   * @param expected - stands in for inputs that do not exist yet, and gives measured rates
    * @throws DraftsmithError DOES_NOT_FIT for what this machine cannot run, the lines as its frame
    */
   estimate?(
     options: Options,
     inputs: Record<Inputs, InputArtifact | undefined>,
     limit?: number,
-  ): Promise<string[]> | string[];
+    expected?: Expected,
+  ): Promise<Estimate> | Estimate;
   /**
    * True where these options make this machine a helper of a run elsewhere: it writes no output. Such a run takes no
    * lock and seals nothing, and a pipeline's step refuses it.
@@ -101,6 +135,15 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
     inputs: Record<Inputs, InputArtifact | undefined>,
     context: StageContext,
   ): Promise<ManifestDraft>;
+}
+
+/** What inputs of dialogues and of generations take: a log of production is both. */
+export const DIALOGUES = ["dialogues", "traffic"] as const satisfies readonly ArtifactKind[];
+export const GENERATIONS = ["generations", "traffic"] as const satisfies readonly ArtifactKind[];
+
+/** The kind of artifact that a stage makes under these options. */
+export function outputKind(stage: Pick<Stage, "output" | "outputOf">, options: unknown): ArtifactKind {
+  return stage.outputOf?.(options) ?? stage.output;
 }
 
 /** Keeps the option and input types of a stage literal while checking its shape. */

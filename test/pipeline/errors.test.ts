@@ -463,7 +463,7 @@ describe("mistakes in a pipeline file", () => {
       await bench.complaint("name: p\nsteps: {numbers: {uses: numbers}}\n", { set: ["name=x"] }),
     ).toMatchInlineSnapshot(`
       "error USAGE: --set name=x: name cannot be set
-        hint: what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION"
+        hint: what can be set: vars.NAME, steps.NAME.with.OPTION, steps.NAME.in.INPUT, services.NAME.with.OPTION, expect.FIGURE"
     `);
   });
 });

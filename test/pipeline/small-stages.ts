@@ -27,7 +27,7 @@ const numbers = defineStage({
   codeVersion: 1,
   fileOptions: { source: "file" },
   neutralOptions: ["lanes"],
-  estimate: ({ count }) => [`about ${count} numbers`],
+  estimate: ({ count }) => ({ lines: [`about ${count} numbers`] }),
   run: async ({ count, start, source }, _inputs, { workDir, limit }) => {
     const head = source === undefined ? "" : await readFile(source, "utf8");
     const kept = Math.min(count, limit ?? count);

@@ -1,5 +1,6 @@
 import { statesResizing, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
 import { importOptionsSchema } from "./options.js";
 import { runImport } from "./run.js";
 
@@ -18,5 +19,6 @@ export const stage = defineStage({
       ? []
       : [statesResizing({ factor, minPixels, maxPixels })]),
   ],
+  estimate: (options, _inputs, limit, expected) => estimate(options, limit, expected),
   run: (options, _inputs, context) => runImport(options, context),
 });

@@ -1,4 +1,5 @@
-import { defineStage } from "../stage.js";
+import { DIALOGUES, defineStage } from "../stage.js";
+import { estimate } from "./estimate.js";
 import { shardOptionsSchema } from "./options.js";
 import { runShard } from "./run.js";
 
@@ -8,9 +9,10 @@ export const stage = defineStage({
   options: shardOptionsSchema,
   inputs: {
     rows: { kind: "rows", description: "what tokenize wrote" },
-    dialogues: { kind: "dialogues", description: "what import wrote, for the bytes of the images" },
+    dialogues: { kind: DIALOGUES, description: "what import wrote, for the bytes of the images" },
   },
   output: "shards",
   codeVersion: 3,
+  estimate: (_options, inputs, limit, expected) => estimate(inputs, limit, expected),
   run: (options, inputs, context) => runShard(options, { rows: inputs.rows!, dialogues: inputs.dialogues! }, context),
 });

@@ -18,7 +18,7 @@ from draftsmith_trainer.losses.frozen_head import LOGITS_BUDGET
 from draftsmith_trainer.plan.cards import KNOWN, SHARE, Card, read_cards
 from draftsmith_trainer.plan.estimate import estimate
 from draftsmith_trainer.plan.memory import LOGITS_BYTES, Pack, training_memory
-from draftsmith_trainer.plan.options import PlanJob
+from draftsmith_trainer.plan.options import ExpectedRows, PlanJob
 from draftsmith_trainer.plan.parameters import target_parameters
 from draftsmith_trainer.plan.report import report_facts, report_lines
 from draftsmith_trainer.plan.rows import totals_of
@@ -94,6 +94,29 @@ def test_plan_without_shards_bounds_every_row(target):
     facts = report_facts(unlimited)
     assert facts["steps"] is None and facts["cards"][0]["trainHours"] is None
     assert facts["cards"][0]["rowsPerSecond"] > 0
+
+
+def test_plan_of_expected_rows(target):
+    expected = ExpectedRows(rows=834_000, tokens=3000, answers=1, supervised=600, pictures=2, picture_tokens=1000)
+    options = TrainOptions(max_length=8192, anchors=512, batch_size=2, epochs=5, eval_rows=1024)
+    plan = estimate(PlanJob(target("30b"), None, 8, options, expected), [])
+    facts = report_facts(plan)
+    assert facts["rows"] == 834_000 and facts["tokens"] == 834_000 * 3000
+    assert facts["supervised"] == 834_000 * 600 and facts["pictures"] == 834_000 * 2
+    assert plan.scope.train.anchors == 834_000 * 512
+    assert plan.scope.train.patches == 834_000 * 2 * 4000
+    assert facts["steps"] == 5 * 834_000 // 16
+    assert facts["measuredRows"] is False
+    assert facts["cards"][0]["trainHours"] > 0
+    # Half the rows take half the time; pictures cost the tower's work.
+    half = estimate(PlanJob(target("30b"), None, 8, options, replace(expected, rows=417_000)), [])
+    assert plan.timings[0].train == pytest.approx(2 * half.timings[0].train, rel=1e-4)
+    blind = estimate(PlanJob(target("30b"), None, 8, options, replace(expected, pictures=0)), [])
+    assert blind.work.tower == 0 and blind.timings[0].train < plan.timings[0].train
+    assert blind.memory.total < plan.memory.total
+    assert "834,000 rows of 3,000 tokens, 600 supervised, 2.0 pictures are expected" in "\n".join(report_lines(plan))
+    capped = estimate(PlanJob(target("30b"), None, 8, replace(options, max_train_rows=1600), expected), [])
+    assert capped.scope.extent.steps == 500
 
 
 def test_hours_follow_from_operations(target):

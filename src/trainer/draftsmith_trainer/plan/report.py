@@ -69,7 +69,13 @@ def _parameters(plan: Estimate) -> list[str]:
 def _rows(plan: Estimate) -> list[str]:
     scope, options, world = plan.scope, plan.job.options, plan.job.world
     train = scope.train
-    if scope.counts is None:
+    if scope.expected:
+        per = max(train.rows, 1)
+        first = (
+            f"rows: there are no shards yet; {train.rows:,.0f} rows of {train.tokens / per:,.0f} tokens,"
+            f" {train.supervised / per:,.0f} supervised, {train.pictures / per:.1f} pictures are expected"
+        )
+    elif scope.counts is None:
         first = (
             f"rows: there are no shards yet, so every row is taken for {options.max_length:,} tokens with"
             f" {train.anchors / max(train.rows, 1):,.0f} blocks (the options' limits) and no picture"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..train.extent import Extent, extent
 from ..train.options import TrainOptions
 from ..train.state_cache import decide_cache
 from .memory import Pack
-from .options import PlanJob
+from .options import ExpectedRows, PlanJob
 from .rows import RowTotals, bound_of, totals_of
 
 
@@ -25,6 +25,7 @@ class Scope:
         train: totals of one pass over the training rows. measured: of one evaluation.
         extent: steps and evaluations; None if neither rows nor ``maxSteps`` are known.
         saved: share of target passes that the cache of states saves.
+        expected: whether rows are counted as expected, not as found or at the options' limits.
         pack: the largest pack that a process handles.
         counts: rows read, kept and rejected, as training counts them; None without shards.
         batch: rows per step on one process. pack_tokens: maximum context tokens per pack.
@@ -38,6 +39,7 @@ class Scope:
     counts: dict[str, object] | None
     batch: int
     pack_tokens: int
+    expected: bool = False
 
     @property
     def mean_pack(self) -> float:
@@ -54,7 +56,9 @@ def scope_of(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     Raises:
         UserError: the errors of :func:`~..train.corpus.open_corpus`.
     """
-    return _bounded(job, config) if job.shards is None else _surveyed(job, config, element)
+    if job.shards is not None:
+        return _surveyed(job, config, element)
+    return _bounded(job, config) if job.expected is None else _expected(job, job.expected, config)
 
 
 def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
@@ -74,6 +78,47 @@ def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
         counts=corpus.counts,
         batch=options.batch_size,
         pack_tokens=options.pack_tokens,
+    )
+
+
+def _expected(job: PlanJob, given: ExpectedRows, config: DraftConfig) -> Scope:
+    options = job.options
+    # Longer rows than the options allow are left out of training; means do not tell how many, so none is.
+    rows = min(given.rows, options.max_train_rows or given.rows)
+    one = _expected_facts(given)
+    pack = _bounded(job, config).pack
+    together = max(1, min(options.batch_size, int(pack.tokens // given.tokens)))
+    return Scope(
+        train=totals_of(one, options.anchors, config.block_size).times(rows),
+        measured=totals_of(one, None, config.block_size).times(options.eval_rows or 0),
+        extent=extent(rows, options, job.world),
+        saved=0.0,
+        pack=replace(pack, patches=together * int(one.patches[0])),
+        counts=None,
+        batch=options.batch_size,
+        pack_tokens=options.pack_tokens,
+        expected=True,
+    )
+
+
+def _expected_facts(given: ExpectedRows) -> RowFacts:
+    """One row with the means as facts; fractions stay."""
+
+    def one(value: float) -> np.ndarray:
+        return np.array([value])
+
+    tokens, supervised = given.tokens, min(given.supervised, given.tokens)
+    # The tower merges 2 x 2 patches into one token in all families.
+    patches = given.pictures * given.picture_tokens * 4
+    return RowFacts(
+        tokens=one(tokens),
+        supervised=one(supervised),
+        anchors=one(max(supervised - given.answers, 0.0)),
+        context=one(max(tokens - 2, 0.0)),
+        pictures=one(given.pictures),
+        patches=one(patches),
+        patch_pairs=one(patches * given.picture_tokens * 4),
+        forbidden=np.zeros(1, bool),
     )
 
 
