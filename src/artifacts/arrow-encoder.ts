@@ -209,12 +209,17 @@ function builderOf(kind: ColumnKind, type: DataType): ColumnBuilder<ColumnValue[
   return builder as ColumnBuilder<ColumnValue[ColumnKind]>;
 }
 
-/** Collects rows and encodes them batch by batch. The chunks share memory with it: write them before `clear`. */
+/**
+ * Collects rows and encodes them batch by batch. The chunks of a batch share memory with it until the batch after the
+ * next is encoded: one can be written while the next is collected.
+ */
 export class BatchEncoder<C extends Columns> {
   private readonly names: string[];
   private readonly fields: Field[];
   private readonly schema: Schema;
-  private readonly builders: ColumnBuilder<ColumnValue[ColumnKind]>[];
+  private builders: ColumnBuilder<ColumnValue[ColumnKind]>[];
+  /** Those of the batch before, whose chunks may still be on their way. */
+  private spare: ColumnBuilder<ColumnValue[ColumnKind]>[];
   private readonly writer = new CollectingWriter();
   rows = 0;
 
@@ -228,7 +233,9 @@ export class BatchEncoder<C extends Columns> {
         [FEATURES_KEY, featuresText(columns)],
       ]),
     );
-    this.builders = this.names.map((name, at) => builderOf(columns[name]!, this.fields[at]!.type));
+    const builders = () => this.names.map((name, at) => builderOf(columns[name]!, this.fields[at]!.type));
+    this.builders = builders();
+    this.spare = builders();
     // Without this, a file of no batches would have no schema.
     this.writer.reset(undefined, this.schema);
   }
@@ -244,16 +251,15 @@ export class BatchEncoder<C extends Columns> {
     this.rows += 1;
   }
 
+  /** Call it only when the chunks of the batch before are written. */
   encodeBatch(): Uint8Array[] {
     const children = this.builders.map((builder) => builder.finish());
     const data = makeData({ type: new Struct(this.fields), length: this.rows, nullCount: 0, children });
     this.writer.write(new RecordBatch(this.schema, data));
-    return this.writer.take();
-  }
-
-  clear(): void {
+    [this.builders, this.spare] = [this.spare, this.builders];
     for (const builder of this.builders) builder.clear();
     this.rows = 0;
+    return this.writer.take();
   }
 
   /** The footer. */

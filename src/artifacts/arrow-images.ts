@@ -33,7 +33,7 @@ interface ImageRows {
 
 /** @throws DraftsmithError DISK_FULL, DISK_FAILED */
 export async function openImagesWriter(path: string, metadata: JsonObject): Promise<ArrowWriter<StoredImage>> {
-  const writer = await openArrowWriter(path, IMAGE_COLUMNS, metadata, { batchRows: 256, batchBytes: 64 << 20 });
+  const writer = await openArrowWriter(path, IMAGE_COLUMNS, metadata, { batchRows: 256, batchBytes: 32 << 20 });
   return {
     ...writer,
     append: ({ hash, png, width, height }) =>

@@ -5,7 +5,7 @@ import type { Columns, RowOf } from "./arrow-columns.js";
 import { onDisk, writeFully } from "./disk.js";
 
 export interface ArrowWriter<Row> {
-  /** Await it: a full batch is written before it resolves. */
+  /** Await it: it resolves when the batch before the last full one is written, so that memory holds two. */
   append(row: Row): Promise<void>;
   /** Writes the rest and the footer, syncs and closes. */
   close(): Promise<{ rows: number; bytes: number }>;
@@ -41,18 +41,23 @@ export async function openArrowWriter<C extends Columns>(
       bytes += piece.byteLength;
     }
   };
+  let writing: Promise<void> = Promise.resolve();
+  const startBatch = async () => {
+    await writing;
+    writing = drain(encoder.encodeBatch());
+    // Whoever awaits it hears of a failure; until then it must not count as unhandled.
+    writing.catch(() => undefined);
+  };
   return {
     async append(row) {
       encoder.push(row);
       rows += 1;
-      if (encoder.rows >= limits.batchRows || encoder.bytes >= limits.batchBytes) {
-        await drain(encoder.encodeBatch());
-        encoder.clear();
-      }
+      if (encoder.rows >= limits.batchRows || encoder.bytes >= limits.batchBytes) await startBatch();
     },
     async close() {
       try {
-        if (encoder.rows > 0) await drain(encoder.encodeBatch());
+        if (encoder.rows > 0) await startBatch();
+        await writing;
         await drain(encoder.encodeEnd());
         await onDisk(path, () => handle.sync());
       } finally {
@@ -60,6 +65,9 @@ export async function openArrowWriter<C extends Columns>(
       }
       return { rows, bytes };
     },
-    discard: () => handle.close(),
+    async discard() {
+      await writing.catch(() => undefined);
+      await handle.close();
+    },
   };
 }

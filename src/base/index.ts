@@ -9,6 +9,7 @@ export * from "./json.js";
 export { JsonNumber, numberOf } from "./json-number.js";
 export * from "./json-text.js";
 export * from "./make-directory.js";
+export * from "./map-ordered.js";
 export * from "./server-address.js";
 export * from "./time-slice.js";
 export * from "./version.js";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type JsonlWriter, type ManifestDraft, openJsonlWriter } from "../../artifacts/index.js";
-import { DraftsmithError, defined, fromErrno, type JsonObject, TimeSlice } from "../../base/index.js";
+import { DraftsmithError, defined, fromErrno, type JsonObject, mapOrdered, TimeSlice } from "../../base/index.js";
 import {
   type Dialogue,
   type OwnSize,
@@ -15,7 +15,6 @@ import type { StageContext } from "../stage.js";
 import { fetcherFor } from "./fetcher.js";
 import { ImageIntake } from "./intake.js";
 import type { ImportOptions } from "./options.js";
-import { mapOrdered } from "./ordered.js";
 import { readSourceRows, type SourceRow } from "./source-rows.js";
 import { type Judged, specialTextRule } from "./special-text.js";
 import { type KeptRow, type Rejected, Tally } from "./tally.js";

@@ -1,4 +1,4 @@
-/** Writes planned shards one by one. Each is written atomically, and finished ones survive a crash. */
+/** Writes planned shards, two at a time. Each is written atomically, and finished ones survive a crash. */
 import { mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -10,7 +10,7 @@ import {
   openRowsWriter,
   partialPath,
 } from "../../artifacts/index.js";
-import { DraftsmithError } from "../../base/index.js";
+import { DraftsmithError, mapOrdered } from "../../base/index.js";
 import { pngSize, readStoredImage } from "../../images/index.js";
 import type { RowIndex } from "./row-index.js";
 import type { ShardPlan } from "./shard-plan.js";
@@ -23,6 +23,10 @@ export interface ShardSources {
 
 /** Rows read between two turns of the event loop: reading blocks. */
 const ROWS_PER_TURN = 32;
+/** While one shard waits for the disk to sync it, the next one is filled. */
+const AT_ONCE = 2;
+/** Images read ahead of the writer. */
+const READ_AHEAD = 8;
 const IMAGES_SCHEMA = { schemaVersion: 1 };
 
 /**
@@ -38,12 +42,14 @@ export async function writeShards(
   advance: (kind: ShardPlan["kind"], count: number) => void,
 ): Promise<number> {
   let found = 0;
-  for (const plan of plans) {
+  let hasFailed = false;
+  const write = async (plan: ShardPlan): Promise<void> => {
     const path = join(directory, plan.path);
+    if (hasFailed) return;
     if (await exists(path)) {
       found += 1;
       advance(plan.kind, plan.kind === "rows" ? plan.rows.length : plan.hashes.length);
-      continue;
+      return;
     }
     await onDisk(path, () => mkdir(dirname(path), { recursive: true }), "write");
     try {
@@ -54,12 +60,15 @@ export async function writeShards(
       if (plan.kind === "rows") await writeRows(partialPath(path), plan.rows, sources.index, onWritten);
       else await writeImages(partialPath(path), plan.hashes, sources.images, onWritten);
     } catch (error) {
+      hasFailed = true;
       // Remove the unfinished file: a full disk needs the room.
       await rm(partialPath(path), { force: true });
       throw error;
     }
     await commitPartial(path);
-  }
+  };
+  // On a failure the shard beside it is finished first.
+  for await (const _ of mapOrdered(plans, AT_ONCE, write));
   return found;
 }
 
@@ -93,8 +102,8 @@ async function writeImages(
 ): Promise<void> {
   const writer = await openImagesWriter(path, IMAGES_SCHEMA);
   try {
-    for (const hash of hashes) {
-      const png = await readStoredImage(store, hash);
+    const read = async (hash: string) => ({ hash, png: await readStoredImage(store, hash) });
+    for await (const { hash, png } of mapOrdered(hashes, READ_AHEAD, read)) {
       await writer.append({ hash, png, ...pngSize(png) });
       onWritten(1);
     }

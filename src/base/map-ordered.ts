@@ -1,6 +1,6 @@
 /** Works on several items at once and hands the results out in the order of the items. */
 export async function* mapOrdered<T, R>(
-  items: AsyncIterable<T>,
+  items: AsyncIterable<T> | Iterable<T>,
   inFlight: number,
   work: (item: T) => Promise<R>,
 ): AsyncGenerator<R> {
