@@ -46,7 +46,7 @@ class Captured:
         reader = PixelReader(directory, ImageShards(shards))
         self.pictures = PictureSource(reader, PictureWorkers(reader.images, 0), self.target.device)
         config = new_config(DraftOptions(layers=1, block_size=4, mask_token_id=510), self.target.spec)
-        self.packer = PackedTarget(self.target)
+        self.packer = PackedTarget(self.target, compile_=True)
         self.preparer = Preparer(self.target, config, "sdpa", True, 10**6, 10**6)
 
     def packed(self, rows):
@@ -105,7 +105,7 @@ def test_a_step_waits_for_nothing(kind, target_dirs, tmp_path):
     )
     draft = new_draft(config, 0).cuda().train()
     with open_pictures(target_dirs[kind], ImageShards(tmp_path), target.device) as pictures:
-        source = StateSource(target, pictures, 0, PackedTarget(target))
+        source = StateSource(target, pictures, 0, PackedTarget(target, compile_=True))
         preparer = Preparer(target, config, compute.attention, True, 16_384, 8192)
         stepper = Stepper(target, draft, draft, source, options, compute, Ranks(0, 1, 0, False), preparer.multiple)
 

@@ -17,7 +17,7 @@ from .tiles import TILE
 
 def fits_kernel(head_dim: int, block_size: int) -> bool:
     """Whether the kernel supports heads of this width and blocks of this size."""
-    return TILE % block_size == 0 and head_dim in (16, 32, 64, 128, 256)
+    return TILE // 2 % block_size == 0 and head_dim in (16, 32, 64, 128, 256)
 
 
 class KernelAttend:

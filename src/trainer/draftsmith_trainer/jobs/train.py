@@ -11,6 +11,7 @@ from typing import Any
 from ..algorithms.drafts import new_draft
 from ..algorithms.settings import config_json, new_config
 from ..algorithms.store import load_draft
+from ..base.compiling import worth_compiling
 from ..base.errors import UserError
 from ..base.events import Events
 from ..base.lock import hold
@@ -97,7 +98,7 @@ def run(path: Path, events: Events) -> None:
         preparer = Preparer(
             target, config, compute.attention, packed is not None, options.pack_tokens, options.draft_tokens
         )
-        if compute.device == "cuda":
+        if worth_compiling(compute.device, config.hidden_size):
             draft.compile_layers()
         fingerprint = _fingerprint(job, config, corpus, ranks.world)
         _check_agreement(fingerprint, ranks)

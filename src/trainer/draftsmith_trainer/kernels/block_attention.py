@@ -29,14 +29,14 @@ class Shapes(NamedTuple):
 
 #: The fastest of 14 on an H200 with heads of 128.
 SHAPES = Shapes(
-    forward={"BN": 64, "num_warps": 8, "num_stages": 3},
-    query={"BN": 64, "OWN": 64, "num_warps": 8, "num_stages": 3},
+    forward={"BM": 128, "BN": 64, "num_warps": 8, "num_stages": 3},
+    query={"BM": 128, "BN": 64, "OWN": 64, "num_warps": 8, "num_stages": 3},
     context={"BN": 128, "STEP": 64, "num_warps": 8, "num_stages": 3},
 )
 #: For wider heads, whose tiles of that shape exceed Hopper's 227 KiB of shared memory.
 WIDE_SHAPES = Shapes(
-    forward={"BN": 32, "num_warps": 8, "num_stages": 2},
-    query={"BN": 32, "OWN": 32, "num_warps": 8, "num_stages": 2},
+    forward={"BM": 128, "BN": 32, "num_warps": 8, "num_stages": 2},
+    query={"BM": 64, "BN": 32, "OWN": 64, "num_warps": 8, "num_stages": 1},
     context={"BN": 64, "STEP": 32, "num_warps": 8, "num_stages": 2},
 )
 
@@ -92,7 +92,8 @@ def _forward_range(
 def _forward_kernel(
     Q, K, V, OUT, L, LO, HI, RANGES, queries, context, scale_log2,
     q_head, q_token, k_head, k_token,
-    GROUP: tl.constexpr, B: tl.constexpr, WINDOW: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    GROUP: tl.constexpr, B: tl.constexpr, WINDOW: tl.constexpr, D: tl.constexpr, TILE: tl.constexpr, BM: tl.constexpr,
+    BN: tl.constexpr,
 ):  # fmt: skip
     tile, head = tl.program_id(0), tl.program_id(1)
     depth = tl.arange(0, D)
@@ -109,8 +110,9 @@ def _forward_kernel(
         s = tl.where(_own_mask(rows, columns, B, WINDOW), _scores(q, k, scale_log2), -float("inf"))
         v = tl.load(v_base + (context + columns)[:, None] * k_token + depth[None, :])
         top, total, acc = _softmax_step(s, v, top, total, acc)
-    first, last = tl.load(RANGES + tile * 4), tl.load(RANGES + tile * 4 + 1)
-    whole, until = tl.load(RANGES + tile * 4 + 2), tl.load(RANGES + tile * 4 + 3)
+    ranges = RANGES + tile * BM // TILE * 4
+    first, last = tl.load(ranges), tl.load(ranges + 1)
+    whole, until = tl.load(ranges + 2), tl.load(ranges + 3)
     top, total, acc = _forward_range(
         q, k_base, v_base, first, whole, rlo, rhi, top, total, acc, scale_log2, k_token, depth, True, BN
     )
@@ -147,8 +149,8 @@ def _dq_range(
 def _query_kernel(
     Q, K, V, DO, L, DELTA, LO, HI, RANGES, DQ, DK, DV, queries, context, scale, scale_log2,
     q_head, q_token, k_head, k_token, d_head,
-    GROUP: tl.constexpr, B: tl.constexpr, WINDOW: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    OWN: tl.constexpr,
+    GROUP: tl.constexpr, B: tl.constexpr, WINDOW: tl.constexpr, D: tl.constexpr, TILE: tl.constexpr, BM: tl.constexpr,
+    BN: tl.constexpr, OWN: tl.constexpr,
 ):  # fmt: skip
     """Gradients with respect to queries, and to the keys and values of their own blocks."""
     tile, head = tl.program_id(0), tl.program_id(1)
@@ -171,8 +173,9 @@ def _query_kernel(
         out = head * d_head + (context + columns)[:, None] * D + depth[None, :]
         tl.store(DV + out, tl.dot(tl.trans(p.to(do.dtype)), do).to(DV.dtype.element_ty))
         tl.store(DK + out, (tl.dot(tl.trans(ds), q) * scale).to(DK.dtype.element_ty))
-    first, last = tl.load(RANGES + tile * 4), tl.load(RANGES + tile * 4 + 1)
-    whole, until = tl.load(RANGES + tile * 4 + 2), tl.load(RANGES + tile * 4 + 3)
+    ranges = RANGES + tile * BM // TILE * 4
+    first, last = tl.load(ranges), tl.load(ranges + 1)
+    whole, until = tl.load(ranges + 2), tl.load(ranges + 3)
     dq = _dq_range(q, do, lse, delta, k_base, v_base, first, whole, rlo, rhi, dq, scale_log2, k_token, depth, True, BN)
     dq = _dq_range(q, do, lse, delta, k_base, v_base, whole, until, rlo, rhi, dq, scale_log2, k_token, depth, False, BN)
     dq = _dq_range(q, do, lse, delta, k_base, v_base, until, last, rlo, rhi, dq, scale_log2, k_token, depth, True, BN)
@@ -227,10 +230,11 @@ def forward(
     heads, queries, width = q.shape
     out, lse = torch.empty_like(q), torch.empty(heads, queries, dtype=torch.float32, device=q.device)
     low, high, ranges, _ = tables
-    _forward_kernel[(queries // ROWS, heads)](
+    shape = shapes_for(width).forward
+    _forward_kernel[(queries // shape["BM"], heads)](
         q, k, v, out, lse, low, high, ranges, queries, context, scale * _LOG2E,
         q.stride(0), q.stride(1), k.stride(0), k.stride(1),
-        GROUP=heads // k.shape[0], B=block, WINDOW=window, D=width, BM=ROWS, **shapes_for(width).forward,
+        GROUP=heads // k.shape[0], B=block, WINDOW=window, D=width, TILE=ROWS, **shape,
     )  # fmt: skip
     return out, lse
 
@@ -249,9 +253,10 @@ def backward(
     dk, dv = (torch.empty(heads, keys, width, dtype=k.dtype, device=k.device) for _ in range(2))
     low, high, ranges, seen_by = tables
     group, strides = heads // k.shape[0], (q.stride(0), q.stride(1), k.stride(0), k.stride(1), dk.stride(0))
-    _query_kernel[(queries // ROWS, heads)](
+    shape = shapes_for(width).query
+    _query_kernel[(queries // shape["BM"], heads)](
         q, k, v, grad, lse, delta, low, high, ranges, dq, dk, dv, queries, context, scale, scale * _LOG2E, *strides,
-        GROUP=group, B=block, WINDOW=window, D=width, BM=ROWS, **shapes_for(width).query,
+        GROUP=group, B=block, WINDOW=window, D=width, TILE=ROWS, **shape,
     )  # fmt: skip
     shape = shapes_for(width).context
     _context_kernel[(context // shape["BN"], heads)](

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..base.compiling import worth_compiling
 from . import experts, recurrent
 from .attention import segmented
 from .layout import Layout, active
@@ -26,13 +27,14 @@ class PackedTarget:
     compiled (for any length: one graph a kind of layer) and experts run by :mod:`.experts`.
 
     Args:
-        compile_: None compiles on CUDA only.
+        compile_: None compiles wide layers on CUDA.
     """
 
     def __init__(self, target: Target, compile_: bool | None = None) -> None:
         self._target = target
         on_gpu = target.device.type == "cuda"
-        compile_ = on_gpu if compile_ is None else compile_
+        if compile_ is None:
+            compile_ = worth_compiling(target.device.type, target.embed.shape[1])
         model = target.model
         if on_gpu and target.embed.dtype == torch.bfloat16:
             experts.install(model)
