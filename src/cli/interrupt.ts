@@ -1,4 +1,7 @@
-/** Ctrl-C and SIGTERM: the first asks the run to stop and save, the second ends it at once. */
+/**
+ * Ctrl-C, SIGTERM and SIGUSR1: the first asks the run to stop and save. A second Ctrl-C or SIGTERM ends it at once;
+ * SIGUSR1 is a scheduler's warning, so that the SIGTERM behind it does not.
+ */
 import { ERROR_CODES } from "../base/index.js";
 
 export interface Interrupt {
@@ -12,22 +15,28 @@ export interface Interrupt {
 export function listenForInterrupt(): Interrupt {
   const controller = new AbortController();
   let kill: () => void = () => undefined;
-  const handle = (): void => {
-    if (controller.signal.aborted) {
-      kill();
-      process.exit(ERROR_CODES.INTERRUPTED.exit);
-    }
+  let demanded = false;
+  const warn = (): void => {
+    if (controller.signal.aborted) return;
     process.stderr.write("\nstopping: work in flight is being saved; press Ctrl-C again to exit at once\n");
     controller.abort();
   };
-  process.on("SIGINT", handle).on("SIGTERM", handle);
+  const demand = (): void => {
+    if (demanded) {
+      kill();
+      process.exit(ERROR_CODES.INTERRUPTED.exit);
+    }
+    demanded = true;
+    warn();
+  };
+  process.on("SIGINT", demand).on("SIGTERM", demand).on("SIGUSR1", warn);
   return {
     signal: controller.signal,
     onKillable: (given) => {
       kill = given;
     },
     release: () => {
-      process.off("SIGINT", handle).off("SIGTERM", handle);
+      process.off("SIGINT", demand).off("SIGTERM", demand).off("SIGUSR1", warn);
     },
   };
 }

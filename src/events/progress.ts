@@ -16,6 +16,7 @@ interface Sample {
 export class ProgressMeter {
   private readonly now: () => number;
   private samples: Sample[] = [];
+  private unit = "";
 
   constructor(now: () => number = Date.now) {
     this.now = now;
@@ -23,8 +24,9 @@ export class ProgressMeter {
 
   add(event: StepProgress): void {
     const at = this.now();
-    // The count may restart within a step (a second pass), and the rate with it.
-    if (event.done < (this.samples.at(-1)?.done ?? 0)) this.samples = [];
+    // The count may restart within a step (a second pass, or an evaluation of rows between steps), and the rate with it.
+    if (event.unit !== this.unit || event.done < (this.samples.at(-1)?.done ?? 0)) this.samples = [];
+    this.unit = event.unit;
     this.samples.push({ at, done: event.done });
     while (this.samples.length > 2 && at - this.samples[1]!.at >= WINDOW_MS) this.samples.shift();
   }
@@ -49,7 +51,8 @@ export class ProgressMeter {
 /** `120/1,000 dialogues 12 %, 14.2/s, 1 min 02 s left, tokens/s 812, 3 failed (timeout 3), 2 rejected (loop 2), note`. */
 export function describeProgress(event: StepProgress, meter: ProgressMeter): string {
   const { done, total, unit, rates = {}, note } = event;
-  const rate = meter.rate();
+  // Work that cannot count what it has done counts the seconds that it takes.
+  const rate = unit === "s" ? undefined : meter.rate();
   const left = meter.remaining(event);
   const share = total === undefined || total === 0 ? "" : ` ${Math.floor((done / total) * 100)} %`;
   return [

@@ -4,7 +4,7 @@ import { DraftsmithError, isDraftsmithError } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
 import { assess, readSealed } from "./assess.js";
 import type { HashCache } from "./content.js";
-import { fingerprintDigest } from "./fingerprint.js";
+import { resumeDigest } from "./fingerprint.js";
 import { fingerprintStep, openInputs } from "./inspect.js";
 import type { Plan, PlannedStep } from "./plan-types.js";
 import { runStep } from "./run-step.js";
@@ -121,7 +121,7 @@ async function perform(
       output,
       work: workDirectory(workspace, step.name),
       aside: asideDirectory(workspace, step.name),
-      resume: resumeDirectory(workspace, step.name, fingerprintDigest(fingerprint)),
+      resume: resumeDirectory(workspace, step.name, resumeDigest(step.stage, fingerprint)),
       failed: failedDirectory(workspace, step.name),
       report: request.reportDirectory(step.name),
     },

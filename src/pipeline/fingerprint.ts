@@ -11,6 +11,7 @@ import {
   stringifyJson,
   withoutCredentials,
 } from "../base/index.js";
+import type { Stage } from "../stages/stage.js";
 import { contentOf, type HashCache } from "./content.js";
 import { mapStrings } from "./options.js";
 import { namedPaths, type PathOwner } from "./paths.js";
@@ -82,6 +83,14 @@ export async function fingerprintOf(request: FingerprintRequest): Promise<Finger
 
 export function fingerprintDigest(fingerprint: Fingerprint): string {
   return digestOf(fingerprint);
+}
+
+/** Names the resume directory: two runs that share it may continue each other. */
+export function resumeDigest(stage: Pick<Stage, "continuedOptions">, fingerprint: Fingerprint): string {
+  const continued = new Set<string>(stage.continuedOptions ?? []);
+  if (continued.size === 0) return fingerprintDigest(fingerprint);
+  const kept = Object.entries(fingerprint.options).filter(([name]) => !continued.has(name));
+  return fingerprintDigest({ ...fingerprint, options: Object.fromEntries(kept) });
 }
 
 async function serviceFingerprint(service: PlannedService, request: FingerprintRequest): Promise<JsonObject> {

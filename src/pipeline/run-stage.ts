@@ -8,7 +8,7 @@ import { type EventSink, silentSink, withoutSecrets } from "../events/index.js";
 import type { Stage } from "../stages/stage.js";
 import { assess } from "./assess.js";
 import { HashCache } from "./content.js";
-import { fingerprintDigest, fingerprintOf } from "./fingerprint.js";
+import { fingerprintOf, resumeDigest } from "./fingerprint.js";
 import { acquireLock } from "./lock.js";
 import { checkPaths } from "./paths.js";
 import { runStep } from "./run-step.js";
@@ -120,7 +120,7 @@ async function runInto(request: RunStageRequest, output: string): Promise<StageO
       return { state: "cached", output, manifest: verdict.manifest };
     }
     await refuseToOverwrite(output, verdict.why, force);
-    const resume = `${output}.resume/${fingerprintDigest(fingerprint).slice(0, 12)}`;
+    const resume = `${output}.resume/${resumeDigest(stage, fingerprint).slice(0, 12)}`;
     const manifest = await runStep({
       name: stage.name,
       stage,

@@ -96,6 +96,11 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
   fileOptions?: FileOptions<Options>;
   /** Options that cannot change the output (concurrency, addresses): left out of the fingerprint. */
   neutralOptions?: readonly OptionName<Options>[];
+  /**
+   * Options that change the output, but with which an interrupted run may be continued: part of the fingerprint, yet not
+   * of the name of the resume directory. The stage itself judges what it finds there.
+   */
+  continuedOptions?: readonly OptionName<Options>[];
   /** Options of earlier versions by old name, with their new names for the error message. */
   renamedOptions?: Readonly<Record<string, OptionName<Options>>>;
   /** States the settings that all steps along the data must agree on; a plan whose steps disagree is refused. */

@@ -30,9 +30,26 @@ export async function stopChild(child: ChildProcess, graceMs = GRACE_MS): Promis
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+  // Its own processes notice by the end of their standard input that nobody waits for them any more.
+  const timer = setTimeout(() => {
+    child.stdin?.destroy();
+    child.kill("SIGKILL");
+  }, graceMs);
   await gone;
   clearTimeout(timer);
+}
+
+/** Signals that ask a process to stop, rather than what the system does to one that misbehaves. */
+export const STOP_SIGNALS: readonly string[] = ["SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"];
+
+/** What ended a process, with the usual cause where the system did: `was killed by SIGKILL, most likely by ...`. */
+export function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === null) return `ended with exit code ${code}`;
+  const causes: Partial<Record<NodeJS.Signals, string>> = {
+    SIGKILL: ", most likely by the out-of-memory killer of the system or of its container",
+    SIGBUS: ", most likely because /dev/shm or the disk of a mapped file is full",
+  };
+  return `was killed by ${signal}${causes[signal] ?? ""}`;
 }
 
 /** The end of a text, for error messages. */

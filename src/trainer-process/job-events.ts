@@ -15,6 +15,7 @@ export const TRAINER_ERROR_CODES = [
   "TRAINER_FAILED",
   "DISK_FULL",
   "DATA_EMPTY",
+  "RESUME_CONFLICT",
 ] as const satisfies readonly ErrorCode[];
 
 export const jobEventSchema = z.discriminatedUnion("type", [
@@ -43,6 +44,7 @@ export const jobEventSchema = z.discriminatedUnion("type", [
     message: z.string(),
     hint: z.string().nullish(),
     field: z.string().nullish(),
+    frame: z.string().nullish(),
   }),
 ]);
 export type JobEvent = z.infer<typeof jobEventSchema>;
@@ -52,6 +54,7 @@ export function trainerError(event: Extract<JobEvent, { type: "error" }>): Draft
   return new DraftsmithError(event.code, event.message, {
     ...(event.hint == null ? {} : { hint: event.hint }),
     ...(event.field == null ? {} : { location: { field: event.field } }),
+    ...(event.frame == null ? {} : { frame: event.frame }),
   });
 }
 

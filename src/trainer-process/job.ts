@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DraftsmithError, isJsonObject, type JsonObject } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
-import { lastLines, stopChild, trainerEnvironment } from "./child.js";
+import { describeEnd, lastLines, STOP_SIGNALS, stopChild, trainerEnvironment } from "./child.js";
 import { ensurePython } from "./environment.js";
 import { type JobEvent, parseJobEvent, trainerError } from "./job-events.js";
 
@@ -26,7 +26,12 @@ export interface JobRequest {
   /** Machines that run the job together, and where they meet. Only machine 0 gets events and a result. */
   nodes?: { count: number; rank: number; host: string; port: number };
   python?: string | undefined;
+  /** How long the job may take to save and stop before it is killed. */
+  graceMs?: number;
 }
+
+/** Exit code of a job that was asked to stop, by us or by others, and has saved what it had. */
+const STOPPED = 130;
 
 /** Bytes of standard error that are kept for the message of a crash. */
 const KEPT_STDERR = 64 * 1024;
@@ -48,14 +53,14 @@ export async function runJob(request: JobRequest): Promise<JsonObject> {
     stderr = (stderr + text).slice(-KEPT_STDERR);
   });
 
-  const abort = (): void => void stopChild(child);
+  const abort = (): void => void stopChild(child, request.graceMs);
   request.signal.addEventListener("abort", abort, { once: true });
   if (request.signal.aborted) abort();
 
   const outcome: { result?: JsonObject; error?: DraftsmithError } = {};
-  const closed = new Promise<number | null>((resolve, reject) => {
+  const closed = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", resolve);
+    child.once("close", (...end) => resolve(end));
   });
   closed.catch(() => undefined);
   for await (const line of createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -68,17 +73,21 @@ export async function runJob(request: JobRequest): Promise<JsonObject> {
       take(event, request, outcome);
     }
   }
-  const code = await closed;
+  const [code, killer] = await closed;
   request.signal.removeEventListener("abort", abort);
 
-  if (request.signal.aborted) {
+  if (request.signal.aborted || code === STOPPED || (killer !== null && STOP_SIGNALS.includes(killer))) {
     throw new DraftsmithError("INTERRUPTED", `${request.job} was stopped`, { hint: "the same command continues it" });
   }
   if (outcome.error !== undefined) throw outcome.error;
   if (code !== 0) {
-    throw new DraftsmithError("TRAINER_FAILED", `the trainer's ${request.job} job ended with exit code ${code}`, {
-      frame: lastLines(stderr, 25),
-      hint: "this looks like a bug; the frame above is the end of its standard error",
+    const tail = lastLines(stderr, 25);
+    throw new DraftsmithError("TRAINER_FAILED", `the trainer's ${request.job} job ${describeEnd(code, killer)}`, {
+      ...(tail === "" ? {} : { frame: tail }),
+      hint:
+        killer === null
+          ? "this looks like a bug; the frame above is the end of its standard error"
+          : "the same command continues from what was saved",
     });
   }
   return outcome.result ?? {};
@@ -93,7 +102,7 @@ async function commandLine(request: JobRequest): Promise<string[]> {
 }
 
 /**
- * How Python is told to start the job's processes. Machine k gets the ranks k * processes and on: 0 holds rank 0.
+ * How Python is told to start the job's processes, with torchrun's own arguments. Machine k gets the ranks k * processes and on: 0 holds rank 0.
  * Without a directory for logs torchrun leaves one in the system's temporary directory.
  */
 export function launcherOf({
@@ -110,7 +119,7 @@ export function launcherOf({
           ...["--master-addr", nodes.host, "--master-port", String(nodes.port)],
         ];
   const logs = ["--log-dir", join(dirname(configFile), "torchrun")];
-  return ["-m", "torch.distributed.run", ...meeting, ...logs, "--nproc-per-node", String(processes)];
+  return ["-m", "draftsmith_trainer.parallel.launch", ...meeting, ...logs, "--nproc-per-node", String(processes)];
 }
 
 function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObject; error?: DraftsmithError }): void {
@@ -139,7 +148,8 @@ function take(event: JobEvent, request: JobRequest, outcome: { result?: JsonObje
       outcome.result = isJsonObject(event) ? event : {};
       break;
     case "error":
-      outcome.error = trainerError(event);
+      // A rank that misses another one may speak after the one that knows why.
+      if (outcome.error === undefined || event.reason !== "rank-lost") outcome.error = trainerError(event);
       break;
     case "ready":
       break;

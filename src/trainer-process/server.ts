@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { DraftsmithError } from "../base/index.js";
 import type { EventSink } from "../events/index.js";
-import { lastLines, stopChild, trainerEnvironment } from "./child.js";
+import { describeEnd, lastLines, stopChild, trainerEnvironment } from "./child.js";
 import { ensurePython } from "./environment.js";
 import { parseJobEvent, trainerError } from "./job-events.js";
 
@@ -67,7 +67,7 @@ export async function startServer(request: ServerRequest): Promise<RunningServer
       if (stopping) return;
       // Its last lines may still be in the pipe, and the reason among them.
       void Promise.race([output.closed, delay(2000, undefined, { ref: false })]).then(() =>
-        reject(output.error() ?? failure(`ended with ${signal ?? `exit code ${code}`}`, tail, request)),
+        reject(output.error() ?? failure(describeEnd(code, signal), tail, request)),
       );
     });
   });

@@ -87,6 +87,14 @@ describe("Ctrl-C", () => {
     expect(bench.read("ws/steps/sum/sum.txt")).toBe(TOTAL);
   });
 
+  it("as a scheduler's warning stops the step too, and the SIGTERM behind it does not cut the saving short", async () => {
+    const child = startChild(bench.root, "steps.scale.with.pauseMs=1500");
+    await child.says("step-started scale");
+    for (const name of ["SIGUSR1", "SIGUSR1", "SIGTERM"] as const) child.signal(name);
+    expect(await child.exit).toMatchObject({ code: 130 });
+    expect(child.lines.at(-1)).toBe("outcome interrupted");
+  });
+
   it("stops services", async () => {
     const child = startChild(
       bench.root,

@@ -159,9 +159,9 @@ def losses_of(rank: int, jobs: list[str], packed: bool) -> tuple[list[float], li
     from draftsmith_trainer.base.events import Events
     from draftsmith_trainer.feed import StateSource
     from draftsmith_trainer.target.packed import PackedTarget
-    from draftsmith_trainer.train import loop
+    from draftsmith_trainer.train import run_log
 
-    loop.LOG_EVERY = 1
+    run_log.LOG_EVERY = 1
     load, idle, kept, idled = job.load_target, StateSource.idle, [0], [0]
 
     def loaded(*arguments, **named):  # type: ignore[no-untyped-def]

@@ -52,6 +52,9 @@ const trainOptions = z.strictObject({
   maxSteps: positiveInt.nullable().default(null).describe("end after so many optimizer steps"),
   maxMinutes: z.number().positive().nullable().default(null).describe("end after so many minutes; not reproducible"),
   batchSize: positiveInt.default(2).describe("rows per process and step"),
+  accumulate: positiveInt
+    .default(1)
+    .describe("batches of each process whose gradients make one step: batchSize x accumulate x processes rows a step"),
   maxLength: z.number().int().min(2).default(4096).describe("longer rows are left out and counted"),
   maxTrainRows: positiveInt.nullable().default(null).describe("use only the first rows of the training split"),
   anchors: positiveInt.default(512).describe("blocks drawn per row and step"),
@@ -79,11 +82,27 @@ const trainOptions = z.strictObject({
     ),
   softTemperature: z.number().positive().default(1).describe("temperature of both distributions in the divergence"),
   lr: z.number().positive().default(6e-4).describe("peak learning rate"),
-  minLrRatio: z.number().min(0).max(1).default(0).describe("the cosine ends at lr x this"),
+  schedule: z
+    .enum(["cosine", "constant", "linear"])
+    .default("cosine")
+    .describe("learning rate after the warm-up: half a cosine, a line, or lr to the end"),
+  minLrRatio: z.number().min(0).max(1).default(0).describe("cosine and linear end at lr x this"),
   warmup: z.number().min(0).max(1).default(0.04).describe("share of all steps with rising learning rate"),
   clip: z.number().positive().nullable().default(1).describe("largest gradient norm; null: no clipping"),
   weightDecay: z.number().nonnegative().default(0.01).describe("weight decay of matrices"),
   beta2: z.number().min(0).lt(1).default(0.95).describe("second moment's decay of AdamW"),
+  maxSkipped: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(100)
+    .describe("steps with NaN or infinity that are skipped and counted; one more ends the run"),
+  maxSkippedInARow: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(5)
+    .describe("the same for steps in a row; 0: the first such step ends the run"),
   seed: z.number().int().nonnegative().default(0).describe("seed of weights, order and anchors"),
   dtype: dtypeSchema,
   device: deviceSchema,
@@ -91,7 +110,18 @@ const trainOptions = z.strictObject({
   threads: threadsSchema,
   evalEvery: positiveInt.nullable().default(null).describe("steps between evaluations; null: once an epoch"),
   evalRows: positiveInt.nullable().default(256).describe("held-out rows of these evaluations; null: all"),
-  checkpointEvery: positiveInt.default(200).describe("steps between saved states that a killed run continues from"),
+  checkpointEvery: positiveInt
+    .default(200)
+    .describe("steps between saved states that a killed run continues from; every evaluation saves one too"),
+  keepLast: positiveInt.default(1).describe("latest drafts that are kept beside the best"),
+  keepEvery: positiveInt
+    .nullable()
+    .default(null)
+    .describe("keep the draft of every so many steps for good; null: none"),
+  onConflict: z
+    .enum(["refuse", "restart"])
+    .default("refuse")
+    .describe("an unfinished run that was made with other settings: refuse to continue, or discard it and restart"),
   earlyStopPatience: positiveInt
     .nullable()
     .default(null)

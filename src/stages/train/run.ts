@@ -8,6 +8,9 @@ import { type InputArtifact, limitedRows, type StageContext } from "../stage.js"
 import { parseRendezvous, type TrainOptions } from "./options.js";
 import { trainingReport } from "./report.js";
 
+/** How long a stop may take: the step that runs, and a state of 12 bytes a parameter on a slow disk. */
+const SAVING_MS = 600_000;
+
 /** Trains a draft from shards in the Python trainer, under torchrun when `processes` asks for it. */
 export async function runTrain(
   options: TrainOptions,
@@ -24,6 +27,7 @@ export async function runTrain(
       shards: shards.path,
       workDir: context.workDir,
       resumeDir: context.resumeDir,
+      otherResumeDirs: [...(context.otherResumeDirs ?? [])],
       options: { ...trainer, maxTrainRows } as JsonObject,
     },
     configFile: join(context.resumeDir, "job.json"),
@@ -31,6 +35,7 @@ export async function runTrain(
     events: context.events,
     signal: context.signal,
     processes,
+    graceMs: SAVING_MS,
     ...(nodes === 1 ? {} : { nodes: { count: nodes, rank: nodeRank, ...parseRendezvous(rendezvous ?? "")! } }),
   });
   // Only the first machine of several writes the result.

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from .base.errors import Interrupted, UserError
 from .base.events import Events
 from .base.parent import watch
+from .base.signals import interruptible
 from .parallel.allocator import use_expandable_segments
 
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
@@ -29,6 +31,9 @@ PROGRAMS = {
     "demo-data": ("tiny_gui.raw", "write raw dialogues of the embedded target's task"),
 }
 
+
+#: Seconds that a rank outlives another, so that the launcher sees first who has died, and how.
+_LAST_WORD = 2.0
 
 #: Packages that an environment not built from our requirements may lack.
 NEEDED = ("numpy", "PIL", "pyarrow", "safetensors", "torch", "torchvision", "transformers")
@@ -49,10 +54,13 @@ def main(argv: list[str]) -> int:
     try:
         if name not in JOBS:
             raise UserError("unknown-job", f"no job named {name!r}", f"known: {', '.join([*JOBS, *PROGRAMS])}")
-        import_module(JOBS[name][0]).run(_config_path(name, rest), events)
+        with interruptible():
+            import_module(JOBS[name][0]).run(_config_path(name, rest), events)
     except UserError as error:
         events.error(error)
         print(f"draftsmith_trainer {name}: {error.message}", file=sys.stderr)
+        if error.code == "rank-lost":
+            time.sleep(_LAST_WORD)
         return 2
     except (Interrupted, KeyboardInterrupt):
         return 128 + signal.SIGINT

@@ -56,7 +56,7 @@ it.each([
   ],
 ])("torchrun is told %j", (request, args) => {
   const told = launcherOf({ ...request, configFile: "resume/job.json" }).join(" ");
-  expect(told).toBe(args === "" ? "" : `-m torch.distributed.run ${args}`);
+  expect(told).toBe(args === "" ? "" : `-m draftsmith_trainer.parallel.launch ${args}`);
 });
 
 it("two machines train what one with two processes trains, and one of them writes", { timeout: 300_000 }, async () => {

@@ -1,9 +1,8 @@
-"""Early stop, time budget, warm start, divergence and the lock: short jobs in this process."""
+"""Early stop, time budget, warm start and the lock: short jobs in this process."""
 
 import fcntl
 import io
 import json
-import re
 
 import pytest
 import torch
@@ -81,13 +80,6 @@ def test_warm_start(tmp_path, target_dirs, shards):
     with pytest.raises(UserError, match="blockSize 6 instead of 4") as error:
         train(tmp_path / "c", target, shards, initFrom=str(tmp_path / "other"))
     assert error.value.code == "init-from"
-
-
-def test_divergence_is_said(tmp_path, target_dirs, shards):
-    with pytest.raises(UserError) as error:
-        train(tmp_path, target_dirs["qwen3_vl"], shards, lr=1e30, clip=None, warmup=0)
-    assert error.value.code == "training-diverged"
-    assert re.search(r"is -?(nan|inf) at step \d, learning rate \S+, rows dialogue-\d+/0", error.value.message)
 
 
 @pytest.mark.parametrize("kind", ["qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"])

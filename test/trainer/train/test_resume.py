@@ -94,15 +94,6 @@ def test_interrupted_saves_and_goes_on(tmp_path, target_dirs, shards, undisturbe
     assert tree(tmp_path / "work") == undisturbed[0]
 
 
-def test_state_of_another_job_is_not_taken_up(tmp_path, target_dirs, shards):
-    run_job("train", job_in(tmp_path, target_dirs["qwen3_vl"], shards, maxSteps=4))
-    events = run_job("train", job_in(tmp_path, target_dirs["qwen3_vl"], shards, maxSteps=4, lr=0.001))
-    assert not any("resuming" in event.get("message", "") for event in events)
-    fresh = tmp_path / "fresh"
-    run_job("train", job_in(fresh, target_dirs["qwen3_vl"], shards, maxSteps=4, lr=0.001))
-    assert tree(tmp_path / "work")["metrics.jsonl"] == tree(fresh / "work")["metrics.jsonl"]
-
-
 @pytest.mark.parametrize("passes", [1, 5], ids=["untrained", "after-training"])
 def test_a_stop_amid_an_evaluation_changes_nothing(tmp_path, target_dirs, shards, undisturbed, monkeypatch, passes):
     # An evaluation has 3 passes here: the first stop comes amid the untrained one, the second amid the next.

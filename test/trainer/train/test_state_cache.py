@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from draftsmith_trainer.data.order import epoch_batches, rank_part
 from draftsmith_trainer.data.survey import RowFacts
-from draftsmith_trainer.train.extent import Extent, extent
+from draftsmith_trainer.train.extent import Extent, extent, rows_per_step
 from draftsmith_trainer.train.options import TrainOptions
 from draftsmith_trainer.train.state_cache import decide_cache
 
@@ -17,7 +17,7 @@ def facts(rows: int, tokens: int, context: int | None = None) -> RowFacts:
 
 def test_real_size_is_off():
     # 278,000 rows of 1,400 tokens against an 8B: 57 MB a row, of which 2 GiB hold 37.
-    planned = extent(278_000, TrainOptions(batch_size=2), world=8)
+    planned = extent(278_000, TrainOptions(batch_size=2), 16)
     found = decide_cache(2048, facts(278_000, 1400), facts(256, 1400), planned, 8, 5 * 4096 * 2)
     assert found.budget_mb == 0
     assert found.saved < 0.002
@@ -25,7 +25,7 @@ def test_real_size_is_off():
 
 
 def test_quickstart_is_on():
-    planned = extent(1000, TrainOptions(batch_size=16, epochs=4), world=1)
+    planned = extent(1000, TrainOptions(batch_size=16, epochs=4), 16)
     found = decide_cache(2048, facts(1000, 300), facts(100, 300), planned, 1, 5 * 256 * 4)
     assert found.budget_mb == 2048
     assert found.saved == pytest.approx((3 * 1000 + 4 * 100) / (4 * 1000 + 5 * 100))
@@ -33,7 +33,7 @@ def test_quickstart_is_on():
 
 @pytest.mark.parametrize("budget, epochs", [(0, 5), (2048, 1)])
 def test_off_by_option_or_where_nothing_comes_twice(budget, epochs):
-    planned = extent(100, TrainOptions(epochs=epochs), world=1)
+    planned = extent(100, TrainOptions(epochs=epochs), 2)
     assert decide_cache(budget, facts(100, 50), facts(0, 50), planned, 1, 100).budget_mb == 0
 
 
@@ -87,6 +87,6 @@ def simulate(budget: int, train: RowFacts, measured: RowFacts, planned: Extent, 
 def test_share_is_what_happens(budget, world, steps, eval_every):
     options = TrainOptions(batch_size=8 // world, epochs=3, max_steps=steps, eval_every=eval_every)
     train, measured, width = facts(800, 90, 80), facts(40, 90, 80), 1024
-    planned = extent(800, options, world)
+    planned = extent(800, options, rows_per_step(options, world))
     found = decide_cache(budget, train, measured, planned, world, width)
     assert found.saved == pytest.approx(simulate(budget, train, measured, planned, world, width), abs=0.02)

@@ -22,13 +22,18 @@ _DTYPE_NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.floa
 
 def save_draft(draft: DFlashDraft, directory: Path, dtype: torch.dtype = torch.float32) -> None:
     """Writes config.json and model.safetensors (same draft, same bytes) into ``directory``, creating it."""
+    write_draft(draft.config, draft.state_dict(), directory, dtype)
+
+
+def write_draft(config: DraftConfig, tensors: dict[str, Tensor], directory: Path, dtype: torch.dtype) -> None:
+    """As :func:`save_draft`, from the tensors of a draft's ``state_dict``."""
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in draft.state_dict().items()}
     weights = directory / "model.safetensors"
-    save_file(tensors, weights, metadata={"format": "pt"})
+    made = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in tensors.items()}
+    save_file(made, weights, metadata={"format": "pt"})
     # safetensors makes the file readable by its owner only; the engine often runs as another user.
     weights.chmod(0o644)
-    write_config(draft.config.with_dtype(_DTYPE_NAMES[dtype]), directory)
+    write_config(config.with_dtype(_DTYPE_NAMES[dtype]), directory)
 
 
 def write_config(config: DraftConfig, directory: Path) -> None:

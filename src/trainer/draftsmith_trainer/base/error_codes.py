@@ -16,6 +16,7 @@ ToolkitCode = Literal[
     "TRAINER_FAILED",
     "DISK_FULL",
     "DATA_EMPTY",
+    "RESUME_CONFLICT",
 ]
 
 TOOLKIT_CODES: dict[str, ToolkitCode] = {
@@ -70,6 +71,8 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "picture-worker": "TRAINER_FAILED",
     "ranks-differ": "TRAINER_FAILED",
     "rank-lost": "TRAINER_FAILED",
+    "rank-died": "TRAINER_FAILED",
+    "resume-conflict": "RESUME_CONFLICT",
     "port-taken": "SERVICE_FAILED",
     "reporter-failed": "SERVICE_FAILED",
 }

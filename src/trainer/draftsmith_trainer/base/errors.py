@@ -13,6 +13,7 @@ class UserError(Exception):
         message: what is wrong, naming the file, field or value.
         hint: what to do about it, if known.
         field: the option that caused it, as users write it (``draft.targetLayerIds``).
+        frame: lines that show the place or the cause, such as the end of a log.
         toolkit_code: the toolkit's code, for codes that are built at run time and so are not in the table.
     """
 
@@ -22,6 +23,7 @@ class UserError(Exception):
         message: str,
         hint: str | None = None,
         field: str | None = None,
+        frame: str | None = None,
         toolkit_code: ToolkitCode | None = None,
     ) -> None:
         super().__init__(message)
@@ -29,8 +31,9 @@ class UserError(Exception):
         self.message = message
         self.hint = hint
         self.field = field
+        self.frame = frame
         self.toolkit_code: ToolkitCode = toolkit_code or TOOLKIT_CODES[code]
 
 
 class Interrupted(Exception):  # noqa: N818 - a request that was honored, not an error
-    """The job was asked to stop (SIGINT, SIGTERM), saved its state, and should exit with code 130."""
+    """The job was asked to stop (SIGINT, SIGTERM, SIGUSR1), saved its state, and should exit with code 130."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from typing import Any, Literal, TextIO
 
@@ -17,13 +18,20 @@ class Events:
         self._out = out if out is not None else sys.stdout
         self.quiet = quiet
         self._last_progress = 0.0
+        # Phases report from a thread of their own.
+        self._lock = threading.Lock()
 
     def progress(
-        self, done: float, total: float, unit: str, rates: dict[str, float] | None = None, note: str | None = None
+        self,
+        done: float,
+        total: float | None,
+        unit: str,
+        rates: dict[str, float] | None = None,
+        note: str | None = None,
     ) -> None:
         """Reports progress: at most five events a second, but always the last one (done == total)."""
         now = time.monotonic()
-        if done < total and now - self._last_progress < 0.2:
+        if (total is None or done < total) and now - self._last_progress < 0.2:
             return
         self._last_progress = now
         event: dict[str, Any] = {"type": "progress", "done": done, "total": total, "unit": unit}
@@ -32,6 +40,11 @@ class Events:
         if note:
             event["note"] = note
         self._print(event)
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last report of progress."""
+        return time.monotonic() - self._last_progress
 
     def metric(self, step: int, values: dict[str, float]) -> None:
         """Reports values measured at an optimizer step."""
@@ -52,6 +65,8 @@ class Events:
             event["hint"] = error.hint
         if error.field:
             event["field"] = error.field
+        if error.frame:
+            event["frame"] = error.frame
         # Quiet ranks report errors too: a damaged image may be in one rank's share only.
         self._write(event)
 
@@ -60,5 +75,7 @@ class Events:
             self._write(event)
 
     def _write(self, event: dict[str, Any]) -> None:
-        self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
-        self._out.flush()
+        line = json.dumps(event, ensure_ascii=False) + "\n"
+        with self._lock:
+            self._out.write(line)
+            self._out.flush()

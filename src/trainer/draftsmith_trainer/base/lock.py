@@ -13,7 +13,7 @@ from .events import Events
 
 
 @contextmanager
-def hold(directory: Path, events: Events, patience: float = 60.0) -> Iterator[None]:
+def hold(directory: Path, events: Events, patience: float = 180.0) -> Iterator[None]:
     """Locks ``directory`` for the duration of the block.
 
     When the toolkit is killed, its trainer notices, saves its state and exits; a trainer started by the next toolkit

@@ -10,8 +10,8 @@ import time
 
 #: Set by the toolkit, which keeps the other end of this process's standard input open as long as it lives.
 VARIABLE = "DRAFTSMITH_PARENT_ON_STDIN"
-#: Seconds between SIGTERM and a forced exit.
-GRACE = 20.0
+#: Seconds between SIGTERM and a forced exit: a large draft's state takes a while to save.
+GRACE = 120.0
 
 
 def watch() -> None:

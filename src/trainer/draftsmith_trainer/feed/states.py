@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class StateSource:
     Attributes:
         used: bytes of remembered states. computed: rows whose states were computed.
         waited: seconds spent on pixel values, most of them waiting for pictures to be decoded.
+        gate: called before every pass of a sharded target, when its pictures are there. The pass is a collective, so
+            it is here that ranks wait for one that decodes; whatever it raises, it raises on all of them.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class StateSource:
         self._budget = budget_mb * 2**20
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._announced: set[tuple[str, ...]] = set()
+        self.gate: Callable[[], None] | None = None
         self.used = 0
         self.computed = 0
         self.waited = 0.0
@@ -74,6 +78,7 @@ class StateSource:
     def idle(self, passes: int) -> None:
         """Takes part in passes of the other ranks of a sharded target; does nothing for one that is whole."""
         for _ in range(passes if self._target.sharded else 0):
+            self._pass_gate()
             if self._packed is not None:
                 self._packed.idle()
             else:
@@ -89,6 +94,7 @@ class StateSource:
         start = time.monotonic()
         pixels = (*self._pictures.pixels(row), *self._pictures.videos(row))
         self.waited += time.monotonic() - start
+        self._pass_gate()
         made = capture_row(self._target, ids, types, *pixels).states
         made = made[: state_length(self._target, row)].clone()
         self._keep(split, row, made)
@@ -115,7 +121,12 @@ class StateSource:
         start = time.monotonic()
         pixels = self._pictures.values(pack.hashes, pack.grids, self._target.embed.dtype) if pack.hashes else None
         self.waited += time.monotonic() - start
+        self._pass_gate()
         return self._packed.capture(pack.to(self._target.device), pixels, room)
+
+    def _pass_gate(self) -> None:
+        if self.gate is not None and self._target.sharded:
+            self.gate()
 
     def _keep(self, split: str, row: Row, states: Tensor) -> None:
         key = (split, row.index)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,8 +17,12 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from ..base.errors import Interrupted
+from ..base.errors import Interrupted, UserError
 from .board import Board
+from .watch import Watch
+
+#: Seconds in which the death of another process must show after a collective has failed.
+_CLOSING = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Ranks:
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks; the tensor is changed in place and returned.
 
-        A collective with a time-out: only for ranks that come here within minutes of each other, as in a step.
+        A collective with a time-out: only for ranks that come here within minutes of each other, as after :meth:`meet`.
         """
         if self.world > 1:
             dist.all_reduce(tensor)
@@ -70,6 +76,11 @@ class Ranks:
         """Until every rank is here, however long that takes. Arguments and errors are those of :meth:`Board.gather`."""
         self.gather("", asked)
 
+    def meet(self, asked: Callable[[], bool] | None = None) -> None:
+        """As :meth:`wait`, cheap enough to come before the collectives of every step; see :meth:`Board.meet`."""
+        if self.board is not None:
+            self.board.meet(asked)
+
     def gather(
         self,
         message: str,
@@ -78,6 +89,33 @@ class Ranks:
     ) -> list[str]:
         """Every rank's message, however long that takes; see :meth:`Board.gather`."""
         return [message] if self.board is None else self.board.gather(message, asked, waiting)
+
+    @contextmanager
+    def together(self, tell: Callable[[UserError], None]) -> Iterator[None]:
+        """Ends the block, or the process if it is stuck in a collective, when another rank has died.
+
+        Args:
+            tell: called with the error before the process ends.
+
+        Raises:
+            UserError: ``rank-lost``.
+        """
+        if self.board is None:
+            yield
+            return
+        board, watch = self.board, Watch(self.board.trouble, tell)
+        try:
+            yield
+        except RuntimeError as error:
+            # A collective fails a moment before, or after, the kernel closes the links of the process that died.
+            until = time.monotonic() + _CLOSING
+            while (trouble := board.trouble()) is None and time.monotonic() < until:
+                time.sleep(0.05)
+            if trouble is None:
+                raise
+            raise trouble from error
+        finally:
+            watch.close()
 
     def __enter__(self) -> Ranks:
         return self

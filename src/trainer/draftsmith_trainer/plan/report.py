@@ -92,9 +92,8 @@ def _rows(plan: Estimate) -> list[str]:
     if scope.extent is None:
         return [first, "steps: not known without shards, maxTrainRows or maxSteps"]
     extent = scope.extent
-    batch = options.batch_size * world
     second = (
-        f"steps: {extent.steps:,} of {batch} rows on {world} process{'es' if world > 1 else ''}"
+        f"steps: {extent.steps:,} of {extent.batch} rows on {world} process{'es' if world > 1 else ''}"
         f" ({extent.passes:.3g} epochs, {_count(extent.passes * train.tokens)} tokens),"
         f" {extent.evaluations} evaluations"
     )

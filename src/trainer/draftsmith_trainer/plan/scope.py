@@ -9,7 +9,7 @@ import numpy as np
 from ..data.survey import RowFacts
 from ..draft.config import DraftConfig
 from ..train.corpus import open_corpus
-from ..train.extent import Extent, extent
+from ..train.extent import Extent, extent, rows_per_step
 from ..train.options import TrainOptions
 from ..train.state_cache import decide_cache
 from .memory import Pack
@@ -28,7 +28,8 @@ class Scope:
         expected: whether rows are counted as expected, not as found or at the options' limits.
         pack: the largest pack that a process handles.
         counts: rows read, kept and rejected, as training counts them; None without shards.
-        batch: rows per step on one process. pack_tokens: maximum context tokens per pack.
+        batch: rows per step on one process. together: how many of them may share a pack.
+        pack_tokens: maximum context tokens per pack.
     """
 
     train: RowTotals
@@ -38,13 +39,14 @@ class Scope:
     pack: Pack
     counts: dict[str, object] | None
     batch: int
+    together: int
     pack_tokens: int
     expected: bool = False
 
     @property
     def mean_pack(self) -> float:
         """Average context tokens per pack."""
-        return min(self.pack_tokens, self.train.tokens / max(self.train.rows, 1) * self.batch)
+        return min(self.pack_tokens, self.train.tokens / max(self.train.rows, 1) * self.together)
 
 
 def scope_of(job: PlanJob, config: DraftConfig, element: int) -> Scope:
@@ -67,7 +69,7 @@ def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
     corpus = open_corpus(job.shards, options, config.mask_token_id)
     train, measured = corpus.facts.take(corpus.usable), corpus.heldout_facts.take(corpus.measured)
     state_bytes = (len(config.target_layer_ids) + (options.soft_labels is not None)) * config.hidden_size * element
-    planned = extent(len(train), options, job.world)
+    planned = extent(len(train), options, rows_per_step(options, job.world))
     cache = decide_cache(options.state_cache_mb, train, measured, planned, job.world, state_bytes)
     return Scope(
         train=totals_of(train, options.anchors, config.block_size),
@@ -76,7 +78,8 @@ def _surveyed(job: PlanJob, config: DraftConfig, element: int) -> Scope:
         saved=cache.saved if cache.budget_mb else 0.0,
         pack=largest_pack(train, options, config.block_size),
         counts=corpus.counts,
-        batch=options.batch_size,
+        batch=options.batch_size * options.accumulate,
+        together=options.batch_size,
         pack_tokens=options.pack_tokens,
     )
 
@@ -91,11 +94,12 @@ def _expected(job: PlanJob, given: ExpectedRows, config: DraftConfig) -> Scope:
     return Scope(
         train=totals_of(one, options.anchors, config.block_size).times(rows),
         measured=totals_of(one, None, config.block_size).times(options.eval_rows or 0),
-        extent=extent(rows, options, job.world),
+        extent=extent(rows, options, rows_per_step(options, job.world)),
         saved=0.0,
         pack=replace(pack, patches=together * int(one.patches[0])),
         counts=None,
-        batch=options.batch_size,
+        batch=options.batch_size * options.accumulate,
+        together=options.batch_size,
         pack_tokens=options.pack_tokens,
         expected=True,
     )
@@ -126,17 +130,18 @@ def _bounded(job: PlanJob, config: DraftConfig) -> Scope:
     options, size = job.options, config.block_size
     rows = options.max_train_rows
     if rows is None and options.max_steps is not None:
-        rows = options.max_steps * options.batch_size * job.world
+        rows = options.max_steps * rows_per_step(options, job.world)
     tokens = min(options.batch_size * options.max_length, max(options.pack_tokens, options.max_length))
     blocks = min(options.anchors, options.max_length) * max(1, tokens // options.max_length)
     return Scope(
         train=bound_of(rows or 1, options.max_length, options.anchors, size),
         measured=bound_of(options.eval_rows or 0, options.max_length, options.max_length, size),
-        extent=None if rows is None else extent(rows, options, job.world),
+        extent=None if rows is None else extent(rows, options, rows_per_step(options, job.world)),
         saved=0.0,
         pack=Pack(tokens, min(blocks, options.draft_tokens // size), 0),
         counts=None,
-        batch=options.batch_size,
+        batch=options.batch_size * options.accumulate,
+        together=options.batch_size,
         pack_tokens=options.pack_tokens,
     )
 

@@ -17,8 +17,8 @@ from ..measure.tally import Tally
 from ..parallel.ranks import Ranks
 from .corpus import Corpus
 
-#: Seconds between progress messages of an evaluation.
-_NEWS = 60.0
+#: Seconds between reports of a rank that waits for others.
+_NEWS = 1.0
 #: Seconds between checks whether another rank was asked to stop.
 _LOOK = 0.5
 _ROWS, _STOP = "rows", "stop"
@@ -34,7 +34,7 @@ class SharedEvaluation:
     Each rank walks the same rows in every evaluation, so that states which it keeps are used again: shares are equal by
     tokens of context and blocks. No collective runs meanwhile: a rank that is done waits on the board, without a
     time-out, for as long as the others live. Only the passes of a sharded target are collectives: all ranks run equally
-    many, one by one, and such an evaluation is not stopped before its end.
+    many, one by one, and agree before each of them whether to stop.
 
     Args:
         asked: whether this process was asked to stop.
@@ -56,7 +56,8 @@ class SharedEvaluation:
         self._rows, self._total = corpus.heldout, len(corpus.measured)
         self._measurer, self._source, self._ranks = measurer, source, ranks
         self._events, self._asked = events, asked
-        self._done, self._looked, self._told = 0, 0.0, 0.0
+        self._done = self._of_all = 0
+        self._looked = self._told = 0.0
         self._sharded, self._idle = source.sharded, 0
         if self._sharded:
             passes = [measurer.passes([self._rows[int(i)] for i in share]) for share in shares]
@@ -68,7 +69,9 @@ class SharedEvaluation:
         Raises:
             UserError: ``rank-lost``, and what reading rows and pictures raises.
         """
-        self._done, self._told = 0, time.monotonic()
+        self._done, self._of_all, gate = 0, 0, self._source.gate
+        self._tell()
+        self._source.gate = self._agree
         try:
             rows = [self._rows[int(i)] for i in self._mine]
             mine = self._measurer.tally(rows, self._source, "heldout", self._after_pass)
@@ -76,6 +79,8 @@ class SharedEvaluation:
             message = json.dumps(asdict(mine))
         except _Stopped:
             message = ""
+        finally:
+            self._source.gate = gate
         # Every rank decides from the same gathered messages, so all take the same branch.
         said = self._ranks.gather(message, self._asked, self._waiting)
         if not all(said):
@@ -88,13 +93,19 @@ class SharedEvaluation:
     def _after_pass(self, rows: int) -> None:
         board = self._ranks.board
         self._done += rows
-        if board is not None:
-            board.count(_ROWS, rows)
+        self._of_all = self._done if board is None or self._sharded else board.count(_ROWS, rows)
         if not self._sharded and (self._asked() or self._others_asked()):
             if board is not None:
                 board.call(_STOP)
             raise _Stopped
-        self._tell("")
+        self._tell()
+
+    def _agree(self) -> None:
+        """Before a pass of a sharded target, which all ranks run or none."""
+        told = [json.loads(one) for one in self._ranks.gather(json.dumps([self._done, self._asked()]), self._asked)]
+        self._of_all = sum(done for done, _ in told)
+        if any(asked for _, asked in told):
+            raise _Stopped
 
     def _others_asked(self) -> bool:
         now = time.monotonic()
@@ -107,11 +118,11 @@ class SharedEvaluation:
         board = self._ranks.board
         if board is not None and self._asked() and not board.called(_STOP):
             board.call(_STOP)
-        self._tell(f", waiting for rank{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}")
+        if time.monotonic() - self._told > _NEWS:
+            self._of_all = self._done if board is None or self._sharded else board.count(_ROWS, 0)
+            self._tell(f", waiting for rank{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}")
 
-    def _tell(self, more: str) -> None:
-        now = time.monotonic()
-        if self._ranks.first and now - self._told > _NEWS:
-            self._told = now
-            done = self._done if self._ranks.board is None else self._ranks.board.count(_ROWS, 0)
-            self._events.log(f"evaluation: {done} of {self._total} rows walked{more}")
+    def _tell(self, more: str = "") -> None:
+        self._told = time.monotonic()
+        if self._ranks.first:
+            self._events.progress(self._of_all, self._total, "held-out rows", note=f"evaluating{more}")

@@ -27,7 +27,7 @@ class Optimizer:
         """Clears the gradients."""
         self.adam.zero_grad(set_to_none=True)
 
-    def step(self, lr: float, weight: Tensor, world: int, total: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, lr: float, weight: Tensor, world: int, total: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Updates from the gradient of a weighted sum of losses; changes nothing when anything is not finite.
 
         Args:
@@ -35,12 +35,14 @@ class Optimizer:
             world: over how many ranks data parallelism averaged the gradient.
 
         Returns:
-            The norm of the gradient of the weighted mean, before clipping, and whether all was finite; scalars on the
-            device.
+            The norm of the gradient of the weighted mean, before clipping; whether all was finite; and the number of
+            the first parameter whose gradient was not (0 if all were). Scalars on the device.
         """
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         scale = (world / weight.clamp(min=1e-12)).float()
-        norm = torch.nn.utils.get_total_norm(gradients) * scale
+        # torch.nn.utils.get_total_norm, which keeps the norms of the parameters to itself.
+        norms = torch.stack(torch._foreach_norm(gradients, 2.0))
+        norm = torch.linalg.vector_norm(norms, 2.0) * scale
         finite = torch.isfinite(norm) & torch.isfinite(total)
         if self._clip is not None:
             scale = scale * (self._clip / (norm + 1e-6)).clamp(max=1.0)
@@ -50,4 +52,4 @@ class Optimizer:
         # The interface by which GradScaler tells a fused optimizer to skip: no number has to reach the host.
         self.adam.found_inf = (~finite).float()  # type: ignore[attr-defined]
         self.adam.step()
-        return norm, finite
+        return norm, finite, (~torch.isfinite(norms)).int().argmax()

@@ -125,6 +125,13 @@ class RunLog:
         wait = f", input wait {100 * self.meter.last['inputWait']:.0f} %" if rates else ""
         self._events.progress(step, self._extent.steps, "steps", rates, f"loss {values['loss']:.3f}{wait}")
 
+    def skipped(self, step: int, reason: str, rows: Ints) -> None:
+        """Tells of an optimizer step that changed nothing."""
+        self.meter.add(rows)
+        if self._metrics is not None:
+            self._metrics.write({"step": step, "skipped": reason})
+            self._events.log(f"step {step} is skipped: {reason}", "warn")
+
     def evaluation(self, step: int, tally: Tally, verdict: Verdict | None = None) -> None:
         """Tells of an evaluation; ``verdict`` is None for the one before the first step."""
         self.meter.restart()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..base.files import write_directory
+from ..base.files import write_directory, write_json
 from ..draft.model import DFlashDraft
 from ..parallel.ranks import Ranks
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+from .snapshot import MOMENTS, Snapshot
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Progress:
 
     Attributes:
         step: optimizer steps done. epoch, batch: the next batch to train on.
+        skipped: steps among them that changed nothing, because loss or gradient was not finite; skipped_in_a_row: how
+            many of them are the latest ones.
         best_step, best_value: the best evaluation so far; misses: evaluations since then that were surely no better.
         last_eval, last_value: the latest one. untrained_value: the one before the first step.
         best_dialogues: the best evaluation's counts by dialogue (:attr:`..measure.tally.Tally.dialogues`).
@@ -39,6 +40,8 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
     best_step: int = -1
     best_value: float = 0.0
     last_eval: int = -1
@@ -55,25 +58,49 @@ class Progress:
         return replace(self, **changes)
 
 
-class StateStore:
-    """Saves and loads states in ``directory``, which keeps only the newest.
+@dataclass(frozen=True)
+class Saved:
+    """A complete state on disk.
 
-    Args:
-        fingerprint: describes the job; a state of another job is not resumed.
+    Attributes:
+        settings: what the numbers follow from, see :mod:`.settings`; empty in a state of an earlier version.
+        layout: how the rows of a step were shared out.
     """
 
-    def __init__(self, directory: Path, fingerprint: dict[str, Any]) -> None:
-        self._directory = directory
-        self._fingerprint = json.loads(json.dumps(fingerprint))
+    path: Path
+    progress: Progress
+    settings: dict[str, Any]
+    layout: dict[str, int]
 
-    def save(self, progress: Progress, draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> None:
+
+def saved_states(directory: Path) -> list[Saved]:
+    """The complete states in ``directory``, the newest first."""
+    found = []
+    for path in sorted(directory.glob("state-*"), reverse=True):
+        told = json.loads((path / "state.json").read_text("utf-8"))
+        known = {field.name for field in fields(Progress)}
+        progress = Progress(**{name: value for name, value in told["progress"].items() if name in known})
+        found.append(Saved(path, progress, told.get("settings", {}), told.get("layout", {})))
+    return found
+
+
+class StateStore:
+    """Writes and reads the states in ``directory``, which keeps only the newest.
+
+    Args:
+        settings, layout: go into every state, see :class:`Saved`.
+    """
+
+    def __init__(self, directory: Path, settings: dict[str, Any], layout: dict[str, int]) -> None:
+        self._directory, self._settings, self._layout = directory, settings, layout
+
+    def write(self, progress: Progress, snapshot: Snapshot) -> None:
         """Writes a new state, then removes older ones, so that a kill at any moment leaves a complete one."""
 
         def fill(path: Path) -> None:
-            save_file({name: p.detach().cpu() for name, p in draft.state_dict().items()}, path / "draft.safetensors")
-            save_file(_moments(draft, optimizer), path / "optimizer.safetensors")
-            text = {"progress": asdict(progress), "fingerprint": self._fingerprint}
-            (path / "state.json").write_text(json.dumps(text, indent=2, sort_keys=True), "utf-8")
+            save_file(snapshot.weights, path / "draft.safetensors")
+            save_file(snapshot.moments, path / "optimizer.safetensors")
+            write_json(path / "state.json", self._told(progress))
 
         self._directory.mkdir(parents=True, exist_ok=True)
         kept = self._directory / f"state-{progress.step:08d}"
@@ -82,17 +109,20 @@ class StateStore:
             if other != kept:
                 shutil.rmtree(other)
 
+    def amend(self, progress: Progress) -> None:
+        """Rewrites what the state of this step says, without its tensors."""
+        write_json(self._directory / f"state-{progress.step:08d}" / "state.json", self._told(progress))
+
     def load(self, draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> Progress | None:
-        """Restores the newest state of this job into ``draft`` and ``optimizer``; None when there is none."""
-        for path in sorted(self._directory.glob("state-*"), reverse=True):
-            saved = json.loads((path / "state.json").read_text("utf-8"))
-            if saved["fingerprint"] != self._fingerprint:
-                continue
-            draft.load_state_dict(load_file(path / "draft.safetensors"))
-            progress = Progress(**saved["progress"])
-            _restore(draft, optimizer, load_file(path / "optimizer.safetensors"), progress.step)
-            return progress
+        """Restores the newest state into ``draft`` and ``optimizer``; None when there is none."""
+        for saved in saved_states(self._directory):
+            draft.load_state_dict(load_file(saved.path / "draft.safetensors"))
+            _restore(draft, optimizer, load_file(saved.path / "optimizer.safetensors"), saved.progress)
+            return saved.progress
         return None
+
+    def _told(self, progress: Progress) -> dict[str, Any]:
+        return {"progress": asdict(progress), "settings": self._settings, "layout": self._layout}
 
 
 def load_everywhere(
@@ -111,26 +141,24 @@ def load_everywhere(
             if name not in moved:
                 continue
             if not ranks.first:
-                step = torch.tensor(float(progress.step), device=parameter.device)
-                optimizer.state[parameter] = {"step": step} | {m: torch.zeros_like(parameter) for m in _MOMENTS}
-            for moment in _MOMENTS:
+                zeros = {m: torch.zeros_like(parameter) for m in MOMENTS}
+                optimizer.state[parameter] = {"step": _updates(progress, parameter.device), **zeros}
+            for moment in MOMENTS:
                 ranks.hand_out(optimizer.state[parameter][moment])
     return progress
 
 
-def _moments(draft: DFlashDraft, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {}
-    for name, parameter in draft.named_parameters():
-        state = optimizer.state.get(parameter, {})
-        tensors.update({f"{name}.{moment}": state[moment].cpu() for moment in _MOMENTS if moment in state})
-    return tensors
+def _updates(progress: Progress, device: torch.device) -> Tensor:
+    """AdamW counts its updates per parameter: all parameters take part in every step that is not skipped."""
+    return torch.tensor(float(progress.step - progress.skipped), device=device)
 
 
-def _restore(draft: DFlashDraft, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], step: int) -> None:
+def _restore(
+    draft: DFlashDraft, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], progress: Progress
+) -> None:
     for name, parameter in draft.named_parameters():
         if f"{name}.exp_avg" not in tensors:
             continue
-        state: dict[str, Tensor] = {m: tensors[f"{name}.{m}"].to(parameter.device) for m in _MOMENTS}
-        # AdamW counts its updates per parameter; all parameters take part in every step.
-        state["step"] = torch.tensor(float(step), device=parameter.device)
+        state: dict[str, Tensor] = {m: tensors[f"{name}.{m}"].to(parameter.device) for m in MOMENTS}
+        state["step"] = _updates(progress, parameter.device)
         optimizer.state[parameter] = state

@@ -22,8 +22,26 @@ from ..train.options import TrainOptions
 from .optimizer import Optimizer
 from .soft_labels import soft_rule, soft_targets
 
-#: Rows that a message names.
-_ROWS_SHOWN = 8
+#: Numbers of each draft pass that stay on its rank.
+_OF_PART = 2
+
+
+@dataclass(frozen=True)
+class PartFlags:
+    """Whether a draft pass of this rank was finite.
+
+    Attributes:
+        first_bad: the first label whose cross-entropy was not; -1 if all were.
+        states: whether those of the target were.
+    """
+
+    first_bad: int
+    states: bool
+
+    @property
+    def finite(self) -> bool:
+        """Whether nothing was wrong."""
+        return self.first_bad < 0 and self.states
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,8 @@ class StepResult:
         finite: whether loss and gradient were finite; if not, the step changed nothing.
         accuracy: for places 1..B-1, the share of labels that the draft predicts, whatever it predicts before them; None
             for a place without labels.
+        bad_parameter: number of the first parameter whose gradient was not; 0 if all were.
+        parts: of this rank, in the order of its work.
     """
 
     loss: float
@@ -45,13 +65,17 @@ class StepResult:
     grad_norm: float
     stop: int
     finite: bool
+    bad_parameter: int
+    parts: tuple[PartFlags, ...]
     accuracy: list[float | None] = field(default_factory=list)
 
 
 class Pending:
     """A step's measurements on their way to the host."""
 
-    def __init__(self, sums: Tensor) -> None:
+    def __init__(self, sums: Tensor, parts: int) -> None:
+        """``sums``: float64, the numbers over all ranks, then those of each of ``parts`` draft passes of this one."""
+        self._parts = parts
         if sums.is_cuda:
             self._host = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True)
             self._host.copy_(sums, non_blocking=True)
@@ -64,7 +88,9 @@ class Pending:
         """Waits until they are there."""
         if self._event is not None:
             self._event.synchronize()
-        weight, total, correct, blocks, stop, *places, norm, finite = self._host.tolist()
+        values = self._host.tolist()
+        own = values[len(values) - _OF_PART * self._parts :]
+        weight, total, correct, blocks, stop, *places, norm, finite, bad = values[: len(values) - len(own)]
         right, labels = places[: len(places) // 2], places[len(places) // 2 :]
         return StepResult(
             loss=total / max(weight, 1e-12),
@@ -73,6 +99,8 @@ class Pending:
             stop=round(stop),
             finite=bool(finite),
             accuracy=[hit / count if count else None for hit, count in zip(right, labels, strict=True)],
+            bad_parameter=round(bad),
+            parts=tuple(PartFlags(round(own[i]), bool(own[i + 1])) for i in range(0, len(own), _OF_PART)),
         )
 
 
@@ -81,6 +109,7 @@ class Stepper:
 
     Args:
         module: the draft, wrapped for data parallelism when there are several ranks.
+        asked: whether this process was asked to stop.
     """
 
     def __init__(
@@ -93,9 +122,10 @@ class Stepper:
         compute: Compute,
         ranks: Ranks,
         room: int = 0,
+        asked: Callable[[], bool] | None = None,
     ) -> None:
         self._target, self._draft, self._module, self._source = target, draft, module, source
-        self._compute, self._ranks, self._room = compute, ranks, room
+        self._compute, self._ranks, self._room, self._asked = compute, ranks, room, asked
         self._algorithm = algorithm_of(draft.config)
         self._rule = LossRule(options.decay, options.dpace_alpha)
         self._soft = soft_rule(options)
@@ -110,7 +140,7 @@ class Stepper:
         device = self._target.device
         self.optimizer.zero_grad()
         sums = torch.zeros(5 + 2 * (self._draft.config.block_size - 1), dtype=torch.float64, device=device)
-        left = sum(len(one.parts) for one in work)
+        left, flags = sum(len(one.parts) for one in work), []
         for one in work:
             states = self._source.states("train", one, self._room)
             for part in one.parts:
@@ -118,16 +148,24 @@ class Stepper:
                 if not left:
                     # Before the gradients are exchanged: collectives must come in the same order on all ranks.
                     self._source.idle(passes - sum(each.passes for each in work))
+                    # And none of them waits there for one that still decodes, captures or copies a state.
+                    self._ranks.meet(self._asked)
                 with self._alone() if left else nullcontext():
-                    sums += self._learn(states, part.to(device))
+                    measured, flag = self._learn(states, part.to(device))
+                sums += measured
+                flags.append(flag)
         # The gradient is that of a sum; what it is divided by, the weight over all ranks, is known only now.
         sums[4] = stop
         self._ranks.sum(sums)
-        norm, finite = self.optimizer.step(lr, sums[0], self._ranks.world, sums[1])
-        return Pending(torch.cat([sums, torch.stack([norm.double(), finite.double()])]))
+        outcome = self.optimizer.step(lr, sums[0], self._ranks.world, sums[1])
+        return Pending(torch.cat([sums, *(one.double()[None] for one in outcome), *flags]), len(flags))
 
-    def _learn(self, states: Tensor, part: Part) -> Tensor:
-        """Adds a part's gradient; returns weight, total, correct prefixes, blocks, 0, and hits and labels by place."""
+    def _learn(self, states: Tensor, part: Part) -> tuple[Tensor, Tensor]:
+        """Adds a part's gradient.
+
+        Returns:
+            Weight, total, correct prefixes, blocks, 0, and hits and labels by place; and the :class:`PartFlags`.
+        """
         batch, context = part.batch, self._target.context(states)
         with torch.autocast(states.device.type, torch.bfloat16, enabled=self._compute.autocast):
             hidden = run_batch(self._module, self._target.embed, context, batch, part.attend)
@@ -142,9 +180,18 @@ class Stepper:
         hits, counts = (one.view(batch.ids.shape)[:, 1:] for one in (right, labels))
         values = [loss.weight.double(), loss.total.detach().double(), hits.cumprod(dim=1).sum().double()]
         values += [torch.full_like(values[0], batch.blocks), torch.zeros_like(values[0])]
-        return torch.cat([torch.stack(values), hits.sum(dim=0).double(), counts.sum(dim=0).double()])
+        sums = torch.cat([torch.stack(values), hits.sum(dim=0).double(), counts.sum(dim=0).double()])
+        return sums, _flags(loss.cross_entropy, states)
 
     def _alone(self) -> AbstractContextManager[None]:
         """Gradients of all but the last pass are not exchanged."""
         wait: Callable[[], AbstractContextManager[None]] | None = getattr(self._module, "no_sync", None)
         return wait() if wait is not None else nullcontext()
+
+
+@torch.no_grad()
+def _flags(losses: Tensor, states: Tensor) -> Tensor:
+    """Float64 [2], the members of :class:`PartFlags`: the sum of the states is finite only where all of them are."""
+    bad = ~torch.isfinite(losses)
+    first = bad.int().argmax().where(bad.any(), -1) if len(losses) else torch.full((), -1, device=losses.device)
+    return torch.stack([first.double(), torch.isfinite(states.sum(dtype=torch.float32)).double()])
