@@ -64,7 +64,7 @@ async function train(
   shards: string,
   options: object,
   watch: (event: DraftsmithEvent) => void = () => undefined,
-  signal?: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ) {
   const events: DraftsmithEvent[] = [];
   const emit = (event: DraftsmithEvent): void => {
