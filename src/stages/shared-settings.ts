@@ -141,19 +141,21 @@ export function statesSystemPrompt(option: SystemPromptOption): Statement<"syste
   return { setting: "systemPrompt", value: { text }, option: "systemPrompt", says };
 }
 
-export function statesHistory(option: HistoryOption): Statement<"history"> {
-  return { setting: "history", value: { option }, option: "history", says: `carries ${historyWords(option)}` };
+/** @param name - of the option, where it is another one */
+export function statesHistory(option: HistoryOption, name = "history"): Statement<"history"> {
+  return { setting: "history", value: { option }, option: name, says: `carries ${historyWords(option)}` };
 }
 
-export function statesTemplateArguments({
-  thinking,
-  chatTemplateKwargs,
-}: TemplateOptions): Statement<"templateArguments"> {
+/** @param group - in front of the options' names, where they are in a group */
+export function statesTemplateArguments(
+  { thinking, chatTemplateKwargs }: TemplateOptions,
+  group = "",
+): Statement<"templateArguments"> {
   const given = defined({ thinking, chatTemplateKwargs });
   return {
     setting: "templateArguments",
     value: given,
-    option: thinking === undefined && chatTemplateKwargs !== undefined ? "chatTemplateKwargs" : "thinking",
+    option: group + (thinking === undefined && chatTemplateKwargs !== undefined ? "chatTemplateKwargs" : "thinking"),
     says: `has ${Object.entries(given)
       .map(([name, value]) => `${name} ${typeof value === "string" ? value : canonicalJson(value)}`)
       .join(", ")}`,

@@ -146,6 +146,11 @@ export interface Stage<Options = unknown, Inputs extends string = string> {
 export const DIALOGUES = ["dialogues", "traffic"] as const satisfies readonly ArtifactKind[];
 export const GENERATIONS = ["generations", "traffic"] as const satisfies readonly ArtifactKind[];
 
+/** How many dialogues an artifact of dialogues or generations holds, where that is known: a log's rows are requests. */
+export function dialoguesIn({ manifest: { counts } }: Pick<InputArtifact, "manifest">): number | undefined {
+  return typeof counts.dialogues === "number" ? counts.dialogues : counts.kept;
+}
+
 /** The kind of artifact that a stage makes under these options. */
 export function outputKind(stage: Pick<Stage, "output" | "outputOf">, options: unknown): ArtifactKind {
   return stage.outputOf?.(options) ?? stage.output;

@@ -215,7 +215,7 @@ describe("a stage as a command", () => {
     expect(unfinished.code).toBe(ERROR_CODES.ARTIFACT_INVALID.exit);
     await draftsmith(root, ...args, "--out", "made/kind");
     const kind = await draftsmith(root, "tokenize", "--model", ".", "--in", "generations=made/kind", "--out", "rows");
-    expect(kind.stderr).toContain("holds dialogues, but generations is needed here");
+    expect(kind.stderr).toContain("holds dialogues, but generations or traffic is needed here");
     const needed = await draftsmith(root, "regenerate", "--servers", "http://127.0.0.1:9", "--out", "g");
     expect(needed.stderr).toContain("--in dialogues=DIRECTORY");
   });

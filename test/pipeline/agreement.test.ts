@@ -167,6 +167,29 @@ describe("the history of prompts", () => {
   });
 });
 
+describe("a log of production", () => {
+  const log = (more: string) => `traffic: {uses: import, with: {source: [./d.jsonl], format: log, model: ./m${more}}}`;
+  const rows = "rows: {uses: tokenize, in: {generations: traffic}, with: {model: ./m}}";
+
+  it("is dialogues and generations at once, and no other import is", async () => {
+    const shards = "shards: {uses: shard, in: {rows: rows, dialogues: traffic}}";
+    await expect(plan(pipelineOf({ traffic: log(""), rows, shards }))).resolves.toBeDefined();
+    const plain = "traffic: {uses: import, with: {source: [./d.jsonl]}}";
+    expect(await complaint(pipelineOf({ traffic: plain, rows }))).toContain(
+      "step traffic makes dialogues, but generations takes generations or traffic",
+    );
+  });
+
+  it("shares history and template arguments with what is made of it", async () => {
+    const check = "check: {uses: validate, in: {generations: traffic}, with: {model: ./m, history: {lastTurns: 2}}}";
+    expect(await complaint(pipelineOf({ traffic: log(""), check }))).toContain(
+      "traffic and check disagree about the history",
+    );
+    const declared = log(", log: {history: {lastTurns: 2}}");
+    await expect(plan(pipelineOf({ traffic: declared, check }))).resolves.toBeDefined();
+  });
+});
+
 describe("other settings", () => {
   it("the template's arguments", async () => {
     const steps = { import: "", regenerate: "thinking: on", validate: "thinking: off" };

@@ -1,4 +1,4 @@
-import { statesResizing, statesTarget } from "../shared-settings.js";
+import { statesHistory, statesResizing, statesTarget, statesTemplateArguments } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { estimate } from "./estimate.js";
 import { importOptionsSchema } from "./options.js";
@@ -10,10 +10,12 @@ export const stage = defineStage({
   options: importOptionsSchema,
   inputs: {},
   output: "dialogues",
+  outputOf: ({ format }) => (format === "log" ? "traffic" : "dialogues"),
   codeVersion: 3,
   fileOptions: { source: "file", imageRoots: "directory", model: "directory" },
   neutralOptions: ["concurrency"],
-  states: ({ model, resize, factor, minPixels, maxPixels }) => [
+  states: ({ model, resize, factor, minPixels, maxPixels, format, log }) => [
+    ...(format === "log" ? [statesHistory(log.history, "log.history"), statesTemplateArguments(log, "log.")] : []),
     ...(model === undefined ? [] : [statesTarget(model)]),
     ...(resize === "none" || factor === undefined || minPixels === undefined || maxPixels === undefined
       ? []

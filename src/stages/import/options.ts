@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DEFAULT_VIDEO_LIMITS, DIALOGUE_FORMS } from "../../dialogue/index.js";
 import { allowedAddressProblem, DEFAULT_LIMITS } from "../../images/index.js";
+import { logSchema } from "./log/options.js";
 
 const remoteImagesSchema = z.strictObject({
   allow: z
@@ -37,9 +38,12 @@ export const importOptionsSchema = z
       .min(1)
       .describe("files of dialogues, JSONL or one JSON array each, plain or compressed with gzip; read in this order"),
     format: z
-      .enum(["auto", ...DIALOGUE_FORMS])
+      .enum(["auto", ...DIALOGUE_FORMS, "log"])
       .default("auto")
-      .describe("form of the rows; auto looks at each row"),
+      .describe(
+        "form of the rows; auto looks at each row. log: requests of production with their responses and exact ids, which become dialogues and generations at once",
+      ),
+    log: logSchema.prefault({}).describe("for format log: what the client and the server of production did"),
     imageRoots: z
       .array(z.string().min(1))
       .default([])
@@ -62,7 +66,7 @@ export const importOptionsSchema = z
       .string()
       .optional()
       .describe(
-        "model directory whose processor settings `resize` follows, and whose special tokens `specialText` means",
+        "model directory whose processor settings `resize` follows, whose special tokens `specialText` means, and which renders the prompts of a log again",
       ),
     specialText: z
       .enum(["keep", "refuse", "escape"])
@@ -143,9 +147,14 @@ export const importOptionsSchema = z
     const fail = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     if (options.specialText !== "keep" && options.model === undefined)
       fail("specialText", `is ${options.specialText}, which needs \`model\``);
+    if (options.format === "log") {
+      if (options.model === undefined) fail("model", "is missing: a log's prompts are rendered again and compared");
+      if (options.specialText !== "keep") fail("specialText", "has no effect on a log, whose ids are what was served");
+    }
     if (options.resize === "none") {
-      // The escaping of special tokens needs the model, too.
-      const unused = options.specialText === "keep" && options.model !== undefined ? ["model", ...given] : given;
+      // The escaping of special tokens needs the model, too, and so does a log.
+      const needsModel = options.specialText !== "keep" || options.format === "log";
+      const unused = !needsModel && options.model !== undefined ? ["model", ...given] : given;
       if (unused.length > 0)
         fail(
           "resize",

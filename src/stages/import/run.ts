@@ -14,6 +14,7 @@ import { type CanonicalOptions, type ImageRoots, openRoots } from "../../images/
 import type { StageContext } from "../stage.js";
 import { fetcherFor } from "./fetcher.js";
 import { ImageIntake } from "./intake.js";
+import type { LogResult } from "./log/run.js";
 import type { ImportOptions } from "./options.js";
 import { readSourceRows, type SourceRow } from "./source-rows.js";
 import { type Judged, specialTextRule } from "./special-text.js";
@@ -52,17 +53,11 @@ export async function runImport(options: ImportOptions, context: StageContext): 
   const intake = await ImageIntake.open(context.resumeDir, settings, roots, rules, fetcher);
   const tally = new Tally();
   const hashes = new Set<string>();
+  let log: LogResult | undefined;
   try {
-    const kept = await openJsonlWriter(join(context.workDir, "dialogues.jsonl"));
-    const refused = await openJsonlWriter(join(context.workDir, "rejected.jsonl"));
-    try {
-      await writeRows(options, context, intake, tally, hashes, kept, refused);
-      await Promise.all([kept.close(), refused.close()]);
-    } catch (error) {
-      await Promise.allSettled([kept.discard(), refused.discard()]);
-      throw error;
-    }
-    tally.judge(options.maxRejectedShare, options.source);
+    if (options.format === "log")
+      log = await (await import("./log/run.js")).importLog({ options, context, intake, tally, hashes });
+    else await importDialogues(options, context, intake, tally, hashes);
     await intake.publish(hashes, join(context.workDir, "images"));
     await fetcher?.writeRecords(context.workDir);
   } finally {
@@ -89,13 +84,40 @@ export async function runImport(options: ImportOptions, context: StageContext): 
       imageReferences: intake.stats.references,
       ...(tally.videos === 0 ? {} : { videos: tally.videos }),
       ...defined({ imagesFetched: fetcher?.fetched }),
+      ...(log === undefined ? {} : { unit: "requests", ...log.counts }),
     },
     facts: {
+      ...log?.facts,
       images: settings,
       ...defined({ remoteImages: fetcher && { allow: options.remoteImages.allow } }),
-      ...defined({ summary: unreadFields && [{ label: "fields not read", value: tally.unreadText }] }),
+      ...summaryOf(log, unreadFields && tally.unreadText),
     },
   };
+}
+
+function summaryOf(log: LogResult | undefined, unread: string | undefined): { summary?: JsonObject[] } {
+  const own = log?.summary ?? [];
+  const lines = unread === undefined ? own : [...own, { label: "fields not read", value: unread }];
+  return lines.length === 0 ? {} : { summary: lines };
+}
+
+async function importDialogues(
+  options: ImportOptions,
+  context: StageContext,
+  intake: ImageIntake,
+  tally: Tally,
+  hashes: Set<string>,
+): Promise<void> {
+  const kept = await openJsonlWriter(join(context.workDir, "dialogues.jsonl"));
+  const refused = await openJsonlWriter(join(context.workDir, "rejected.jsonl"));
+  try {
+    await writeRows(options, context, intake, tally, hashes, kept, refused);
+    await Promise.all([kept.close(), refused.close()]);
+  } catch (error) {
+    await Promise.allSettled([kept.discard(), refused.discard()]);
+    throw error;
+  }
+  tally.judge(options.maxRejectedShare, options.source);
 }
 
 async function writeRows(

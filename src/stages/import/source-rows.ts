@@ -31,13 +31,23 @@ export type SourceRow =
 export async function* readSourceRows(options: ImportOptions, limit: number | undefined): AsyncGenerator<SourceRow> {
   // Ids only: 278,000 of them take some 30 MB.
   const seen = new Set<string>();
+  for await (const { item, source } of readSources(options, limit)) {
+    yield settleId(readRow(item, source, options), seen, options.onDuplicateId);
+  }
+}
+
+/** The rows as they stand in the files. */
+export async function* readSources(
+  options: ImportOptions,
+  limit: number | undefined,
+): AsyncGenerator<{ item: JsonLine; source: RowPlace }> {
   const names = sourceNames(options.source);
   let read = 0;
   for (const [at, path] of options.source.entries()) {
     for await (const item of readJsonRows(path, { maxLineBytes: options.limits.maxRowBytes })) {
       if (limit !== undefined && read >= limit) return;
       read += 1;
-      yield settleId(readRow(item, { file: names[at]!, line: item.line }, options), seen, options.onDuplicateId);
+      yield { item, source: { file: names[at]!, line: item.line } };
     }
   }
 }
@@ -54,7 +64,7 @@ export function sourceNames(paths: readonly string[]): string[] {
 
 function readRow(item: JsonLine, source: RowPlace, options: ImportOptions): SourceRow {
   if ("problem" in item) return { ok: false, id: null, source, reason: item.problem, message: item.message };
-  const result = readDialogue(item.value, options.format);
+  const result = readDialogue(item.value, options.format === "log" ? "auto" : options.format);
   if (!result.ok) return { ok: false, id: result.id ?? null, source, reason: result.reason, message: result.message };
   const id = result.dialogue.id ?? `${source.file}:${source.line}`;
   const { form, dialogue, unread } = result;

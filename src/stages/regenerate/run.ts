@@ -5,7 +5,7 @@ import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
 import { type Account, accountCounts, accountSummary, historyFacts, systemPromptFacts } from "../../dialogue/index.js";
 import { writeReport } from "../../report/index.js";
 import { GREEDY, identityFacts, longestPrompt } from "../../sglang/index.js";
-import type { InputArtifact, StageContext } from "../stage.js";
+import { dialoguesIn, type InputArtifact, type StageContext } from "../stage.js";
 import { RequestImages } from "./asking/request-images.js";
 import type { RunParts } from "./asking/run-parts.js";
 import { DialogueWorkers, tooManyFailures } from "./dialogues/dialogue-workers.js";
@@ -135,7 +135,7 @@ async function openLocalModel(options: RegenerateOptions): Promise<Local> {
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
-  const { kept } = input.manifest.counts;
+  const kept = dialoguesIn(input);
   return kept === undefined ? undefined : Math.min(kept, limit ?? Infinity);
 }
 

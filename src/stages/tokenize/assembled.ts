@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isBlankLine, type Line, readLineBlocks } from "../../artifacts/index.js";
 import { moduleBeside, stringifyJson, WorkerPool } from "../../base/index.js";
 import type { ModelDirectory } from "../../model/index.js";
-import type { InputArtifact } from "../stage.js";
+import { dialoguesIn, type InputArtifact } from "../stage.js";
 import { type AssembledDialogue, Assembler } from "./assembler.js";
 import type { TokenizeOptions } from "./options.js";
 import { type Packed, unpack } from "./packed.js";
@@ -36,7 +36,7 @@ export async function* assembledOf(
 ): AsyncGenerator<AssembledDialogue> {
   const file = join(input.path, options.source === "ids" ? "generations.jsonl" : "dialogues.jsonl");
   const blocks = limited(readLineBlocks(file, { blockBytes: BLOCK_BYTES }), limit);
-  const threads = threadsOf(options, Math.min(input.manifest.counts.kept ?? Infinity, limit ?? Infinity));
+  const threads = threadsOf(options, Math.min(dialoguesIn(input) ?? Infinity, limit ?? Infinity));
   if (threads === 0) {
     const assembler = new Assembler(model, options, file);
     for await (const lines of blocks) yield* assembler.assemble(lines);

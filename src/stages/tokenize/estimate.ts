@@ -1,6 +1,6 @@
 /** Estimates the cost of a run from the size of its input. */
 import { formatBytes } from "../../events/index.js";
-import type { Estimate, Expected, InputArtifact } from "../stage.js";
+import { dialoguesIn, type Estimate, type Expected, type InputArtifact } from "../stage.js";
 import type { TokenizeOptions } from "./options.js";
 
 /** Dialogues per second on one core, each with a 1080p screenshot; measured by test/stages/tokenize/bench.ts. */
@@ -15,7 +15,7 @@ export function estimate(
   limit: number | undefined,
   expected: Expected = {},
 ): Estimate {
-  const all = input === undefined ? expected.dialogues : input.manifest.counts.kept;
+  const all = input === undefined ? expected.dialogues : dialoguesIn(input);
   if (all === undefined) return { lines: [`about ${RATE[source]} dialogues a second on one core`] };
   const dialogues = Math.min(all, limit ?? Infinity);
   const seconds = Math.max(1, Math.round(dialogues / RATE[source]));

@@ -33,7 +33,7 @@ export const stage = defineStage<TokenizeOptions, keyof TokenizeInputs>({
     },
   },
   output: "rows",
-  codeVersion: 3,
+  codeVersion: 4,
   fileOptions: { model: "directory" },
   neutralOptions: ["threads"],
   reportFiles: tokenizeReport,

@@ -12,7 +12,7 @@ import {
 import { type ModelDirectory, openModel } from "../../model/index.js";
 import { writeReport } from "../../report/index.js";
 import { SystemPrompts, supervisedTokens } from "../../tokens/index.js";
-import type { InputArtifact, StageContext } from "../stage.js";
+import { dialoguesIn, type InputArtifact, type StageContext } from "../stage.js";
 import { pictureTokens } from "./assemble.js";
 import { assembledOf } from "./assembled.js";
 import type { AssembledDialogue } from "./assembler.js";
@@ -212,7 +212,7 @@ function sourceCounts({ manifest: { kind, counts } }: InputArtifact): JsonObject
 }
 
 function totalOf(input: InputArtifact, limit: number | undefined): number | undefined {
-  const { kept } = input.manifest.counts;
+  const kept = dialoguesIn(input);
   return kept === undefined ? limit : Math.min(kept, limit ?? Number.POSITIVE_INFINITY);
 }
 

@@ -28,7 +28,7 @@ import {
   readStoredImage,
 } from "../../images/index.js";
 import { type EncodedImage, encodedImage } from "../../sglang/index.js";
-import { DIALOGUES, type InputArtifact } from "../stage.js";
+import { DIALOGUES, dialoguesIn, type InputArtifact } from "../stage.js";
 import type { ValidateOptions } from "./options.js";
 
 /** Reads the canonical PNG of one of a dialogue's images. */
@@ -110,12 +110,13 @@ function fixedPrompt(input: InputArtifact | undefined): SystemPromptOption | und
   return made.source === "fixed" ? recordedSystemPrompt(made) : undefined;
 }
 
-function artifactSource({ path, manifest }: InputArtifact): DialogueSource {
+function artifactSource(input: InputArtifact): DialogueSource {
+  const { path } = input;
   const store = join(path, "images");
   const image = storedImage(store);
   return {
     name: "the dialogues",
-    total: manifest.counts.kept,
+    total: dialoguesIn(input),
     store,
     stored: image,
     async *items(limit) {

@@ -1,5 +1,5 @@
 /** Estimates the cost of a run from the size of its inputs. */
-import type { Estimate } from "../stage.js";
+import { dialoguesIn, type Estimate } from "../stage.js";
 import type { ValidateOptions } from "./options.js";
 import type { ValidateInputs } from "./run.js";
 
@@ -9,7 +9,8 @@ const ROWS_A_SECOND = 3000;
 
 export function estimate(options: ValidateOptions, inputs: ValidateInputs): Estimate {
   const lines: string[] = [];
-  const dialogues = (inputs.generations ?? inputs.dialogues)?.manifest.counts.kept;
+  const counted = inputs.generations ?? inputs.dialogues;
+  const dialogues = counted && dialoguesIn(counted);
   const rows = (inputs.rows ?? inputs.shards)?.manifest.counts.rows;
   if (dialogues !== undefined)
     lines.push(`renders ${dialogues} dialogues, about ${seconds(dialogues / PROMPTS_A_SECOND)}`);

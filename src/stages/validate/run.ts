@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
 import { DraftsmithError, defined, type ErrorLocation, type JsonObject } from "../../base/index.js";
 import { writeReport } from "../../report/index.js";
-import type { InputArtifact, StageContext } from "../stage.js";
+import { dialoguesIn, type InputArtifact, type StageContext } from "../stage.js";
 import { checkDialogues } from "./check-dialogues.js";
 import { checkDraft } from "./check-draft.js";
 import { checkFingerprints, effectiveHistory, effectiveKwargs } from "./check-fingerprints.js";
@@ -130,7 +130,7 @@ async function checkTexts(
   }
   const lineage = source === undefined ? undefined : new Lineage(subject, source);
   try {
-    const seen = progress("dialogues", generations.manifest.counts.kept);
+    const seen = progress("dialogues", dialoguesIn(generations));
     await checkGenerations(subject, generations.path, lineage, limit, seen);
   } finally {
     await lineage?.close();

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type HistoryOption, type ImagePart, type Message, promptMessages } from "../../../dialogue/index.js";
 import { formatBytes, formatHours } from "../../../events/index.js";
-import type { Estimate, Expected, InputArtifact } from "../../stage.js";
+import { dialoguesIn, type Estimate, type Expected, type InputArtifact } from "../../stage.js";
 import { scriptOf } from "../dialogues/script.js";
 import type { RegenerateOptions } from "../options.js";
 import { expectedLoad } from "../servers/server-list.js";
@@ -63,11 +63,11 @@ interface Found {
   images: string;
 }
 
-async function measuredSums({ path, manifest }: InputArtifact, options: RegenerateOptions): Promise<Found | undefined> {
-  const sums = await readSample(path, options);
+async function measuredSums(input: InputArtifact, options: RegenerateOptions): Promise<Found | undefined> {
+  const sums = await readSample(input.path, options);
   if (sums.dialogues === 0) return undefined;
   return {
-    dialogues: manifest.counts.kept ?? Math.round(sums.dialogues),
+    dialogues: dialoguesIn(input) ?? Math.round(sums.dialogues),
     sums,
     basis: "if answers are as long as the recorded ones",
     images: options.model === undefined ? "by a rough rule" : "by the model's rule",
