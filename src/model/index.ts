@@ -5,6 +5,7 @@ export * from "./made-with.js";
 export { MASK_TOKEN, maskTokenId } from "./mask-token.js";
 export * from "./open.js";
 export { differingKeys } from "./patch-settings.js";
+export type { Precision } from "./precision.js";
 export type { ProcessorSettings } from "./processor-settings.js";
 export type { SpecialIds } from "./special-ids.js";
 export { SPECIAL_TEXT } from "./special-text.js";

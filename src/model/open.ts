@@ -4,6 +4,7 @@ import { DraftsmithError, digestOf, sha256 } from "../base/index.js";
 import { readChatTemplate } from "./chat-template.js";
 import { readOptionalJson, readRequiredJson } from "./files.js";
 import { maskTokenId } from "./mask-token.js";
+import { type Precision, readPrecision } from "./precision.js";
 import { type ProcessorSettings, readProcessorSettings } from "./processor-settings.js";
 import { findSpecialIds, type SpecialIds } from "./special-ids.js";
 import { CONFIG_FILE, parseTargetConfig, type TargetConfig } from "./target-config.js";
@@ -37,6 +38,7 @@ export interface ModelDirectory {
   specialIds: SpecialIds;
   /** null if the vocabulary has no spare id. */
   maskTokenId: number | null;
+  precision: Precision;
   fingerprints: ModelFingerprints;
   /** Observations that are not errors. */
   notes: string[];
@@ -74,6 +76,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     video: video.settings,
     specialIds: findSpecialIds(dir, config, tokenizer, generation?.json ?? null),
     maskTokenId: maskTokenId(config.vocabSize, tokenizer),
+    precision: readPrecision(configFile.json),
     fingerprints: {
       config: sha256(configFile.text),
       tokenizer: sha256(tokenizer.text),

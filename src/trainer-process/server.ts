@@ -22,6 +22,8 @@ export interface ServerRequest {
   threads?: number | undefined;
   /** Takes the reasoning out of an answer's text, as SGLang's flag of this name. */
   reasoningParser?: "qwen3" | undefined;
+  /** Number format in torch's words; left out, float32. */
+  dtype?: string | undefined;
   /** File that receives what the server logs. */
   log?: string | undefined;
   python?: string | undefined;
@@ -92,6 +94,7 @@ function argumentsOf(request: ServerRequest): string[] {
     ["--max-batch", request.maxBatch],
     ["--threads", request.threads],
     ["--reasoning-parser", request.reasoningParser],
+    ["--dtype", request.dtype],
   ];
   const given = flags.filter((flag): flag is [string, string | number] => flag[1] !== undefined);
   return ["-m", "draftsmith_trainer", "serve", ...given.flatMap(([name, value]) => [name, String(value)])];

@@ -19,10 +19,11 @@ import {
   servesModel,
   TransportFault,
 } from "../../sglang/index.js";
+import { checkPrecision } from "./check-precision.js";
 import { compareIds } from "./compare-ids.js";
 import { likelyCause } from "./diagnose.js";
 import type { ReadImage } from "./dialogue-source.js";
-import { checkServerDirectory } from "./server-directory.js";
+import { checkServerDirectory, openServerDirectory } from "./server-directory.js";
 import type { Subject } from "./subject.js";
 
 /** Settings that change prompts (others change only answers). */
@@ -117,11 +118,15 @@ export class LiveServer {
   }
 
   /**
-   * Run after the prompt checks, which are more telling: finds what only the server's files show (means, unused
-   * template branches).
+   * Run after the prompt checks, which are more telling: finds what only the server's files and settings show (means,
+   * unused template branches, precision).
    */
   async checkFiles(): Promise<void> {
-    if (this.identity !== undefined) await checkServerDirectory(this.subject, this.identity, this.client.name);
+    const { identity, subject } = this;
+    if (identity === undefined) return;
+    const theirs = await openServerDirectory(identity, this.client.name);
+    if (theirs !== undefined) checkServerDirectory(subject, identity, theirs);
+    checkPrecision(subject, identity, theirs?.precision);
   }
 
   close(): Promise<void> {

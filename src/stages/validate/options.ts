@@ -9,6 +9,10 @@ import {
   thinkingSchema,
 } from "../../dialogue/index.js";
 
+/** Settings of a server that decide what numbers it computes with, by their names in /server_info. */
+export const PRECISE = ["quantization", "dtype", "kv_cache_dtype"] as const;
+export type Precise = (typeof PRECISE)[number];
+
 export const validateOptionsSchema = z.strictObject({
   model: z.string().min(1).describe("directory of the target that will be trained against and served"),
   dialogues: z
@@ -64,6 +68,12 @@ export const validateOptionsSchema = z.strictObject({
     .optional()
     .describe("environment variable with the server's API key, if it wants one"),
   requestTimeoutSeconds: z.number().positive().max(3600).default(120).describe("time for one answer of the server"),
+  allowPrecision: z
+    .array(z.enum(PRECISE))
+    .default([])
+    .describe(
+      "differences in precision between server and model directory that are accepted, and reported as warnings",
+    ),
   draft: z.string().min(1).optional().describe("directory of a draft whose config.json is checked against the target"),
   keepGoing: z
     .boolean()

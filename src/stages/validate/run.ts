@@ -223,6 +223,8 @@ const HINTS: Record<Finding["check"], string> = {
   "row-ids": "rebuild the rows from these generations",
   split: "rebuild the shards",
   server: "start the server with this model and without that setting",
+  precision:
+    "serve this snapshot as it is, train on the one that is served, or accept the difference with allowPrecision",
   draft: "correct the draft's config.json",
 };
 

@@ -1,4 +1,4 @@
-/** Compares the server's model directory with ours, if the server runs on this machine. */
+/** The server's model directory, if the server runs on this machine, compared with ours. */
 import { stat } from "node:fs/promises";
 import { basename, isAbsolute, join } from "node:path";
 import { canonicalJson, isDraftsmithError } from "../../base/index.js";
@@ -6,18 +6,23 @@ import { type ModelDirectory, openModel, type ProcessorSettings } from "../../mo
 import type { ServerIdentity } from "../../sglang/index.js";
 import type { Subject } from "./subject.js";
 
-/** Skipped unless the server is on loopback: a path on another machine says nothing about ours. */
-export async function checkServerDirectory(subject: Subject, identity: ServerIdentity, address: string): Promise<void> {
+/** Undefined unless the server is on loopback: a path on another machine says nothing about ours. */
+export async function openServerDirectory(
+  identity: ServerIdentity,
+  address: string,
+): Promise<ModelDirectory | undefined> {
   const path = identity.modelPath;
-  if (path === undefined || !isAbsolute(path) || !isLoopback(address)) return;
-  if (!(await stat(join(path, "config.json")).catch(() => undefined))?.isFile()) return;
-  let theirs: ModelDirectory;
+  if (path === undefined || !isAbsolute(path) || !isLoopback(address)) return undefined;
+  if (!(await stat(join(path, "config.json")).catch(() => undefined))?.isFile()) return undefined;
   try {
-    theirs = await openModel(path);
+    return await openModel(path);
   } catch (error) {
     if (!isDraftsmithError(error)) throw error;
-    return;
+    return undefined;
   }
+}
+
+export function checkServerDirectory(subject: Subject, identity: ServerIdentity, theirs: ModelDirectory): void {
   const { findings, model } = subject;
   const say = (field: string, message: string): void => {
     findings.add({ check: "server", severity: "error", message, place: { field } });

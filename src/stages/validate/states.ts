@@ -33,6 +33,7 @@ const MISSING: Record<Check, string> = {
   "row-ids": "no rows were compared with generations: give both",
   split: "no held-out rows were read: give shards that have some",
   server: "no server was named",
+  precision: "no server was named that tells its settings",
   draft: "no draft was named",
 };
 

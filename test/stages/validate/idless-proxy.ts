@@ -1,4 +1,7 @@
-/** A proxy in front of a real server that drops token ids from chat answers, as old versions and strict gateways do. */
+/**
+ * A proxy in front of a real server that drops token ids from chat answers, as old versions and strict gateways do, or
+ * says other things about the server's settings.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -12,6 +15,8 @@ export interface IdlessProxy {
   keepIds: boolean;
   /** Sent along with every chat request. */
   extra: Record<string, unknown> | undefined;
+  /** Told by /server_info and /model_info instead of the server's own. */
+  settings: Record<string, unknown>;
   /** Changes an answer further. */
   tamper: ((answer: ChatBody, request: ChatRequest) => void) | undefined;
   close(): Promise<void>;
@@ -24,6 +29,7 @@ export async function startIdlessProxy(target: string): Promise<IdlessProxy> {
     chatOnly: false,
     keepIds: false,
     extra: undefined,
+    settings: {},
     tamper: undefined,
     close: () => Promise.resolve(),
   };
@@ -45,6 +51,12 @@ export async function startIdlessProxy(target: string): Promise<IdlessProxy> {
     });
     const text = await answer.text();
     response.writeHead(answer.status, { "content-type": "application/json" });
+    if (answer.ok && (request.url === "/server_info" || request.url === "/model_info")) {
+      const told = JSON.parse(text) as Record<string, unknown>;
+      const other = Object.entries(proxy.settings).filter(([name]) => Object.hasOwn(told, name));
+      response.end(JSON.stringify({ ...told, ...Object.fromEntries(other) }));
+      return;
+    }
     const isChat = request.url === "/v1/chat/completions" && answer.ok;
     response.end(isChat ? changed(text, String(body), proxy) : text);
   });

@@ -85,6 +85,9 @@ async def server_info(request: Request) -> Response:
         "port": s.port,
         "device": s.device,
         "dtype": s.dtype,
+        # The checkpoint is served as it is, and keys and values are kept in the dtype above.
+        "quantization": None,
+        "kv_cache_dtype": "auto",
         "context_length": s.context_length,
         "max_running_requests": s.max_batch,
         "max_queued_requests": s.max_queue,
