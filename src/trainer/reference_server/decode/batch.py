@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .decoder import Decoder, Forward
+from .decoder import Decoder
+from .forward import Feed, Forward
 from .hybrid import RecurrentUndo
 from .prefix_cache import Entry, PrefixCache
 from .prompt import Prompt
@@ -36,11 +38,25 @@ class BatchedSequence:
     captured: list[Tensor] = field(default_factory=list)
 
 
+class Joined(NamedTuple):
+    """A sequence that has just been prefilled.
+
+    Attributes:
+        sequence: its place in the batch.
+        first: the token after its prompt.
+        captured: [S, K*H], the captured states of its prompt, if layers are captured.
+    """
+
+    sequence: BatchedSequence
+    first: int
+    captured: Tensor | None
+
+
 class SequenceBatch:
     """Up to ``max_rows`` sequences over one cache.
 
-    Every forward belongs to one of three kinds: ``join`` (the prompt of one sequence), ``step`` (one token each) and
-    ``verify`` (a block each, of which ``keep`` then keeps the accepted part).
+    A forward is either ``advance`` (one token for each row and the prompts of new ones) or ``verify`` (a block each, of
+    which ``keep`` then keeps the accepted part).
     """
 
     def __init__(
@@ -64,36 +80,48 @@ class SequenceBatch:
         """How many more sequences fit."""
         return self.max_rows - len(self.sequences)
 
-    @torch.inference_mode()
-    def join(self, prompt: Prompt) -> tuple[BatchedSequence, int, Tensor | None]:
-        """Prefills a prompt; returns its row, the first token, and captured states [S, K*H] if layers are captured."""
-        assert self.free > 0, "the batch is full"
-        row, start = len(self.sequences), 0
-        pieces: list[Tensor] = []
-        found = self.prefixes.find(prompt.key) if self.prefixes is not None else None
-        if found is not None:
-            entry, start = found
-            self.cache.write(row, entry.state, start, self.target.like)
-            if entry.captured is not None:
-                pieces.append(entry.captured[:start])
-        out = self.target.prefill(self.cache, row, prompt, start, self.capture)
-        first = int(self.target.logits(out.hidden[0, -1:]).argmax())
-        if out.captured is not None:
-            pieces.append(out.captured[0])
-        captured = torch.cat(pieces) if pieces else None
-        member = BatchedSequence(prompt, row, len(prompt), start, captured=[] if captured is None else [captured])
-        self.sequences.append(member)
-        return member, first, captured
+    def join(self, prompt: Prompt) -> Joined:
+        """Prefills one prompt."""
+        return self.advance([prompt], [])[0][0]
 
-    @torch.inference_mode()
     def step(self, tokens: list[int]) -> list[int]:
         """Feeds one token per row and returns the next one of each."""
-        out = self._feed(torch.tensor(tokens, dtype=torch.int64)[:, None])
-        for member, token in zip(self.sequences, tokens, strict=True):
+        return self.advance([], tokens)[1]
+
+    @torch.inference_mode()
+    def advance(self, prompts: Sequence[Prompt], tokens: list[int]) -> tuple[list[Joined], list[int]]:
+        """Prefills prompts and feeds one token to every row that was there before (or to none), in one forward.
+
+        Returns:
+            The new sequences, and the next token of each row that was fed one.
+        """
+        assert self.free >= len(prompts), "the batch is full"
+        assert len(tokens) in (0, len(self.sequences)), "one token for each row"
+        running = list(self.sequences) if tokens else []
+        feeds = [self._step_feed(torch.tensor(tokens, dtype=torch.int64)[:, None])] if running else []
+        known: list[Tensor | None] = []
+        joined: list[BatchedSequence] = []
+        for prompt in prompts:
+            member, before = self._enter(prompt)
+            joined.append(member)
+            known.append(before)
+            feeds.append(self.target.prompt_feed(member.row, prompt, member.cached_tokens))
+        outs = self.target.run(self.cache, feeds, self.capture)
+        hidden = [out.hidden[0, -1:] for out in outs[-len(prompts) :]] if prompts else []
+        if running:
+            hidden.insert(0, outs[0].hidden[:, 0])
+        best: list[int] = self.target.logits(torch.cat(hidden)).argmax(-1).tolist()
+        for member, token in zip(running, tokens, strict=False):
             member.length += 1
             member.fed.append(token)
-        best: list[int] = self.target.logits(out.hidden[:, 0]).argmax(-1).tolist()
-        return best
+        starts: list[Joined] = []
+        for member, before, out, first in zip(
+            joined, known, outs[len(feeds) - len(prompts) :], best[len(running) :], strict=True
+        ):
+            if out.captured is not None:
+                member.captured = [out.captured[0] if before is None else torch.cat((before, out.captured[0]))]
+            starts.append(Joined(member, first, member.captured[0] if member.captured else None))
+        return starts, best[: len(running)]
 
     @torch.inference_mode()
     def verify(self, blocks: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -143,7 +171,23 @@ class SequenceBatch:
             last.row = member.row
             self.sequences[last.row] = last
 
-    def _feed(self, tokens: Tensor) -> Forward:
+    def _enter(self, prompt: Prompt) -> tuple[BatchedSequence, Tensor | None]:
+        """Takes the next row, filled with what the prefix cache has; with it the captured states of that part."""
+        row, start = len(self.sequences), 0
+        before: Tensor | None = None
+        found = self.prefixes.find(prompt.key) if self.prefixes is not None else None
+        if found is not None:
+            entry, start = found
+            self.cache.put(row, entry.state, start)
+            before = None if entry.captured is None else entry.captured[:start]
+        member = BatchedSequence(prompt, row, len(prompt), start)
+        self.sequences.append(member)
+        return member, before
+
+    def _step_feed(self, tokens: Tensor) -> Feed:
         past = [member.length for member in self.sequences]
         deltas = [member.prompt.delta for member in self.sequences]
-        return self.target.step(self.cache, past, deltas, tokens, self.capture)
+        return self.target.step_feed(past, deltas, tokens)
+
+    def _feed(self, tokens: Tensor) -> Forward:
+        return self.target.run(self.cache, [self._step_feed(tokens)], self.capture)[0]

@@ -1,79 +1,36 @@
-"""A KV cache whose rows have different lengths and come and go, usable as transformers' ``past_key_values``."""
+"""The keys, values and recurrent states of sequences that come and go: rows of equal capacity, written in place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
 
-@dataclass
-class CacheView:
-    """One forward's view of the cache: consecutive rows, each with its own past, all with equally many new tokens.
+@dataclass(frozen=True)
+class RowState:
+    """A copy of one row.
 
     Attributes:
-        first: index of the first row.
-        past: tokens already cached, per row.
-        tokens: new tokens per row (n).
-        keys: length T of the returned keys, at least max(past) + n.
-        rows: int64 [R, 1] and positions int64 [R, n]: where the new keys go.
-        mask: float [R, 1, Q, T], 0 or -inf, for queries packed as in ``attention``; None: plain causal.
+        kept: [layers with attention, 2, kv_heads, length, D], keys and values.
+        recurrent: per recurrent layer, its conv and recurrent states.
     """
 
-    first: int
-    past: list[int]
-    tokens: int
-    keys: int
-    rows: Tensor
-    positions: Tensor
-    mask: Tensor | None
+    kept: Tensor
+    recurrent: tuple[tuple[Tensor, Tensor], ...]
 
     @property
-    def count(self) -> int:
-        """Number of real rows R."""
-        return len(self.past)
-
-
-class RowLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped
-    """Keys and values [rows, heads, capacity, head_dim], written in place."""
-
-    keys: Tensor
-    values: Tensor
-    is_initialized: bool
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.step: CacheView | None = None
-
-    def allocate(self, rows: int, capacity: int, like: Tensor) -> None:
-        """Makes room, keeping what is there. Zeros, because masked keys are still multiplied (0 x NaN is NaN)."""
-        old = (self.keys, self.values) if self.is_initialized else None
-        shape = (rows, like.shape[1], capacity, like.shape[3])
-        self.keys, self.values = like.new_zeros(shape), like.new_zeros(shape)
-        self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
-        if old is not None:
-            self.keys[: old[0].shape[0], :, : old[0].shape[2]] = old[0]
-            self.values[: old[1].shape[0], :, : old[1].shape[2]] = old[1]
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Writes keys, values [rows, heads, n, head_dim], dropping filled-up rows; returns [R, heads, T, head_dim]."""
-        step = self.step
-        assert step is not None, "a forward without a step"
-        R, first = step.count, step.first
-        if R == 1:
-            past = step.past[0]
-            self.keys[first, :, past : past + step.tokens] = key_states[0]
-            self.values[first, :, past : past + step.tokens] = value_states[0]
-        else:
-            self.keys[step.rows, :, step.positions] = key_states[:R].transpose(1, 2)
-            self.values[step.rows, :, step.positions] = value_states[:R].transpose(1, 2)
-        return self.keys[first : first + R, :, : step.keys], self.values[first : first + R, :, : step.keys]
+    def size(self) -> int:
+        """Bytes."""
+        parts = [self.kept, *(part for pair in self.recurrent for part in pair)]
+        return sum(part.numel() * part.element_size() for part in parts)
 
 
 class RecurrentRows:
-    """The conv and recurrent states of one gated delta-net layer, all rows, lent to transformers' own layer per step.
+    """The conv and recurrent states of one gated delta-net layer, all rows, lent to transformers' own layer per part.
 
     transformers updates its states in place, so a view of the rows in use is enough; the first prefill shows shapes.
     """
@@ -84,19 +41,24 @@ class RecurrentRows:
         self.conv: Tensor | None = None
         self.recurrent: Tensor | None = None
 
-    def lend(self, step: CacheView) -> None:
-        """Points transformers' layer at the rows of a step; rows without a past start from nothing."""
+    def lend(self, first: int, rows: int, has_past: bool) -> None:
+        """Points transformers' layer at ``rows`` rows; rows without a past start from nothing."""
         if self.conv is None or self.recurrent is None:
             return
-        rows = slice(step.first, step.first + step.count)
-        self.layer.conv_states[0] = self.conv[rows]
-        self.layer.recurrent_states[0] = self.recurrent[rows]
-        self.layer.has_previous_state[0] = step.past[0] > 0
+        used = slice(first, first + rows)
+        self.layer.conv_states[0] = self.conv[used]
+        self.layer.recurrent_states[0] = self.recurrent[used]
+        self.layer.has_previous_state[0] = has_past
 
-    def collect(self, step: CacheView) -> None:
-        """After the very first forward (one row): takes over the states that transformers allocated."""
+    def collect(self, first: int) -> None:
+        """After the very first forward (of row ``first`` alone): takes over the states that transformers allocated."""
         if self.conv is None:
-            self.write(step.first, (self.layer.conv_states[0][0], self.layer.recurrent_states[0][0]))
+            self.write(first, (self.layer.conv_states[0][0], self.layer.recurrent_states[0][0]))
+
+    def copies(self, rows: int) -> tuple[Tensor, Tensor]:
+        """Copies of the first rows' states."""
+        assert self.conv is not None and self.recurrent is not None
+        return self.conv[:rows].clone(), self.recurrent[:rows].clone()
 
     def read(self, row: int) -> tuple[Tensor, Tensor]:
         """Copies of a row's states."""
@@ -113,69 +75,94 @@ class RecurrentRows:
         self.conv[row], self.recurrent[row] = conv, recurrent
 
 
-class RowCache(DynamicCache):  # type: ignore[misc]
-    """All layers' rows. Lengths are kept by the caller and given with every step."""
+class KeyRows:
+    """Keys and values of all layers, one tensor [layers, 2, rows, kv_heads, capacity, D], so that rows copy at once.
 
-    def __init__(self, text_config: Any, rows: int) -> None:
-        super().__init__(config=text_config)
-        self.rows = rows
-        self.capacity = 0
-        self.recurrent: dict[int, RecurrentRows] = {}
-        for index in range(text_config.num_hidden_layers):
-            if hasattr(self.layers[index], "recurrent_states"):
-                self.recurrent[index] = RecurrentRows(self.layers[index], rows)
-            else:
-                self.layers[index] = RowLayer()
+    Lengths are kept by the caller. Room that was never written is zero: masked keys are still multiplied, and 0 x NaN
+    is NaN.
+    """
+
+    def __init__(self, layers: int, rows: int, kv_heads: int, head_dim: int, like: Tensor) -> None:
+        self._store = like.new_zeros(layers, 2, rows, kv_heads, 0, head_dim)
 
     @property
-    def attention_layers(self) -> list[RowLayer]:
-        """The layers that hold keys and values."""
-        return [layer for layer in self.layers if isinstance(layer, RowLayer)]
+    def capacity(self) -> int:
+        """Tokens for which every row has room."""
+        return self._store.shape[4]
 
-    def begin(self, step: CacheView, like: Tensor) -> None:
-        """Prepares a forward. ``like``: [1, kv_heads, 1, head_dim] of the right type and device."""
-        if step.keys > self.capacity:
-            # Doubling: growing copies everything, so it must be rare.
-            self.capacity = max(step.keys, 2 * self.capacity)
-            for layer in self.attention_layers:
-                layer.allocate(self.rows, self.capacity, like)
-        for layer in self.attention_layers:
-            layer.step = step
-        for states in self.recurrent.values():
-            states.lend(step)
+    def reserve(self, tokens: int) -> None:
+        """Makes room for rows of ``tokens`` tokens, doubling, because growing copies everything."""
+        if tokens <= self.capacity:
+            return
+        old = self._store
+        size = max(tokens, 2 * self.capacity)
+        self._store = old.new_zeros(*old.shape[:4], size, old.shape[5])
+        self._store[..., : old.shape[4], :] = old
 
-    def end(self, step: CacheView) -> None:
-        """Finishes a forward."""
-        for states in self.recurrent.values():
-            states.collect(step)
+    def slots(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Where the keys of tokens go: int64 [M] rows and places in them -> int64 [M, kv_heads], for :meth:`write`.
 
-    def read(self, row: int, length: int) -> list[tuple[Tensor, Tensor]]:
-        """Copies of a row's layers: keys and values [heads, length, head_dim], or conv and recurrent states."""
-        return [
-            self.recurrent[index].read(row)
-            if index in self.recurrent
-            else (layer.keys[row, :, :length].clone(), layer.values[row, :, :length].clone())
-            for index, layer in enumerate(self.layers)
-        ]
+        They hold until room is reserved.
+        """
+        heads = self._store.shape[3]
+        head = rows[:, None] * heads + torch.arange(heads, device=rows.device)
+        return head * self.capacity + places[:, None]
 
-    def write(self, row: int, state: list[tuple[Tensor, Tensor]], length: int, like: Tensor) -> None:
-        """Fills a row from ``read``'s answer, taking the first ``length`` tokens of keys and values."""
-        if length > self.capacity:
-            self.capacity = max(length, 2 * self.capacity)
-            for layer in self.attention_layers:
-                layer.allocate(self.rows, self.capacity, like)
-        for index, (layer, part) in enumerate(zip(self.layers, state, strict=True)):
-            if index in self.recurrent:
-                self.recurrent[index].write(row, part)
-            else:
-                layer.keys[row, :, :length] = part[0][:, :length]
-                layer.values[row, :, :length] = part[1][:, :length]
+    def write(self, layer: int, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Stores the keys and values [M, kv_heads, D] of tokens at their slots."""
+        where = slots.view(-1)
+        store = self._store[layer].flatten(1, 3)
+        store[0].index_copy_(0, where, keys.reshape(-1, keys.shape[-1]))
+        store[1].index_copy_(0, where, values.reshape(-1, values.shape[-1]))
+
+    def view(self, layer: int, first: int, rows: int, keys: int) -> tuple[Tensor, Tensor]:
+        """The first ``keys`` keys and values of consecutive rows, [R, kv_heads, keys, D] each."""
+        found = self._store[layer, :, first : first + rows, :, :keys]
+        return found[0], found[1]
+
+    def read(self, row: int, length: int) -> Tensor:
+        """A copy of a row's first ``length`` tokens, [layers, 2, kv_heads, length, D]."""
+        return self._store[:, :, row, :, :length].clone()
+
+    def put(self, row: int, copy: Tensor, length: int) -> None:
+        """Fills a row with the first ``length`` tokens of a copy."""
+        self.reserve(length)
+        self._store[:, :, row, :, :length] = copy[:, :, :, :length]
+
+    def move(self, source: int, to: int, length: int) -> None:
+        """Copies the first ``length`` tokens of a row over another row."""
+        self._store[:, :, to, :, :length] = self._store[:, :, source, :, :length]
+
+
+class RowCache:
+    """All rows of a target's layers.
+
+    Attributes:
+        keys: of the layers with attention, in their order.
+        states: transformers' cache for the recurrent layers, which are run by its own modules; None without any.
+        recurrent: layer number -> its rows.
+    """
+
+    def __init__(self, text_config: Any, rows: int, kv_heads: int, head_dim: int, like: Tensor) -> None:
+        kinds = getattr(text_config, "layer_types", None) or ["full_attention"] * text_config.num_hidden_layers
+        linear = [number for number, kind in enumerate(kinds) if kind == "linear_attention"]
+        states: Any = DynamicCache(config=text_config) if linear else None
+        self.states = states
+        self.recurrent = {number: RecurrentRows(states.layers[number], rows) for number in linear}
+        self.keys = KeyRows(len(kinds) - len(linear), rows, kv_heads, head_dim, like)
+
+    def read(self, row: int, length: int) -> RowState:
+        """A copy of a row's first ``length`` tokens; recurrent states as they are."""
+        return RowState(self.keys.read(row, length), tuple(states.read(row) for states in self.recurrent.values()))
+
+    def put(self, row: int, state: RowState, length: int) -> None:
+        """Fills a row with the first ``length`` tokens of a copy."""
+        self.keys.put(row, state.kept, length)
+        for states, copy in zip(self.recurrent.values(), state.recurrent, strict=True):
+            states.write(row, copy)
 
     def move(self, source: int, to: int, length: int) -> None:
         """Copies a row over another."""
-        for index, layer in enumerate(self.layers):
-            if index in self.recurrent:
-                self.recurrent[index].write(to, self.recurrent[index].read(source))
-            else:
-                layer.keys[to, :, :length] = layer.keys[source, :, :length]
-                layer.values[to, :, :length] = layer.values[source, :, :length]
+        self.keys.move(source, to, length)
+        for states in self.recurrent.values():
+            states.write(to, states.read(source))

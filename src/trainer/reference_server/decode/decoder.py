@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +10,24 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.target.hooks import captured_layers
 from draftsmith_trainer.target.load import load_target
 from draftsmith_trainer.target.spec import read_spec
 from torch import Tensor
 
-from .attention import row_attention, row_mask
-from .cache import CacheView, RowCache
+from .cache import RowCache
+from .forward import Feed, Forward, TextModel
+from .linear import Product, can_pack
 from .prompt import Prompt, check_placeholders, image_key
+from .rotary import Rotary
 from .rows import rules_for
 from .vision import PixelImage, VisionEncoder, split_images
-
-#: Above this many mask entries a first prefill uses plain causal attention instead of a mask.
-LARGEST_MASK = 1 << 25
-
-
-@dataclass(frozen=True)
-class Forward:
-    """What one forward gives.
-
-    Attributes:
-        hidden: [R, n, H], after the final norm.
-        captured: [R, n, K*H], outputs of the asked layers side by side, or None.
-    """
-
-    hidden: Tensor
-    captured: Tensor | None
 
 
 class Decoder:
     """A Qwen vision-language model (qwen3_vl, qwen3_vl_moe, qwen3_5, qwen3_5_moe) for decoding.
 
-    The wrapped model is left as it was: nothing is stored in it (not even its ``rope_deltas``) and its attention
-    implementation is switched only during a forward.
+    The wrapped model computes what it did: no state and no setting of it changes (not even its ``rope_deltas``). Some
+    of its weights may become views of joint matrices, see ``linear``.
     """
 
     def __init__(self, model: Any) -> None:
@@ -54,14 +38,13 @@ class Decoder:
         self.device: torch.device = self.text.embed_tokens.weight.device
         self.dtype: torch.dtype = self.text.embed_tokens.weight.dtype
         self.hybrid = "linear_attention" in (getattr(self.text_config, "layer_types", None) or ())
-        self.groups = self.text_config.num_attention_heads // self.text_config.num_key_value_heads
-        self.rules = rules_for(self.device, self.dtype, self.hybrid)
-        self.vision = VisionEncoder(model.model)
-        head_dim = getattr(self.text_config, "head_dim", None)
-        head_dim = head_dim or self.text_config.hidden_size // self.text_config.num_attention_heads
-        self.like = torch.zeros(
-            1, self.text_config.num_key_value_heads, 1, head_dim, dtype=self.dtype, device=self.device
-        )
+        self.packed = packed = can_pack(model)
+        self.rules = rules_for(self.device, self.dtype, self.hybrid, packed)
+        self.vision = VisionEncoder(model.model, packed)
+        self.like = torch.zeros(0, dtype=self.dtype, device=self.device)
+        self._layers = TextModel(self.text, self.rules, packed)
+        self._head = Product.of(model.lm_head, packed)
+        self._rotary = Rotary(self.text.rotary_emb, self.like)
 
     @staticmethod
     def load(directory: str | Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Decoder:
@@ -76,7 +59,9 @@ class Decoder:
 
     def new_cache(self, rows: int) -> RowCache:
         """An empty cache for up to ``rows`` sequences."""
-        return RowCache(self.text_config, rows)
+        config = self.text_config
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return RowCache(config, rows, config.num_key_value_heads, width, self.like)
 
     def prompt(self, ids: Sequence[int], images: Sequence[PixelImage] = ()) -> Prompt:
         """Checks and completes a prompt whose image placeholders are expanded. Without images they are just tokens.
@@ -114,44 +99,42 @@ class Decoder:
         return self.prompt(ids, images)
 
     @torch.inference_mode()
-    def prefill(
-        self, cache: RowCache, row: int, prompt: Prompt, start: int = 0, capture: Sequence[int] = ()
-    ) -> Forward:
-        """Runs prompt tokens start.. in one row that already holds the first ``start`` ones; R = 1, n = S - start."""
-        ids = torch.tensor([prompt.ids[start:]], device=self.device)
-        embeds = self.text.embed_tokens(ids)
-        visual: dict[str, Any] = {}
-        mask = ids[0] == self.config.image_token_id
-        if prompt.images and bool(mask.any()):
-            count = int(mask.sum())
-            # Only images with a token in this part are encoded; the first of them may have begun before it.
-            features = [self.vision.encode(image) for image in self._images_from(prompt, count)]
-            embeds[0, mask] = torch.cat([f.embeds for f in features])[-count:].to(embeds.dtype)
-            if features[0].deepstack:
-                visual["visual_pos_masks"] = mask[None]
-                visual["deepstack_visual_embeds"] = [
-                    torch.cat(level)[-count:] for level in zip(*(f.deepstack for f in features), strict=True)
-                ]
-        positions = prompt.positions[:, None, start:].to(self.device)
-        return self._run(cache, row, [start], embeds, positions, capture, visual)
+    def run(self, cache: RowCache, feeds: Sequence[Feed], capture: Sequence[int] = ()) -> list[Forward]:
+        """One forward over feeds of different rows."""
+        return self._layers.run(cache, feeds, capture)
 
     @torch.inference_mode()
-    def step(
-        self, cache: RowCache, past: list[int], deltas: list[int], tokens: Tensor, capture: Sequence[int] = ()
-    ) -> Forward:
-        """Runs n more text tokens for each of the first R rows; ``tokens``: int64 [R, n]."""
-        begin = torch.tensor([p + d for p, d in zip(past, deltas, strict=True)], device=self.device)
-        positions = begin[:, None] + torch.arange(tokens.shape[1], device=self.device)
-        embeds = self.text.embed_tokens(tokens.to(self.device))
-        return self._run(cache, 0, past, embeds, positions.expand(3, -1, -1), capture, {})
+    def prompt_feed(self, row: int, prompt: Prompt, start: int = 0) -> Feed:
+        """Prompt tokens start.. for a row that already holds the first ``start`` ones; R = 1, n = S - start."""
+        ids = torch.tensor(prompt.ids[start:], device=self.device)
+        embeds = self.text.embed_tokens(ids)
+        angles = self._rotary.of(prompt.positions[:, start:].to(self.device))
+        at = (ids == self.config.image_token_id).nonzero().flatten() if prompt.images else ids[:0]
+        count = len(at)
+        if count == 0:
+            return Feed(row, [start], embeds[None], angles, last_only=True)
+        # Only images with a token in this part are encoded; the first of them may have begun before it.
+        features = [self.vision.encode(image) for image in self._images_from(prompt, count)]
+        embeds[at] = torch.cat([f.embeds for f in features])[-count:].to(embeds.dtype)
+        levels = zip(*(f.deepstack for f in features), strict=True)
+        deepstack = [torch.cat(level)[-count:] for level in levels]
+        return Feed(row, [start], embeds[None], angles, deepstack, at, last_only=True)
+
+    @torch.inference_mode()
+    def step_feed(self, past: list[int], deltas: list[int], tokens: Tensor) -> Feed:
+        """n more text tokens for each of the first R rows; ``tokens``: int64 [R, n]."""
+        n = tokens.shape[1]
+        begin = [p + d for p, d in zip(past, deltas, strict=True)]
+        positions = torch.tensor(begin, device=self.device)[:, None] + torch.arange(n, device=self.device)
+        angles = self._rotary.of_text(positions.flatten(), max(begin) + n - 1)
+        return Feed(0, past, self.text.embed_tokens(tokens.to(self.device)), angles)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """[M, H] -> [M, V]."""
         rows = hidden.shape[0]
-        fill = self.rules.forward_rows(rows, 1) - rows
-        logits: Tensor = self.model.lm_head(F.pad(hidden, (0, 0, 0, fill)) if fill else hidden)
-        return logits[:rows]
+        fill = max(self.rules.min_rows - rows, 0)
+        return self._head(F.pad(hidden, (0, 0, 0, fill)) if fill else hidden)[:rows]
 
     def _images_from(self, prompt: Prompt, count: int) -> list[PixelImage]:
         """The last images of a prompt that together have at least ``count`` placeholders."""
@@ -163,47 +146,3 @@ class Decoder:
             chosen.insert(0, image)
             count -= image.grid[0] * image.grid[1] * image.grid[2] // merge
         return chosen
-
-    def _run(
-        self,
-        cache: RowCache,
-        first: int,
-        past: list[int],
-        embeds: Tensor,
-        positions: Tensor,
-        capture: Sequence[int],
-        visual: dict[str, Any],
-    ) -> Forward:
-        R, n, _ = embeds.shape
-        total = max(past) + n
-        keys = self.rules.keys(total)
-        plain = R == 1 and past[0] == 0 and (self.device.type != "cpu" or self.groups * n * keys > LARGEST_MASK)
-        keys = n if plain else keys
-        step = CacheView(
-            first=first,
-            past=past,
-            tokens=n,
-            keys=keys,
-            rows=torch.arange(first, first + R, device=self.device)[:, None],
-            positions=torch.tensor(past, device=self.device)[:, None] + torch.arange(n, device=self.device),
-            mask=None if plain else row_mask(past, n, self.groups, keys, self.rules, self.like),
-        )
-        rows = R if self.hybrid else self.rules.forward_rows(R, n)
-        if rows > R:
-            embeds = F.pad(embeds, (0, 0, 0, 0, 0, rows - R))
-            positions = F.pad(positions, (0, 0, 0, rows - R))
-            if visual:
-                visual = {**visual, "visual_pos_masks": F.pad(visual["visual_pos_masks"], (0, 0, 0, rows - R))}
-        cache.begin(step, self.like)
-        with captured_layers(self.text.layers, capture) as captured, row_attention(self.text_config):
-            out = self.text(
-                inputs_embeds=embeds,
-                position_ids=positions,
-                attention_mask=step.mask,
-                past_key_values=cache,
-                use_cache=True,
-                **visual,
-            )
-        cache.end(step)
-        states = torch.cat([captured[k][:R] for k in capture], dim=-1) if capture else None
-        return Forward(out.last_hidden_state[:R], states)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .cache import CacheView, RowCache
+from .cache import RowCache
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -24,7 +24,7 @@ class RecurrentUndo:
     def __init__(self, target: Decoder, cache: RowCache, rows: int) -> None:
         self._target = target
         self._cache = cache
-        self._before = {index: [states.read(r) for r in range(rows)] for index, states in cache.recurrent.items()}
+        self._before = {index: states.copies(rows) for index, states in cache.recurrent.items()}
         self._inputs: dict[int, Tensor] = {}
         self._hooks = [
             target.text.layers[index].linear_attn.register_forward_pre_hook(self._record(index), with_kwargs=True)
@@ -43,14 +43,12 @@ class RecurrentUndo:
         for row, count in enumerate(counts):
             if count == fed:
                 continue
-            # Only the row and whether there is a past matter to a recurrent layer.
-            empty = torch.empty(0, dtype=torch.int64)
-            step = CacheView(first=row, past=[1], tokens=count, keys=0, rows=empty, positions=empty, mask=None)
             for index, states in self._cache.recurrent.items():
-                states.write(row, self._before[index][row])
-                states.lend(step)
+                conv, recurrent = self._before[index]
+                states.write(row, (conv[row], recurrent[row]))
+                states.lend(row, 1, has_past=True)
                 mixer = self._target.text.layers[index].linear_attn
-                mixer(hidden_states=self._inputs[index][row : row + 1, :count], cache_params=self._cache)
+                mixer(hidden_states=self._inputs[index][row : row + 1, :count], cache_params=self._cache.states)
 
     def _record(self, index: int) -> Any:
         def hook(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from .cache import RowState
+
 Key = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
@@ -17,21 +19,19 @@ class Entry:
 
     Attributes:
         key: see ``Prompt.key``.
-        state: per layer either keys and values or recurrent states.
+        state: keys and values, and recurrent states.
         captured: [length, K*H], the outputs of captured layers, which a draft needs for the whole context.
     """
 
     key: Key
-    state: list[tuple[Tensor, Tensor]]
+    state: RowState
     captured: Tensor | None = None
 
     @property
     def size(self) -> int:
         """Bytes."""
-        tensors = [part for pair in self.state for part in pair]
-        if self.captured is not None:
-            tensors.append(self.captured)
-        return self.key.nbytes + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        captured = 0 if self.captured is None else self.captured.numel() * self.captured.element_size()
+        return self.key.nbytes + self.state.size + captured
 
 
 def common_prefix(a: Key, b: Key) -> int:
@@ -56,6 +56,10 @@ class PrefixCache:
         """The entry sharing the longest usable prefix with a prompt, and its length (at least one token is left)."""
         best: tuple[int, Entry, int] | None = None
         for number, entry in self._entries.items():
+            # Most entries can be told by one element: a longer match has the same one where the best so far ends.
+            at = 0 if best is None else best[2]
+            if at >= len(key) - 1 or at >= len(entry.key) or entry.key[at] != key[at]:
+                continue
             shared = min(common_prefix(entry.key, key), len(key) - 1)
             if self.whole_only and shared < len(entry.key):
                 continue
@@ -71,7 +75,10 @@ class PrefixCache:
         if entry.size > self.max_bytes:
             return
         for number, old in list(self._entries.items()):
-            if len(old.key) <= len(entry.key) and common_prefix(old.key, entry.key) == len(old.key):
+            size = len(old.key)
+            if size > len(entry.key) or (size and old.key[-1] != entry.key[size - 1]):
+                continue
+            if common_prefix(old.key, entry.key) == size:
                 self._drop(number)
         self._entries[self._next] = entry
         self._next += 1

@@ -1,13 +1,12 @@
 """Which matrix shapes to use so that a token's numbers do not depend on what else is in the batch.
 
 A float32 matrix product on a CPU gives each output row the same bits whatever the number of rows, as long as there are
-enough of them: below four rows per thread the libraries switch to a kernel that adds up in another order. Over a long
-inner dimension, such as the keys of attention, they add up in pieces: of 192 from 384 on, but of half the length
-between 192 and 384 (oneMKL under torch 2.15; one thread is regular from 4 rows, two from 12). So short batches are
-filled up with rows of zeros, and keys with masked ones, to 192 or to 384 and more. Then batch 1 and batch 16, prefill
-in one piece or after a cached prefix, a single step and a verified block all give the same bits, and greedy near-ties
-cannot flip. It is cheap: a small model's step is bound by reading weights and by Python, not by the extra rows.
-``bits_hold`` says whether this machine's libraries behave so.
+enough of them: oneDNN (``linear``) needs 2; MKL takes, below four rows per thread, a kernel that adds up in
+another order. Over a long inner dimension, such as the keys of attention, MKL adds up in pieces: of 192 from 384 on,
+but of half the length between 192 and 384 (torch 2.15; one thread is regular from 4 rows, two from 12). So short
+batches are filled up with rows of zeros, queries with zeros, and keys with masked ones, to 192 or to 384 and more. Then
+batch 1 and batch 16, prefill in one piece, beside others or after a cached prefix, a single step and a verified block
+all give the same bits, and greedy near-ties cannot flip. ``bits_hold`` says whether this machine's libraries behave so.
 
 It holds for dense models. Mixture-of-experts layers see as many rows as the router sends them, and gated delta-net
 layers compute blocks and single steps by different formulas; those agree to rounding only.
@@ -21,6 +20,8 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .linear import Product
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,24 @@ class RowRules:
 EXACT_SHAPES = RowRules(min_rows=1, query_multiple=1, key_piece=0, key_multiple=1)
 
 
-def rules_for(device: torch.device, dtype: torch.dtype, hybrid: bool) -> RowRules:
-    """The rules for a model: filled-up shapes for float32 on a CPU, unless it has recurrent (hybrid) layers."""
+def rules_for(device: torch.device, dtype: torch.dtype, hybrid: bool, packed: bool) -> RowRules:
+    """The rules for a model: filled-up shapes for float32 on a CPU, unless it has recurrent (hybrid) layers.
+
+    ``packed``: whether its products are oneDNN's (see ``linear``), which are regular from 2 rows on.
+    """
     if device.type != "cpu" or dtype != torch.float32 or hybrid:
         return EXACT_SHAPES
-    return RowRules(min_rows=max(16, 8 * torch.get_num_threads()), query_multiple=4, key_piece=192, key_multiple=64)
+    fewest = 4 if packed else max(16, 8 * torch.get_num_threads())
+    return RowRules(min_rows=fewest, query_multiple=4, key_piece=192, key_multiple=64)
 
 
 @cache
-def bits_hold(threads: int) -> bool:
+def bits_hold(threads: int, packed: bool) -> bool:
     """Tries the promise above on this machine, with as many torch threads as are set now (``threads``, for the cache).
 
-    Some products of the sizes that small targets have; a few milliseconds.
+    Some products of the sizes that small targets have; a few milliseconds. ``packed``: see :func:`rules_for`.
     """
-    rules = rules_for(torch.device("cpu"), torch.float32, hybrid=False)
+    rules = rules_for(torch.device("cpu"), torch.float32, hybrid=False, packed=packed)
     assert threads == torch.get_num_threads()
     generator = torch.Generator().manual_seed(0)
 
@@ -79,10 +84,10 @@ def bits_hold(threads: int) -> bool:
         return torch.randn(*shape, generator=generator)
 
     for inner, outer in ((64, 128), (256, 768), (768, 256), (256, 2048)):
-        x, weight = random(300, inner), random(outer, inner)
-        whole = F.linear(x, weight)
+        x, product = random(300, inner), Product(random(outer, inner), packed=packed)
+        whole = product(x)
         for rows in (rules.min_rows, rules.min_rows + 1, 2 * rules.min_rows + 3, 129):
-            if not torch.equal(F.linear(x[:rows], weight), whole[:rows]):
+            if not torch.equal(product(x[:rows]), whole[:rows]):
                 return False
     query, key, value = random(1, 2, 64, 64), random(1, 2, 1024, 64), random(1, 2, 1024, 64)
     for count in (100, 180, 300, 500):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 
-from .batch import BatchedSequence, SequenceBatch
+from .batch import BatchedSequence, Joined, SequenceBatch
 from .decoder import Decoder
-from .drafting import Drafter, Drafting, begin, run_round
+from .drafting import Drafting, Speculation
 from .prefix_cache import PrefixCache
 from .request import DecodeRequest, DraftCounts, Finish
+
+#: Tokens of the prompts that join in one forward: enough for its products to be worth their weights, few enough for
+#: running answers not to wait long. A longer prompt comes alone.
+PREFILL_TOKENS = 512
 
 
 class Scheduler:
@@ -28,7 +32,7 @@ class Scheduler:
         self.batch = SequenceBatch(target, max_rows, drafting.capture if drafting else (), self.prefixes)
         self.waiting: deque[DecodeRequest] = deque()
         self._requests: dict[BatchedSequence, DecodeRequest] = {}
-        self._drafters: dict[BatchedSequence, Drafter] = {}
+        self._speculation = Speculation(drafting, self.batch) if drafting else None
 
     @property
     def busy(self) -> bool:
@@ -50,29 +54,14 @@ class Scheduler:
             self.step()
 
     def step(self) -> None:
-        """Lets waiting requests in, then advances every sequence by one step."""
+        """Lets waiting requests in, and advances every running sequence."""
         self._drop_cancelled()
-        while self.waiting and self.batch.free:
-            self._admit(self.waiting.popleft())
-        if not self.batch.sequences:
-            return
-        requests = [self._requests[sequence] for sequence in self.batch.sequences]
-        anchors = [request.ids[-1] for request in requests]
-        if self.drafting is None:
-            for request, token in zip(requests, self.batch.step(anchors), strict=True):
-                request.take([token])
+        coming = self._next_requests()
+        if self._speculation is None:
+            self._advance(coming)
         else:
-            drafters = [self._drafters[sequence] for sequence in self.batch.sequences]
-            for request, drafter, result in zip(
-                requests, drafters, run_round(self.batch, self.drafting, drafters, anchors), strict=True
-            ):
-                taken = request.take(result.tokens)
-                assert request.drafts is not None
-                request.drafts.proposed += drafter.block_size - 1
-                request.drafts.matched.append(result.matched)
-                request.drafts.accepted.append(min(taken, result.matched))
-        for sequence in list(self.batch.sequences):
-            self._after(sequence)
+            self._advance(coming, alone=True)
+            self._round(self._speculation)
 
     def clear_prefixes(self) -> None:
         """Forgets the prefix cache and the image features."""
@@ -87,31 +76,78 @@ class Scheduler:
             request.report()
         self.waiting.clear()
         self._requests.clear()
-        self._drafters.clear()
         self.batch = SequenceBatch(self.target, self.batch.max_rows, self.batch.capture, self.prefixes)
+        if self.drafting is not None:
+            self._speculation = Speculation(self.drafting, self.batch)
 
-    def _admit(self, request: DecodeRequest) -> None:
-        sequence, token, captured = self.batch.join(request.prompt)
+    def _next_requests(self) -> list[DecodeRequest]:
+        """Waiting requests for which there is room, until their prompts have ``PREFILL_TOKENS`` tokens together."""
+        coming: list[DecodeRequest] = []
+        tokens = 0
+        while self.waiting and len(coming) < self.batch.free and tokens < PREFILL_TOKENS:
+            coming.append(self.waiting.popleft())
+            tokens += len(coming[-1].prompt)
+        return coming
+
+    def _advance(self, coming: list[DecodeRequest], alone: bool = False) -> None:
+        """Prefills requests, and in the same forward feeds each running sequence its last token, unless ``alone``."""
+        running = [] if alone else list(self.batch.sequences)
+        if not coming and not running:
+            return
+        fed = [self._requests[sequence].ids[-1] for sequence in running]
+        try:
+            joined, tokens = self.batch.advance([request.prompt for request in coming], fed)
+        except Exception:
+            # Whoever handles this ends all requests, these among them.
+            self.waiting.extendleft(reversed(coming))
+            raise
+        for sequence, token in zip(running, tokens, strict=True):
+            self._requests[sequence].take([token])
+        for request, start in zip(coming, joined, strict=True):
+            self._admit(request, start)
+        for sequence in [*running, *(start.sequence for start in joined)]:
+            self._after(sequence)
+
+    def _round(self, speculation: Speculation) -> None:
+        """Drafts and verifies one block for every sequence."""
+        sequences = list(self.batch.sequences)
+        if not sequences:
+            return
+        requests = [self._requests[sequence] for sequence in sequences]
+        results = speculation.run_round([request.ids[-1] for request in requests])
+        for request, result in zip(requests, results, strict=True):
+            taken = request.take(result.tokens)
+            assert request.drafts is not None
+            request.drafts.proposed += speculation.proposed
+            request.drafts.matched.append(result.matched)
+            request.drafts.accepted.append(min(taken, result.matched))
+        for sequence in sequences:
+            self._after(sequence)
+
+    def _admit(self, request: DecodeRequest, start: Joined) -> None:
+        sequence = start.sequence
         request.cached_tokens = sequence.cached_tokens
         self._requests[sequence] = request
-        if self.drafting is not None:
-            assert captured is not None
+        if self._speculation is not None:
             request.drafts = DraftCounts()
-            self._drafters[sequence] = begin(self.drafting, sequence, captured)
+            self._speculation.join(start)
         if request.max_new_tokens == 0:
             request.finish = Finish("length")
         else:
-            request.take([token])
-        self._after(sequence)
+            request.take([start.first])
 
     def _after(self, sequence: BatchedSequence) -> None:
         request = self._requests[sequence]
         if request.finish is not None:
             # Before reporting: whoever hears of the end may send the next turn at once.
-            self.batch.leave(sequence)
-            del self._requests[sequence]
-            self._drafters.pop(sequence, None)
+            self._leave(sequence)
         request.report()
+
+    def _leave(self, sequence: BatchedSequence) -> None:
+        if self._speculation is not None:
+            self._speculation.leave(sequence)
+        self.batch.leave(sequence)
+        del self._requests[sequence]
 
     def _drop_cancelled(self) -> None:
         for request in [request for request in self.waiting if request.cancelled]:
@@ -119,9 +155,7 @@ class Scheduler:
             self._abort(request)
         for sequence, request in list(self._requests.items()):
             if request.cancelled:
-                self.batch.leave(sequence)
-                del self._requests[sequence]
-                self._drafters.pop(sequence, None)
+                self._leave(sequence)
                 self._abort(request)
 
     @staticmethod

@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from .decoder import Decoder
-from .drafting import Drafter, Drafting
+from .drafting import Drafter, Drafting, OneByOne
 from .greedy import as_target
 from .prompt import Prompt
 from .request import DecodeRequest
+from .rows import rules_for
 from .scheduler import Scheduler
 
 
@@ -43,14 +44,18 @@ class SpeculativeResult:
 
 
 def drafting_for(target: Any, draft: Any) -> Drafting:
-    """How to draft with a loaded DFlash model (``algorithms.load_draft``) for a target: one drafter per sequence."""
-    from draftsmith_trainer.algorithms.drafts import block_drafter
+    """How to draft with a loaded DFlash model (``algorithms.load_draft``) for a target: all rows in one pass."""
+    from .drafters import DraftRows
+    from .linear import can_pack, packed_copy
 
     target = as_target(target)
     embed, head = target.text.embed_tokens.weight, target.model.lm_head.weight
     config = draft.config
+    # Not the target's rules: the draft's own products with the target's lm_head are not packed.
+    rules = rules_for(target.device, next(draft.parameters()).dtype, hybrid=False, packed=False)
+    ready = packed_copy(draft) if can_pack(draft) else draft
     return Drafting(
-        new_drafter=lambda: block_drafter(draft, embed, head),
+        new_drafters=lambda rows: DraftRows(ready, embed, head, rows, rules),
         capture=tuple(config.target_layer_ids),
         positions_3d=config.rotary == "mrope",
     )
@@ -110,4 +115,6 @@ def _single(drafter: Any, capture: Sequence[int] | None) -> Drafting:
     if hasattr(drafter, "reset"):
         drafter.reset()
     fresh: Drafter = drafter
-    return Drafting(lambda: fresh, layers, positions_3d=getattr(config, "rotary", "plain") == "mrope")
+    return Drafting(
+        lambda _rows: OneByOne(lambda: fresh), layers, positions_3d=getattr(config, "rotary", "plain") == "mrope"
+    )

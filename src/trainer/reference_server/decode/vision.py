@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .kept import Kept
+from .tower import Tower, runs_towers
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class VisionEncoder:
     Thread-safe: a server encodes new images beside the thread that decodes.
     """
 
-    def __init__(self, model: Any, keep_bytes: int = 256 << 20) -> None:
+    def __init__(self, model: Any, packed: bool = False, keep_bytes: int = 256 << 20) -> None:
         self._model = model
+        self._tower = Tower(model.visual, packed) if runs_towers(model.visual) else None
         self._kept: Kept[ImageFeatures] = Kept(keep_bytes)
 
     @torch.inference_mode()
@@ -75,15 +77,19 @@ class VisionEncoder:
         known = self._kept.get(image.digest)
         if known is not None:
             return known
-        tower = self._model.visual
-        weight = next(tower.parameters())
-        grid = torch.tensor([image.grid], dtype=torch.int64, device=weight.device)
-        out = self._model.get_image_features(image.pixel_values.to(weight.device), grid, return_dict=True)
-        deepstack = getattr(out, "deepstack_features", None) or ()
-        features = ImageFeatures(_joined(out.pooler_output), tuple(_joined(part) for part in deepstack))
+        features = self._features(image)
         parts = (features.embeds, *features.deepstack)
         self._kept.put(image.digest, features, sum(part.numel() * part.element_size() for part in parts))
         return features
+
+    def _features(self, image: PixelImage) -> ImageFeatures:
+        device = next(self._model.visual.parameters()).device
+        pixels = image.pixel_values.to(device)
+        if self._tower is not None:
+            return ImageFeatures(*self._tower(pixels, image.grid))
+        out = self._model.get_image_features(pixels, torch.tensor([image.grid], device=device), return_dict=True)
+        deepstack = getattr(out, "deepstack_features", None) or ()
+        return ImageFeatures(_joined(out.pooler_output), tuple(_joined(part) for part in deepstack))
 
     def forget(self) -> None:
         """Drops all kept features."""

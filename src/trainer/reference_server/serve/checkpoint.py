@@ -96,7 +96,7 @@ def _loaded(what: str, kind: Any, settings: Settings) -> Any:
 
 def _batch_invariant(target: Decoder) -> bool:
     experts = getattr(target.text_config, "num_experts", None)
-    return target.rules != EXACT_SHAPES and not experts and bits_hold(torch.get_num_threads())
+    return target.rules != EXACT_SHAPES and not experts and bits_hold(torch.get_num_threads(), target.packed)
 
 
 def _stop_ids(settings: Settings, target: Decoder, tokenizer: Any) -> frozenset[int]:

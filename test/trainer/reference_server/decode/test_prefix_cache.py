@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from reference_server.decode import greedy
 from reference_server.decode.batch import SequenceBatch
+from reference_server.decode.cache import RowState
 from reference_server.decode.prefix_cache import Entry, PrefixCache, common_prefix
 from reference_server.decode.request import DecodeRequest
 from reference_server.decode.scheduler import Scheduler
@@ -17,7 +19,7 @@ def key(*numbers):
 
 
 def entry(*numbers):
-    return Entry(key(*numbers), [])
+    return Entry(key(*numbers), RowState(torch.empty(0), ()))
 
 
 def test_common_prefix():

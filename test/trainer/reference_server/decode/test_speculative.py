@@ -9,7 +9,7 @@ from draftsmith_trainer.measure.walk import walk
 from hypothesis import given
 from hypothesis import strategies as st
 from reference_server.decode import greedy, speculative
-from reference_server.decode.drafting import Drafting
+from reference_server.decode.drafting import Drafting, OneByOne
 from reference_server.decode.request import DecodeRequest
 from reference_server.decode.scheduler import Scheduler
 from target_maker import MODEL_TYPES
@@ -43,7 +43,7 @@ class ScriptedDrafter:
 
 
 def scripted(prompt, truth, block=4, wrong=frozenset()):
-    return Drafting(lambda: ScriptedDrafter(prompt, truth, block, wrong), LAYERS)
+    return Drafting(lambda _rows: OneByOne(lambda: ScriptedDrafter(prompt, truth, block, wrong)), LAYERS)
 
 
 def check_counts(result, block):

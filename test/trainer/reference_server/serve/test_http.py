@@ -97,17 +97,17 @@ def test_a_body_that_is_too_large_is_refused(serve):
 def test_a_failure_while_decoding_is_told_and_survived(serve, monkeypatch):
     async def test(server):
         scheduler = server.context.engine._scheduler
-        step = scheduler.batch.step
+        advance = scheduler.batch.advance
         calls = 0
 
-        def failing(tokens):
+        def failing(prompts, tokens):
             nonlocal calls
             calls += 1
             if calls == 3:
                 raise RuntimeError("no memory left")
-            return step(tokens)
+            return advance(prompts, tokens)
 
-        monkeypatch.setattr(scheduler.batch, "step", failing)
+        monkeypatch.setattr(scheduler.batch, "advance", failing)
         broken = await server.chat(HI)
         return broken, await server.chat(HI)
 
@@ -117,12 +117,33 @@ def test_a_failure_while_decoding_is_told_and_survived(serve, monkeypatch):
     assert ids_of(next_one)
 
 
-def test_a_stream_tells_a_failure_too(serve, monkeypatch):
+def test_a_failure_while_a_prompt_joins_is_told_too(serve, monkeypatch):
     async def test(server):
-        def failing(_tokens):
+        scheduler = server.context.engine._scheduler
+
+        def failing(_prompts, _tokens):
             raise RuntimeError("no memory left")
 
-        monkeypatch.setattr(server.context.engine._scheduler.batch, "step", failing)
+        monkeypatch.setattr(scheduler.batch, "advance", failing)
+        broken = await server.chat(HI)
+        return broken, await server.chat(HI)
+
+    broken, next_one = serve(test)
+    assert broken.status_code == 500
+    assert ids_of(next_one)
+
+
+def test_a_stream_tells_a_failure_too(serve, monkeypatch):
+    async def test(server):
+        batch = server.context.engine._scheduler.batch
+        advance = batch.advance
+
+        def failing(prompts, tokens):
+            if tokens:
+                raise RuntimeError("no memory left")
+            return advance(prompts, tokens)
+
+        monkeypatch.setattr(batch, "advance", failing)
         return await server.chat(HI, stream=True)
 
     lines = [line for line in serve(test).text.split("\n\n") if line]
