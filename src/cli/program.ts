@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   schema: async () => registration((await import("./commands/schema.js")).command),
   report: async () => registration((await import("./commands/report.js")).command),
   inspect: async () => registration((await import("./commands/inspect.js")).command),
+  "draft-config": async () => registration((await import("./commands/draft-config.js")).command),
   doctor: async () => registration((await import("./commands/doctor.js")).command),
   errors: async () => registration((await import("./commands/errors.js")).command),
 };

@@ -1,8 +1,8 @@
 /** Arguments of a stage's command besides its flags: inputs by name, and a file of options. */
 import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { DraftsmithError, fromErrno, isJsonObject } from "../base/index.js";
-import { mapStrings, Source } from "../pipeline/index.js";
+import { resolveFiles, Source } from "../pipeline/index.js";
 import type { Stage } from "../stages/stage.js";
 
 export function parseInputs(texts: readonly string[]): Record<string, string> {
@@ -29,12 +29,7 @@ export async function readOptionsFile(file: string, stage: Stage): Promise<Recor
   if (!isJsonObject(value)) {
     throw new DraftsmithError("OPTIONS_INVALID", `${file} is not a map of options`, { location: { file } });
   }
-  const options: Record<string, unknown> = { ...value };
-  for (const name of Object.keys(stage.fileOptions ?? {})) {
-    const key: string = name;
-    if (options[key] !== undefined) options[key] = mapStrings(options[key], (path) => resolve(dirname(file), path));
-  }
-  return options;
+  return resolveFiles(stage, value, dirname(file));
 }
 
 /** `over` wins; maps are merged key by key. */

@@ -1,11 +1,11 @@
 /** Options of every command that reads a pipeline file. */
 import type { Argv } from "yargs";
-import { DraftsmithError } from "../base/index.js";
+import { wholeNumber } from "./whole-number.js";
 
 export const limitOption = {
   type: "string",
   requiresArg: true,
-  coerce: wholeNumber,
+  coerce: wholeNumber("--limit", 1),
   describe: "only the first N rows",
 } as const;
 
@@ -21,11 +21,4 @@ export function workspaceOptions(yargs: Argv<object>) {
     })
     .option("workspace", { type: "string", requiresArg: true, describe: "directory for results; default: runs/NAME" })
     .option("limit", limitOption);
-}
-
-/** yargs itself turns `abc` into NaN without an error. */
-function wholeNumber(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^[1-9]\d*$/.test(text)) return Number(text);
-  throw new DraftsmithError("USAGE", `--limit ${text} is not a whole number above 0`);
 }

@@ -3,6 +3,8 @@ export { familyOf, isModelType, MODEL_TYPES, type ModelType } from "./families.j
 export * from "./layer-rule.js";
 export * from "./made-with.js";
 export { MASK_TOKEN, maskTokenId } from "./mask-token.js";
+export * from "./new-draft.js";
+export { ROTARY_MODES, type RotaryMode } from "./new-draft-config.js";
 export * from "./open.js";
 export { differingKeys } from "./patch-settings.js";
 export type { Precision } from "./precision.js";

@@ -6,7 +6,7 @@ import { readOptionalJson, readRequiredJson } from "./files.js";
 import { maskTokenId } from "./mask-token.js";
 import { type Precision, readPrecision } from "./precision.js";
 import { type ProcessorSettings, readProcessorSettings } from "./processor-settings.js";
-import { findSpecialIds, type SpecialIds } from "./special-ids.js";
+import { endsOf, findSpecialIds, type SpecialIds } from "./special-ids.js";
 import { CONFIG_FILE, parseTargetConfig, type TargetConfig } from "./target-config.js";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
 import { readVideoSettings, type VideoSettings } from "./video-settings.js";
@@ -36,6 +36,8 @@ export interface ModelDirectory {
   /** null if transformers would find none either. */
   video: VideoSettings | null;
   specialIds: SpecialIds;
+  /** bos and eos as a draft's config names them. */
+  ends: { bos: number | null; eos: number | null };
   /** null if the vocabulary has no spare id. */
   maskTokenId: number | null;
   precision: Precision;
@@ -74,6 +76,7 @@ export async function openModel(dir: string): Promise<ModelDirectory> {
     toolTemplate: template.toolText,
     processor,
     video: video.settings,
+    ends: endsOf(config, generation?.json ?? null),
     specialIds: findSpecialIds(dir, config, tokenizer, generation?.json ?? null),
     maskTokenId: maskTokenId(config.vocabSize, tokenizer),
     precision: readPrecision(configFile.json),

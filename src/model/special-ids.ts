@@ -2,7 +2,7 @@
 import type { JsonObject } from "../base/index.js";
 import { modelError, TOKENIZER_FILE } from "./files.js";
 import { SPECIAL_TEXT } from "./special-text.js";
-import { numberList, type TargetConfig } from "./target-config.js";
+import { idsOf, type TargetConfig } from "./target-config.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 
 export interface SpecialIds {
@@ -55,14 +55,7 @@ export function findSpecialIds(
       );
     }
   }
-  if (tokenizer.size > config.vocabSize) {
-    throw modelError(
-      dir,
-      "config.json",
-      `text_config.vocab_size is ${config.vocabSize}, but the tokenizer has ids up to ${tokenizer.size - 1}`,
-      "text_config.vocab_size",
-    );
-  }
+  checkVocabulary(dir, config, tokenizer);
   return {
     imagePad: config.imageTokenId,
     videoPad: config.videoTokenId,
@@ -70,19 +63,48 @@ export function findSpecialIds(
     visionEnd: config.visionEndTokenId,
     imStart: idOf(SPECIAL_TEXT.imStart),
     imEnd: idOf(SPECIAL_TEXT.imEnd),
-    stop: stopIds(config, tokenizer, generation),
+    stop: stopIds(dir, config, tokenizer, generation),
     thinkStart: tokenizer.idOf("<think>") ?? null,
     thinkEnd: tokenizer.idOf("</think>") ?? null,
   };
 }
 
-function stopIds(config: TargetConfig, tokenizer: TokenizerFiles, generation: JsonObject | null): number[] {
-  const ids = new Set(config.eosTokenIds);
-  const eos = generation?.eos_token_id;
-  if (typeof eos === "number") ids.add(eos);
-  for (const id of numberList(eos) ?? []) ids.add(id);
+/** Throws MODEL_INVALID if the tokenizer has ids without an embedding. More rows than ids are usual. */
+export function checkVocabulary(dir: string, config: TargetConfig, tokenizer: Pick<TokenizerFiles, "size">): void {
+  if (tokenizer.size <= config.vocabSize) return;
+  throw modelError(
+    dir,
+    "config.json",
+    `text_config.vocab_size is ${config.vocabSize}, but the tokenizer has ids up to ${tokenizer.size - 1}`,
+    "text_config.vocab_size",
+    "tokens were added without resizing the embedding, or the files are from different snapshots",
+  );
+}
+
+/** bos and eos as a draft's config names them: of generation_config.json, else of config.json. */
+export function endsOf(
+  config: TargetConfig,
+  generation: JsonObject | null,
+): { bos: number | null; eos: number | null } {
+  return {
+    bos: idsOf(generation?.bos_token_id)[0] ?? config.bosTokenId,
+    eos: idsOf(generation?.eos_token_id)[0] ?? config.eosTokenIds[0] ?? null,
+  };
+}
+
+function stopIds(
+  dir: string,
+  config: TargetConfig,
+  tokenizer: TokenizerFiles,
+  generation: JsonObject | null,
+): number[] {
+  const ids = new Set([...config.eosTokenIds, ...idsOf(generation?.eos_token_id)]);
   const named = tokenizer.specialTokens.eos_token;
   const id = named === undefined ? undefined : tokenizer.idOf(named);
   if (id !== undefined) ids.add(id);
+  if (ids.size === 0) {
+    const message = "names no eos_token_id, and neither do generation_config.json and the tokenizer's files";
+    throw modelError(dir, "config.json", message, "eos_token_id", "an answer would never end");
+  }
   return [...ids].sort((a, b) => a - b);
 }

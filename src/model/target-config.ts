@@ -1,5 +1,5 @@
 /** The fields of a target's config.json that the toolkit uses, in the forms that transformers 4.57 and 5.x write. */
-import { isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
+import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import { isModelType, MODEL_TYPES, type ModelType } from "./families.js";
 import { modelError } from "./files.js";
 
@@ -23,8 +23,9 @@ export interface TargetConfig {
   videoTokenId: number;
   visionStartTokenId: number;
   visionEndTokenId: number;
-  /** From config.json; generation_config.json may add more. */
+  /** From config.json, of the whole model and of its text part; generation_config.json may add more. */
   eosTokenIds: number[];
+  bosTokenId: number | null;
 }
 
 export const CONFIG_FILE = "config.json";
@@ -90,14 +91,14 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
   const vision = top.section("vision_config");
   const hiddenSize = text.int("hidden_size");
   const heads = text.int("num_attention_heads");
-  const headDim = text.get("head_dim") == null ? hiddenSize / heads : text.int("head_dim");
-  const rope = text.optionalSection("rope_parameters") ?? text.optionalSection("rope_scaling");
-  const theta = text.get("rope_theta") ?? rope?.get("rope_theta");
-  if (typeof theta !== "number") throw text.fail("rope_theta", "is missing, also from rope_parameters");
-  const partial = text.get("partial_rotary_factor") ?? rope?.get("partial_rotary_factor");
+  // Without it transformers assumes the family's own width, other programs hidden_size / heads.
+  const headDim = text.int("head_dim");
+  const ropeTheta = ropeValue(text, "rope_theta");
+  if (typeof ropeTheta !== "number") throw text.fail("rope_theta", "is missing, also from rope_parameters");
+  const partial = ropeValue(text, "partial_rotary_factor");
   const isQwen35 = modelType === "qwen3_5" || modelType === "qwen3_5_moe";
   const partialRotaryFactor = typeof partial === "number" ? partial : isQwen35 ? 0.25 : 1;
-  const mropeSection = numberList(rope?.get("mrope_section"));
+  const mropeSection = numberList(ropeValue(text, "mrope_section"));
   if (mropeSection !== null) {
     const sum = mropeSection.reduce((a, b) => a + b, 0);
     // transformers accepts a wrong sum without a warning.
@@ -108,7 +109,7 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
       );
     }
   }
-  const eos = json.eos_token_id ?? text.get("eos_token_id");
+  const bos = text.get("bos_token_id") ?? json.bos_token_id;
   return {
     modelType,
     vocabSize: text.int("vocab_size"),
@@ -117,7 +118,7 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
     heads,
     kvHeads: text.int("num_key_value_heads"),
     headDim,
-    ropeTheta: theta,
+    ropeTheta,
     partialRotaryFactor,
     mropeSection,
     maxPositions: text.int("max_position_embeddings"),
@@ -133,8 +134,33 @@ export function parseTargetConfig(dir: string, json: JsonObject): TargetConfig {
     videoTokenId: top.int("video_token_id"),
     visionStartTokenId: top.int("vision_start_token_id"),
     visionEndTokenId: top.int("vision_end_token_id"),
-    eosTokenIds: typeof eos === "number" ? [eos] : (numberList(eos) ?? []),
+    eosTokenIds: [...new Set([...idsOf(text.get("eos_token_id")), ...idsOf(json.eos_token_id)])],
+    bosTokenId: typeof bos === "number" ? bos : null,
   };
+}
+
+/**
+ * A setting of the rotary embedding, which configs hold in up to three places: transformers 4.57 writes `rope_scaling`
+ * with the rest beside it, 5.x writes `rope_parameters`. Programs differ in which place they read first.
+ */
+function ropeValue(text: Section, key: string): JsonValue | undefined {
+  const places: [string, JsonValue | undefined][] = [
+    [`rope_parameters.${key}`, text.optionalSection("rope_parameters")?.get(key)],
+    [`rope_scaling.${key}`, text.optionalSection("rope_scaling")?.get(key)],
+    [key, text.get(key)],
+  ];
+  const [first, ...others] = places.filter(([, value]) => value !== undefined && value !== null);
+  for (const [place, value] of others) {
+    if (canonicalJson(value!) === canonicalJson(first![1]!)) continue;
+    const [one, other] = [JSON.stringify(first![1]), JSON.stringify(value)];
+    throw text.fail(first![0], `is ${one}, but text_config.${place} is ${other}: programs differ in which they read`);
+  }
+  return first?.[1];
+}
+
+/** The ids in a field that holds one, a list, or none. */
+export function idsOf(value: JsonValue | undefined): number[] {
+  return typeof value === "number" ? [value] : (numberList(value) ?? []);
 }
 
 /** A list of numbers, or null for any other value. */

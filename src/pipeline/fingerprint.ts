@@ -13,6 +13,7 @@ import {
 } from "../base/index.js";
 import type { Stage } from "../stages/stage.js";
 import { contentOf, type HashCache } from "./content.js";
+import { changeOption } from "./nested-options.js";
 import { mapStrings } from "./options.js";
 import { namedPaths, type PathOwner } from "./paths.js";
 import type { PlannedService, PlannedStep } from "./plan-types.js";
@@ -105,10 +106,9 @@ async function optionParts(
   { workspace, cache }: Pick<FingerprintRequest, "workspace" | "cache">,
   place: string,
 ): Promise<{ options: JsonObject; files: JsonObject }> {
-  const left = new Set([...Object.keys(owner.fileOptions ?? {}), ...(owner.neutralOptions ?? [])]);
-  const plain = Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => !left.has(name) && value !== undefined),
-  );
+  const left = [...Object.keys(owner.fileOptions ?? {}), ...(owner.neutralOptions ?? [])];
+  const others = left.reduce((made, name) => changeOption(made, name, () => undefined), options);
+  const plain = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
   const files: JsonObject = {};
   for (const named of namedPaths(owner, options)) {
     if (named.isNeutral) continue;

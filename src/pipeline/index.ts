@@ -6,7 +6,7 @@ export { drawGraph, GRAPH_FORMATS, type GraphFormat } from "./graph-text.js";
 export { jsonSchemaOf } from "./issues.js";
 export { joinStage } from "./join-stage.js";
 export { exportSchemas, pipelineJsonSchema, stageJsonSchema, writeSchemas } from "./json-schema.js";
-export { mapStrings } from "./options.js";
+export { mapStrings, resolveFiles } from "./options.js";
 export type { Plan, PlannedService, PlannedStep, StageRegistry } from "./plan-types.js";
 export { redraw } from "./redraw.js";
 export {

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { JsonNumber, parseKeepingLiterals } from "../base/index.js";
 import type { FileOptions } from "../stages/stage.js";
 import { explainIssues, type Issue } from "./issues.js";
+import { changeOption } from "./nested-options.js";
 
 export interface OptionOwner {
   options: z.ZodType;
@@ -20,11 +21,19 @@ export function parseOptions(owner: OptionOwner, value: unknown, directory: stri
     const issues = explainIssues(parsed.error, owner.options, "option");
     return { issues: issues.map((issue) => withNewName(issue, owner.renamedOptions ?? {})) };
   }
-  const options = { ...(parsed.data as Record<string, unknown>) };
-  for (const name of Object.keys(owner.fileOptions ?? {})) {
-    if (options[name] !== undefined) options[name] = mapStrings(options[name], (path) => resolve(directory, path));
-  }
-  return { options };
+  return { options: resolveFiles(owner, parsed.data as Record<string, unknown>, directory) };
+}
+
+/** A copy of the options in which every path is absolute, taken as relative to a directory. */
+export function resolveFiles(
+  { fileOptions }: Pick<OptionOwner, "fileOptions">,
+  options: Readonly<Record<string, unknown>>,
+  directory: string,
+): Record<string, unknown> {
+  return Object.keys(fileOptions ?? {}).reduce<Record<string, unknown>>(
+    (made, name) => changeOption(made, name, (value) => mapStrings(value, (path) => resolve(directory, path))),
+    { ...options },
+  );
 }
 
 function withNewName(issue: Issue, renamed: Readonly<Record<string, string>>): Issue {

@@ -3,6 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { defined, type FileProblem, fileError, fromErrno, isDraftsmithError, problemOf } from "../base/index.js";
 import type { FileOptions, PathKind } from "../stages/stage.js";
+import { optionAt } from "./nested-options.js";
 import { listStrings } from "./options.js";
 
 /** A stage or a service. */
@@ -23,7 +24,7 @@ export interface NamedPath {
 
 export function namedPaths(owner: PathOwner, options: Readonly<Record<string, unknown>>): NamedPath[] {
   return Object.entries(owner.fileOptions ?? {}).flatMap(([name, kind = "any"]) =>
-    listStrings(options[name], name).map((named) => ({
+    listStrings(optionAt(options, name), name).map((named) => ({
       ...named,
       kind,
       isNeutral: owner.neutralOptions?.includes(name) === true,

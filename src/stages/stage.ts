@@ -75,7 +75,10 @@ export type PathKind = "file" | "directory" | "any";
 /** Names of options; any name if the options of the stage are not known. */
 export type OptionName<Options> = unknown extends Options ? string : keyof Options & string;
 
-export type FileOptions<Options = unknown> = Readonly<Partial<Record<OptionName<Options>, PathKind>>>;
+/** By the option's name, with dots for an option inside another: `draft.config`. */
+export type FileOptions<Options = unknown> = Readonly<
+  Partial<Record<OptionName<Options> | `${OptionName<Options>}.${string}`, PathKind>>
+>;
 
 export interface Stage<Options = unknown, Inputs extends string = string> {
   name: string;

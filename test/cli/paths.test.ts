@@ -84,7 +84,9 @@ describe("an option that names files", async () => {
       let code = missing ? null : kind === "directory" ? forDirectory : forFile;
       // A file that is read again during the run may still appear.
       if (code === "INPUT_MISSING" && owner.neutralOptions?.includes(option) === true) code = null;
-      const checked = checkPaths(owner, { [option]: [`${root}/rows.jsonl`, join(root, path)].slice(1) });
+      const paths: unknown = [`${root}/rows.jsonl`, join(root, path)].slice(1);
+      const given = option.split(".").reduceRight((value, key) => ({ [key]: value }), paths);
+      const checked = checkPaths(owner, given as Record<string, unknown>);
       if (code === null) await expect(checked, path).resolves.toBeUndefined();
       else {
         await expect(checked, path).rejects.toMatchObject({ code, location: { field: `${option}.0` } });

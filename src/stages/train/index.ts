@@ -16,7 +16,7 @@ export const stage = defineStage({
   output: "checkpoints",
   codeVersion: 1,
   reportFiles: trainingReport,
-  fileOptions: { model: "directory", initFrom: "directory" },
+  fileOptions: { model: "directory", initFrom: "directory", "draft.config": "file" },
   neutralOptions: [
     "checkpointEvery",
     "stateCacheMb",

@@ -11,16 +11,34 @@ import {
 
 const positiveInt = z.number().int().positive();
 
+/** null: what the file in `config` says, or without one the default that the description names. */
 export const draftOptionsSchema = z.strictObject({
-  layers: positiveInt.default(5).describe("decoder layers of the draft"),
-  blockSize: z.number().int().min(2).max(64).default(8).describe("tokens of a block, the anchor included"),
+  config: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      "JSON file with the draft's shape, as `draftsmith draft-config` writes it; options beside it win over the file",
+    ),
+  layers: positiveInt.nullable().default(null).describe("decoder layers of the draft; null: 5"),
+  blockSize: z
+    .number()
+    .int()
+    .min(2)
+    .max(64)
+    .nullable()
+    .default(null)
+    .describe("tokens of a block, the anchor included; null: 8"),
   targetLayerIds: z
     .array(z.number().int().nonnegative())
     .min(1)
     .nullable()
     .default(null)
     .describe("target layers whose outputs the draft reads, rising, 0-based; null: the layer rule"),
-  targetLayerCount: positiveInt.default(5).describe("how many layers the layer rule spreads, when none are named"),
+  targetLayerCount: positiveInt
+    .nullable()
+    .default(null)
+    .describe("how many layers the layer rule spreads, when none are named; null: 5"),
   intermediateSize: positiveInt.nullable().default(null).describe("MLP width; null: 3 x hidden size"),
   heads: positiveInt.nullable().default(null).describe("attention heads; null: the target's"),
   kvHeads: positiveInt.nullable().default(null).describe("key-value heads; null: the target's"),
@@ -34,12 +52,14 @@ export const draftOptionsSchema = z.strictObject({
     .describe("id that stands for an unknown token in a block; null: the known one of the target's vocabulary"),
   rotary: z
     .enum(["plain", "partial", "mrope"])
-    .default("plain")
-    .describe("position scheme; engines serve plain, the others are refused at export unless allowed"),
+    .nullable()
+    .default(null)
+    .describe("position scheme; engines serve plain, the others are refused at export unless allowed; null: plain"),
   slidingLayers: z
     .array(z.number().int().nonnegative())
-    .default([])
-    .describe("draft layers with sliding-window attention (causal inside the block)"),
+    .nullable()
+    .default(null)
+    .describe("draft layers with sliding-window attention (causal inside the block); null: none"),
   slidingWindow: positiveInt.nullable().default(null).describe("tokens of the window; needed with slidingLayers"),
   head: z.enum(["plain"]).default("plain").describe("what stands between the draft's states and the target's lm_head"),
 });

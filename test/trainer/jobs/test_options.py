@@ -60,10 +60,9 @@ def test_defaults_round_trip():
 
 
 def test_gamma_follows_the_block():
-    for block, gamma in ((8, 4.0), (10, 5.0), (16, 7.0)):
-        options = parse(TrainJob, {**JOB, "options": {"draft": {"blockSize": block}}}, "").options
-        assert options.decay == gamma
-    assert parse(TrainJob, {**JOB, "options": {"gamma": 2.5}}, "").options.decay == 2.5
+    options = parse(TrainJob, JOB, "").options
+    assert [options.decay(block) for block in (8, 10, 16)] == [4.0, 5.0, 7.0]
+    assert parse(TrainJob, {**JOB, "options": {"gamma": 2.5}}, "").options.decay(16) == 2.5
 
 
 def test_geometry_follows_the_target(target_dirs):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -12,12 +12,9 @@ from torch import Tensor
 
 from ..data.batch import Batch
 from ..draft.config import DraftConfig
+from ..draft.fit import Check
 from ..draft.model import DFlashDraft, initialise
 from ..losses import BlockLoss, LossRule, SoftTargets
-from ..target.spec import TargetSpec
-
-#: Describes in a sentence why a draft does not fit a target; None when it does.
-Check = Callable[[DraftConfig, TargetSpec], str | None]
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,13 @@ class ExportContract:
     Attributes:
         keys: required keys of config.json, nested ones joined by dots.
         tensors: name -> shape of every tensor in model.safetensors.
+        since: engine -> the first release known to have the draft class; engines without it are left out.
         checks: name -> check, beyond those that apply to every draft (see :mod:`.contract`).
     """
 
     keys: tuple[str, ...]
     tensors: Callable[[DraftConfig], dict[str, tuple[int, ...]]]
+    since: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[tuple[str, Check], ...] = ()
 
 

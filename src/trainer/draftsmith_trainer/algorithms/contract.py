@@ -10,27 +10,22 @@ from collections.abc import Collection
 from typing import Any
 
 from ..draft.config import DraftConfig
-from ..target.spec import MASK_TOKEN, TargetSpec, tokenizer_ids
-from .algorithm import Check
+from ..draft.fit import FIT, Check
+from ..target.spec import MASK_TOKEN, TargetSpec, known_mask_id, tokenizer_ids
 from .registry import algorithm_of
 from .settings import config_json
 
 
-def fit_problem(config: DraftConfig, spec: TargetSpec) -> str | None:
-    """Why a draft cannot be used with a target at all, as a sentence; None when it can."""
-    return next((problem for _, check in _FIT if (problem := check(config, spec))), None)
-
-
 def served_checks(config: DraftConfig) -> list[tuple[str, Check]]:
     """(name, check) for everything that engines need to serve the draft well, except the rotary mode."""
-    return [*_FIT, *_SERVED, *algorithm_of(config).contract.checks]
+    return [*FIT, *_SERVED, *algorithm_of(config).contract.checks]
 
 
 def rotary_problem(config: DraftConfig, allowed: Collection[str] = ()) -> str | None:
     """Why engines would apply other rotary positions than training did; None for plain and for ``allowed`` modes."""
     if config.rotary == "plain" or config.rotary in allowed:
         return None
-    served = "only SGLang >= 0.5.20 serves it" if config.rotary == "partial" else "no engine serves it"
+    served = "only SGLang >= 0.5.20 and vLLM serve it" if config.rotary == "partial" else "no engine serves it"
     return f"the draft uses {config.rotary} rotary positions, and {served}"
 
 
@@ -43,24 +38,6 @@ def keys_problem(config: DraftConfig) -> str | None:
             value = value.get(part) if isinstance(value, dict) else None
         if value is None:
             return f"config.json would lack {key}, which engines need for {document['architectures'][0]}"
-    return None
-
-
-def _hidden_size(config: DraftConfig, spec: TargetSpec) -> str | None:
-    if config.hidden_size != spec.hidden_size:
-        return f"the draft is {config.hidden_size} wide, the target {spec.hidden_size}: they share the embedding"
-    return None
-
-
-def _vocabulary(config: DraftConfig, spec: TargetSpec) -> str | None:
-    if config.vocab_size != spec.vocab_size:
-        return f"the draft was trained for {config.vocab_size} tokens, the target has {spec.vocab_size}"
-    return None
-
-
-def _depth(config: DraftConfig, spec: TargetSpec) -> str | None:
-    if config.num_target_layers != spec.num_layers:
-        return f"the draft was trained for a target of {config.num_target_layers} layers, this has {spec.num_layers}"
     return None
 
 
@@ -80,7 +57,8 @@ def _mask_token(config: DraftConfig, spec: TargetSpec) -> str | None:
     if MASK_TOKEN in known and known[MASK_TOKEN] != config.mask_token_id:
         return f"the tokenizer's {MASK_TOKEN} is {known[MASK_TOKEN]}, the draft was trained with {config.mask_token_id}"
     names = [name for name, token in known.items() if token == config.mask_token_id and name != MASK_TOKEN]
-    if names:
+    # Published drafts of Qwen3.5 and later mask with a token of theirs that stands for sound, which no text holds.
+    if names and config.mask_token_id != known_mask_id(spec):
         return f"mask id {config.mask_token_id} is the token {names[0]!r}, which real text may hold"
     return None
 
@@ -100,11 +78,6 @@ def _window(config: DraftConfig, _spec: TargetSpec) -> str | None:
     return None
 
 
-_FIT: tuple[tuple[str, Check], ...] = (
-    ("hidden-size", _hidden_size),
-    ("vocabulary", _vocabulary),
-    ("layers", _depth),
-)
 _SERVED: tuple[tuple[str, Check], ...] = (
     ("layers", _captured_layers),
     ("mask-token", _mask_token),

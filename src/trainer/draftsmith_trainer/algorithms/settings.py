@@ -10,6 +10,7 @@ from ..draft.config import AlgorithmConfig, DraftConfig
 from ..draft.geometry import draft_config
 from ..draft.options import DraftOptions
 from ..target.spec import TargetSpec
+from .draft_file import read_draft_file
 from .plain.settings import PlainConfig
 
 SETTINGS: dict[str, type[AlgorithmConfig]] = {kind.name: kind for kind in (PlainConfig,)}
@@ -50,7 +51,22 @@ def new_config(options: DraftOptions, spec: TargetSpec) -> DraftConfig:
     Raises:
         UserError: ``bad-option``, ``unknown-head``, and the errors of the layer rule and the mask id.
     """
-    return draft_config(options, spec, settings_named(options.head).new(options))
+    kind = settings_named(options.head)
+    if options.config is None:
+        return draft_config(options, spec, kind.new(options))
+    file = read_draft_file(options.config, spec, settings_in).config
+    if file.algorithm.name != options.head:
+        message = f"{options.config} describes a draft with the head {file.algorithm.name}, not {options.head}"
+        raise UserError("bad-option", message, f"set draft.head to {file.algorithm.name}", field="draft.head")
+    return draft_config(options, spec, file.algorithm, file)
+
+
+def config_notes(options: DraftOptions, spec: TargetSpec) -> list[str]:
+    """What to tell the user about the file in ``draft.config``: its keys that have no effect."""
+    if options.config is None:
+        return []
+    unread = read_draft_file(options.config, spec, settings_in).unread
+    return [f"draft.config {options.config}: {', '.join(unread)}: no effect on training"] if unread else []
 
 
 def config_json(config: DraftConfig) -> dict[str, Any]:

@@ -56,34 +56,43 @@ class Fields:
         """A string."""
         return self._take(key, default, "a string", lambda v: v if isinstance(v, str) else None)
 
+    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
+        """True or false."""
+        return self._take(key, default, "true or false", lambda v: v if isinstance(v, bool) else None)
+
     def section(self, key: str, default: Any = _REQUIRED) -> Fields:
         """A nested object."""
         value = self._take(key, default, "an object", lambda v: v if isinstance(v, dict) else None)
-        return Fields(value, self._source, self._code, self._name(key))
+        return Fields(value, self._source, self._code, self.name(key))
 
     def has(self, key: str) -> bool:
         """Whether the key is present and not null."""
         return self._values.get(key) is not None
 
+    def name(self, key: str) -> str:
+        """The key with the keys that lead to it, joined by dots."""
+        return f"{self._path}.{key}" if self._path else key
+
+    def error(self, says: str) -> UserError:
+        """An error about this file; ``says`` follows the file's name."""
+        return UserError(self._code, f"{self._source}: {says}")
+
     def _take(self, key: str, default: Any, wanted: str, convert: Callable[[Any], T | None]) -> T:
         value = self._values.get(key)
         if value is None:
             if default is _REQUIRED:
-                raise UserError(self._code, f"{self._source} lacks {self._name(key)}, which must be {wanted}")
+                raise UserError(self._code, f"{self._source} lacks {self.name(key)}, which must be {wanted}")
             found: T = default
             return found
         made = convert(value)
         if made is None:
-            raise self._wrong(self._name(key), value, wanted)
+            raise self._wrong(self.name(key), value, wanted)
         return made
 
     def _wrong(self, name: str, value: Any, wanted: str) -> UserError:
         shown = repr(value)
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         return UserError(self._code, f"{self._source}: {name} is {shown}, not {wanted}")
-
-    def _name(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
 
 
 def _is_number(value: Any) -> bool:

@@ -75,7 +75,8 @@ class DraftConfig:
     D ``head_dim``.
 
     Attributes:
-        target_layer_ids: 0-based, sorted; k means the raw output of target layer k (= HF ``hidden_states[k + 1]``).
+        target_layer_ids: 0-based, sorted; k means the raw output of target layer k (= HF ``hidden_states[k + 1]``). The
+            target's last layer is not allowed: engines cannot capture it, and its ``hidden_states`` entry is normed.
         rotary: ``plain`` is 1-D positions over the whole head, what engines serve. ``partial`` rotates only the first
             ``partial_rotary_factor`` of the head. ``mrope`` takes the target's 3-D positions, interleaved by section.
         layer_types: per layer; a sliding layer sees ``sliding_window`` tokens, itself included, causal in a block.

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..algorithms.contract import fit_problem
 from ..base.errors import UserError
 from ..base.events import Events
 from ..data.shards import Row, RowShards
+from ..draft.fit import fit_problem
 from ..draft.model import DFlashDraft
 from ..draft.tiles import TILE
 from ..evaluate.options import EvaluateJob, EvaluateOptions

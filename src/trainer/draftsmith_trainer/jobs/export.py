@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from ..algorithms.engines import Verdict, verdicts
 from ..algorithms.registry import algorithm_of
 from ..algorithms.settings import config_json
 from ..algorithms.store import load_draft, load_weights, read_config, read_weights, save_draft
@@ -45,7 +47,16 @@ def run(path: Path, events: Events) -> None:
         "parameters": sum(sizes),
         "bytes": (job.work_dir / "model.safetensors").stat().st_size,
     }
-    events.result(counts, {"checkpoint": source.name, "config": config_json(written.config), "checks": checks})
+    engines = verdicts(config, spec)
+    for verdict in engines:
+        events.log(verdict.sentence, "info" if verdict.problem is None else "warn")
+    facts = {"checkpoint": source.name, "config": config_json(written.config), "checks": checks}
+    events.result(counts, {**facts, "engines": [_fact(verdict) for verdict in engines]})
+
+
+def _fact(verdict: Verdict) -> dict[str, Any]:
+    serves = verdict.problem is None
+    return {"engine": verdict.engine, "versions": verdict.versions, "serves": serves, "why": verdict.problem}
 
 
 def find_checkpoint(checkpoints: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithms.drafts import new_draft
-from ..algorithms.settings import new_config
+from ..algorithms.settings import config_notes, new_config
 from ..algorithms.store import load_draft
 from ..base.compiling import worth_compiling
 from ..base.errors import UserError
@@ -65,6 +65,8 @@ def _run(job: TrainJob, events: Events, request: StopRequest) -> None:
     check_weights(job.target)
     check_reporters(options.report_to)
     config = new_config(options.draft, spec)
+    for note in [*config_notes(options.draft, spec), *spec.notes]:
+        events.log(note, "warn")
     with phase(events, "reading the shards"):
         corpus = open_corpus(job.shards, options, config.mask_token_id)
     with phase(events, "waiting for the other processes"):

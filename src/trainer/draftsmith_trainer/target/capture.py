@@ -39,7 +39,8 @@ def capture_row(
 ) -> CapturedRow:
     """Captures a single row, without padding, so the result depends on nothing but the row.
 
-    The states are HF's ``hidden_states[k + 1]``, see :func:`.hooks.captured_layers`.
+    The states are raw layer outputs: HF's ``hidden_states[k + 1]``, except for the last layer, see
+    :func:`.hooks.captured_layers`.
 
     Args:
         input_ids: int64 [S], image pads expanded.

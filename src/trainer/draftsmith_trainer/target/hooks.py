@@ -15,7 +15,11 @@ class _Stop(Exception):  # noqa: N818 - ends the forward pass early, not an erro
 
 @contextmanager
 def captured_layers(layers: Any, layer_ids: Collection[int], stop: bool = False) -> Iterator[dict[int, Tensor]]:
-    """Collects the output of each layer in ``layer_ids`` (HF's ``hidden_states[k + 1]``) while the body runs.
+    """Collects the raw output of each layer in ``layer_ids`` while the body runs.
+
+    For every layer but the last this is HF's ``hidden_states[k + 1]``. The last entry of ``hidden_states`` has passed
+    the final norm, the last layer's output here has not; engines capture neither, so no draft reads it
+    (:func:`~..draft.config.first_problem` rejects it).
 
     In Qwen3-VL this is the output before deepstack features are added after layers 0..2; from layer 3 on there is no
     difference, which is why the layer rule starts there.

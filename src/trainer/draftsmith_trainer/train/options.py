@@ -66,12 +66,11 @@ class TrainOptions:
     shard_target: ShardTarget = "auto"
     init_from: Path | None = None
 
-    @property
-    def decay(self) -> float:
+    def decay(self, block_size: int) -> float:
         """gamma of the position decay; the default grows with the block (4 for 8, 5 for 10, 7 for 16)."""
         if self.gamma is not None:
             return self.gamma
-        return 4.0 if self.draft.block_size <= 8 else 5.0 if self.draft.block_size <= 10 else 7.0
+        return 4.0 if block_size <= 8 else 5.0 if block_size <= 10 else 7.0
 
 
 @dataclass(frozen=True)

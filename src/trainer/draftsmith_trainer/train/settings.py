@@ -35,6 +35,8 @@ NEUTRAL = (
     "earlyStopGain",
     "reportTo",
     "onConflict",
+    # What the file says is in the draft's config; where it is makes no difference.
+    "draft.config",
 )
 
 

@@ -127,7 +127,7 @@ class Stepper:
         self._target, self._draft, self._module, self._source = target, draft, module, source
         self._compute, self._ranks, self._room, self._asked = compute, ranks, room, asked
         self._algorithm = algorithm_of(draft.config)
-        self._rule = LossRule(options.decay, options.dpace_alpha)
+        self._rule = LossRule(options.decay(draft.config.block_size), options.dpace_alpha)
         self._soft = soft_rule(options)
         self.optimizer = Optimizer(draft, options)
 

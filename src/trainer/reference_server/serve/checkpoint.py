@@ -64,8 +64,8 @@ def load(settings: Settings) -> Checkpoint:
         raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
     drafting, block_size = None, None
     if settings.draft is not None:
-        from draftsmith_trainer.algorithms.contract import fit_problem
         from draftsmith_trainer.algorithms.store import load_draft
+        from draftsmith_trainer.draft.fit import fit_problem
         from draftsmith_trainer.target.spec import read_spec
 
         draft = load_draft(settings.draft, dtype).to(settings.device)

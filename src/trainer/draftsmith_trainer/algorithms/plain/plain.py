@@ -29,6 +29,7 @@ class Plain(Algorithm):
             "dflash_config.target_layer_ids",
         ),
         tensors=backbone_tensors,
+        since={"SGLang": "0.5.13", "vLLM": "0.33.0"},
     )
 
     def loss(self, draft: DFlashDraft, outputs: BlockOutputs, rule: LossRule) -> BlockLoss:
