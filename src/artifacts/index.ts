@@ -12,6 +12,5 @@ export * from "./json-array-reader.js";
 export * from "./jsonl-reader.js";
 export * from "./jsonl-writer.js";
 export * from "./manifest.js";
-export * from "./new-file.js";
 export * from "./shard-layout.js";
 export * from "./tree.js";

@@ -10,6 +10,7 @@ export { JsonNumber, numberOf } from "./json-number.js";
 export * from "./json-text.js";
 export * from "./make-directory.js";
 export * from "./map-ordered.js";
+export * from "./new-file.js";
 export * from "./server-address.js";
 export * from "./time-slice.js";
 export * from "./version.js";

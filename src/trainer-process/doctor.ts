@@ -8,7 +8,16 @@ import { serverPath, VERSION } from "../base/index.js";
 import { trainerEnvironment } from "./child.js";
 import { existingPython, managedDirectory, namedPython } from "./environment.js";
 import { cacheRoot } from "./paths.js";
-import { findSystemPython, isNewEnough, missingPackages, NEEDED_PACKAGES, probePython } from "./probe.js";
+import {
+  findSystemPython,
+  isNewEnough,
+  missingPackages,
+  NEEDED_PACKAGES,
+  probePython,
+  TRANSFORMERS,
+  tooOld,
+  transformersAge,
+} from "./probe.js";
 
 const run = promisify(execFile);
 
@@ -136,11 +145,26 @@ async function packageFindings(executable: string): Promise<DoctorFinding[]> {
     const advice = "install src/trainer/requirements.txt into it, or unset DRAFTSMITH_PYTHON";
     return [{ name: "trainer environment", state: "missing", detail: `lacks ${missing.join(", ")}`, advice }];
   }
+  const age = transformersAge(probe);
+  if (age === "too old") {
+    const { message, hint } = tooOld(probe);
+    return [{ name: "trainer environment", state: "missing", detail: message, advice: hint }];
+  }
   const shown = NEEDED_PACKAGES.slice(0, 3).map((name) => `${name} ${probe.packages[name]}`);
   return [
     { name: "trainer environment", state: "ok", detail: `${shown.join(", ")} at ${executable}` },
+    ...(age === "newer than tested" ? [newerFinding(probe.packages.transformers ?? "")] : []),
     await cudaFinding(executable),
   ];
+}
+
+function newerFinding(version: string): DoctorFinding {
+  const newest = TRANSFORMERS.newest.join(".");
+  return {
+    name: "transformers",
+    state: "note",
+    detail: `${version} is newer than ${newest}, the newest release tested`,
+  };
 }
 
 /** Asks torch itself, since a GPU that the driver sees may still be out of torch's reach. */

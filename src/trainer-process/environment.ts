@@ -10,7 +10,16 @@ import type { EventSink } from "../events/index.js";
 import { runLogged } from "./child.js";
 import { withLock } from "./lock.js";
 import { cacheRoot, requirementsFile } from "./paths.js";
-import { findSystemPython, isNewEnough, MIN_PYTHON, missingPackages, type PythonProbe, probePython } from "./probe.js";
+import {
+  findSystemPython,
+  isNewEnough,
+  MIN_PYTHON,
+  missingPackages,
+  type PythonProbe,
+  probePython,
+  tooOld,
+  transformersAge,
+} from "./probe.js";
 
 /** Written last, so that a half-made environment is never taken for a finished one. */
 const STAMP = ".draftsmith-complete";
@@ -153,6 +162,10 @@ async function checkNamed(command: string): Promise<string> {
     throw new DraftsmithError("PYTHON_MISSING", `${command} lacks ${missing.join(", ")}`, {
       hint: `install them with: ${command} -m pip install -r ${requirementsFile()} ; or unset DRAFTSMITH_PYTHON and let the toolkit make its own environment`,
     });
+  }
+  if (transformersAge(probe) === "too old") {
+    const { message, hint } = tooOld(probe);
+    throw new DraftsmithError("PYTHON_MISSING", message, { hint });
   }
   return probe.executable;
 }

@@ -46,6 +46,32 @@ export type PythonProbe = z.infer<typeof probeSchema>;
 /** The oldest Python that the trainer runs on. */
 export const MIN_PYTHON = [3, 11] as const;
 
+/** transformers releases that the trainer works with (base/versions.py has the same): the oldest and the newest tested. */
+export const TRANSFORMERS = { oldest: [5, 7], newest: [5, 24] } as const;
+
+export type TransformersAge = "too old" | "tested" | "newer than tested";
+
+/** Of the environment's transformers; undefined if it has none, or one with an unreadable version. */
+export function transformersAge({ packages }: Pick<PythonProbe, "packages">): TransformersAge | undefined {
+  const found = /^(\d+)\.(\d+)/
+    .exec(packages.transformers ?? "")
+    ?.slice(1)
+    .map(Number);
+  if (found === undefined) return undefined;
+  const order = ([major, minor]: readonly number[]): number => major! * 1000 + minor!;
+  if (order(found) < order(TRANSFORMERS.oldest)) return "too old";
+  return order(found) > order(TRANSFORMERS.newest) ? "newer than tested" : "tested";
+}
+
+/** Why an older transformers is refused, and the command that mends it. */
+export function tooOld({ executable, packages }: Pick<PythonProbe, "executable" | "packages">) {
+  const oldest = TRANSFORMERS.oldest.join(".");
+  return {
+    message: `${executable} has transformers ${packages.transformers}, but ${oldest} or newer is needed: older releases derive a prompt's positions without mm_token_type_ids`,
+    hint: `${executable} -m pip install 'transformers>=${oldest},<6'`,
+  };
+}
+
 /** Null when there is no such interpreter or it does not answer within 30 s. */
 export async function probePython(command: string): Promise<PythonProbe | null> {
   try {

@@ -1,4 +1,7 @@
 /** Templates of our own, for comparing engines: small ones that each show one difference, and two whole chat templates. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../../src/trainer-process/index.js";
 
 /** What the JavaScript engine renders otherwise than Python, or with other scopes; all must come out as in Python. */
 export const SNIPPETS: readonly string[] = [
@@ -183,166 +186,16 @@ export const MISTAKES: readonly (readonly [template: string, message: string])[]
  * Has what Qwen3-VL-Instruct's template has: text between tags that trim on one side only, counters of pictures and
  * videos with optional labels, tools in the system turn, calls as JSON, results joined into one user turn.
  */
-export const INSTRUCT_TEMPLATE = `{%- set seen = namespace(images=0, videos=0) %}
-{%- if tools %}
-    {{- '<|im_start|>system\\n' }}
-    {%- if messages[0].role == 'system' %}
-        {%- if messages[0].content is string %}
-            {{- messages[0].content }}
-        {%- else %}
-            {%- for part in messages[0].content %}{% if 'text' in part %}{{ part.text }}{% endif %}{% endfor %}
-        {%- endif %}
-        {{- '\\n\\n' }}
-    {%- endif %}
-    {{- 'Functions:' }}
-    {%- for tool in tools %}
-        {{- '\\n' }}
-        {{- tool | tojson }}
-    {%- endfor %}
-    {{- '\\nCall with {"name": NAME, "arguments": JSON}<|im_end|>\\n' }}
-{%- elif messages[0].role == 'system' %}
-    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- for message in messages %}
-    {%- if message.role == 'user' or message.role == 'tool' %}
-        {%- if message.role == 'user' or loop.first or messages[loop.index0 - 1].role != 'tool' %}
-            {{- '<|im_start|>user' + ('\\n' if message.role == 'user' else '') }}
-        {%- endif %}
-        {%- if message.role == 'tool' %}{{ '\\n<tool_response>\\n' }}{% endif %}
-        {%- if message.content is string %}
-            {{- message.content }}
-        {%- else %}
-            {%- for part in message.content %}
-                {%- if part.type == 'image' or 'image' in part or 'image_url' in part %}
-                    {%- set seen.images = seen.images + 1 %}
-                    {%- if add_vision_id %}Figure {{ seen.images }}: {% endif -%}
-                    <|vision_start|><|image_pad|><|vision_end|>
-                {%- elif part.type == 'video' or 'video' in part %}
-                    {%- set seen.videos = seen.videos + 1 %}
-                    {%- if add_vision_id %}Clip {{ seen.videos }}: {% endif -%}
-                    <|vision_start|><|video_pad|><|vision_end|>
-                {%- elif 'text' in part %}
-                    {{- part.text }}
-                {%- endif %}
-            {%- endfor %}
-        {%- endif %}
-        {%- if message.role == 'tool' %}{{ '\\n</tool_response>' }}{% endif %}
-        {%- if message.role == 'user' or loop.last or messages[loop.index0 + 1].role != 'tool' %}
-            {{- '<|im_end|>\\n' }}
-        {%- endif %}
-    {%- elif message.role == 'assistant' %}
-        {{- '<|im_start|>' + message.role + '\\n' + message.content }}
-        {%- for call in message.tool_calls or [] %}
-            {%- if (loop.first and message.content) or (not loop.first) %}{{ '\\n' }}{% endif %}
-            {%- if call.function %}{% set call = call.function %}{% endif %}
-            {{- '<tool_call>\\n{"name": "' }}
-            {{- call.name }}
-            {{- '", "arguments": ' }}
-            {%- if call.arguments is string %}
-                {{- call.arguments }}
-            {%- else %}
-                {{- call.arguments | tojson }}
-            {%- endif %}
-            {{- '}\\n</tool_call>' }}
-        {%- endfor %}
-        {{- '<|im_end|>\\n' }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n' }}
-{%- endif %}
-`;
+export const INSTRUCT_TEMPLATE = readTemplate("instruct");
 
 /**
  * Has what Qwen3.5's and Qwen3-VL-Thinking's templates have: a macro with default arguments and counters, refusals
  * (pictures in the system turn, no question, a second system turn), reasoning left out before the last question that
  * is no tool result, calls as nested tags with values by kind, and an empty thought where thinking is off.
  */
-export const THINKING_TEMPLATE = `{%- set marks = namespace(image=0, video=0, last=-1) %}
-{%- macro body(content, count, inside_system=false) %}
-  {%- if content is string %}
-    {{- content }}
-  {%- elif content is iterable and content is not mapping %}
-    {%- for part in content %}
-      {%- if 'image' in part or 'image_url' in part or part.type == 'image' %}
-        {%- if inside_system %}{{- raise_exception('a picture in the system turn') }}{% endif %}
-        {%- if count %}{% set marks.image = marks.image + 1 %}{% endif %}
-        {%- if add_vision_id %}{{- 'Figure ' ~ marks.image ~ ': ' }}{% endif %}
-        {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
-      {%- elif 'video' in part or part.type == 'video' %}
-        {%- if count %}{% set marks.video = marks.video + 1 %}{% endif %}
-        {%- if add_vision_id %}{{- 'Clip ' ~ marks.video ~ ': ' }}{% endif %}
-        {{- '<|vision_start|><|video_pad|><|vision_end|>' }}
-      {%- elif 'text' in part %}
-        {{- part.text }}
-      {%- endif %}
-    {%- endfor %}
-  {%- elif content is not none and content is defined %}
-    {{- raise_exception('content of an unknown kind') }}
-  {%- endif %}
-{%- endmacro %}
-{%- if not messages %}{{- raise_exception('no messages') }}{% endif %}
-{%- if tools and tools is iterable and tools is not mapping %}
-  {{- '<|im_start|>system\\n# Functions\\n' }}
-  {%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{% endfor %}
-  {%- if messages[0].role == 'system' %}
-    {%- set text = body(messages[0].content, false, true) | trim %}
-    {%- if text %}{{- '\\n\\n' + text }}{% endif %}
-  {%- endif %}
-  {{- '<|im_end|>\\n' }}
-{%- elif messages[0].role == 'system' %}
-  {{- '<|im_start|>system\\n' + (body(messages[0].content, false, true) | trim) + '<|im_end|>\\n' }}
-{%- endif %}
-{%- for message in messages[::-1] %}
-  {%- set at = messages | length - 1 - loop.index0 %}
-  {%- if marks.last < 0 and message.role == 'user' and not (body(message.content, false) | trim).startswith('<tool_response>') %}
-    {%- set marks.last = at %}
-  {%- endif %}
-{%- endfor %}
-{%- if marks.last < 0 %}{{- raise_exception('no question') }}{% endif %}
-{%- for message in messages %}
-  {%- set text = body(message.content, true) | trim %}
-  {%- if message.role == 'assistant' %}
-    {%- set thought = '' %}
-    {%- if message.reasoning_content is string %}
-      {%- set thought = message.reasoning_content %}
-    {%- elif '</think>' in text %}
-      {%- set thought = text.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
-      {%- set text = text.split('</think>')[-1].lstrip('\\n') %}
-    {%- endif %}
-    {%- if loop.index0 > marks.last %}
-      {{- '<|im_start|>assistant\\n<think>\\n' + thought.strip('\\n') + '\\n</think>\\n\\n' + text }}
-    {%- else %}
-      {{- '<|im_start|>assistant\\n' + text }}
-    {%- endif %}
-    {%- if message.tool_calls %}
-      {%- for call in message.tool_calls %}
-        {%- set call = call.function if call.function is defined else call %}
-        {{- ('\\n\\n' if loop.first and text else '\\n') + '<tool_call>\\n<function=' + call.name + '>\\n' }}
-        {%- for name, value in call.arguments | items %}
-          {{- '<parameter=' + name + '>\\n' }}
-          {%- set shown = value | tojson | safe if value is mapping or (value is sequence and value is not string) else value | string %}
-          {{- shown }}
-          {{- '\\n</parameter>\\n' }}
-        {%- endfor %}
-        {{- '</function>\\n</tool_call>' }}
-      {%- endfor %}
-    {%- endif %}
-    {{- '<|im_end|>\\n' }}
-  {%- elif message.role == 'tool' %}
-    {%- if loop.previtem and loop.previtem.role != 'tool' %}{{- '<|im_start|>user' }}{% endif %}
-    {{- '\\n<tool_response>\\n' + text + '\\n</tool_response>' }}
-    {%- if loop.last or loop.nextitem.role != 'tool' %}{{- '<|im_end|>\\n' }}{% endif %}
-  {%- elif message.role == 'system' %}
-    {%- if not loop.first %}{{- raise_exception('a second system turn') }}{% endif %}
-  {%- elif message.role == 'user' %}
-    {{- '<|im_start|>' + message.role + '\\n' + text + '<|im_end|>\\n' }}
-  {%- else %}
-    {{- raise_exception('an unknown role') }}
-  {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-  {{- '<|im_start|>assistant\\n' }}
-  {{- '<think>\\n\\n</think>\\n\\n' if enable_thinking is defined and enable_thinking is false else '<think>\\n' }}
-{%- endif %}
-`;
+export const THINKING_TEMPLATE = readTemplate("thinking");
+
+/** The tiny checkpoints of test/trainer/families carry these files as well. */
+function readTemplate(name: string): string {
+  return readFileSync(join(packageRoot(), "test", "tokens", "templates", `${name}.jinja`), "utf8");
+}

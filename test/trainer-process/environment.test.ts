@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DraftsmithError } from "../../src/base/index.js";
-import { ensurePython, existingPython, runDoctor } from "../../src/trainer-process/index.js";
+import { ensurePython, existingPython, runDoctor, trainerRoot } from "../../src/trainer-process/index.js";
 import { withLock } from "../../src/trainer-process/lock.js";
-import { findSystemPython } from "../../src/trainer-process/probe.js";
+import { findSystemPython, NEEDED_PACKAGES, TRANSFORMERS, transformersAge } from "../../src/trainer-process/probe.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 const root = scratchDirectory("python");
@@ -15,6 +15,21 @@ function bareVenv(): string {
   const directory = join(root, "bare");
   execFileSync("python3", ["-m", "venv", "--without-pip", directory]);
   return join(directory, "bin", "python");
+}
+
+/** The same with packages that are there by name and version only, which is all that the probe looks at. */
+function pretended(transformers: string): string {
+  const directory = join(root, "pretended");
+  execFileSync("python3", ["-m", "venv", "--without-pip", directory]);
+  const python = join(directory, "bin", "python");
+  const site = execFileSync(python, ["-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]);
+  for (const name of NEEDED_PACKAGES) {
+    const version = name === "transformers" ? transformers : "1.0";
+    const info = join(site.toString().trim(), `${name}-${version}.dist-info`);
+    mkdirSync(info);
+    writeFileSync(join(info, "METADATA"), `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n`);
+  }
+  return python;
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<DraftsmithError> {
@@ -33,6 +48,40 @@ describe("a named interpreter", () => {
     expect(error.exitCode).toBe(11);
     expect(error.message).toMatch(/lacks torch, torchvision, transformers/);
     expect(error.hint).toContain("requirements.txt");
+  });
+
+  it("with a transformers that is too old is refused with the reason and the command, by doctor too", async () => {
+    const python = pretended("4.57.6");
+    const error = await errorOf(ensurePython({ python }));
+    expect(error.code).toBe("PYTHON_MISSING");
+    expect(error.message).toMatch(/has transformers 4\.57\.6, but 5\.7 or newer is needed: .*mm_token_type_ids/);
+    expect(error.hint).toBe(`${python} -m pip install 'transformers>=5.7,<6'`);
+    const { findings } = await runDoctor({ python, workspace: root });
+    expect(findings.find(({ name }) => name === "trainer environment")).toMatchObject({
+      state: "missing",
+      detail: expect.stringContaining("transformers 4.57.6"),
+      advice: expect.stringContaining("pip install"),
+    });
+  }, 60_000);
+
+  it.each([
+    ["5.6.2", "too old"],
+    ["5.7.0", "tested"],
+    ["5.24.1", "tested"],
+    ["5.25.0.dev0", "newer than tested"],
+    ["6.0.0", "newer than tested"],
+    [null, undefined],
+  ])("transformers %s is %s", (version, age) => {
+    expect(transformersAge({ packages: { transformers: version } })).toBe(age);
+  });
+
+  it("names the releases that pyproject.toml and the trainer name", () => {
+    const [oldest, newest] = [TRANSFORMERS.oldest, TRANSFORMERS.newest].map((release) => release.join("."));
+    const project = readFileSync(join(trainerRoot(), "pyproject.toml"), "utf8");
+    expect(project).toContain(`"transformers>=${oldest},<6"`);
+    const trainer = readFileSync(join(trainerRoot(), "draftsmith_trainer", "base", "versions.py"), "utf8");
+    const pair = [oldest, newest].map((release) => `(${release!.replace(".", ", ")})`).join(", ");
+    expect(trainer).toContain(`OLDEST, NEWEST = ${pair}`);
   });
 
   it("that does not exist is refused by its name", async () => {

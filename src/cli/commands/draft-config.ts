@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { CommandModule } from "yargs";
-import { writeNewFile } from "../../artifacts/index.js";
+import { writeNewFile } from "../../base/index.js";
 import { draftConfigText, ROTARY_MODES, type RotaryMode } from "../../model/index.js";
 import { wholeNumber } from "../whole-number.js";
 

@@ -15,6 +15,7 @@ from .base.errors import Interrupted, UserError
 from .base.events import Events
 from .base.parent import watch
 from .base.signals import interruptible
+from .base.versions import check_transformers
 from .parallel.allocator import use_expandable_segments
 
 #: Jobs that read a job file: name -> module whose ``run(path, events)`` does the work.
@@ -54,6 +55,8 @@ def main(argv: list[str]) -> int:
     try:
         if name not in JOBS:
             raise UserError("unknown-job", f"no job named {name!r}", f"known: {', '.join([*JOBS, *PROGRAMS])}")
+        if name != "plan":
+            check_transformers()
         with interruptible():
             import_module(JOBS[name][0]).run(_config_path(name, rest), events)
     except UserError as error:

@@ -110,6 +110,23 @@ def test_mask_token_that_text_may_hold(tmp_path, target_dirs):
         assert error.value.code == "export-mask-token"
 
 
+def test_the_published_mask_of_a_vocabulary_may_be_a_token(tmp_path, target_dirs):
+    """Drafts of Qwen3.5 and later mask with 248070, which their tokenizer calls <|audio_start|>."""
+    target = tmp_path / "target"
+    target.mkdir()
+    config = json.loads((target_dirs["qwen3_5"] / "config.json").read_text())
+    config["text_config"]["vocab_size"] = 248_320
+    (target / "config.json").write_text(json.dumps(config))
+    tokens = [{"id": 248_070, "content": "<|audio_start|>"}, {"id": 248_071, "content": "<|audio_end|>"}]
+    (target / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {}}, "added_tokens": tokens}))
+    checkpoints_of(tmp_path / "in", plain_config(vocab_size=248_320, mask_token_id=248_070))
+    export(tmp_path, target)
+    checkpoints_of(tmp_path / "in", plain_config(vocab_size=248_320, mask_token_id=248_071))
+    with pytest.raises(UserError, match="audio_end") as error:
+        export(tmp_path, target)
+    assert error.value.code == "export-mask-token"
+
+
 @pytest.mark.parametrize("fault", ["missing", "nan", "shape"])
 def test_weights_are_checked(tmp_path, target_dirs, fault):
     path = checkpoints_of(tmp_path / "in", plain_config()) / "model.safetensors"

@@ -12,12 +12,13 @@ from draftsmith_trainer.data.pictures.workers import PictureWorkers
 from draftsmith_trainer.data.shards import ImageShards, RowShards
 from draftsmith_trainer.feed import Preparer, StateSource
 from draftsmith_trainer.target import capture_row, load_target, read_spec
+from draftsmith_trainer.target.hooks import captured_layers
 from draftsmith_trainer.target.load import freeze
 from draftsmith_trainer.target.pictures import PictureSource
 from PIL import Image
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
-from target_maker import IMAGE, MODEL_TYPES, VIDEO, make_model
+from target_maker import IMAGE, LAYERS, MODEL_TYPES, VIDEO, make_model
 from transformers import AutoModelForImageTextToText
 
 
@@ -49,6 +50,22 @@ def test_capture_equals_hidden_states(kind, target_dirs):
         wanted = torch.cat([whole[k + 1][0] for k in layer_ids], dim=-1)
         torch.testing.assert_close(made.states, wanted, atol=1e-6, rtol=1e-6)
         assert made.states.shape == (len(ids), len(layer_ids) * 64)
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_the_last_layer_is_raw_here_and_normed_in_hidden_states(kind, target_dirs):
+    directory = target_dirs[kind]
+    ids, types, pixels, grid = inputs_of(directory)
+    model = AutoModelForImageTextToText.from_pretrained(directory, dtype=torch.float32).eval()
+    shapes = {"mm_token_type_ids": types[None], "pixel_values": pixels, "image_grid_thw": grid}
+    with torch.no_grad(), captured_layers(model.model.language_model.layers, (LAYERS - 1,)) as taken:
+        whole = model(input_ids=ids[None], **shapes, output_hidden_states=True).hidden_states
+    raw = taken[LAYERS - 1]
+    assert len(whole) == LAYERS + 1 and not torch.allclose(raw, whole[-1], atol=1e-3)
+    with torch.no_grad():
+        torch.testing.assert_close(model.model.language_model.norm(raw), whole[-1], atol=1e-6, rtol=1e-6)
+    with pytest.raises(UserError, match="target_layer_ids must lie in"):
+        small_config(target_layer_ids=(3, LAYERS - 1))
 
 
 @pytest.mark.parametrize("kind", MODEL_TYPES)

@@ -10,34 +10,12 @@ from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.fp8 import dequantise
 from draftsmith_trainer.target.quantization import BlockScales
+from fp8_maker import KEPT, formula, quantise, quantised, quantization_config, write_sharded
 from safetensors.torch import load_file, save_file
 from target_maker import MODEL_TYPES
 
 #: Neither side of a block divides the widths of the tiny targets: 64, 128, 96, 48, 32.
 RAGGED = [40, 28]
-KEPT = ("lm_head", "visual", "mlp.gate", "norm", "embed_tokens", "in_proj_a", "in_proj_b", "shared_expert_gate")
-
-
-def quantise(weight, block):
-    """Weights and scales as such snapshots hold them: each block's largest number becomes 448."""
-    rows, columns = weight.shape
-    grid = (-(-rows // block[0]), -(-columns // block[1]))
-    scales = torch.empty(grid)
-    out = torch.empty_like(weight, dtype=torch.float8_e4m3fn)
-    for i in range(grid[0]):
-        for j in range(grid[1]):
-            part = (slice(i * block[0], (i + 1) * block[0]), slice(j * block[1], (j + 1) * block[1]))
-            scales[i, j] = weight[part].abs().max() / 448
-            out[part] = (weight[part] / scales[i, j]).to(torch.float8_e4m3fn)
-    return out, scales
-
-
-def formula(weight, scales, block, dtype):
-    """Every number by itself."""
-    spread = torch.tensor(
-        [[scales[i // block[0], j // block[1]] for j in range(weight.shape[1])] for i in range(weight.shape[0])]
-    )
-    return (weight.float() * spread).to(dtype)
 
 
 def write_fp8(source, directory, block, form="as saved", dtype=torch.float32):
@@ -45,61 +23,13 @@ def write_fp8(source, directory, block, form="as saved", dtype=torch.float32):
     plain_dir = directory.with_name(f"{directory.name}-plain")
     for made in (directory, plain_dir):
         shutil.copytree(source, made, ignore=shutil.ignore_patterns("*.safetensors"))
-    quantised, plain = {}, {}
-    for name, weight in load_file(source / "model.safetensors").items():
-        if any(kept in name for kept in KEPT) or weight.dim() < 2 or "conv1d" in name:
-            quantised[name] = plain[name] = weight
-        elif weight.dim() == 3:
-            pairs = [quantise(one, block) for one in weight]
-            plain[name] = torch.stack([formula(*pair, block, dtype) for pair in pairs])
-            if form == "per expert":
-                quantised |= per_expert(name, weight, block, plain)
-            else:
-                quantised[name] = torch.stack([pair[0] for pair in pairs])
-                quantised[f"{name}_scale_inv"] = torch.stack([pair[1] for pair in pairs])
-        else:
-            quantised[name], quantised[f"{name}_scale_inv"] = quantise(weight, block)
-            plain[name] = formula(quantised[name], quantised[f"{name}_scale_inv"], block, dtype)
+    fp8, plain = quantised(load_file(source / "model.safetensors"), block, form == "per expert", dtype)
     save_file(plain, plain_dir / "model.safetensors", metadata={"format": "pt"})
-    write_sharded(directory, quantised)
+    write_sharded(directory, fp8)
     config = json.loads((directory / "config.json").read_text())
-    config["quantization_config"] = {
-        "quant_method": "fp8",
-        "fmt": "e4m3",
-        "activation_scheme": "dynamic",
-        "weight_block_size": list(block),
-        "modules_to_not_convert": sorted({name.removesuffix(".weight") for name in quantised if KEPT[0] in name}),
-    }
+    config["quantization_config"] = quantization_config(block, fp8)
     (directory / "config.json").write_text(json.dumps(config))
     return plain_dir
-
-
-def per_expert(name, weight, block, plain):
-    """The keys of single experts; their halves of gate and up are scaled apart."""
-    found, whole = {}, []
-    for number, one in enumerate(weight):
-        key = f"{name.rpartition('.')[0]}.{number}"
-        parts = {"down": one} if name.endswith("down_proj") else dict(zip(("gate", "up"), one.chunk(2), strict=True))
-        made = []
-        for part, matrix in parts.items():
-            pair = quantise(matrix, block)
-            found[f"{key}.{part}_proj.weight"], found[f"{key}.{part}_proj.weight_scale_inv"] = pair
-            made.append(formula(*pair, block, torch.float32))
-        whole.append(torch.cat(made))
-    plain[name] = torch.stack(whole)
-    return found
-
-
-def write_sharded(directory, tensors):
-    names = sorted(tensors)
-    weight_map = {}
-    for number in (0, 1):
-        file = f"model-{number + 1:05d}-of-00002.safetensors"
-        part = {name: tensors[name].contiguous() for name in names[number::2]}
-        save_file(part, directory / file, metadata={"format": "pt"})
-        weight_map |= dict.fromkeys(part, file)
-    index = {"metadata": {}, "weight_map": weight_map}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
 def weights(directory, dtype=torch.float32, whole=False):

@@ -63,6 +63,7 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "checkpoint-missing": "ARTIFACT_INVALID",
     # The machine, and failures while a job runs.
     "python-package-missing": "PYTHON_MISSING",
+    "python-package-old": "PYTHON_MISSING",
     "recurrence-missing": "PYTHON_MISSING",
     "reporter-missing": "PYTHON_MISSING",
     "disk-full": "DISK_FULL",

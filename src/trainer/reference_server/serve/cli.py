@@ -14,6 +14,7 @@ from pathlib import Path
 
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
+from draftsmith_trainer.base.versions import check_transformers
 
 from .settings import Settings
 
@@ -85,15 +86,16 @@ def settings_from(argv: list[str]) -> Settings:
 def run(argv: list[str]) -> int:
     """Serves until SIGINT or SIGTERM; 0 after an orderly end, 2 for a user's mistake."""
     settings = settings_from(argv)
-    # Heavy imports only after the options are known to be right.
-    import uvicorn
-
-    from .app import make_app, make_context
-    from .checkpoint import load
-
-    # A worker thread that holds the interpreter delays every small operation of the decoding thread by this much.
-    sys.setswitchinterval(0.0005)
     try:
+        check_transformers()
+        # Heavy imports only after the options are known to be right.
+        import uvicorn
+
+        from .app import make_app, make_context
+        from .checkpoint import load
+
+        # A worker thread that holds the interpreter delays every small operation of the decoding thread by this much.
+        sys.setswitchinterval(0.0005)
         listener = _listen(settings)
         context = make_context(settings, load(settings))
     except UserError as error:
