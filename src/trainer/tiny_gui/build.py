@@ -1,4 +1,4 @@
-"""The checkpoint's configs, and a model with random weights in that shape."""
+"""The checkpoint's configs, and a randomly initialised model that fits them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INIT_STD = 0.02
 
 
 def configs(tokenizer: Tokenizer) -> dict[str, dict[str, Any]]:
-    """File name -> content of the JSON files beside the weights."""
+    """The JSON files of the checkpoint: file name -> content."""
     ids = {name: tokenizer.token_to_id(f"<|{name}|>") for name in ("endoftext", "im_end", "image_pad", "video_pad")}
     vision_start, vision_end = tokenizer.token_to_id("<|vision_start|>"), tokenizer.token_to_id("<|vision_end|>")
     assert tokenizer.get_vocab_size() < EMBEDDING_ROWS
@@ -110,14 +110,14 @@ def configs(tokenizer: Tokenizer) -> dict[str, dict[str, Any]]:
 
 
 def write_configs(directory: Path) -> None:
-    """Write the JSON files next to the directory's tokenizer.json."""
+    """Writes the JSON files into a directory that holds tokenizer.json."""
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     for name, content in configs(tokenizer).items():
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def random_model(directory: Path, seed: int) -> PreTrainedModel:
-    """An fp32 model of the directory's config with seeded random weights."""
+    """An fp32 model with seeded random weights, built from the directory's config."""
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(directory)
     model: PreTrainedModel = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
@@ -125,7 +125,7 @@ def random_model(directory: Path, seed: int) -> PreTrainedModel:
 
 
 def main() -> None:
-    """Write configs into a directory that holds a tokenizer; with --weights also random weights."""
+    """Writes configs, and with --weights random weights, into a directory that holds tokenizer.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--weights", action="store_true")

@@ -1,4 +1,4 @@
-"""Seeded draws that give the same values on every Python version and machine."""
+"""Seeded random numbers that are the same on every Python version and machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MASK = (1 << 64) - 1
 
 
 class Draws:
-    """A splitmix64 stream. `random.Random` promises stable values for `random()` only; drawings must be byte-stable."""
+    """A splitmix64 stream. Data must be byte-stable, and `random.Random` guarantees that for `random()` only."""
 
     def __init__(self, *key: str | int) -> None:
-        """Streams with different keys (say, a split's name, a seed and an index) are unrelated."""
+        """Streams with different keys (such as a split's name, a seed and an index) are independent."""
         text = "\x1f".join(str(part) for part in key)
         self._state = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
@@ -28,23 +28,23 @@ class Draws:
         return z ^ (z >> 31)
 
     def below(self, n: int) -> int:
-        """A number in 0..n-1 (the bias of the modulus is far below anything that matters here)."""
+        """A number in 0..n-1. The modulo bias is negligible for the small n used here."""
         return self.next() % n
 
     def between(self, low: int, high: int) -> int:
-        """A number in low..high, both included."""
+        """A number in low..high, inclusive."""
         return low + self.below(high - low + 1)
 
     def chance(self, percent: float) -> bool:
-        """True in `percent` of 100 draws, to a resolution of 0.01."""
+        """True with a probability of `percent` %, in steps of 0.01 %."""
         return self.below(10_000) < percent * 100
 
     def pick(self, items: Sequence[T]) -> T:
-        """One item."""
+        """A random item."""
         return items[self.below(len(items))]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """All items in a drawn order."""
+        """All items in random order."""
         left = list(items)
         for i in range(len(left) - 1, 0, -1):
             j = self.below(i + 1)

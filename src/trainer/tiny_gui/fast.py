@@ -1,7 +1,7 @@
-"""A batched forward pass over a Qwen3-VL model's own parameters, for pictures of one size.
+"""A batched forward pass over a Qwen3-VL model's own parameters, for images of one size.
 
-transformers loops over images in Python, which makes small models three times slower to train. These are plain
-functions of tensors, so that one compilation serves all layers. The tests hold the result against transformers'.
+transformers loops over images in Python, which makes training a small model three times slower. The layers here are
+plain functions of tensors, so that one compilation serves all of them. Tests compare the result with transformers'.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MERGER = ("norm.weight", "norm.bias", "linear_fc1.weight", "linear_fc1.bias", "
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of x [..., D] in the half-split form."""
+    """Applies rotary embeddings to x [..., D], which pair channel i with channel i + D / 2."""
     a, b = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-b, a), dim=-1) * sin
 
@@ -65,7 +65,7 @@ def text_layer(x: Tensor, cos: Tensor, sin: Tensor, head: int, w: Weights) -> Te
 
 
 def merge(x: Tensor, w: Weights, norm_first: bool) -> Tensor:
-    """Four neighbouring patches [N * P, D] to one visual token [N * P / 4, H]; the norm spans a patch or all four."""
+    """Merges patches [N * P, D] by fours into visual tokens [N * P / 4, H]; the norm spans one patch or all four."""
     wide = MERGE * MERGE * x.shape[-1]
     if norm_first:
         x = F.layer_norm(x, (x.shape[-1],), w[0], w[1], _EPS).reshape(-1, wide)
@@ -75,7 +75,7 @@ def merge(x: Tensor, w: Weights, norm_first: bool) -> Tensor:
 
 
 class FastModel:
-    """The batched forward of `model` (a Qwen3VLForConditionalGeneration whose parameters stay where they are)."""
+    """The batched forward pass of `model`, a Qwen3VLForConditionalGeneration, whose parameters are shared."""
 
     def __init__(self, model: torch.nn.Module, compiled: bool = False) -> None:
         inner = cast(Any, model).model
@@ -94,17 +94,17 @@ class FastModel:
         self._frequencies = 1.0 / theta ** (torch.arange(0, head, 2, dtype=torch.float, device=device) / head)
         section = self.config.text_config.rope_parameters["mrope_section"]
         axis = torch.zeros(head // 2, dtype=torch.long)
-        for which in (1, 2):  # interleaved: every third frequency of height and width, the rest is temporal
+        for which in (1, 2):  # interleaved: height and width take every third frequency each, the rest is temporal
             axis[which : section[which] * 3 : 3] = which
         self._axis = axis.to(device)
 
     def _table(self, height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
-        """For height x width patches: cos, sin [P, D], corners [P, 4] of the position table, their shares [P, 4]."""
+        """For height x width patches: cos and sin [P, D], and indices and weights [P, 4] into the position table."""
         if (height, width) in self._tables:
             return self._tables[height, width]
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
 
-        def ordered(t: Tensor) -> Tensor:  # raster order to the order of merge blocks
+        def ordered(t: Tensor) -> Tensor:  # from raster order to the order of merge blocks
             return t.view(height // MERGE, MERGE, width // MERGE, MERGE).transpose(1, 2).reshape(-1)
 
         y, x = ordered(rows), ordered(columns)
@@ -124,7 +124,7 @@ class FastModel:
         return made
 
     def see(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """uint8 [N, height, width, 3] -> visual tokens [N * tokens, H] and as many for each deepstack level."""
+        """uint8 [N, height, width, 3] -> visual tokens [N * tokens, H], and the same for each deepstack level."""
         cos, sin, corners, shares = self._table(pixels.shape[1] // PATCH, pixels.shape[2] // PATCH, pixels.device)
         projection = self.visual.patch_embed.proj
         x = F.linear(patches(pixels), projection.weight.flatten(1), projection.bias)
@@ -139,7 +139,7 @@ class FastModel:
     def read(
         self, ids: Tensor, positions: Tensor, visual_index: Tensor, seen: Tensor, deep: Sequence[Tensor]
     ) -> Tensor:
-        """The text model's states [B * S, H] after the final norm; padding must stand to the right."""
+        """The text model's states [B * S, H] after the final norm; sequences must be padded on the right."""
         x = F.embedding(ids, self.text.embed_tokens.weight)
         b, s, h = x.shape
         seen = seen[: len(visual_index)]
@@ -155,7 +155,7 @@ class FastModel:
         return F.rms_norm(x, (h,), self.text.norm.weight, _EPS).view(-1, h)
 
     def logits(self, batch: Batch) -> Tensor:
-        """Logits [L, V] at the batch's label places."""
+        """Logits [L, V] that predict the batch's labels."""
         seen, deep = self.see(batch.pixels)
         states = self.read(batch.ids, batch.positions, batch.visual_index, seen, deep)
         return F.linear(states[batch.label_index], self.text.embed_tokens.weight)

@@ -1,6 +1,6 @@
-"""A 5x7 pixel font of our own, drawn at twice its size: letters, digits and a few signs.
+"""A 5x7 pixel font, rendered at twice its size: letters, digits and some punctuation.
 
-A bitmap in the source keeps pictures byte-equal everywhere; a font library would round differently by version.
+With a bitmap font in the source, screenshots are byte-equal everywhere; font libraries render differently by version.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy.typing as npt
 GLYPH_WIDTH = 5
 GLYPH_HEIGHT = 7
 SCALE = 2
-ADVANCE = (GLYPH_WIDTH + 1) * SCALE  # px from one letter to the next
+ADVANCE = (GLYPH_WIDTH + 1) * SCALE  # px from one character to the next
 
-# One glyph a line: the character, then its seven rows as base-32 digits (0-9, a-v); the highest bit is on the left.
+# One glyph per line: the character, then its seven rows as base-32 digits (0-9, a-v); the highest bit is the leftmost.
 _GLYPHS = """
 A 4ahhvhh
 B uhhuhhu
@@ -102,7 +102,7 @@ GLYPHS = _parse()
 
 @cache
 def text_mask(text: str) -> npt.NDArray[np.bool_]:
-    """The pixels of `text`: bool [14, 12 * len(text)], True where ink goes."""
+    """The pixels of `text`: bool [14, 12 * len(text)], True where a pixel is set."""
     mask = np.zeros((GLYPH_HEIGHT, (GLYPH_WIDTH + 1) * len(text)), dtype=np.bool_)
     for i, char in enumerate(text):
         for y, bits in enumerate(GLYPHS[char]):

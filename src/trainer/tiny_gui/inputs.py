@@ -1,6 +1,6 @@
-"""From a dialogue to token ids, positions, labels and patches, without transformers' processor.
+"""Turns dialogues into token ids, positions, labels and patches, without transformers' processor.
 
-Worker processes call this a few thousand times a second; the tests hold it against the processor and the model.
+Worker processes do this a few thousand times a second. Tests compare it with the processor and the model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Encoder:
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.template = (directory / "chat_template.jinja").read_text(encoding="utf-8")
         environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.filters["tojson"] = _tojson  # Jinja's own escapes HTML and sorts keys
+        environment.filters["tojson"] = _tojson  # Jinja's built-in filter escapes HTML and sorts keys
         environment.globals["raise_exception"] = _raise
         self._compiled = environment.from_string(self.template)
         names = ("<|image_pad|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>")
@@ -45,7 +45,7 @@ class Encoder:
         self.assistant = self.tokenizer.encode("assistant\n").ids
 
     def render(self, dialogue: Dialogue, messages: list[Message], prompt: bool) -> str:
-        """The chat template's text; with `prompt` it ends where the assistant is to speak."""
+        """The rendered chat template; with `prompt`, it ends with the generation prompt."""
         return self._compiled.render(
             messages=messages,
             tools=dialogue.tools,
@@ -54,7 +54,7 @@ class Encoder:
         )
 
     def ids(self, text: str, sizes: list[tuple[int, int]]) -> list[int]:
-        """Token ids, each image's pad token repeated to its number of visual tokens; sizes are width, height in px."""
+        """Token ids, with an image's pad token repeated for each visual token; sizes are (width, height) in px."""
         left = iter(sizes)
         out: list[int] = []
         for token in self.tokenizer.encode(text, add_special_tokens=False).ids:
@@ -66,14 +66,14 @@ class Encoder:
         return out
 
     def labels(self, ids: list[int], last_only: bool) -> list[tuple[int, int]]:
-        """Spans [first, end) of the tokens that the model has to produce, `<|im_end|>` included."""
+        """Spans [first, end) of the tokens that the model must generate, `<|im_end|>` included."""
         spans: list[tuple[int, int]] = []
         head = [self.start, *self.assistant]
         for i, token in enumerate(ids):
             if token == self.start and ids[i : i + len(head)] == head:
                 first = i + len(head)
                 if ids[first : first + len(self.think)] == self.think:
-                    first += len(self.think)  # the generation prompt has it
+                    first += len(self.think)  # part of the generation prompt
                 spans.append((first, ids.index(self.end, first) + 1))
         return spans[-1:] if last_only else spans
 
@@ -93,7 +93,7 @@ def _grid(width: int, height: int) -> npt.NDArray[np.int64]:
 
 
 def positions(ids: Ids, image: int, sizes: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """mRoPE positions [3, S] as the model's get_rope_index gives them."""
+    """mRoPE positions [3, S], equal to those of the model's get_rope_index."""
     out = np.empty((3, len(ids)), dtype=np.int64)
     at, here, left = 0, 0, iter(sizes)
     while at < len(ids):
@@ -114,16 +114,17 @@ def patches(pixels: torch.Tensor) -> torch.Tensor:
     x = (pixels.float() / 255 - 0.5) / 0.5
     x = x.view(n, height // _UNIT, MERGE, PATCH, width // _UNIT, MERGE, PATCH, 3)
     x = x.permute(0, 1, 4, 2, 5, 7, 3, 6)  # n, block row, block column, patch row, patch column, channel, y, x
-    x = x.unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)  # a still image is its own next frame
+    x = x.unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)  # a still image counts as two equal frames
     return x.reshape(n, (height // PATCH) * (width // PATCH), -1)
 
 
 @dataclass
 class Batch:
-    """One training step's tensors. Images are all of one size; `*_index` are flat indexes into [B * S].
+    """The tensors of one training step. All images have one size; `*_index` are flat indices into [B * S].
 
     pixels uint8 [N, height, width, 3]; ids int64 [B, S]; positions int64 [3, B, S]; visual_index int64 [N * tokens];
-    label_index int64 [L] (the place whose output predicts), labels int64 [L], weights float32 [L] with sum 1.
+    label_index int64 [L] (positions whose outputs predict the labels), labels int64 [L], weights float32 [L], which sum
+    to 1.
     """
 
     pixels: torch.Tensor
@@ -133,23 +134,21 @@ class Batch:
     label_index: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
-    answer: (
-        torch.Tensor
-    )  # int64 [L]: which answer a label belongs to, for the share of answers that are right throughout
+    answer: torch.Tensor  # int64 [L]: the answer that a label belongs to, to count answers with all tokens right
 
     def to(self, device: torch.device) -> Batch:
         """A copy on the device."""
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in Batch.__dataclass_fields__))
 
     def pin_memory(self) -> Batch:
-        """Called by the data loader."""
+        """A copy in pinned memory; called by the data loader."""
         return Batch(*(getattr(self, name).pin_memory() for name in Batch.__dataclass_fields__))
 
 
 def draw_batch(
     encoder: Encoder, draws: Draws, size: tuple[int, int], turns: int, images: int, listing: float, talk: float
 ) -> Batch:
-    """Dialogues of `turns` turns with about `images` screenshots of one size; `listing` and `talk` are percentages."""
+    """Dialogues of `turns` turns with about `images` screenshots in all; `listing` and `talk` are percentages."""
     rows: list[Ids] = []
     places: list[npt.NDArray[np.int64]] = []
     spans: list[list[tuple[int, int]]] = []
@@ -165,7 +164,7 @@ def draw_batch(
         places.append(positions(rows[-1], encoder.image, sizes))
         spans.append(encoder.labels(ids, last_only=dialogue.thinking))
         pictures.extend(screen.pixels for screen in dialogue.screens)
-    if not pictures:  # a batch of small talk alone: the vision tower still wants its picture
+    if not pictures:  # small talk only: the vision tower needs an image all the same
         pictures.append(np.zeros((size[1], size[0], 3), dtype=np.uint8))
     return _collate(encoder, rows, places, spans, pictures)
 
@@ -188,7 +187,7 @@ def _collate(
         ids[b, : len(row)] = row
         where[:, b, : len(row)] = place
         for first, end in spans[b]:
-            # the mean over an answer's tokens first, then over answers: long answers would drown the others
+            # averaged over an answer's tokens, then over answers, so that long answers do not dominate
             weights.extend([1 / (end - first) / answers] * (end - first))
             answer.extend([answer[-1] + 1 if answer else 0] * (end - first))
             index.extend(range(b * longest + first - 1, b * longest + end - 1))

@@ -1,8 +1,8 @@
-"""Accuracy on unseen screenshots, by plain transformers greedy decoding with a KV cache in fp32.
+"""Measures accuracy on unseen screenshots, with transformers' own greedy decoding in fp32.
 
     python -m tiny_gui.measure --dir DIR --dialogues 200 [--device cuda] [--shuffled]
 
-The model's own earlier answers stand in the history of later turns, as they do in use.
+The history of later turns contains the model's own earlier answers, as in production.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LONGEST_ANSWER = 120  # tokens
 
 
 def load(directory: Path, device: str) -> Any:
-    """The checkpoint in fp32, ready to generate."""
+    """Loads the checkpoint in fp32."""
     return AutoModelForImageTextToText.from_pretrained(directory, dtype=torch.float32).to(device).eval()
 
 
 def generate(model: Any, encoder: Encoder, prompts: list[list[int]], screens: list[list[Screen]]) -> list[str]:
-    """Greedy answers to a batch of prompts, each with its screenshots in order."""
+    """Greedy answers to a batch of prompts, each with its list of screenshots."""
     longest = max(map(len, prompts))
     ids: torch.Tensor = torch.tensor([[encoder.pad] * (longest - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
@@ -52,7 +52,7 @@ def generate(model: Any, encoder: Encoder, prompts: list[list[int]], screens: li
 
 
 def _kept(message: Message, answer: str, form: str) -> Message:
-    """The history entry for the model's own answer; a tool call stays text, which the template writes unchanged."""
+    """The history entry for the model's answer. A tool call stays text, which the template renders unchanged."""
     visible = answer.rpartition("</think>\n\n")[2]
     if form != "tools":
         return {"role": "assistant", "content": visible}
@@ -62,9 +62,9 @@ def _kept(message: Message, answer: str, form: str) -> Message:
 def measure(
     model: Any, encoder: Encoder, dialogues: list[Dialogue], shown: list[list[Screen]], batch: int
 ) -> tuple[Counter[str], list[dict[str, Any]]]:
-    """Counts of turns by what was asked, form and turn (`all`, `all right`, ...), and one record a turn.
+    """Counts turns by task, form and turn number (`all`, `all right`, ...) and makes one record per turn.
 
-    `shown` has the screenshots that the model gets to see; they differ from the dialogues' own in the shuffled control.
+    `shown` holds the screenshots that the model sees; in the shuffled control they are not the dialogues' own.
     """
     counts: Counter[str] = Counter()
     records: list[dict[str, Any]] = []
@@ -96,12 +96,12 @@ def measure(
 
 
 def eval_dialogues(count: int, seed: int) -> list[Dialogue]:
-    """Unseen dialogues of 1 to 4 turns in turn."""
+    """Unseen dialogues, whose number of turns cycles through 1 to 4."""
     return [draw_dialogue(Draws("eval", seed, i), 1 + i % 4) for i in range(count)]
 
 
 def shuffled(dialogues: list[Dialogue]) -> list[list[Screen]]:
-    """For each dialogue the screenshots of the next ones of the same size."""
+    """For each dialogue, the screenshots of following dialogues with the same image size."""
     out: list[list[Screen]] = []
     pool = [screen for d in dialogues for screen in d.screens]
     at = 0
@@ -118,7 +118,7 @@ def shuffled(dialogues: list[Dialogue]) -> list[list[Screen]]:
 
 
 def shares(counts: Counter[str]) -> dict[str, list[float]]:
-    """key -> [share right, number of turns]."""
+    """Key -> [share of right turns, number of turns]."""
     keys = sorted(key for key in counts if not key.endswith(" right"))
     return {key: [round(counts[key + " right"] / counts[key], 4), counts[key]] for key in keys}
 
@@ -131,8 +131,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--shuffled", action="store_true", help="show every dialogue another one's screenshots")
-    parser.add_argument("--records", type=Path, help="write one JSON line a turn here")
+    parser.add_argument("--shuffled", action="store_true", help="show every dialogue the screenshots of others")
+    parser.add_argument("--records", type=Path, help="file for one JSON line per turn")
     arguments = parser.parse_args()
     began = time.monotonic()
     model, encoder = load(arguments.dir, arguments.device), Encoder(arguments.dir)

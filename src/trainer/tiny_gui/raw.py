@@ -1,10 +1,10 @@
-"""Writes raw dialogues with screenshots, as a user of the toolkit would bring them: OpenAI messages and PNG files.
+"""Writes raw dialogues with screenshots, as users of the toolkit have them: OpenAI messages and PNG files.
 
     python -m tiny_gui.raw --out DIR --dialogues 200 --seed 0 [--bad-rows]
 
-DIR/dialogues.jsonl has one dialogue a line, DIR/images/ the pictures. The assistant's turns are worded as people might
-have worded them, not as the target does: a draft has to learn the target's own words, so regeneration matters. The same
-seed and version give the same bytes; seeds of this writer never meet those of training or measuring.
+DIR/dialogues.jsonl has one dialogue per line, DIR/images/ the screenshots. The assistant's turns are worded as people
+might write them, not as the target does: a draft has to learn the target's words, so regeneration matters. The same
+seed and version give the same bytes. No seed here gives a random stream that training or measuring uses.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SCROLL = ("scrolling {d}\nACTION scroll {d}", "Let me look further {d}.\nACTION
 
 
 def human_answer(draws: Draws, goal: Goal) -> str:
-    """An assistant turn as a person labelling data might have written it."""
+    """An assistant turn as a human annotator might write it."""
     if goal.widget is None or goal.screen is None:
         return draws.pick(_SCROLL).format(d=goal.direction)
     place = arguments(goal)
@@ -60,7 +60,7 @@ def _draw(draws: Draws, form: str) -> Dialogue:
 
 
 def row(name: str, dialogue: Dialogue, draws: Draws) -> dict[str, Any]:
-    """The dialogue as a line of dialogues.jsonl; its n-th screenshot is images/NAME-n.png."""
+    """A row of dialogues.jsonl; the dialogue's n-th screenshot is images/NAME-n.png."""
     messages: list[dict[str, Any]] = []
     image = 0
     goals = iter(dialogue.goals)
@@ -82,12 +82,12 @@ def row(name: str, dialogue: Dialogue, draws: Draws) -> dict[str, Any]:
 
 
 def save_png(screen: Screen, path: Path) -> None:
-    """The screenshot as an RGB PNG."""
+    """Writes the screenshot as an RGB PNG."""
     Image.fromarray(screen.pixels).save(path, format="PNG", compress_level=6)
 
 
 def bad_rows(out: Path, seed: int) -> list[dict[str, Any]]:
-    """Dialogues that an import has to refuse, each for a reason of its own."""
+    """Dialogues that an import must reject, each for a different reason."""
     draws = Draws("raw-bad", seed)
     picture = out / "images" / "bad-truncated-0.png"
     save_png(draw_screen(draws), picture)
@@ -117,7 +117,7 @@ def _emit(event: dict[str, Any]) -> None:
 
 
 def write(out: Path, count: int, seed: int, form: str, with_bad_rows: bool) -> dict[str, int]:
-    """Write everything and return the counts."""
+    """Writes all files and returns the counts."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     counts = {"dialogues": 0, "turns": 0, "images": 0, "text_only": 0, "bad_rows": 0}
     with (out / "dialogues.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
@@ -141,15 +141,15 @@ def write(out: Path, count: int, seed: int, form: str, with_bad_rows: bool) -> d
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line. Standard output has JSON events only."""
+    """Command line. Standard output carries JSON events only."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dialogues", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--system-prompt", choices=wording.FORMS, default="reason-json", help="the same for all dialogues"
+        "--system-prompt", choices=wording.FORMS, default="reason-json", help="system prompt of all dialogues"
     )
-    parser.add_argument("--bad-rows", action="store_true", help="add five dialogues that an import has to refuse")
+    parser.add_argument("--bad-rows", action="store_true", help="add five dialogues that an import must reject")
     arguments = parser.parse_args(argv)
     print(f"writing {arguments.dialogues} dialogues to {arguments.out}", file=sys.stderr)
     counts = write(arguments.out, arguments.dialogues, arguments.seed, arguments.system_prompt, arguments.bad_rows)

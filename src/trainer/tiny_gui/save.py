@@ -1,4 +1,4 @@
-"""Weights to disk: one bf16 safetensors file, its names as the hub's Qwen3-VL checkpoints have them."""
+"""Writes weights as one bf16 safetensors file, with the tensor names of published Qwen3-VL checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 
 def save_weights(model: torch.nn.Module, directory: Path) -> None:
-    """Write model.safetensors. The tied lm_head is left out; the configs beside it stay those of `build`."""
+    """Writes model.safetensors without the tied lm_head; the config files are written by `build`."""
     state = {
         name: tensor.detach().to("cpu", torch.bfloat16).contiguous()
         for name, tensor in model.state_dict().items()
@@ -18,4 +18,4 @@ def save_weights(model: torch.nn.Module, directory: Path) -> None:
     partial = directory / "model.safetensors.partial"
     save_file(state, str(partial), metadata={"format": "pt"})
     partial.chmod(0o644)
-    partial.replace(directory / "model.safetensors")  # whoever reads meanwhile finds the old file or the new one
+    partial.replace(directory / "model.safetensors")  # atomic: a reader finds the old file or the new one

@@ -1,4 +1,4 @@
-"""Reading an action out of an answer, in any of the forms, and judging it against what was asked."""
+"""Parses the action in an answer, in any of the forms, and compares it with the goal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROSE_SCROLL = re.compile(r"I scroll the screen (down|up|left|right)\.")
 
 @dataclass(frozen=True)
 class Action:
-    """What an answer does; x and y in thousandths, -1 where there is none."""
+    """An answer's action; x and y in thousandths of the screen, -1 if there are none."""
 
     kind: str
     x: int = -1
@@ -26,7 +26,7 @@ class Action:
 
 
 def parse_action(answer: str) -> Action | None:
-    """The action that an answer ends in, or None."""
+    """The action at the end of an answer, or None."""
     answer = answer.rpartition("</think>")[2].replace("<|im_end|>", "").strip()
     for line in reversed(answer.splitlines()):
         if line.startswith("{") and (action := _from_json(line)):
@@ -61,7 +61,7 @@ def _build(kind: str, values: dict[str, object]) -> Action | None:
 
 
 def is_right(goal: Goal, answer: str) -> bool:
-    """Whether the answer's action is of the right kind, hits the right widget, and has the right text or direction."""
+    """Whether the answer's action has the right kind, hits the right widget, and has the right text or direction."""
     action = parse_action(answer)
     if action is None or goal.screen is None or action.kind != goal.action:
         return False

@@ -1,4 +1,4 @@
-"""Screens drawn from a seed: a few labelled widgets on a 16 px grid, which is the vision tower's patch grid."""
+"""Random screens from a seed: a few labelled widgets on a 16 px grid, the vision tower's patch grid."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LABELS = tuple(_LABELS.split())
 
 @dataclass(frozen=True)
 class Widget:
-    """A widget whose text stands in cell row `row`, from cell column `col`, `cells` wide."""
+    """A widget whose text is in grid row `row`; it starts in grid column `col` and is `cells` cells wide."""
 
     kind: str
     colour: str
@@ -46,7 +46,7 @@ class Widget:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """left, top, right, bottom in px, right and bottom excluded; where a click hits."""
+        """The clickable area: left, top, right, bottom in px, right and bottom excluded."""
         return (self.col * CELL, self.row * CELL - 4, (self.col + self.cells) * CELL, (self.row + 1) * CELL + 4)
 
     @property
@@ -58,7 +58,7 @@ class Widget:
 
 @dataclass(frozen=True)
 class Screen:
-    """What one screenshot shows. Labels are unique on a screen, and so are pairs of colour and kind."""
+    """The contents of a screenshot. Labels are unique on a screen, and so are pairs of colour and kind."""
 
     width: int
     height: int
@@ -81,7 +81,7 @@ class Screen:
 
     @cached_property
     def pixels(self) -> npt.NDArray[np.uint8]:
-        """The picture: uint8 [height, width, 3]."""
+        """The screenshot: uint8 [height, width, 3]."""
         image = np.empty((self.height, self.width, 3), dtype=np.uint8)
         image[:] = self.background
         for widget in self.widgets:
@@ -108,7 +108,7 @@ def _draw(image: npt.NDArray[np.uint8], widget: Widget) -> None:
 
 
 def draw_screen(draws: Draws, size: tuple[int, int] | None = None, need_field: bool = False) -> Screen:
-    """A screen with 3 to 6 widgets; with `need_field` the first one is a field."""
+    """A random screen with 3 to 6 widgets; with `need_field` the first one is a field."""
     width, height = size or draws.pick(SIZES)
     columns, rows = width // CELL, height // CELL
     wanted = draws.between(3, 6)
@@ -121,7 +121,7 @@ def draw_screen(draws: Draws, size: tuple[int, int] | None = None, need_field: b
     for label, (colour, kind) in zip(labels, looks, strict=False):
         least = -(-(len(label) * ADVANCE + 14) // CELL)
         cells = least + (0 if kind == "link" else draws.below(3))
-        for _ in range(40):  # a place that touches no other widget
+        for _ in range(40):  # looks for a place that touches no other widget
             col, row = draws.below(columns - cells + 1), draws.between(1, rows - 2)
             if all(abs(row - w.row) >= 2 or col >= w.col + w.cells or w.col >= col + cells for w in widgets):
                 widgets.append(Widget(kind, colour, label, col, row, cells))

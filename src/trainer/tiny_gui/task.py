@@ -1,4 +1,4 @@
-"""Dialogues drawn from a seed: messages, their screenshots, and what a right answer does."""
+"""Random dialogues from a seed: messages, their screenshots, and the right answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """What a turn asks for. `widget` is None for scrolling, for listing and without a screenshot."""
+    """What a turn asks for. `widget` is None for scrolling, for listing, and without a screenshot."""
 
     what: str  # a key of wording.ASK, or "talk"
     screen: Screen | None
@@ -25,16 +25,16 @@ class Goal:
 
     @property
     def action(self) -> str:
-        """click, type or scroll; empty where no action is asked for."""
+        """click, type or scroll; empty if no action is asked for."""
         return "" if self.what in ("list", "talk") else self.what.split("-")[0]
 
 
 @dataclass
 class Dialogue:
-    """A drawn dialogue with its right answers.
+    """A dialogue with its right answers.
 
-    `messages` is what a chat template takes (text and image parts). `goals` has one entry a user turn; `answers` has
-    the indexes of the assistant messages that answer those turns.
+    `messages` are those of the chat template (with text and image parts). `goals` has one entry per user turn;
+    `answers` holds the indices of the assistant messages that answer those turns.
     """
 
     form: str
@@ -63,7 +63,7 @@ TOOLS = [
 
 
 def arguments(goal: Goal) -> dict[str, Any]:
-    """The action's arguments, in the order in which every form writes them."""
+    """The action's arguments, in the order that every form uses."""
     if goal.widget is None or goal.screen is None:
         return {"direction": goal.direction}
     x, y = goal.screen.point(goal.widget)
@@ -71,18 +71,18 @@ def arguments(goal: Goal) -> dict[str, Any]:
 
 
 def action_json(goal: Goal) -> str:
-    """The JSON form of the action."""
+    """The action as JSON."""
     target = goal.widget.label if goal.widget else "screen"
     return json.dumps({"action": goal.action, "target": target, **arguments(goal)})
 
 
 def action_call(goal: Goal) -> str:
-    """The call form of the action."""
+    """The action as a call."""
     return f"{goal.action}({', '.join(f'{key}={json.dumps(value)}' for key, value in arguments(goal).items())})"
 
 
 def action_prose(goal: Goal) -> str:
-    """The form without a system prompt."""
+    """The action as prose, the form without a system prompt."""
     if goal.widget is None or goal.screen is None:
         return f"I scroll the screen {goal.direction}."
     x, y = goal.screen.point(goal.widget)
@@ -92,7 +92,7 @@ def action_prose(goal: Goal) -> str:
 
 
 def answer(goal: Goal, form: str, thinking: bool = False) -> Message:
-    """The target's own answer. With `thinking` the sentence moves into the reasoning and the action stands alone."""
+    """The target's answer. With `thinking`, the sentence moves into the reasoning; the content is the action."""
     assert goal.screen is not None
     if goal.what == "list":
         return {"role": "assistant", "content": wording.listing(goal.screen)}
@@ -121,7 +121,7 @@ def user_message(screen: Screen, text: str, image_first: bool = True) -> Message
 
 
 def draw_goal(draws: Draws, size: tuple[int, int], listing_percent: float = 0.0) -> Goal:
-    """One turn's screen and wish."""
+    """A random screen and a goal on it."""
     if draws.chance(listing_percent):
         return Goal("list", draw_screen(draws, size))
     n = draws.below(100)
@@ -137,7 +137,7 @@ def draw_goal(draws: Draws, size: tuple[int, int], listing_percent: float = 0.0)
 
 
 def draw_talk(draws: Draws) -> Dialogue:
-    """A dialogue of 1 or 2 turns without screenshots."""
+    """A random dialogue of 1 or 2 turns without screenshots."""
     form = draws.pick(wording.FORMS)
     messages: list[Message] = _system(draws, form, first=False)
     goals, answers = [], []
@@ -168,10 +168,10 @@ def draw_dialogue(
     canonical: bool = False,
     extras: bool = True,
 ) -> Dialogue:
-    """A dialogue of `turns` user turns, each with its own screenshot of one size.
+    """A random dialogue of `turns` user turns, each with its own screenshot, all of one size.
 
-    `form` fixes the answers' form, `canonical` takes only the first system prompt of a form, `extras=False` leaves out
-    thinking and tools.
+    `form` sets the form of answers, `canonical` uses only the first system prompt of a form, and `extras=False`
+    excludes thinking and tools.
     """
     size = size or draws.pick(SIZES)
     roll = draws.below(100)
@@ -188,7 +188,7 @@ def draw_dialogue(
         text = wording.ask(draws, goal.what, goal.widget, goal.text, goal.direction)
         messages.append(user_message(goal.screen, text, image_first=draws.chance(85)))
         dialogue.answers.append(len(messages))
-        # only the last turn thinks: the template drops the reasoning of earlier turns
+        # only the last turn has reasoning: the template drops that of earlier turns
         messages.append(answer(goal, chosen, thinking and turn == turns - 1 and goal.what != "list"))
         dialogue.goals.append(goal)
         dialogue.screens.append(goal.screen)

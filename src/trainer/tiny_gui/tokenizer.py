@@ -1,4 +1,4 @@
-"""Byte-level BPE of our own with Qwen's split rule and Qwen3-VL's layout of special tokens."""
+"""Trains a byte-level BPE tokenizer with Qwen's split rule and Qwen3-VL's layout of special tokens."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .screens import LABELS
 from .task import TOOLS, Dialogue, draw_dialogue, draw_talk
 from .words import COMMON
 
-# transformers' Qwen2Tokenizer rebuilds this rule whatever tokenizer.json says, so the file must hold the same one.
+# transformers' Qwen2Tokenizer uses this rule whatever tokenizer.json says, so the file must contain the same one.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# Qwen's order. The flag says whether a decoder that skips special tokens leaves the token out.
+# In Qwen's order. The flag says whether decoding with skip_special_tokens omits the token.
 SPECIAL_TOKENS: tuple[tuple[str, bool], ...] = (
     *((f"<|{name}|>", True) for name in ("endoftext", "im_start", "im_end")),
     *((f"<|{name}|>", True) for name in ("object_ref_start", "object_ref_end", "box_start", "box_end")),
@@ -35,13 +35,13 @@ SPECIAL_TOKENS: tuple[tuple[str, bool], ...] = (
     ("<think>", False),
     ("</think>", False),
 )
-EMBEDDING_ROWS = 2048  # at least one row more than the tokenizer knows: the draft's mask token
+EMBEDDING_ROWS = 2048  # more rows than the tokenizer has ids: a spare one is the draft's mask token
 MAX_TOKENS = 2000
 MAX_LENGTH = 4096
 
 
 def corpus(dialogues: int = 6000) -> Iterator[str]:
-    """Texts to learn merges from: the task's own, its fixed parts, and common words."""
+    """The training texts: dialogues of the task, its fixed texts, and common words."""
     for i in range(dialogues):
         draws = Draws("tokenizer", i)
         dialogue = draw_talk(draws) if i % 20 == 0 else draw_dialogue(draws, 1, listing_percent=10)
@@ -107,7 +107,7 @@ def config() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write tokenizer.json, tokenizer_config.json and chat_template.jinja."""
+    """Writes tokenizer.json, tokenizer_config.json and chat_template.jinja."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     out: Path = parser.parse_args().out

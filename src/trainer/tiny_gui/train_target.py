@@ -1,4 +1,4 @@
-"""Trains the target from random weights within a wall-clock budget, and writes bf16 snapshots on the way.
+"""Trains the target from random weights within a wall-clock budget, and writes bf16 snapshots while it trains.
 
 python -m tiny_gui.train_target --dir OUT --seconds 1000 --workers 15 --device cuda
 """
@@ -31,14 +31,14 @@ WARM_UP = 200  # steps
 
 
 class Stream(IterableDataset[Batch]):
-    """Batches without end. `progress` is the share of the time that is over; the main process writes it."""
+    """An endless stream of batches. `progress` is the elapsed share of the time budget, set by the main process."""
 
     def __init__(self, directory: Path, seed: int, images: int, first_phase: float, progress: Any) -> None:
         self.directory, self.seed, self.images = directory, seed, images
         self.first_phase, self.progress = first_phase, progress
 
     def __iter__(self) -> Iterator[Batch]:
-        """Worker w of n draws batches w, w + n, ... so that no two draw the same."""
+        """Worker w of n generates batches w, w + n, ..., so that no two workers generate the same batch."""
         torch.set_num_threads(1)
         encoder = Encoder(self.directory)
         info = get_worker_info()
@@ -58,18 +58,18 @@ class Stream(IterableDataset[Batch]):
 
 
 def rate(step: int, progress: float) -> float:
-    """Share of the peak learning rate: linear warm-up by steps, cosine by time to 1 % of the peak."""
+    """The share of the peak learning rate: linear warm-up over steps, then cosine decay over time to 1 %."""
     return min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 class Trainer:
-    """Model, optimiser and one step."""
+    """The model, its optimiser, and a training step."""
 
     def __init__(self, directory: Path, seed: int, device: torch.device, start: Path | None) -> None:
         self.device = device
         self.model = random_model(directory, seed)
         if start:
-            self.model.load_state_dict(load_file(str(start)), strict=False)  # the tied lm_head is not in the file
+            self.model.load_state_dict(load_file(str(start)), strict=False)  # the file lacks the tied lm_head
         self.model.to(device)
         self.fast = FastModel(self.model)
         parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -82,7 +82,7 @@ class Trainer:
         self.parameters = parameters
 
     def step(self, batch: Batch, learning_rate: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update. Returns the loss and the share of answers that are right in every token (teacher forced)."""
+        """One update. Returns the loss and the share of answers with every token right (teacher-forced)."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
@@ -102,9 +102,9 @@ class Trainer:
 
 
 class CompileTrial:
-    """Tries torch.compile during the first steps, keeps it if it is faster, and goes on without it if it fails."""
+    """Tries torch.compile during the first steps and keeps it if it works and is faster."""
 
-    FIRST, WARM, LAST = 40, 70, 100  # steps: eager timed before FIRST, compiled timed from WARM to LAST
+    FIRST, WARM, LAST = 40, 70, 100  # steps; the eager model is timed before FIRST, the compiled one from WARM to LAST
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.eager, self.open = trainer, trainer.fast, True
@@ -137,7 +137,7 @@ class CompileTrial:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train until the time is over."""
+    """Trains until the time budget is used up."""
     torch.backends.cuda.matmul.allow_tf32 = True
     device = torch.device(arguments.device)
     trainer = Trainer(arguments.dir, arguments.seed, device, arguments.start)
@@ -179,19 +179,21 @@ def train(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dir", type=Path, required=True, help="holds configs and tokenizer; the weights go here")
+    parser.add_argument("--dir", type=Path, required=True, help="directory with configs and tokenizer, for the weights")
     parser.add_argument("--seconds", type=float, default=1000)
     parser.add_argument("--steps", type=int, default=-1)
-    parser.add_argument("--images", type=int, default=256, help="screenshots a step")
+    parser.add_argument("--images", type=int, default=256, help="screenshots per step")
     parser.add_argument("--workers", type=int, default=15)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-every", type=float, default=60, help="seconds between snapshots")
-    parser.add_argument("--compile", action="store_true", help="try torch.compile, keep it if it is faster")
-    parser.add_argument("--start", type=Path, help="a safetensors file to go on from, instead of random weights")
-    parser.add_argument("--peak", type=float, default=LEARNING_RATE, help="learning rate")
-    parser.add_argument("--first-phase", type=float, default=0.35, help="share of the time for mostly listing widgets")
+    parser.add_argument("--compile", action="store_true", help="try torch.compile and keep it if it is faster")
+    parser.add_argument("--start", type=Path, help="safetensors file to start from instead of random weights")
+    parser.add_argument("--peak", type=float, default=LEARNING_RATE, help="peak learning rate")
+    parser.add_argument(
+        "--first-phase", type=float, default=0.35, help="share of the time spent mostly on listing widgets"
+    )
     train(parser.parse_args())
 
 

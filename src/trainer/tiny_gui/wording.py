@@ -1,7 +1,7 @@
-"""Every sentence of the task: system prompts, what users ask, and how the target words its answers.
+"""All sentences of the task: system prompts, user requests, and the target's answers.
 
-The target's sentence is a function of the widget and of what was asked, with no draw in it: greedy decoding is then
-confident, and a draft model has structure to learn.
+The target's sentence depends only on the widget and the request, with no randomness, so that greedy decoding is
+confident and a draft model has structure to learn.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from .draws import Draws
 from .screens import COLOURS, Screen, Widget
 
-# The first text of each form is the one that data and tests use; the others are there so that the target learns the
-# meaning rather than one string.
+# Data and tests use the first text of each form. The others make the target learn the meaning rather than one string.
 SYSTEM_PROMPTS: dict[str, tuple[str, ...]] = {
     "reason-json": (
         "You operate a computer for the user. Look at the screenshot, explain in a sentence what you see, "
@@ -69,7 +68,7 @@ ASK: dict[str, tuple[str, ...]] = {
     "list": ("List every item on the screen.", "Describe the screen.", "What is on the screen?"),
 }  # fmt: skip
 
-# (warm colour, cool colour); what was asked, then the widget's kind
+# (kind of request, kind of widget) -> sentence for a warm colour, sentence for a cool colour
 _SAY: dict[tuple[str, str], tuple[str, str]] = {
     ("click-label", "button"): (
         "The {c} {L} button sits {r}, so I click it.",
@@ -113,13 +112,13 @@ _SAY_SCROLL = {
 
 
 def region(screen: Screen, widget: Widget) -> str:
-    """Where the widget's centre is, in words, by thirds of the screen."""
+    """The location of the widget's centre in words, by thirds of the screen."""
     x, y = widget.centre
     return _REGIONS[int(y * 3 // screen.height)][int(x * 3 // screen.width)]
 
 
 def ask(draws: Draws, what: str, widget: Widget | None, text: str, direction: str) -> str:
-    """The user's words."""
+    """A random wording of the user's request."""
     c, k, name = (widget.colour, widget.kind, widget.label) if widget else ("", "", "")
     return draws.pick(ASK[what]).format(L=name, c=c, k=k, t=text, d=direction)
 
@@ -134,14 +133,14 @@ def sentence(what: str, screen: Screen, widget: Widget | None, text: str, direct
 
 
 def remark(screen: Screen, widget: Widget | None, direction: str) -> str:
-    """The few words of the call form."""
+    """The short remark of the call form."""
     if widget is None:
         return f"{NUMBERS[len(screen.widgets)].capitalize()} items, moving {direction}."
     return f"{widget.colour.capitalize()} {widget.kind} {widget.label}, {region(screen, widget)}."
 
 
 def listing(screen: Screen) -> str:
-    """Every widget with its place, from top to bottom: one line each."""
+    """All widgets with their coordinates, from top to bottom, one per line."""
     lines = []
     for widget in sorted(screen.widgets, key=lambda w: (w.row, w.col)):
         x, y = screen.point(widget)
@@ -150,7 +149,7 @@ def listing(screen: Screen) -> str:
 
 
 def small_talk(draws: Draws) -> tuple[str, str]:
-    """A question without a screenshot, and its answer."""
+    """A random question without a screenshot, and its answer."""
     word, label, colour = draws.pick(WORDS), draws.pick(("Save", "Open", "Name", "Help")), draws.pick(tuple(COLOURS))
     a, b = draws.below(10), draws.below(10)
     side = draws.pick((("left", "right"), ("right", "left"), ("up", "down"), ("down", "up")))

@@ -1,4 +1,4 @@
-"""Captured target states of a piece of work: computed, or remembered while a budget lasts."""
+"""Captured target states of a unit of work: computed, or taken from a cache of limited size."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from .work import PackWork, state_length
 
 
 class StateSource:
-    """Runs the target on rows, packed or one by one, or remembers that it already did.
+    """Runs the target on rows, packed or one by one, and caches their states.
 
-    The target is frozen, so its states of a row are the same in every epoch; when all rows fit, epochs after the first
-    cost only the draft. One by one (on a CPU), a remembered state equals a recomputed one bit for bit.
+    The target is frozen, so a row's states are the same in every epoch. If the cache holds all rows, later epochs run
+    only the draft. For rows run one by one (on a CPU), cached and recomputed states are equal bit for bit.
 
     Args:
-        budget_mb: memory for remembered states, in MiB of the process that holds this source; 0 remembers nothing, as
-            it must be for a sharded target: a pass that one rank leaves out is missed by all.
+        budget_mb: size of the cache, in MiB of host memory of this process; 0 for no cache. It must be 0 for a sharded
+            target, whose passes all ranks have to join.
 
     Attributes:
-        used: bytes of remembered states. computed: rows whose states were computed.
-        waited: seconds spent on pixel values, most of them waiting for pictures to be decoded.
-        gate: called before every pass of a sharded target, when its pictures are there. The pass is a collective, so
-            it is here that ranks wait for one that decodes; whatever it raises, it raises on all of them.
+        used: bytes of cached states.
+        computed: number of rows whose states were computed.
+        waited: seconds spent on pixel values, most of them waiting for images to be decoded.
+        gate: called before every pass of a sharded target, once its images are decoded. The pass is a collective, so
+            this is where ranks wait for one that is still decoding; an error it raises is raised on all ranks.
     """
 
     def __init__(
@@ -48,20 +49,20 @@ class StateSource:
 
     @property
     def sharded(self) -> bool:
-        """Whether the target is spread over the ranks."""
+        """Whether the target is sharded over the ranks."""
         return self._target.sharded
 
     def expect(self, split: str, work: PackWork) -> None:
-        """Announces work whose states will be asked for soon, so that its pictures are decoded by then."""
+        """Announces work whose states will be needed soon, so that decoding its images can start."""
         if work.pack is not None and work.pack.hashes and not self._remembers(split, work):
             self._announced.add(self._announcement(split, work))
             self._pictures.expect(work.pack.hashes)
 
     def states(self, split: str, work: PackWork, room: int = 0) -> Tensor:
-        """The buffer that ``work`` counts in, [tokens + room, width] on the target's device; its last rows are zero.
+        """The states of ``work``, [tokens + room, width] on the target's device; the last ``room`` rows are zero.
 
         Raises:
-            UserError: what reading and preparing pictures raises.
+            UserError: as raised by reading and preprocessing images.
         """
         announced = self._announcement(split, work)
         if work.pack is None or self._remembers(split, work):
@@ -76,7 +77,7 @@ class StateSource:
         return made
 
     def idle(self, passes: int) -> None:
-        """Takes part in passes of the other ranks of a sharded target; does nothing for one that is whole."""
+        """Joins passes of the other ranks without rows of its own; does nothing if the target is not sharded."""
         for _ in range(passes if self._target.sharded else 0):
             self._pass_gate()
             if self._packed is not None:
@@ -85,7 +86,7 @@ class StateSource:
                 idle_pass(self._target.model)
 
     def row(self, split: str, row: Row) -> Tensor:
-        """States of the positions that a row's blocks (and soft labels) read, [:func:`.state_length`, width]."""
+        """The states of the positions that a row's blocks (and soft labels) read, [:func:`.state_length`, width]."""
         kept = self._kept.get((split, row.index))
         if kept is not None:
             return kept.to(self._target.device)

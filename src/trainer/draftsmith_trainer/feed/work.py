@@ -1,4 +1,4 @@
-"""Plans passes on the host: which rows share a target pass, which blocks share a draft pass, and their tables."""
+"""Plans passes on the host: the rows of each target pass, the blocks of each draft pass, and their index tensors."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class Part:
     """One draft pass.
 
     Attributes:
-        batch, attend: its blocks, and attention for them.
-        owners: which anchors of which row (of the pack) the blocks are, in order.
+        batch: its blocks.
+        attend: the attention of these blocks.
+        owners: the rows of the pack and their anchors that the blocks belong to, in order.
     """
 
     batch: Batch
@@ -35,11 +36,11 @@ class Part:
     owners: tuple[tuple[Row, Ints], ...]
 
     def to(self, device: torch.device) -> Part:
-        """The same on a device; does not wait for the copies."""
+        """A copy on a device; does not wait for the transfers."""
         return replace(self, batch=self.batch.to(device), attend=self.attend.to(device))
 
     def pinned(self) -> Part:
-        """The same in memory from which copies to a CUDA device do not block."""
+        """A copy in pinned memory, from which transfers to a CUDA device do not block."""
         return replace(self, batch=self.batch.pinned())
 
 
@@ -48,9 +49,11 @@ class PackWork:
     """One target pass and the draft passes that read its states.
 
     Attributes:
-        rows: whose states are needed. starts: where each row's begin in the buffer.
-        tokens: rows of the buffer.
-        pack: how the target reads them together; None reads them one by one.
+        rows: the rows whose states are needed.
+        starts: where each row's states begin in the state buffer.
+        tokens: length of the state buffer.
+        pack: the rows packed for one target pass; None runs them one by one.
+        parts: the draft passes.
     """
 
     rows: tuple[Row, ...]
@@ -61,16 +64,16 @@ class PackWork:
 
     @property
     def blocks(self) -> int:
-        """Blocks in all parts."""
+        """Number of blocks in all parts."""
         return sum(part.batch.blocks for part in self.parts)
 
     @property
     def passes(self) -> int:
-        """Passes of the target that the states take when none of them are remembered."""
+        """Number of target passes that computing the states takes if none are cached."""
         return 1 if self.pack is not None else len(self.rows)
 
     def pinned(self) -> PackWork:
-        """The same in memory from which copies to a CUDA device do not block."""
+        """A copy in pinned memory, from which transfers to a CUDA device do not block."""
         pack = self.pack.pinned() if self.pack is not None else None
         return replace(self, pack=pack, parts=tuple(part.pinned() for part in self.parts))
 
@@ -82,12 +85,13 @@ def state_length(target: Target, row: Row) -> int:
 
 
 class Preparer:
-    """Makes work from rows. Needs the target's config only, so that it may run on another thread than the device's.
+    """Builds work from rows. Uses no weights, only the target's config, so it can run on a background thread.
 
     Args:
-        attention: of the draft.
-        packed: whether the target reads rows packed.
-        pack_tokens: most context tokens of a target pass. draft_tokens: most block tokens of a draft pass.
+        attention: the draft's attention implementation.
+        packed: whether the target runs on packed rows.
+        pack_tokens: maximum number of context tokens in a target pass.
+        draft_tokens: maximum number of block tokens in a draft pass.
     """
 
     def __init__(
@@ -108,7 +112,7 @@ class Preparer:
         self.multiple = TILE if attention in ("flex", "kernel") else 1
 
     def prepare(self, rows: Sequence[Row], anchors: Sequence[Ints]) -> list[PackWork]:
-        """Work for ``rows`` with blocks at ``anchors`` (one rising array per row).
+        """The work for ``rows`` with blocks at ``anchors`` (one ascending array per row).
 
         Raises:
             UserError: ``image-tokens`` when a row's placeholders do not fit its images.
@@ -121,19 +125,19 @@ class Preparer:
         ]
 
     def passes(self, rows: Sequence[Row]) -> int:
-        """Passes of the target that :meth:`prepare` plans for ``rows``."""
+        """Number of target passes that :meth:`prepare` plans for ``rows``."""
         plans, alone = self._plans(rows)
         return len(plans) + len(alone)
 
     def _plans(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[int]]:
-        """Which rows are read together, and which alone, by place."""
+        """The indices of rows that are packed together, pack by pack, and of rows that run alone."""
         alone = [i for i, row in enumerate(rows) if row.video_frames or not self.packed]
         together = [i for i, row in enumerate(rows) if i not in set(alone)]
         plans = plan_packs([len(rows[i]) for i in together], self._pack_tokens)
         return [[together[i] for i in plan] for plan in plans], alone
 
     def nothing(self) -> PackWork:
-        """Work without any label, for a rank that got no row: every gradient exists and is zero."""
+        """Work without labels, for a rank without rows: every gradient exists and is zero."""
         batch = make_batch([], [], [], self._config.block_size, self._config.mask_token_id, multiple=self.multiple)
         part = Part(batch, make_attend(self._attention, batch, self._windows), ())
         return PackWork((), (), 0, None, (part,))
@@ -159,14 +163,14 @@ class Preparer:
         return Part(batch, attend, tuple(zip(rows, anchors, strict=True)))
 
     def _groups(self, anchors: Sequence[Ints]) -> list[list[tuple[int, Ints]]]:
-        """Runs of (row, anchors) with at most the allowed number of blocks; a row with more is cut."""
+        """Groups of (row, anchors) with at most the allowed number of blocks; rows with more blocks are split."""
         groups: list[list[tuple[int, Ints]]] = []
         room = 0
         for number, found in enumerate(anchors):
             for piece in np.split(found, range(self._blocks, len(found), self._blocks)):
                 if not len(piece):
                     continue
-                # A row occurs once in a batch: its context would otherwise be there twice.
+                # A row occurs at most once in a batch, or its context would be there twice.
                 if len(piece) > room or (groups and groups[-1][-1][0] == number):
                     groups.append([])
                     room = self._blocks
@@ -175,7 +179,7 @@ class Preparer:
         return groups
 
     def positions(self, row: Row) -> Tensor:
-        """The target's own positions of a row, int64 [3, S], by transformers' rule, on the host."""
+        """A row's positions in the target, int64 [3, S] on the host, computed by transformers."""
         ids, types = (torch.from_numpy(part.astype("int64"))[None] for part in (row.input_ids, row.token_types))
         grids = {
             "image_grid_thw": torch.from_numpy(row.image_grid.astype("int64")) if len(row.image_grid) else None,

@@ -1,1 +1,1 @@
-"""Where tensors are computed: the device, its number type, and this process's place among all."""
+"""Where tensors are computed: the device, the dtype, and this process's rank among all processes."""

@@ -1,7 +1,8 @@
-"""Messages between ranks through the process group's store, for waits that may last.
+"""Messages between ranks through the process group's store, for waits that may be long.
 
-A collective has a time-out (10 minutes for NCCL), after which it ends the process: right for a step, wrong where a rank
-waits for another one that walks long rows or writes tens of gigabytes. Here a wait lasts while the other lives.
+A collective has a time-out (10 minutes for NCCL), after which it ends the process. That is right within a step, but not
+where a rank waits for another that evaluates long rows or writes tens of gigabytes. Here a rank waits for as long as
+the other process is alive.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from torch.distributed.distributed_c10d import Store
 from ..base.errors import Interrupted, UserError
 from .links import Links
 
-#: Seconds between two looks: short at first, since most waits are.
-_FIRST_LOOK, _LONGEST_LOOK = 0.002, 0.2
-#: The same in a meeting, which every step has, as a share of the time waited so far: the wait is that much too long.
-_SHORTEST_LOOK, _LOOK_SHARE = 0.0005, 1 / 16
-#: Seconds that ranks of other machines, of whom nobody knows whether they live, get after a stop was asked for.
+#: Seconds between two polls: short at first, since most waits are short.
+_FIRST_POLL, _LONGEST_POLL = 0.002, 0.2
+#: The same for :meth:`Board.meet`, which every step calls: as a share of the time waited so far, which bounds the delay.
+_SHORTEST_POLL, _POLL_SHARE = 0.0005, 1 / 16
+#: Seconds to wait, after a stop was requested, for ranks on other machines, which may or may not be alive.
 _GRACE = 60.0
-#: Key that tells ranks of other machines who has died.
+#: The key under which ranks on other machines learn which rank has died.
 _DIED = "died"
 
 
 class Board:
-    """Where ranks leave messages. All ranks make the same calls of :meth:`gather` in the same order."""
+    """A message board for ranks. All ranks must make the same calls of :meth:`gather` in the same order."""
 
     def __init__(self, store: Store, rank: int, world: int) -> None:
         self._store, self._rank, self._world = store, rank, world
@@ -39,21 +40,21 @@ class Board:
         asked: Callable[[], bool] | None = None,
         waiting: Callable[[list[int]], None] | None = None,
     ) -> list[str]:
-        """Everybody's message of this round, by rank; waits for as long as those live who have not left one.
+        """Every rank's message of this round; waits for the missing ones as long as their processes are alive.
 
         Args:
-            asked: whether this process was asked to stop; it then does not wait for ever for other machines.
-            waiting: called from time to time with the ranks whose message is missing.
+            asked: whether this process was asked to stop; if so, the wait for other machines is limited.
+            waiting: called at every poll with the ranks whose message is missing.
 
         Raises:
-            UserError: ``rank-lost`` when a rank has ended without a message.
-            Interrupted: after a stop was asked for, when ranks of other machines say nothing.
+            UserError: ``rank-lost`` when a rank has ended without leaving a message.
+            Interrupted: after a stop was requested, when ranks on other machines do not answer.
         """
         found = {self._rank: message}
         self._set(self._key(self._rank), message)
-        pause, deadline = _FIRST_LOOK, None
+        pause, deadline = _FIRST_POLL, None
         while missing := [rank for rank in range(self._world) if rank not in found]:
-            # Asked before its message is looked for: a rank may say its last word and leave.
+            # Checked before looking for its message: a rank may leave a message and exit in between.
             lost = [rank for rank in missing if self._links.lost(rank)]
             for rank in missing:
                 if self._has(self._key(rank)):
@@ -70,17 +71,17 @@ class Board:
                 if time.monotonic() > deadline and not any(map(self._links.known, missing)):
                     raise Interrupted
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_LOOK)
+            pause = min(2 * pause, _LONGEST_POLL)
         if self._round:
-            # Everybody is in this round, so nobody reads the one before any more.
+            # All ranks have reached this round, so no one reads the previous one any more.
             self._forget(self._key(self._rank, self._round - 1))
         self._round += 1
         return [found[rank] for rank in range(self._world)]
 
     def meet(self, asked: Callable[[], bool] | None = None) -> None:
-        """Until every rank is here, as :meth:`gather` but cheap enough for every step: one request, then looks.
+        """Waits for every rank like :meth:`gather`, but cheaply enough for every step: one request, then polls.
 
-        Before a collective, it makes ranks wait here, for as long as the others live, and not there, until a time-out.
+        Called before a collective, so that ranks wait here for live ranks without a time-out, and not in the collective.
 
         Raises:
             UserError, Interrupted: as :meth:`gather`.
@@ -89,8 +90,8 @@ class Board:
         here, others = self._add(key, 1), [rank for rank in range(self._world) if rank != self._rank]
         while here < self._world:
             waited = time.monotonic() - began
-            time.sleep(min(_LONGEST_LOOK, max(_SHORTEST_LOOK, _LOOK_SHARE * waited)))
-            # Asked before the count is read: a rank may come, go on and be done.
+            time.sleep(min(_LONGEST_POLL, max(_SHORTEST_POLL, _POLL_SHARE * waited)))
+            # Checked before reading the count: a rank may arrive, continue and exit in between.
             gone = [rank for rank in others if self._links.lost(rank)]
             here = self._add(key, 0)
             if here < self._world and gone:
@@ -98,26 +99,26 @@ class Board:
             if asked is not None and asked() and waited > _GRACE and not any(map(self._links.known, others)):
                 raise Interrupted
         if self._meeting and self._rank == 0:
-            # Everybody is here, so nobody looks at the meeting before any more.
+            # All ranks have arrived, so no one polls the previous meeting any more.
             self._forget(f"meeting/{self._meeting - 1}")
         self._meeting += 1
 
     def call(self, name: str) -> None:
-        """Raises a flag that all ranks can see until the coming round is over."""
+        """Raises a flag that all ranks can see until the next round is over."""
         self._set(f"{self._round}/flag/{name}", "1")
 
     def called(self, name: str) -> bool:
-        """Whether any rank has raised the flag for the coming round."""
+        """Whether any rank has raised the flag for the next round."""
         return self._has(f"{self._round}/flag/{name}")
 
     def count(self, name: str, more: int) -> int:
-        """Adds to a number that belongs to the coming round; returns the sum over all ranks so far."""
+        """Adds to a counter of the next round; returns the sum over all ranks so far."""
         return self._add(f"{self._round}/count/{name}", more)
 
     def trouble(self) -> UserError | None:
-        """What keeps the run from going on: a rank of this machine, or of another that told so, has ended unasked.
+        """Why the run cannot continue: a rank on this machine, or one reported by another machine, has ended early.
 
-        For a thread beside the one that waits; it never waits itself.
+        For a thread other than the one that waits; never blocks.
         """
         try:
             for rank in range(self._world):
@@ -132,10 +133,10 @@ class Board:
         return None
 
     def close(self, failed: bool) -> None:
-        """Leaves. Rank 0, which may hold the store, stays until the others have read all they need.
+        """Leaves the board. Rank 0, which may host the store, stays until the others have left.
 
         Args:
-            failed: leave at once, so that the others notice.
+            failed: leave at once, so that the other ranks notice.
         """
         try:
             if not failed:
@@ -146,9 +147,9 @@ class Board:
                     while not self._links.lost(rank) and not self._has(_left_key(rank)):
                         if not self._links.known(rank) and time.monotonic() > deadline:
                             break
-                        time.sleep(_FIRST_LOOK)
+                        time.sleep(_FIRST_POLL)
         except UserError:
-            # The store went with rank 0, which leaves last or has failed: there is nobody left to tell.
+            # The store is gone, and with it rank 0, which leaves last or has failed: there is no one left to tell.
             pass
         finally:
             self._links.close()
@@ -169,7 +170,7 @@ class Board:
             raise _lost([0]) from error
 
     def _has(self, key: str) -> bool:
-        # Unlike get or wait, this never holds the connection, which NCCL's watchdog shares.
+        # Unlike get and wait, check does not block the connection, which NCCL's watchdog shares.
         try:
             return bool(self._store.check([key]))
         except RuntimeError as error:
@@ -201,6 +202,6 @@ def _lost(ranks: list[int], host: str | None = None) -> UserError:
     who = f"rank {ranks[0]} has" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))} have"
     return UserError(
         "rank-lost",
-        f"{who} ended on {host or socket.gethostname()} while the other ranks waited for it",
-        "its own message says why; run the same command again to go on from the last saved state",
+        f"{who} ended on {host or socket.gethostname()} while other ranks were waiting",
+        "that rank's own message says why; run the same command again to continue from the last saved state",
     )

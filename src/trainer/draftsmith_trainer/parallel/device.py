@@ -1,4 +1,4 @@
-"""From "auto" to a device, a number type and an attention implementation that work here."""
+"""Resolves "auto" to a device, a dtype and an attention implementation that work on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .ranks import Ranks
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how tensors are computed."""
+    """Device, dtype and attention implementation of a job."""
 
     device: str
     dtype: torch.dtype
@@ -30,7 +30,7 @@ class Compute:
 def choose_compute(device: str, dtype: str, attention: str, threads: int | None) -> Compute:
     """Resolves the options ``device``, ``dtype``, ``attention`` and ``threads``.
 
-    On a CPU the split form of attention is the fastest, on CUDA our kernel, which works in 16 bits.
+    The fastest attention is the split form on a CPU and our own kernel, which needs 16-bit tensors, on CUDA.
 
     Raises:
         UserError: ``no-cuda``, ``flex-needs-cuda``.
@@ -40,7 +40,7 @@ def choose_compute(device: str, dtype: str, attention: str, threads: int | None)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no-cuda", "device is cuda, but torch sees no CUDA device", "use device: cpu or auto")
+        raise UserError("no-cuda", "device is cuda, but torch finds no CUDA device", "use device: cpu or auto")
     if attention in ("flex", "kernel") and device == "cpu":
         raise UserError("flex-needs-cuda", f"{attention} attention cannot train on a CPU", "use attention: auto")
     if dtype == "auto":
@@ -73,7 +73,7 @@ def _settled(compute: Compute) -> None:
 
 
 def smallest_card(compute: Compute, ranks: Ranks) -> int | None:
-    """Bytes of memory of the smallest GPU that a rank has, the same on all ranks; None on a CPU."""
+    """The memory, in bytes, of the smallest GPU of all ranks, as known to every rank; None on a CPU."""
     if compute.device == "cpu":
         return None
     return min(int(size) for size in ranks.gather(str(torch.cuda.get_device_properties(ranks.local).total_memory)))

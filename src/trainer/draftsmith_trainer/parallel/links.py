@@ -1,4 +1,4 @@
-"""Tells whether another process of this machine still lives, however busy it is."""
+"""Tells whether another process on this machine is still alive, however busy it is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.distributed.distributed_c10d import Store
 class Links:
     """A loopback connection to every other rank on this machine.
 
-    The kernel holds a connection open for as long as its process lives, and closes it at once when the process ends,
-    be it by SIGKILL. A heartbeat would stop in a process that keeps the interpreter locked, as writing a large file of
-    safetensors does. Ranks on other machines have no link: torchrun ends this process when one of theirs has died.
+    The kernel keeps a connection open while its process lives and closes it when the process ends, even by SIGKILL. A
+    heartbeat would stop while a process holds the interpreter lock, for example while it writes a large safetensors
+    file. Ranks on other machines have no link: if one of them dies, torchrun ends this process.
     """
 
     def __init__(self, store: Store, rank: int, world: int) -> None:
@@ -30,11 +30,11 @@ class Links:
                 self._to[other] = link
 
     def known(self, rank: int) -> bool:
-        """Whether :meth:`lost` can tell anything about a rank."""
+        """Whether a rank runs on this machine, so that :meth:`lost` can tell whether it has ended."""
         return rank in self._to
 
     def lost(self, rank: int) -> bool:
-        """Whether a rank of this machine has ended."""
+        """Whether a rank on this machine has ended; False for ranks on other machines."""
         link = self._to.get(rank)
         if link is None:
             return False
@@ -46,14 +46,14 @@ class Links:
             return True
 
     def close(self) -> None:
-        """Lets the others see that this process is done."""
+        """Closes the connections, by which the other ranks see that this process is done."""
         for open_ in (self._listener, *self._to.values()):
             with contextlib.suppress(OSError):
                 open_.close()
 
 
 def _machine() -> str:
-    """The same for two processes exactly when they share a loopback interface."""
+    """A name that two processes share exactly when they share a loopback interface."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     try:
         return f"{boot.read_text('ascii').strip()}/{Path('/proc/self/ns/net').stat().st_ino}"

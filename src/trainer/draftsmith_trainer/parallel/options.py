@@ -1,4 +1,4 @@
-"""Where and how a job computes, as its options name it."""
+"""Values of the options that choose device, dtype, attention and sharding."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from typing import Literal
 Dtype = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 Attention = Literal["auto", "sdpa", "split", "flex", "kernel"]
-#: Whether the target is spread over the GPUs; auto: where it does not fit one.
+#: Whether the target is sharded over the GPUs; auto: if it does not fit on one.
 ShardTarget = Literal["auto", True, False]

@@ -1,4 +1,4 @@
-"""The processes of a run: one, or several under torchrun."""
+"""The processes of a run: a single one, or several under torchrun."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _CLOSING = 5.0
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among all. Without torchrun there is one process and nothing is sent.
+    """This process's rank and its communication with the others. Without torchrun there is one process.
 
     Attributes:
-        board: for waits that may last longer than a collective may; None for one process.
+        board: for waits that may outlast a collective's time-out; None if there is one process.
     """
 
     rank: int
@@ -41,43 +41,43 @@ class Ranks:
 
     @property
     def local_world(self) -> int:
-        """How many of the processes run on this machine."""
+        """Number of processes on this machine."""
         return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.started else 1
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks; the tensor is changed in place and returned.
+        """Sums a tensor over all ranks, in place, and returns it.
 
-        A collective with a time-out: only for ranks that come here within minutes of each other, as after :meth:`meet`.
+        A collective with a time-out: only where ranks arrive within minutes of each other, as after :meth:`meet`.
         """
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def tell(self, value: Any) -> Any:
-        """What rank 0 passes, on every rank; JSON-like values only."""
+        """Returns rank 0's value on every rank. The value must be JSON-serializable."""
         return json.loads(self.gather(json.dumps(value if self.first else None))[0])
 
     def hand_out(self, tensor: Tensor) -> None:
-        """Overwrites the tensor with rank 0's; a collective, as :meth:`sum`."""
+        """Overwrites the tensor with rank 0's. A collective with a time-out, like :meth:`sum`."""
         if self.world > 1:
             dist.broadcast(tensor, 0)
 
     def differing(self, value: Any) -> list[int]:
-        """Ranks whose value is not rank 0's; JSON-like values only."""
+        """Ranks whose value differs from rank 0's. The values must be JSON-serializable."""
         found = self.gather(json.dumps(value, sort_keys=True))
         return [rank for rank, other in enumerate(found) if other != found[0]]
 
     def wait(self, asked: Callable[[], bool] | None = None) -> None:
-        """Until every rank is here, however long that takes. Arguments and errors are those of :meth:`Board.gather`."""
+        """Waits for every rank, however long that takes. See :meth:`Board.gather` for arguments and errors."""
         self.gather("", asked)
 
     def meet(self, asked: Callable[[], bool] | None = None) -> None:
-        """As :meth:`wait`, cheap enough to come before the collectives of every step; see :meth:`Board.meet`."""
+        """Like :meth:`wait`, but cheap enough to precede the collectives of every step; see :meth:`Board.meet`."""
         if self.board is not None:
             self.board.meet(asked)
 
@@ -87,12 +87,12 @@ class Ranks:
         asked: Callable[[], bool] | None = None,
         waiting: Callable[[list[int]], None] | None = None,
     ) -> list[str]:
-        """Every rank's message, however long that takes; see :meth:`Board.gather`."""
+        """Collects every rank's message, however long that takes. See :meth:`Board.gather`."""
         return [message] if self.board is None else self.board.gather(message, asked, waiting)
 
     @contextmanager
     def together(self, tell: Callable[[UserError], None]) -> Iterator[None]:
-        """Ends the block, or the process if it is stuck in a collective, when another rank has died.
+        """Raises when another rank has died; ends the process if it is blocked in a collective.
 
         Args:
             tell: called with the error before the process ends.
@@ -107,7 +107,7 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
-            # A collective fails a moment before, or after, the kernel closes the links of the process that died.
+            # A collective may fail shortly before or after the kernel closes the dead process's connections.
             until = time.monotonic() + _CLOSING
             while (trouble := board.trouble()) is None and time.monotonic() < until:
                 time.sleep(0.05)
@@ -123,11 +123,11 @@ class Ranks:
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        # A stop that was asked for is agreed on by all ranks.
+        # All ranks agree on a requested stop, so it is not a failure.
         self.close(failed=kind is not None and kind is not Interrupted)
 
     def close(self, failed: bool = False) -> None:
-        """Leaves the process group. ``failed``: without regard for ranks that may still wait for this one."""
+        """Leaves the process group. ``failed``: without waiting for the other ranks."""
         if self.board is not None:
             self.board.close(failed)
         if self.started:
@@ -135,7 +135,7 @@ class Ranks:
 
 
 def join_ranks(device: str) -> Ranks:
-    """Joins the process group that torchrun prepared, nccl on CUDA and gloo on the CPU; alone when there is none."""
+    """Joins torchrun's process group, with NCCL on CUDA and gloo on a CPU; without torchrun, a single rank."""
     if "RANK" not in os.environ:
         return Ranks(0, 1, 0, False)
     local = int(os.environ.get("LOCAL_RANK", "0"))

@@ -1,4 +1,4 @@
-"""Ends a process whose run cannot go on, because another rank has died while this one waits inside a collective."""
+"""Ends a process whose run cannot continue: another rank has died, and this one is blocked in a collective."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 
 from ..base.errors import UserError
 
-#: Seconds between two looks at the others.
+#: Seconds between two checks.
 _INTERVAL = 1.0
-#: Seconds in which the process may end by itself, with its own message: many collectives fail when the other side dies.
+#: Seconds for the process to end by itself, with its own message: many collectives fail when a peer dies.
 GRACE = 15.0
 
 
 class Watch:
-    """A thread that looks whether all ranks live. NCCL waits for a dead one for as long as its time-out, in C++.
+    """A thread that checks whether all ranks are alive. NCCL would wait for a dead one, in C++, until its time-out.
 
     Args:
-        look: what is wrong with the others, or None.
-        tell: called with it before the process ends.
+        look: returns why the run cannot continue, or None.
+        tell: called with that error before the process ends.
     """
 
     def __init__(self, look: Callable[[], UserError | None], tell: Callable[[UserError], None]) -> None:
@@ -28,7 +28,7 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops looking: from now on ranks may leave."""
+        """Stops checking: from now on ranks may leave."""
         self._done.set()
         self._thread.join()
 

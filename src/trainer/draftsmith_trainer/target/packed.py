@@ -1,4 +1,4 @@
-"""Captures a whole pack in one pass of the target's own modules."""
+"""Captures the states of a whole pack in one pass through the target's own modules."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .load import Target
 from .pack import Pack
 from .tower import Features, Tower
 
-#: Tokens of a pass without rows; a compiled layer has a graph of its own for a single one.
+#: Tokens in a pass without rows. Not 1, since a compiled layer would build a separate graph for it.
 _IDLE_TOKENS = 2
 
 
 class PackedTarget:
-    """Runs packs through the tower and the first layers of a target; layers after the last captured one never run.
+    """Runs packs through the vision tower and the target's layers up to the last captured one.
 
-    The layers are transformers' modules, called in the order of its own forward pass; what differs is that documents
-    are segments of one sequence, that captured outputs go straight into one buffer, and that on CUDA the layers are
-    compiled (for any length: one graph a kind of layer) and experts run by :mod:`.experts`.
+    The layers are transformers' modules, called in the order of its own forward pass. Unlike there, documents are
+    segments of one sequence and captured outputs are written straight into one buffer. On CUDA, layers are also
+    compiled (one graph per kind of layer, for any length) and :mod:`.experts` runs the experts.
 
     Args:
-        compile_: None compiles wide layers on CUDA.
+        compile_: whether to compile layers; None: only wide layers on CUDA.
     """
 
     def __init__(self, target: Target, compile_: bool | None = None) -> None:
@@ -50,7 +50,9 @@ class PackedTarget:
 
         Args:
             pack: on the target's device.
-            pixels: of ``pack.grids``, [patches, channels * 2 * patch^2], on the device; None without pictures.
+            pixels: the images of ``pack.grids``, [patches, channels * 2 * patch^2], on the target's device; None
+                without images.
+            room: number of zero rows to append.
         """
         target, text = self._target, self._text
         width = target.embed.shape[1]
@@ -76,7 +78,7 @@ class PackedTarget:
         return states
 
     def idle(self) -> None:
-        """Takes part in a pass of the other ranks of a sharded target, without rows of its own."""
+        """Joins a pass of the other ranks of a sharded target without rows of its own."""
         text, layout = self._text, Layout.of([_IDLE_TOKENS]).to(self._target.device)
         with torch.no_grad(), segmented(self._target.model), active(text=layout):
             x = self._target.embed.new_zeros(1, _IDLE_TOKENS, self._target.embed.shape[1])
@@ -86,13 +88,13 @@ class PackedTarget:
 
     @torch.no_grad()
     def pictures(self, pixels: Tensor, pack: Pack) -> Features:
-        """What the text model takes of the pack's pictures, in the order of their placeholders."""
+        """The image features that the text model reads, in the order of their placeholders."""
         made = self._tower(pixels, pack.grids)
         return Features(made.merged[pack.visual_from], [one[pack.visual_from] for one in made.deep])
 
 
 def _entry(layer: Any, compile_: bool, sharded: bool) -> Any:
-    """What runs a layer. Sharded, it is the module itself, whose hooks gather and drop the weights."""
+    """The callable that runs a layer. If sharded, the module itself, whose hooks gather and release the weights."""
     forward = torch.compile(layer.forward, dynamic=True) if compile_ else layer.forward
     if not sharded:
         return forward

@@ -1,4 +1,4 @@
-"""Sequences decoded side by side: they join after their own prefill, take steps together, and leave one by one."""
+"""A batch of sequences: each joins after its own prefill, all advance together, and each leaves when it is done."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class BatchedSequence:
     """One sequence in the batch.
 
     Attributes:
-        prompt: what it began with.
-        row: its index in the cache; changes when others leave.
-        length: tokens in the cache.
+        prompt: the prompt it continues.
+        row: its index in the cache; changes when other sequences leave.
+        length: number of tokens in the cache.
         fed: tokens fed after the prompt.
-        cached_tokens: prompt tokens that came from the prefix cache.
-        captured: [n, K*H] pieces for all cached tokens, kept for the prefix cache when layers are captured.
+        cached_tokens: number of prompt tokens taken from the prefix cache.
+        captured: [n, K*H] pieces that cover all cached tokens, for the prefix cache; empty when no layer is captured.
     """
 
     prompt: Prompt
@@ -77,7 +77,7 @@ class SequenceBatch:
 
     @property
     def free(self) -> int:
-        """How many more sequences fit."""
+        """How many more sequences can join."""
         return self.max_rows - len(self.sequences)
 
     def join(self, prompt: Prompt) -> Joined:
@@ -85,7 +85,7 @@ class SequenceBatch:
         return self.advance([prompt], [])[0][0]
 
     def step(self, tokens: list[int]) -> list[int]:
-        """Feeds one token per row and returns the next one of each."""
+        """Feeds one token per row and returns each row's next token."""
         return self.advance([], tokens)[1]
 
     @torch.inference_mode()
@@ -125,7 +125,7 @@ class SequenceBatch:
 
     @torch.inference_mode()
     def verify(self, blocks: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Feeds a block [R, n] per row; returns the target's own next tokens [R, n] and captured states [R, n, K*H].
+        """Feeds one block of n tokens per row; returns the target's next tokens [R, n] and captured states [R, n, K*H].
 
         Must be followed by ``keep``.
         """
@@ -145,7 +145,7 @@ class SequenceBatch:
 
     @torch.inference_mode()
     def keep(self, counts: list[int], fed: int) -> None:
-        """Of the ``fed`` tokens per row just verified, keeps the first ``counts[r]`` (at least 1)."""
+        """Keeps the first ``counts[r]`` (at least 1) of the ``fed`` tokens just verified in row r; drops the others."""
         for member, count in zip(self.sequences, counts, strict=True):
             drop = fed - count
             if drop:
@@ -159,14 +159,14 @@ class SequenceBatch:
 
     @torch.inference_mode()
     def leave(self, member: BatchedSequence) -> None:
-        """Takes a sequence out; its state goes to the prefix cache."""
+        """Removes a sequence and hands its state to the prefix cache."""
         if self.prefixes is not None:
             key = np.concatenate([member.prompt.key, np.array(member.fed, dtype=np.int64)])
             captured = torch.cat(member.captured) if member.captured else None
             self.prefixes.keep(Entry(key, self.cache.read(member.row, member.length), captured))
         last = self.sequences.pop()
         if last is not member:
-            # Rows stay consecutive, so that a step works on views instead of gathered copies.
+            # Rows stay consecutive, so that a step can use views instead of gathered copies.
             self.cache.move(last.row, member.row, last.length)
             last.row = member.row
             self.sequences[last.row] = last

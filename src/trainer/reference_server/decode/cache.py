@@ -61,12 +61,12 @@ class RecurrentRows:
         return self.conv[:rows].clone(), self.recurrent[:rows].clone()
 
     def read(self, row: int) -> tuple[Tensor, Tensor]:
-        """Copies of a row's states."""
+        """Returns copies of a row's states."""
         assert self.conv is not None and self.recurrent is not None
         return self.conv[row].clone(), self.recurrent[row].clone()
 
     def write(self, row: int, states: tuple[Tensor, Tensor]) -> None:
-        """Puts states into a row."""
+        """Overwrites a row's states."""
         conv, recurrent = states
         if self.conv is None or self.recurrent is None:
             self.conv = conv.new_zeros((self.rows, *conv.shape))
@@ -162,7 +162,7 @@ class RowCache:
             states.write(row, copy)
 
     def move(self, source: int, to: int, length: int) -> None:
-        """Copies a row over another."""
+        """Copies one row over another."""
         self.keys.move(source, to, length)
         for states in self.recurrent.values():
             states.write(to, states.read(source))

@@ -1,4 +1,4 @@
-"""The target model as decoding sees it: prompts in, one forward over cached rows, hidden states and logits out."""
+"""The target model for decoding: checks prompts, runs forward passes over cached rows, and computes logits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Decoder:
             UserError: ``target-missing``, ``target-config``, ``target-quantization``, ``target-weights``.
         """
         spec = read_spec(Path(directory))
-        # Which layers a draft reads does not matter here: the decoder captures what it is asked for.
+        # The layers given here do not matter: the decoder captures whichever layers a call asks for.
         return Decoder(load_target(spec, (0,), dtype, device, whole=True).model)
 
     def new_cache(self, rows: int) -> RowCache:
@@ -64,7 +64,9 @@ class Decoder:
         return RowCache(config, rows, config.num_key_value_heads, width, self.like)
 
     def prompt(self, ids: Sequence[int], images: Sequence[PixelImage] = ()) -> Prompt:
-        """Checks and completes a prompt whose image placeholders are expanded. Without images they are just tokens.
+        """Checks a prompt with expanded image placeholders and computes its positions and key.
+
+        Without images, placeholders are ordinary tokens.
 
         Raises:
             UserError: ``prompt-empty``, ``token-range``, ``image-count``, ``image-tokens``.
@@ -92,7 +94,7 @@ class Decoder:
     def prompt_from_tensors(
         self, input_ids: Tensor, pixel_values: Tensor | None, image_grid_thw: Tensor | None
     ) -> Prompt:
-        """The same from a processor's output: ids [S] or [1, S], pixel_values [patches, ...], grids [images, 3]."""
+        """Like ``prompt``, from a processor's output: ids [S] or [1, S], pixels [patches, ...], grids [images, 3]."""
         ids, images = input_ids.reshape(-1).tolist(), split_images(pixel_values, image_grid_thw)
         if not images and self.config.image_token_id in ids:
             raise UserError("image-count", "The prompt has image placeholders but no images.")
@@ -113,7 +115,7 @@ class Decoder:
         count = len(at)
         if count == 0:
             return Feed(row, [start], embeds[None], angles, last_only=True)
-        # Only images with a token in this part are encoded; the first of them may have begun before it.
+        # Only images with placeholders in this part are encoded; the first of them may begin before it.
         features = [self.vision.encode(image) for image in self._images_from(prompt, count)]
         embeds[at] = torch.cat([f.embeds for f in features])[-count:].to(embeds.dtype)
         levels = zip(*(f.deepstack for f in features), strict=True)
@@ -131,7 +133,7 @@ class Decoder:
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
-        """[M, H] -> [M, V]."""
+        """The logits [M, V] of hidden states [M, H]."""
         rows = hidden.shape[0]
         fill = max(self.rules.min_rows - rows, 0)
         return self._head(F.pad(hidden, (0, 0, 0, fill)) if fill else hidden)[:rows]

@@ -1,4 +1,4 @@
-"""One round of speculative decoding (DFlash) over a batch: draft blocks, verify all in one forward, keep what fits."""
+"""One round of DFlash speculative decoding over a batch: draft blocks, verify them in one pass, keep what matches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Drafters(Protocol):
 
     @property
     def block_size(self) -> int:
-        """B: the anchor and B - 1 drafted tokens."""
+        """B, which counts the anchor and B - 1 drafted tokens."""
         ...
 
     def join(self, row: int, seen: Seen) -> None:
@@ -59,11 +59,11 @@ class Drafter(Protocol):
         ...
 
     def extend(self, captured: Tensor, positions: Tensor | None = None) -> None:
-        """Takes the target's captured states [n, K*H] of the next n final positions."""
+        """Appends the target's captured states [n, K*H] of the next n accepted positions."""
         ...
 
     def draft(self, anchor_id: int) -> Tensor:
-        """Tokens [B - 1] for the positions after the anchor, which is the token after the last extended position."""
+        """Drafts B - 1 tokens that follow the anchor, the token right after the last appended position."""
         ...
 
 
@@ -116,7 +116,7 @@ class Drafting:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round gave a sequence: the drafted tokens that the target agreed with, then the target's next one."""
+    """A sequence's result of one round: drafted tokens that the target agreed with, then the target's next one."""
 
     tokens: list[int]
     matched: int
@@ -161,7 +161,7 @@ class Speculation:
         own, captured = self._batch.verify(blocks)
         assert captured is not None, "the batch does not capture layers"
         own = own.cpu()
-        # The prefix that agrees: the running product of matches.
+        # The length of the matching prefix: the cumulative product turns 0 at the first mismatch.
         matched: list[int] = (own[:, :-1] == drafted).long().cumprod(dim=1).sum(dim=1).tolist()
         self._batch.keep([m + 1 for m in matched], blocks.shape[1])
         self._drafters.extend([self._seen(captured[r, : m + 1], starts[r]) for r, m in enumerate(matched)])

@@ -1,4 +1,4 @@
-"""Plain greedy decoding: one sequence, or many at once."""
+"""Plain greedy decoding of one sequence or of many in a batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def generate(
     input_ids: Tensor,
     pixel_values: Tensor | None = None,
     image_grid_thw: Tensor | None = None,
-    mm_token_type_ids: Tensor | None = None,  # noqa: ARG001 - follows from input_ids; part of the processor's output
+    mm_token_type_ids: Tensor | None = None,  # noqa: ARG001 - part of a processor's output; implied by input_ids
     max_new_tokens: int = 128,
     stop_ids: Collection[int] = (),
 ) -> GreedyResult:
@@ -48,9 +48,9 @@ def generate(
         input_ids: [S] or [1, S], image placeholders expanded.
         pixel_values: [patches of all images, ...].
         image_grid_thw: [images, 3].
-        mm_token_type_ids: accepted for convenience, so that a processor's whole output can be passed.
-        max_new_tokens: at most so many new tokens.
-        stop_ids: the first of these ends the answer, and is part of it.
+        mm_token_type_ids: ignored; accepted so that a processor's whole output can be passed.
+        max_new_tokens: limit on new tokens.
+        stop_ids: tokens that end the answer; the one that does is its last token.
 
     Raises:
         UserError: when the prompt does not fit the model or its images.
@@ -68,7 +68,7 @@ def generate_batch(
     max_rows: int = 16,
     prefix_bytes: int = 0,
 ) -> list[GreedyResult]:
-    """Continues many prompts, up to ``max_rows`` at a time; a finished one makes room for the next at once."""
+    """Continues many prompts, up to ``max_rows`` at a time; a waiting prompt starts as soon as another finishes."""
     scheduler = Scheduler(target, max_rows, prefix_bytes=prefix_bytes)
     requests = [DecodeRequest(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
     for request in requests:

@@ -1,8 +1,9 @@
-"""Taking back part of a verified block in models with recurrent layers (Qwen3.5's gated delta nets).
+"""Rolls back the rejected part of a verified block in models with recurrent layers (Qwen3.5's gated delta nets).
 
-Keys and values are cut by forgetting their number. A recurrent state has no past to go back to: it is copied before the
-block, and where not everything was accepted it is put back and led through the accepted tokens again. Only the mixers
-need that, with the inputs they had: they are causal, so the accepted tokens' inputs do not depend on the rejected ones.
+Keys and values are rolled back by reducing their length. A recurrent state does not contain earlier states, so it is
+copied before the block; if part of the block is rejected, the copy is restored and advanced over the accepted tokens.
+Only the token mixers have to run again, on their recorded inputs: the model is causal, so the inputs of accepted tokens
+do not depend on rejected ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RecurrentUndo:
-    """Copies the first R rows' recurrent states and records the mixers' inputs from now until ``stop``."""
+    """Copies the recurrent states of the first ``rows`` rows and records the mixers' inputs until ``stop``."""
 
     def __init__(self, target: Decoder, cache: RowCache, rows: int) -> None:
         self._target = target
@@ -39,7 +40,7 @@ class RecurrentUndo:
 
     @torch.inference_mode()
     def replay(self, counts: list[int], fed: int) -> None:
-        """Leads every row of which fewer than ``fed`` tokens are kept through its first ``counts[r]`` tokens again."""
+        """Rolls back each row that keeps fewer than ``fed`` tokens to its state after the first ``counts[r]``."""
         for row, count in enumerate(counts):
             if count == fed:
                 continue

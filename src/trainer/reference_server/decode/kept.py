@@ -1,4 +1,4 @@
-"""A small thread-safe store of what was computed lately, limited by memory."""
+"""A small thread-safe LRU cache, limited by memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """The most recently used values, up to a number of bytes."""
+    """Keeps the most recently used values, up to a total size in bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -19,7 +19,7 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, name: str) -> T | None:
-        """The value of a name, if it is still there."""
+        """The value stored under ``name``, or None if there is none or it was evicted."""
         with self._lock:
             found = self._values.get(name)
             if found is None:
@@ -28,7 +28,7 @@ class Kept(Generic[T]):
             return found[0]
 
     def put(self, name: str, value: T, size: int) -> None:
-        """Keeps a value of ``size`` bytes; the longest unused go, this one too if it is larger than all the room."""
+        """Stores a value of ``size`` bytes; evicts the least recently used, and itself if it exceeds the limit."""
         with self._lock:
             if name in self._values:
                 self._size -= self._values.pop(name)[1]
@@ -39,7 +39,7 @@ class Kept(Generic[T]):
                 self._size -= gone
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all values."""
         with self._lock:
             self._values.clear()
             self._size = 0

@@ -1,4 +1,4 @@
-"""Keeps the states of finished sequences, so that the next turn of a conversation computes only what is new."""
+"""Caches the states of finished sequences, so that the next turn of a conversation computes only its new tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept row.
+    """The cached state of one sequence.
 
     Attributes:
         key: see ``Prompt.key``.
@@ -29,7 +29,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         captured = 0 if self.captured is None else self.captured.numel() * self.captured.element_size()
         return self.key.nbytes + self.state.size + captured
 
@@ -42,10 +42,10 @@ def common_prefix(a: Key, b: Key) -> int:
 
 
 class PrefixCache:
-    """The most recently used entries, up to a number of bytes."""
+    """Keeps the most recently used entries, up to a total size in bytes."""
 
     def __init__(self, max_bytes: int, whole_only: bool = False) -> None:
-        """``whole_only``: an entry serves only prompts that contain all of it (recurrent states cannot be cut)."""
+        """``whole_only``: use an entry only for prompts that contain all of it: recurrent states cannot be cut."""
         self.max_bytes = max_bytes
         self.whole_only = whole_only
         self._entries: OrderedDict[int, Entry] = OrderedDict()
@@ -53,7 +53,7 @@ class PrefixCache:
         self.size = 0
 
     def find(self, key: Key) -> tuple[Entry, int] | None:
-        """The entry sharing the longest usable prefix with a prompt, and its length (at least one token is left)."""
+        """The entry with the longest usable prefix of a prompt, and that prefix's length (less than the prompt's)."""
         best: tuple[int, Entry, int] | None = None
         for number, entry in self._entries.items():
             # Most entries can be told by one element: a longer match has the same one where the best so far ends.
@@ -71,7 +71,7 @@ class PrefixCache:
         return best[1], best[2]
 
     def keep(self, entry: Entry) -> None:
-        """Adds an entry; one that it extends goes."""
+        """Adds an entry and removes entries that are prefixes of it."""
         if entry.size > self.max_bytes:
             return
         for number, old in list(self._entries.items()):
@@ -87,7 +87,7 @@ class PrefixCache:
             self._drop(next(iter(self._entries)))
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all entries."""
         self._entries.clear()
         self.size = 0
 

@@ -1,4 +1,4 @@
-"""A prompt ready for the target: expanded ids, images, and the model's own 3-D positions."""
+"""A prompt prepared for the target: expanded ids, images, and 3-D positions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .vision import PixelImage
 
 @dataclass(frozen=True)
 class Prompt:
-    """One sequence to continue.
+    """A prompt to continue.
 
     Attributes:
         ids: token ids with image placeholders expanded (length S).
-        images: in prompt order; each owns t*h*w/merge^2 consecutive placeholders.
+        images: in prompt order; each has t*h*w/merge^2 consecutive placeholders.
         positions: int64 [3, S], rotary positions (time, height, width).
-        delta: what to add to a token's index to get its position, after the prompt.
-        key: int64 [S]: the ids, with placeholders replaced by numbers made from the image, so that equal keys mean an
-            equal state. Prefixes are matched by it.
+        delta: after the prompt, a token's position is its index plus this.
+        key: int64 [S]: the ids, with placeholders replaced by numbers derived from the image, so that equal keys imply
+            equal states. The prefix cache compares keys.
     """
 
     ids: list[int]
@@ -36,9 +36,9 @@ class Prompt:
 
 
 def image_key(ids: np.ndarray[tuple[int], np.dtype[np.int64]], mask: np.ndarray, images: list[PixelImage]) -> None:
-    """Overwrites the placeholders of ``ids`` (those where ``mask`` is true) in place; see ``Prompt.key``.
+    """Overwrites the placeholders in ``ids`` (where ``mask`` is true) in place; see ``Prompt.key``.
 
-    Negative numbers, which no token has: the first 62 bits of the image's digest.
+    The numbers are negative, unlike any token id, and hold the first 60 bits of the image's digest.
     """
     if not images:
         return
@@ -50,7 +50,7 @@ def image_key(ids: np.ndarray[tuple[int], np.dtype[np.int64]], mask: np.ndarray,
 
 
 def check_placeholders(mask: Tensor, images: list[PixelImage], merge: int) -> None:
-    """Compares runs of placeholders with the images' sizes.
+    """Compares the runs of placeholders with the images' sizes.
 
     Raises:
         UserError: ``image-count`` or ``image-tokens``.
@@ -64,4 +64,5 @@ def check_placeholders(mask: Tensor, images: list[PixelImage], merge: int) -> No
         raise UserError("image-count", f"The prompt has {len(runs)} image placeholder runs but {len(wanted)} images.")
     for number, (have, want) in enumerate(zip(runs, wanted, strict=True)):
         if have != want:
-            raise UserError("image-tokens", f"Image {number} needs {want} placeholder tokens, the prompt has {have}.")
+            message = f"Image {number} needs {want} placeholder tokens, but the prompt has {have}."
+            raise UserError("image-tokens", message)

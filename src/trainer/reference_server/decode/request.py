@@ -1,4 +1,4 @@
-"""One answer in the making: what was asked, the tokens so far, and why it ended."""
+"""A request to continue a prompt: its parameters, the tokens so far, and why it ended."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ class Finish:
 
 @dataclass
 class DraftCounts:
-    """What speculative decoding did for one answer.
+    """Counts of speculative decoding for one answer.
 
     Attributes:
-        proposed: drafted tokens, block_size - 1 per step.
-        matched: per step, drafted tokens that the target agreed with, also those behind the end of the answer.
-        accepted: the same without what lies behind the end; 1 + sum(accepted) + steps, less one if the last step's
-            own token was cut off, is the number of ids.
+        proposed: number of drafted tokens, block_size - 1 per step.
+        matched: per step, the number of drafted tokens that the target agreed with, including those after the answer's
+            end.
+        accepted: the same without tokens after the answer's end. The answer has 1 + steps + sum(accepted) ids, or one
+            less if the answer ended before the last step's own token.
     """
 
     proposed: int = 0
@@ -47,15 +48,16 @@ class DecodeRequest:
     """A request to continue a prompt.
 
     Attributes:
-        prompt: what to continue.
-        max_new_tokens: 0 or more; 0 only runs the prompt.
-        stop_ids: the first of these ends the answer and is its last token.
-        find_stop: called after each token with all ids; returns the stop string that they complete, or None.
-        on_tokens: called after each step with the request, from the decoding thread; the last call has ``finish`` set.
-        ids: tokens so far.
-        cached_tokens: prompt tokens that were not computed again.
-        drafts: counts, when a draft is used.
-        cancelled: set it from any thread to end the answer at the next step.
+        prompt: the prompt to continue.
+        max_new_tokens: limit on new tokens; 0 only runs the prompt.
+        stop_ids: tokens that end the answer; the one that does is its last token.
+        find_stop: called after each token with all ids so far; returns the stop string that they complete, or None.
+        on_tokens: called after each step with the request, from the decoding thread; lastly with ``finish`` set.
+        ids: the tokens so far.
+        finish: why the answer ended; None while it runs.
+        cached_tokens: number of prompt tokens taken from the prefix cache.
+        drafts: counts of speculative decoding; None without a draft.
+        cancelled: any thread may set it; the answer then ends at the next step.
     """
 
     prompt: Prompt
@@ -79,7 +81,7 @@ class DecodeRequest:
         return len(tokens)
 
     def report(self) -> None:
-        """Tells the listener."""
+        """Calls ``on_tokens``."""
         if self.on_tokens is not None:
             self.on_tokens(self)
 

@@ -1,4 +1,4 @@
-"""The decoder's draft-and-verify loop, seen as evaluation needs it: one response of a row at a time."""
+"""The decoder's draft-and-verify loop in the form that evaluation needs: one response of a row per call."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 
 
 def speculative_loop(target: Target, draft: DFlashDraft, pixels: PixelReader) -> Loop:
-    """A loop over the whole ``target`` (all layers) with ``draft``.
+    """The draft-and-verify loop of ``target``, which must have all its layers, with ``draft``.
 
-    Decodes from the tokens and images before the response, up to the response's length or its stop token.
+    It decodes from the tokens and images before the response, up to the response's length or a stop token.
     """
     from . import speculative
     from .decoder import Decoder
@@ -51,7 +51,7 @@ def images_before(
 
 
 def stop_ids(spec: TargetSpec) -> frozenset[int]:
-    """The ids that end an answer: generation_config.json's, else the text config's."""
+    """The ids that end an answer, from generation_config.json or else from the text config."""
     path = spec.directory / "generation_config.json"
     found = json.loads(path.read_text("utf-8")).get("eos_token_id") if path.exists() else None
     found = spec.eos_token_id if found is None else found

@@ -1,4 +1,4 @@
-"""Which matrix shapes to use so that a token's numbers do not depend on what else is in the batch.
+"""Matrix shapes that make a token's results independent of the rest of the batch, bit for bit.
 
 A float32 matrix product on a CPU gives each output row the same bits whatever the number of rows, as long as there are
 enough of them: oneDNN (``linear``) needs 2; MKL takes, below four rows per thread, a kernel that adds up in
@@ -26,12 +26,13 @@ from .linear import Product
 
 @dataclass(frozen=True)
 class RowRules:
-    """Lower bounds and steps of matrix shapes.
+    """Minimum sizes and multiples of matrix shapes.
 
     Attributes:
-        min_rows: fewest rows of a matrix product (tokens in one forward).
-        query_multiple: queries of one attention call are filled up to a multiple of this.
-        key_piece: keys are filled up to this, or to twice this and then to multiples of ``key_multiple``.
+        min_rows: minimum number of rows of a matrix product (tokens in one forward pass).
+        query_multiple: the queries of an attention call are padded to a multiple of this.
+        key_piece: keys are padded to this number; more keys, to at least twice this and a multiple of
+            ``key_multiple``.
         key_multiple: see ``key_piece``.
     """
 
@@ -41,21 +42,21 @@ class RowRules:
     key_multiple: int
 
     def forward_rows(self, rows: int, tokens: int) -> int:
-        """Rows to run so that rows x tokens reaches ``min_rows``."""
+        """The number of rows to run, so that rows x tokens reaches ``min_rows``."""
         return max(rows, -(-self.min_rows // tokens))
 
     def queries(self, count: int) -> int:
-        """Queries to run for ``count`` real ones."""
+        """The padded number of queries."""
         return -(-count // self.query_multiple) * self.query_multiple
 
     def keys(self, count: int) -> int:
-        """Keys to attend over for ``count`` real ones."""
+        """The padded number of keys."""
         if count <= self.key_piece:
             return self.key_piece
         return max(2 * self.key_piece, -(-count // self.key_multiple) * self.key_multiple)
 
 
-#: No filling up: other devices choose kernels by other rules, and low precision flips near-ties anyway.
+#: No padding: other devices choose kernels by other rules, and in low precision near-ties flip anyway.
 EXACT_SHAPES = RowRules(min_rows=1, query_multiple=1, key_piece=0, key_multiple=1)
 
 

@@ -1,4 +1,4 @@
-"""Continuous batching: requests join as soon as there is room, take steps together, and leave when they are done."""
+"""Continuous batching: requests join as soon as there is room, advance together, and leave when they finish."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PREFILL_TOKENS = 512
 
 
 class Scheduler:
-    """Decodes requests greedily, with a draft or without. Not thread-safe: one thread submits and steps.
+    """Decodes requests greedily, with or without a draft. Not thread-safe: one thread submits and steps.
 
     Args:
         target: the model.
-        max_rows: most sequences at a time.
-        drafting: given, speculative decoding; the ids stay the same.
-        prefix_bytes: how much of finished sequences to keep for later prompts that begin like them.
+        max_rows: maximum number of sequences in a batch.
+        drafting: turns on speculative decoding, which gives the same ids.
+        prefix_bytes: size of the prefix cache, which keeps states of finished sequences; 0 for none.
     """
 
     def __init__(self, target: Decoder, max_rows: int, drafting: Drafting | None = None, prefix_bytes: int = 0) -> None:
@@ -36,12 +36,12 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether any request runs or waits."""
         return bool(self.waiting or self.batch.sequences)
 
     @property
     def running(self) -> int:
-        """Sequences in the batch."""
+        """Number of sequences in the batch."""
         return len(self.batch.sequences)
 
     def submit(self, request: DecodeRequest) -> None:
@@ -49,7 +49,7 @@ class Scheduler:
         self.waiting.append(request)
 
     def run(self) -> None:
-        """Works until nothing is left."""
+        """Steps until all requests are finished."""
         while self.busy:
             self.step()
 
@@ -64,13 +64,13 @@ class Scheduler:
             self._round(self._speculation)
 
     def clear_prefixes(self) -> None:
-        """Forgets the prefix cache and the image features."""
+        """Empties the prefix cache and drops cached image features."""
         if self.prefixes is not None:
             self.prefixes.clear()
         self.target.vision.forget()
 
     def abort_all(self, message: str) -> None:
-        """Ends everything that runs or waits."""
+        """Aborts all running and waiting requests."""
         for request in [*self.waiting, *self._requests.values()]:
             request.finish = Finish("abort", message=message)
             request.report()
@@ -139,7 +139,7 @@ class Scheduler:
     def _after(self, sequence: BatchedSequence) -> None:
         request = self._requests[sequence]
         if request.finish is not None:
-            # Before reporting: whoever hears of the end may send the next turn at once.
+            # Before reporting: the client may send the next turn as soon as it learns of the end.
             self._leave(sequence)
         request.report()
 

@@ -1,4 +1,4 @@
-"""Speculative greedy decoding with a DFlash draft: the same ids as plain greedy decoding, in fewer target forwards."""
+"""Speculative greedy decoding with a DFlash draft: the ids of plain greedy decoding, in fewer target passes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .scheduler import Scheduler
 
 @dataclass(frozen=True)
 class SpeculativeResult:
-    """A continuation and how it came about.
+    """A continuation, with the counts of its decoding.
 
     Attributes:
-        ids: new tokens, the stop token included; equal to plain greedy decoding's.
+        ids: new tokens, the stop token included; equal to those of plain greedy decoding.
         finish: ``stop`` or ``length``.
-        accepted_per_step: drafted tokens used in each step. The first token comes from the prompt's own forward; a step
-            adds its accepted tokens and one more, unless the answer ended with an accepted one. These are the steps
-            of the offline walk p -> p + accepted + 1 that starts at the first token and stops at the last.
-        matched_per_step: the same without the cut at the end of the answer, as SGLang counts.
-        proposed: tokens drafted in all.
+        accepted_per_step: number of drafted tokens used in each step. The first token comes from the prompt's own pass;
+            a step adds its accepted tokens and one more, unless the answer ends with an accepted token. These are the
+            steps of the offline walk p -> p + accepted + 1 from the first token to the last.
+        matched_per_step: the same, counting matches after the answer's end too, as SGLang does.
+        proposed: total number of drafted tokens.
     """
 
     ids: list[int]
@@ -39,7 +39,7 @@ class SpeculativeResult:
 
     @property
     def steps(self) -> int:
-        """Verification forwards."""
+        """Number of verification passes."""
         return len(self.accepted_per_step)
 
 
@@ -75,8 +75,8 @@ def generate(
     """Continues one prompt; arguments as in ``greedy.generate``.
 
     Args:
-        drafter: a ``Drafting``, or a fresh ``BlockDrafter`` (anything with extend and draft), used for this sequence.
-        capture: target layers that the drafter reads; needed when it has no ``model.config`` that says so.
+        drafter: a ``Drafting``, or a new ``BlockDrafter`` (anything with ``extend`` and ``draft``) for this sequence.
+        capture: target layers that the drafter reads; required if it has no ``model.config`` that names them.
     """
     target = as_target(target)
     drafting = drafter if isinstance(drafter, Drafting) else _single(drafter, capture)
@@ -92,7 +92,7 @@ def generate_batch(
     stop_ids: Collection[int] = (),
     max_rows: int = 16,
 ) -> list[SpeculativeResult]:
-    """Continues many prompts, up to ``max_rows`` at a time, verifying all their blocks in one forward."""
+    """Continues many prompts, up to ``max_rows`` at a time, and verifies all their blocks in one pass."""
     scheduler = Scheduler(target, max_rows, drafting)
     requests = [DecodeRequest(prompt, max_new_tokens, frozenset(stop_ids)) for prompt in prompts]
     for request in requests:

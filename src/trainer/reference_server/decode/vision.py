@@ -1,4 +1,4 @@
-"""Image features, computed once per image: the same picture in a later turn of a conversation costs nothing."""
+"""Image features, cached so that an image is encoded once even if it appears in several turns of a conversation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PixelImage:
     """One preprocessed image.
 
     Attributes:
-        pixel_values: [patches, channels x temporal x patch x patch], as the checkpoint's processor gives it.
+        pixel_values: [patches, channels x temporal x patch x patch], from the checkpoint's processor.
         grid: (t, h, w) in patches.
-        digest: identifies the pixels; two images with the same digest are the same to the model.
+        digest: identifies pixels and grid; images with equal digests are equal to the model.
     """
 
     pixel_values: Tensor
@@ -29,18 +29,18 @@ class PixelImage:
 
     @staticmethod
     def of(pixel_values: Tensor, grid: tuple[int, int, int]) -> PixelImage:
-        """Names an image by its own pixels."""
+        """Builds an image; its digest covers the pixels and the grid."""
         data = pixel_values.detach().to(device="cpu", dtype=torch.float32).contiguous().numpy().tobytes()
         return PixelImage(pixel_values, grid, hashlib.sha256(data + repr(grid).encode()).hexdigest())
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the vision tower makes of one image.
+    """The vision tower's output for one image.
 
     Attributes:
         embeds: [n, H], one row per placeholder token.
-        deepstack: [n, H] for each of the first text layers that get one (Qwen3-VL; empty for Qwen3.5).
+        deepstack: [n, H] for each of the first text layers that add such features (Qwen3-VL; empty for Qwen3.5).
     """
 
     embeds: Tensor
@@ -48,12 +48,12 @@ class ImageFeatures:
 
 
 def _joined(features: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-    """transformers 5.23 splits features by image where 5.17 leaves one tensor; here there is one image."""
+    """One tensor: transformers 5.23 returns a list by image where 5.17 returns a tensor; here there is one image."""
     return features if isinstance(features, Tensor) else torch.cat(list(features), dim=0)
 
 
 def split_images(pixel_values: Tensor | None, grids: Tensor | None) -> list[PixelImage]:
-    """A processor's batch of images [all patches, ...] and grids [images, 3] as single images."""
+    """Splits a processor's batch, [all patches, ...] with grids [images, 3], into single images."""
     if pixel_values is None or grids is None:
         return []
     parts = torch.split(pixel_values, [int(n) for n in grids.prod(-1).tolist()])
@@ -61,9 +61,9 @@ def split_images(pixel_values: Tensor | None, grids: Tensor | None) -> list[Pixe
 
 
 class VisionEncoder:
-    """Runs the vision tower image by image, so that features never depend on neighbours, and keeps them.
+    """Runs the vision tower on one image at a time, so that features never depend on other images, and caches them.
 
-    Thread-safe: a server encodes new images beside the thread that decodes.
+    Thread-safe: a server encodes new images while another thread decodes.
     """
 
     def __init__(self, model: Any, packed: bool = False, keep_bytes: int = 256 << 20) -> None:
@@ -73,7 +73,7 @@ class VisionEncoder:
 
     @torch.inference_mode()
     def encode(self, image: PixelImage) -> ImageFeatures:
-        """Features of one image, from memory when it was seen lately."""
+        """The features of one image, from the cache if they are there."""
         known = self._kept.get(image.digest)
         if known is not None:
             return known
@@ -92,5 +92,5 @@ class VisionEncoder:
         return ImageFeatures(_joined(out.pooler_output), tuple(_joined(part) for part in deepstack))
 
     def forget(self) -> None:
-        """Drops all kept features."""
+        """Drops all cached features."""
         self._kept.clear()

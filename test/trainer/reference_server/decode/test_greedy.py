@@ -78,5 +78,5 @@ def test_a_placeholder_too_few_is_refused(targets, cases):
     tensors = cases[1].tensors()
     at = int((tensors["input_ids"][0] == IMAGE).nonzero()[0])
     ids = torch.cat([tensors["input_ids"][:, :at], tensors["input_ids"][:, at + 1 :]], 1)
-    with pytest.raises(UserError, match="needs 6 placeholder tokens, the prompt has 5"):
+    with pytest.raises(UserError, match="needs 6 placeholder tokens, but the prompt has 5"):
         greedy.generate(targets["qwen3_vl"], ids, tensors["pixel_values"], tensors["image_grid_thw"])
