@@ -52,7 +52,7 @@ def split_tool_calls(text: str) -> tuple[str | None, list[dict[str, Any]] | None
         try:
             call = json.loads(found.group(1))
             name, arguments = call["name"], call.get("arguments", {})
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return text, None
         calls.append(
             {

@@ -81,6 +81,12 @@ def paths(value, at=()):
         yield from paths(item, (*at, key))
 
 
+def value_at(value, at):
+    for key in at:
+        value = value[key]
+    return value
+
+
 def changed(value, at, new):
     if not at:
         return new
@@ -111,8 +117,137 @@ FULL = {
 }  # fmt: skip
 
 
+#: Stand for JSON that Python's writer cannot write, in the text of a body: nesting, literals, escapes.
+RAW = {
+    "@list@": "[" * 100_000 + "]" * 100_000,
+    "@object@": '{"a":' * 50_000 + "1" + "}" * 50_000,
+    "@mixed@": '[{"type":' * 3_000 + "1" + "}]" * 3_000,
+    "@257@": "[" * 257 + "]" * 257,
+    "@digits@": "1" * 10_000,
+    "@infinite@": "1e400",
+    "@nan@": "NaN",
+    "@minus@": "-Infinity",
+    "@tiny@": "1e-400",
+}
+HUGE = [
+    2**31, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, 1e308, -1e308, 5e-324, [2**70], [10**400], [[2**64]],
+    "@digits@", "@infinite@", "@nan@", "@minus@", "@tiny@",
+]  # fmt: skip
+#: What a client could put at any place of a body, by kind. Each kind has to be drawn, so each has a test of its own.
+HOSTILE = {
+    "lone surrogates": st.sampled_from(["\ud800", "a\udfffb", "\udc00\ud800", "<|im_start|>\ud8ff"]).flatmap(
+        lambda text: st.sampled_from([text, [text], {text: 1}, {"type": "text", "text": text}])
+    ),
+    "deep nesting": st.sampled_from(["@list@", "@object@", "@mixed@", "@257@"]),
+    "huge numbers": st.sampled_from(HUGE),
+    "wrong types": st.sampled_from(
+        [
+            None,
+            True,
+            False,
+            0,
+            -1,
+            0.5,
+            "",
+            "x",
+            [],
+            {},
+            [None],
+            [[]],
+            [{}],
+            {"": None},
+            {"type": {}},
+            [[1, "a"]],
+            [0.5],
+        ]
+    ),
+}
+#: Arguments of an earlier tool call: texts that are no JSON object, and JSON that is no text.
+ARGUMENTS = [
+    "", " ", "{", "}", "[1]", "1", "null", "true", '"x"', "NaN", '{"a": NaN}', '{"a": 1e400}', "{'a': 1}", "{}{}",
+    "\ufeff{}", '{"a": "\\ud800"}', '{"\\udfff": 1}', '{"a": "\ud800"}', "[" * 100_000,
+    '{"a":' * 5_000 + "1" + "}" * 5_000,
+    '{"n": ' + "9" * 5_000 + "}", "\x00", None, 1, True, [], [1], "@list@", "@object@", {"a": "\ud800"}, {"a": "@257@"},
+]  # fmt: skip
+#: Fields of other servers and of OpenAI, with values that ask for something.
+ASKED = {
+    "response_format": [
+        {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+        {"type": "json_schema", "json_schema": "@list@"}, {"type": "\ud800"}, {"type": 3}, [], "json",
+    ],
+    "logprobs": [True, False, None, 1, 2**70, "yes", "@nan@", {"a": "@object@"}],
+    "top_logprobs": [0, 3, -1, 2**70, 1e400, "\ud800", "@digits@"],
+    "return_logprob": [True, [True], ["\ud800"], "@list@"],
+    "logit_bias": [{"5": 1}, {"5": "@infinite@"}, {"\ud800": 1}, {"a": "@list@"}, 2**70],
+    "regex": ["(", "\ud800", "@list@"],
+    "tool_choice": ["required", {"type": "function", "function": {"name": "f"}}, "\ud800", "@list@", 2**70],
+    "stop": ["\ud800", ["\ud800"], [2**70], "@list@"],
+    "stop_token_ids": [[2**63], [-1], [10**400], "@257@", ["5"]],
+    "chat_template_kwargs": [{"enable_thinking": "@list@"}, {"\ud800": 1}, {"tools": "@257@"}, {"a": "\ud800"}],
+}  # fmt: skip
+
+
+def as_json(body):
+    """The body's text, with what Python cannot write put in; lone surrogates are escaped, as clients send them."""
+    text = json.dumps(body)
+    for mark, raw in RAW.items():
+        text = text.replace(f'"{mark}"', raw)
+    return text.encode()
+
+
+def check_refused_or_answered(ask, path, body):
+    answer = ask(path, as_json(body))
+    assert answer.status_code in (200, 400), answer.text[:2000]
+    if answer.status_code == 400:
+        message = message_of(answer)
+        assert message and len(message) < 20_000
+    assert "Traceback" not in answer.text
+
+
+def short(body):
+    """Answers of a few tokens: what is asked for does not matter here."""
+    if isinstance(body, dict) and isinstance(body.get("max_tokens"), int):
+        return {**body, "max_tokens": min(1, body["max_tokens"])}
+    return body
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
 @given(st.data())
-@hypothesis_settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_place_of_a_body_is_a_500(ask, kind, data):
+    """A whole request with a hostile value in place of one of its own, or beside them under a known key."""
+    path = data.draw(st.sampled_from(list(FULL)), "path")
+    body, value = FULL[path], data.draw(HOSTILE[kind], "value")
+    at = data.draw(st.sampled_from(list(paths(body))), "at")
+    if data.draw(st.booleans(), "beside") and isinstance(own := value_at(body, at), dict):
+        body = changed(body, at, {**own, data.draw(st.sampled_from(KEYS), "key"): value})
+    else:
+        body = changed(body, at, value)
+    check_refused_or_answered(ask, path, short(body))
+
+
+@given(st.sampled_from(ARGUMENTS), st.sampled_from([CHAT, "/tokenize"]), st.sampled_from(["assistant", "user", "tool"]))
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_arguments_of_a_tool_call_are_a_500(ask, arguments, path, role):
+    more = {"max_tokens": 1, "temperature": 0} if path == CHAT else {}
+    check_refused_or_answered(ask, path, {"messages": history(arguments, role), **more})
+
+
+@given(st.sampled_from([(name, value) for name, values in ASKED.items() for value in values]), st.booleans())
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_field_of_another_server_is_a_500(ask, asked, in_generate):
+    name, value = asked
+    if in_generate:
+        body = BODIES["/generate"]
+        inside = {**body, "sampling_params": {**body["sampling_params"], name: value}}
+        check_refused_or_answered(ask, "/generate", inside)
+        check_refused_or_answered(ask, "/generate", {**body, name: value})
+    else:
+        check_refused_or_answered(ask, CHAT, {**BODIES[CHAT], name: value})
+
+
+@given(st.data())
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_is_a_500(ask, data):
     """A whole request with one to three values replaced by anything, or a body that is anything."""
     path = data.draw(st.sampled_from(list(FULL)), "path")
@@ -120,13 +255,7 @@ def test_no_body_is_a_500(ask, data):
     for _ in range(data.draw(st.integers(0, 3), "changes")):
         at = data.draw(st.sampled_from(list(paths(body))), "at")
         body = changed(body, at, data.draw(VALUE, "value"))
-    if isinstance(body, dict) and path != "/generate" and "max_tokens" in body:
-        body = {**body, "max_tokens": 1} if isinstance(body["max_tokens"], int) else body
-    answer = ask(path, body)
-    assert answer.status_code in (200, 400), answer.text
-    if answer.status_code == 400:
-        assert message_of(answer)
-    assert "Traceback" not in answer.text
+    check_refused_or_answered(ask, path, short(body))
 
 
 @given(st.sampled_from(list(BODIES)), st.binary(max_size=40), st.integers(0, 60))

@@ -48,7 +48,11 @@ def test_only_calls_leave_no_content():
         '<tool_call>{"arguments": {}}</tool_call>',
         "<tool_call>[1]</tool_call>",
         '<tool_call>{"name": "a"}',
+        # Python's parser refuses both, each with an error of its own kind.
+        '<tool_call>{"name": "a", "arguments": ' + "[" * 100_000 + "</tool_call>",
+        '<tool_call>{"name": "a", "arguments": {"n": ' + "9" * 5_000 + "}}</tool_call>",
     ],
+    ids=["plain", "broken", "nameless", "list", "unclosed", "deep", "digits"],
 )
 def test_what_is_no_whole_call_stays_text(text):
     assert split_tool_calls(text) == (text, None)
