@@ -7,6 +7,11 @@ export const MASK_TOKEN = "<|MASK|>";
 /** Ids that official drafts use, by the size of the target's vocabulary. */
 const KNOWN: Record<number, number> = { 151936: 151669, 248320: 248070 };
 
+/** The id of official drafts for this vocabulary, if there are any. */
+export function knownMaskId(vocabSize: number): number | undefined {
+  return KNOWN[vocabSize];
+}
+
 /**
  * The tokenizer's own mask token, else the id known for this vocabulary, else the first embedding row without a token.
  * Null if the vocabulary has no spare row: then the user must choose an id.
@@ -14,7 +19,7 @@ const KNOWN: Record<number, number> = { 151936: 151669, 248320: 248070 };
 export function maskTokenId(vocabSize: number, tokenizer: Pick<TokenizerFiles, "idOf" | "size">): number | null {
   const own = tokenizer.idOf(MASK_TOKEN);
   if (own !== undefined) return own;
-  const known = KNOWN[vocabSize];
+  const known = knownMaskId(vocabSize);
   if (known !== undefined) return known;
   return tokenizer.size < vocabSize ? tokenizer.size : null;
 }

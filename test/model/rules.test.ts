@@ -1,22 +1,10 @@
-/** The layer rule, the mask-token rule, and a draft's config against its target. */
+/** The layer rule and the mask-token rule. */
 import { execFile } from "node:child_process";
-import { rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import {
-  type DraftConfig,
-  draftProblems,
-  MODEL_TYPES,
-  maskTokenId,
-  openModel,
-  readDraftConfig,
-  roundHalfEven,
-  targetLayerIds,
-} from "../../src/model/index.js";
+import { MODEL_TYPES, maskTokenId, roundHalfEven, targetLayerIds } from "../../src/model/index.js";
 import { trainerEnvironment } from "../../src/trainer-process/index.js";
-import { scratchDirectory } from "../scratch/scratch.js";
-import { findReference, TINY_GUI } from "../tokens/reference.js";
+import { findReference } from "../tokens/reference.js";
 
 const reference = await findReference();
 
@@ -65,67 +53,5 @@ describe("mask token", () => {
     expect(maskTokenId(2048, tokenizer(2000))).toBe(2000);
     expect(maskTokenId(2048, tokenizer(2000, 17))).toBe(17);
     expect(maskTokenId(2000, tokenizer(2000))).toBeNull();
-  });
-});
-
-const DRAFT: DraftConfig = {
-  model_type: "qwen3",
-  architectures: ["DFlashDraftModel"],
-  hidden_size: 256,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  head_dim: 64,
-  intermediate_size: 512,
-  vocab_size: 2048,
-  max_position_embeddings: 4096,
-  block_size: 8,
-  rope_theta: 5_000_000,
-  num_target_layers: 8,
-  dflash_config: { mask_token_id: 2000, target_layer_ids: [3, 4], block_size: 8 },
-};
-
-describe("draft config", () => {
-  it("a fitting draft has no problem", async () => {
-    const { config } = await openModel(TINY_GUI);
-    expect(draftProblems(DRAFT, config, undefined)).toEqual([]);
-  });
-
-  it.each<[string, Partial<DraftConfig>]>([
-    ["hidden_size", { hidden_size: 128 }],
-    ["vocab_size", { vocab_size: 100 }],
-    ["num_target_layers", { num_target_layers: 9 }],
-    ["max_position_embeddings", { max_position_embeddings: 1024 }],
-    ["block_size", { block_size: 16 }],
-    ["dflash_config.mask_token_id", { dflash_config: { ...DRAFT.dflash_config, mask_token_id: 5000 } }],
-    ["dflash_config.target_layer_ids", { dflash_config: { ...DRAFT.dflash_config, target_layer_ids: [3, 7] } }],
-    ["dflash_config.target_layer_ids", { dflash_config: { ...DRAFT.dflash_config, target_layer_ids: [4, 3] } }],
-    ["layer_types", { layer_types: ["full_attention"] }],
-    ["use_sliding_window", { layer_types: ["full_attention", "sliding_attention"], sliding_window: 64 }],
-    ["block_size", { block_size: undefined, dflash_config: { ...DRAFT.dflash_config, block_size: undefined } }],
-    ["dflash_config.target_layer_ids", { dflash_config: { ...DRAFT.dflash_config, target_layer_ids: [2, 4] } }],
-    ["sliding_window", { sliding_window: 4, use_sliding_window: true }],
-    ["rope_theta", { rope_theta: undefined }],
-    ["rope_theta", { rope_theta: 10_000, rope_parameters: { rope_theta: 5_000_000 } }],
-    ["rope_parameters.mrope_section", { rope_parameters: { mrope_section: [24, 20, 20] } }],
-    ["rope_scaling.partial_rotary_factor", { rope_scaling: { partial_rotary_factor: 0.25 } }],
-    ["sliding_window", { layer_types: ["full_attention", "sliding_attention"], use_sliding_window: true }],
-  ])("%s", async (field, change) => {
-    const { config } = await openModel(TINY_GUI);
-    expect(draftProblems({ ...DRAFT, ...change }, config, undefined).map((problem) => problem.field)).toContain(field);
-  });
-
-  it("a directory without dflash_config is refused with the field's name", async () => {
-    const dir = scratchDirectory("draft");
-    try {
-      const { dflash_config: _, ...rest } = DRAFT;
-      await writeFile(join(dir, "config.json"), JSON.stringify(rest));
-      await expect(readDraftConfig(dir)).rejects.toMatchObject({
-        code: "MODEL_INVALID",
-        location: { field: "dflash_config" },
-      });
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
   });
 });

@@ -17,7 +17,7 @@ from draftsmith_trainer.algorithms.settings import SETTINGS, config_in, config_j
 from draftsmith_trainer.algorithms.store import load_draft
 from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
-from draftsmith_trainer.draft.config import AlgorithmConfig
+from draftsmith_trainer.draft.config import AlgorithmConfig, Problem
 from draftsmith_trainer.draft.tensors import backbone_tensors
 from draftsmith_trainer.jobs import evaluate, export, train
 from job_runner import write_job
@@ -59,7 +59,7 @@ class Chain(Algorithm):
             "chain.before.weight": (c.vocab_size, RANK),
             "chain.after.weight": (c.vocab_size, RANK),
         },
-        checks=(("chain-rank", lambda c, _: None if c.algorithm.rank < 9 else "rank 9 is the end"),),
+        checks=(("chain-rank", lambda c, _: None if c.algorithm.rank < 9 else Problem("chain_rank", "is 9 or more")),),
     )
 
     def build(self, config):

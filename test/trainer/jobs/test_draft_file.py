@@ -89,12 +89,12 @@ def test_options_win_over_the_file(write):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"hidden_size": 2048}, "the draft is 2048 wide, the target 4096"),
+        ({"hidden_size": 2048}, "hidden_size is 2048, the target's 4096"),
         (
             {"vocab_size": 151936, "dflash_config": {"mask_token_id": 7}},
-            "the draft is for 151936 tokens, the target has 248320",
+            "vocab_size is 151936, but the target's is 248320",
         ),
-        ({"num_target_layers": 40}, "the draft is for a target of 40 layers, this has 32"),
+        ({"num_target_layers": 40}, "num_target_layers is 40, but the target has 32"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', but only 'silu' is supported"),
         ({"model_type": "llama"}, "model_type is 'llama', but only 'qwen3' or 'qwen3_vl_text' is supported"),
         ({"is_causal": True}, "is_causal is True"),

@@ -8,6 +8,20 @@ from typing import Any, TypeVar
 from .errors import UserError
 
 T = TypeVar("T")
+
+
+class WrongFieldError(UserError):
+    """A missing key or a value of the wrong type or range.
+
+    Attributes:
+        key: dotted keys leading to the value.
+    """
+
+    def __init__(self, code: str, message: str, key: str) -> None:
+        super().__init__(code, message)
+        self.key = key
+
+
 _REQUIRED: Any = object()
 
 
@@ -21,7 +35,7 @@ class Fields:
         path: dotted keys leading to this object.
 
     Raises:
-        UserError: with ``code``, here and in every method, when a value has the wrong type or range. A null value
+        WrongFieldError: with ``code``, here and in every method, when a value has the wrong type or range. A null value
             counts as absent, because many writers use null that way.
     """
 
@@ -52,6 +66,14 @@ class Fields:
         wanted = "a whole number or a list of whole numbers"
         return self._take(key, default, wanted, lambda v: _wholes(v if isinstance(v, list) else [v]) or None)
 
+    def texts(self, key: str, default: Any = _REQUIRED) -> tuple[str, ...]:
+        """A list of strings."""
+
+        def convert(value: Any) -> tuple[str, ...] | None:
+            return tuple(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
+
+        return self._take(key, default, "a list of strings", convert)
+
     def text(self, key: str, default: Any = _REQUIRED) -> str:
         """A string."""
         return self._take(key, default, "a string", lambda v: v if isinstance(v, str) else None)
@@ -81,7 +103,8 @@ class Fields:
         value = self._values.get(key)
         if value is None:
             if default is _REQUIRED:
-                raise UserError(self._code, f"{self._source} lacks {self.name(key)}, which must be {wanted}")
+                name = self.name(key)
+                raise WrongFieldError(self._code, f"{self._source} lacks {name}, which must be {wanted}", name)
             found: T = default
             return found
         made = convert(value)
@@ -89,10 +112,10 @@ class Fields:
             raise self._wrong(self.name(key), value, wanted)
         return made
 
-    def _wrong(self, name: str, value: Any, wanted: str) -> UserError:
+    def _wrong(self, name: str, value: Any, wanted: str) -> WrongFieldError:
         shown = repr(value)
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-        return UserError(self._code, f"{self._source}: {name} is {shown}, not {wanted}")
+        return WrongFieldError(self._code, f"{self._source}: {name} is {shown}, not {wanted}", name)
 
 
 def _is_number(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from ..base.errors import UserError
 from ..base.fields import Fields
@@ -58,12 +58,17 @@ class Problem:
     key: str
     says: str
 
+    @property
+    def sentence(self) -> str:
+        """The problem in one sentence."""
+        return f"{self.key} {self.says}"
+
 
 class ImpossibleConfigError(UserError):
     """``draft-config``: an invalid value, named by its key of config.json."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__("draft-config", f"{problem.key} {problem.says}")
+        super().__init__("draft-config", problem.sentence)
         self.problem = problem
 
 
@@ -192,6 +197,14 @@ class DraftConfig:
         rope = top.section("rope_parameters" if top.has("rope_parameters") else "rope_scaling", {})
         factor = top.real("partial_rotary_factor", rope.real("partial_rotary_factor", None))
         section = rope.wholes("mrope_section", ())
+        layer_types = top.texts("layer_types", None)
+        slides = top.flag("use_sliding_window", False)
+        if layer_types == ():
+            raise ImpossibleConfigError(Problem("layer_types", "is an empty list"))
+        if not slides and "sliding_attention" in (layer_types or ()):
+            raise ImpossibleConfigError(
+                Problem("use_sliding_window", "must be true, or Qwen3Config discards the window")
+            )
         return DraftConfig(
             hidden_size=top.whole("hidden_size"),
             num_hidden_layers=top.whole("num_hidden_layers"),
@@ -205,15 +218,17 @@ class DraftConfig:
             target_layer_ids=flash.wholes("target_layer_ids"),
             num_target_layers=top.whole("num_target_layers"),
             algorithm=algorithm,
-            rope_theta=rope.real("rope_theta", top.real("rope_theta", 1_000_000.0)),
+            # Where both places lack it, engines take Qwen3Config's default.
+            rope_theta=rope.real("rope_theta", top.real("rope_theta", 10_000.0)),
             rms_norm_eps=top.real("rms_norm_eps", 1e-6),
             max_position_embeddings=top.whole("max_position_embeddings", 262_144),
             attention_bias=bool(config.get("attention_bias", False)),
             rotary="mrope" if section else "partial" if factor is not None and factor != 1.0 else "plain",
             partial_rotary_factor=factor if factor is not None else 1.0,
             mrope_section=section or None,
-            layer_types=tuple(config.get("layer_types") or ()),
-            sliding_window=top.whole("sliding_window", None) if config.get("use_sliding_window") else None,
+            # first_problem names an unknown type.
+            layer_types=cast("tuple[LayerType, ...]", layer_types or ()),
+            sliding_window=top.whole("sliding_window", None, least=1) if slides else None,
             bos_token_id=top.whole("bos_token_id", None),
             eos_token_id=top.either("eos_token_id", (None,))[0],
             torch_dtype=top.text("dtype", top.text("torch_dtype", "float32")),
@@ -226,6 +241,9 @@ def first_problem(config: DraftConfig) -> Problem | None:
     for name in (*sizes, "intermediate_size", "vocab_size"):
         if getattr(config, name) < 1:
             return Problem(name, f"must be at least 1, not {getattr(config, name)}")
+    for name in ("rope_theta", "rms_norm_eps"):
+        if getattr(config, name) <= 0:
+            return Problem(name, f"must be positive, not {getattr(config, name)}")
     if config.block_size < 2:
         return Problem("block_size", f"must be at least 2, not {config.block_size}: the first token is the anchor")
     heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
