@@ -1,3 +1,4 @@
+export * from "./api-key.js";
 export * from "./defined.js";
 export * from "./digest.js";
 export * from "./digest-index.js";

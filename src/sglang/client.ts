@@ -1,6 +1,6 @@
 /** One server as callers see it: identify it, tokenise with it, ask it. */
 import type { JsonObject } from "../base/index.js";
-import { isJsonObject } from "../base/index.js";
+import { isAccessDenied, isJsonObject } from "../base/index.js";
 import { type Answer, parseChatAnswer, parseGenerateAnswer } from "./answer.js";
 import { JsonFault, parseBoundedObject } from "./bounded-json.js";
 import { CHAT_PATH, type ChatRequest, encodeChat, type TemplateInput } from "./chat.js";
@@ -21,6 +21,9 @@ export class NotAServer extends Error {
 export class AccessDenied extends NotAServer {
   override readonly name = "AccessDenied";
 }
+
+/** Ids of a text, or the HTTP status and error that came instead. */
+export type TextIds = { ids: number[] } | { status: number; trouble: string };
 
 /** Identifying takes a few quick requests; a server that needs longer is not ready. */
 const INFO_TIMEOUT_MS = 15_000;
@@ -113,10 +116,12 @@ export class ServerClient {
     return undefined;
   }
 
-  /** @returns the ids, or undefined where the server has no /tokenize. */
-  async tokenizeText(text: string): Promise<number[] | undefined> {
+  /** @returns the ids, or why there are none: gateways hide /tokenize or refuse it. */
+  async tokenizeText(text: string): Promise<TextIds> {
     const reply = await this.transport.post(TOKENIZE_PATH, encodeTokenizeText(this.model, text), INFO_TIMEOUT_MS);
-    return reply.status === 200 ? parseTokenizeAnswer(reply.body) : undefined;
+    const { status, body } = reply;
+    const ids = status === 200 ? parseTokenizeAnswer(body) : undefined;
+    return ids === undefined ? { status, trouble: describeServerError(status, body) } : { ids };
   }
 
   /** Posts the dialogue for rendering; image placeholders come back un-expanded. */
@@ -159,7 +164,7 @@ export class ServerClient {
         }
       }
       if (reply.status !== 404 && reply.status !== 405) {
-        const Kind = reply.status === 401 || reply.status === 403 ? AccessDenied : NotAServer;
+        const Kind = isAccessDenied(reply.status) ? AccessDenied : NotAServer;
         throw new Kind(`${this.name}${path} answers ${describeServerError(reply.status, reply.body)}`);
       }
     }

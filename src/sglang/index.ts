@@ -1,5 +1,4 @@
 export * from "./answer.js";
-export * from "./api-key.js";
 export * from "./ask.js";
 export * from "./body.js";
 export * from "./bounded-json.js";

@@ -1,5 +1,5 @@
 /** Judges answers: every way in which a server can fail or lie ends in one of these verdicts. */
-import { defined } from "../base/index.js";
+import { defined, isAccessDenied } from "../base/index.js";
 import type { Answer } from "./answer.js";
 import type { Dialect } from "./dialect.js";
 import { findLoop, type LoopRules } from "./loops.js";
@@ -102,7 +102,7 @@ export function judgeStatus(reply: Reply): Refusal {
   if (status === 503) return transient("server-busy", message, retryAfterMs);
   if (status === 408 || status === 425 || status === 429) return transient("rate-limited", message, retryAfterMs);
   if (status >= 500) return transient("server-error", message, retryAfterMs);
-  if (status === 401 || status === 403) return { kind: "transient", reason: "access-denied", message, denied: true };
+  if (isAccessDenied(status)) return { kind: "transient", reason: "access-denied", message, denied: true };
   if (status === 404 || status === 405) return transient("access-denied", message);
   if (status === 413) return { kind: "permanent", reason: "request-too-large", message };
   if (status >= 400) return { kind: "permanent", reason: permanentReason(message), message };

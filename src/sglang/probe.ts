@@ -51,7 +51,10 @@ const WAYS: Record<ProbeOptions["idSource"], readonly IdSource[]> = {
 };
 
 export async function probeServer(client: ServerClient, options: ProbeOptions): Promise<ProbeResult> {
-  const tokens = await learnSpecialTokens((text) => client.tokenizeText(text));
+  const tokens = await learnSpecialTokens(async (text) => {
+    const reply = await client.tokenizeText(text);
+    return "ids" in reply ? reply.ids : undefined;
+  });
   const special = tokens.structure.size > 0 ? tokens : undefined;
   const askWith = (image: ImageSize | undefined, source: IdSource): Promise<Outcome> => {
     const rules = { special, loops: undefined };

@@ -3,7 +3,7 @@
  * undici's own time limits are switched off, because they kill long generations; each request brings its own.
  */
 import type { Dispatcher, Pool } from "undici";
-import { DraftsmithError, serverName, serverPrefix } from "../base/index.js";
+import { basicAuthorization, DraftsmithError, decoded, defined, serverName, serverPrefix } from "../base/index.js";
 import { type BodyPiece, bytesInOrder, type RequestBody } from "./body.js";
 import { ConnectionPools } from "./connection-pools.js";
 import { wholeRequests } from "./connector.js";
@@ -65,15 +65,11 @@ export class Transport {
     const parsed = new URL(url);
     this.prefix = serverPrefix(parsed);
     this.name = serverName(url);
-    this.headers = { ...options.headers };
-    if (parsed.username !== "") {
-      const pair = `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
-      this.headers.authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
-    }
+    this.headers = { ...options.headers, ...defined({ authorization: basicAuthorization(parsed) }) };
     this.postHeaders = Object.entries({ ...this.headers, "content-type": "application/json" }).flat();
     this.maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
     this.maxRequestBytes = options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES;
-    const passwords = [parsed.password, decodeURIComponent(parsed.password)];
+    const passwords = [parsed.password, decoded(parsed.password)];
     this.secrets = new Secrets([...Object.values(this.headers), ...passwords]);
     const settings: Omit<Pool.Options, "connections"> = {
       pipelining: 1,

@@ -4,6 +4,7 @@
  * statements of one setting meet, its rule compares them.
  */
 import { stat } from "node:fs/promises";
+import { z } from "zod";
 import { canonicalJson, defined, isDraftsmithError, type JsonObject } from "../base/index.js";
 import {
   declaredPrompt,
@@ -14,6 +15,13 @@ import {
   templateArguments,
 } from "../dialogue/index.js";
 import type { ResizeRule } from "../tokens/index.js";
+
+/** One form for every stage and service that asks a server. */
+export const apiKeyEnvSchema = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+  .optional()
+  .describe("environment variable that holds the server's API key, if it wants one");
 
 interface SettingValues {
   /** null: none; undefined: each dialogue's own. */

@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
-import { serverPath, VERSION } from "../base/index.js";
+import { accessHint, apiKeyHeaders, fetchable, isAccessDenied, serverName, VERSION } from "../base/index.js";
 import { trainerEnvironment } from "./child.js";
 import { existingPython, managedDirectory, namedPython } from "./environment.js";
 import { cacheRoot } from "./paths.js";
@@ -39,6 +39,8 @@ export interface DoctorRequest {
   python?: string | undefined;
   /** Base URLs of servers to look at. */
   servers?: string[];
+  /** Environment variable that holds the servers' API key. */
+  apiKeyEnv?: string | undefined;
   /** Directory that a run would write to. */
   workspace?: string;
 }
@@ -47,7 +49,10 @@ export interface DoctorRequest {
 const ENVIRONMENT_BYTES = 8e9;
 const MIN_NODE = [20, 19] as const;
 
+/** @throws DraftsmithError OPTIONS_INVALID - the API key's variable is not set */
 export async function runDoctor(request: DoctorRequest = {}): Promise<DoctorReport> {
+  const { apiKeyEnv } = request;
+  const headers = apiKeyHeaders(apiKeyEnv);
   const findings: DoctorFinding[] = [
     { name: "draftsmith", state: "ok", detail: VERSION },
     nodeFinding(),
@@ -55,7 +60,7 @@ export async function runDoctor(request: DoctorRequest = {}): Promise<DoctorRepo
     ...(await pythonFindings(request.python)),
     await gpuFinding(),
     await diskFinding("disk (workspace)", request.workspace ?? process.cwd(), 1e9),
-    ...(await Promise.all((request.servers ?? []).map(serverFinding))),
+    ...(await Promise.all((request.servers ?? []).map((url) => serverFinding(url, headers, apiKeyEnv)))),
   ];
   return { healthy: findings.every((finding) => finding.state !== "missing"), findings };
 }
@@ -226,12 +231,25 @@ async function nearestExisting(path: string): Promise<string> {
   return found !== undefined || dirname(path) === path ? path : nearestExisting(dirname(path));
 }
 
-async function serverFinding(url: string): Promise<DoctorFinding> {
-  const name = `server ${url}`;
+async function serverFinding(
+  url: string,
+  keyHeaders: Record<string, string>,
+  apiKeyEnv: string | undefined,
+): Promise<DoctorFinding> {
+  if (!URL.canParse(url)) {
+    const advice = "give an http(s) address such as http://127.0.0.1:30000";
+    return { name: "server", state: "missing", detail: "the address is not a URL", advice };
+  }
+  const name = `server ${serverName(url)}`;
+  const { address, headers } = fetchable(url, "/v1/models", keyHeaders);
   try {
-    const response = await fetch(serverPath(url, "/v1/models"), { signal: AbortSignal.timeout(10_000) });
-    if (!response.ok)
-      return { name, state: "missing", detail: `answers HTTP ${response.status}`, advice: "look at its log" };
+    const response = await fetch(address, { headers, signal: AbortSignal.timeout(10_000) });
+    const { ok, status } = response;
+    await response.body?.cancel();
+    if (!ok) {
+      const advice = isAccessDenied(status) ? accessHint(apiKeyEnv) : "look at its log";
+      return { name, state: "missing", detail: `answers HTTP ${status}`, advice };
+    }
     return { name, state: "ok", detail: "answers /v1/models" };
   } catch (error) {
     const cause =

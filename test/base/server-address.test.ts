@@ -1,6 +1,6 @@
 /** Addresses of servers as people paste them. */
 import { describe, expect, it } from "vitest";
-import { serverName, serverPath } from "../../src/base/index.js";
+import { fetchable, serverName } from "../../src/base/index.js";
 
 describe("a server's address", () => {
   it.each([
@@ -15,10 +15,26 @@ describe("a server's address", () => {
     ["https://host/v10", "https://host/v10"],
   ])("%s is the server %s", (address, name) => {
     expect(serverName(address)).toBe(name);
-    expect(serverPath(address, "/health").pathname).toBe(`${new URL(name).pathname.replace(/^\/$/, "")}/health`);
+    const { pathname } = fetchable(address, "/health", {}).address;
+    expect(pathname).toBe(`${new URL(name).pathname.replace(/^\/$/, "")}/health`);
   });
 
-  it("keeps credentials where it is asked, and nothing else behind the path", () => {
-    expect(serverPath("http://u:p@h:1/a/v1?x=1#y", "/v1/models").href).toBe("http://u:p@h:1/a/v1/models");
+  it.each([
+    ["http://u:p@h:1/a/v1?x=1#y", "u:p"],
+    ["http://u%40x:p%2Fw@h:1/a/v1", "u@x:p/w"],
+    ["http://u@h:1/a", "u:"],
+    ["http://:word@h:1/a", ":word"],
+    // No URL encoding: the text as it is.
+    ["http://u:100%@h:1/a", "u:100%"],
+  ])("moves the credentials of %s into a header, and leaves the rest behind", (url, pair) => {
+    const { address, headers } = fetchable(url, "/v1/models", { authorization: "Bearer key", "x-a": "b" });
+    expect(address.href).toBe("http://h:1/a/v1/models");
+    expect(headers).toEqual({ authorization: `Basic ${Buffer.from(pair).toString("base64")}`, "x-a": "b" });
+  });
+
+  it("without credentials keeps the key's header", () => {
+    expect(fetchable("http://h", "/health", { authorization: "Bearer key" }).headers).toEqual({
+      authorization: "Bearer key",
+    });
   });
 });

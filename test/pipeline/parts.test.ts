@@ -148,9 +148,15 @@ describe("an external service", () => {
   let server: Server;
   let url: string;
   let status = 200;
+  let key: string | undefined;
+  let asked = 0;
   beforeEach(async () => {
+    key = undefined;
+    asked = 0;
     server = createServer((request, response) => {
-      response.statusCode = request.url === "/health" ? status : 404;
+      asked += 1;
+      const isKnown = key === undefined || request.headers.authorization === `Bearer ${key}`;
+      response.statusCode = request.url === "/health" ? (isKnown ? status : 401) : 404;
       response.end();
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -186,6 +192,40 @@ describe("an external service", () => {
     await expect(start({ url: "http://127.0.0.1:9" })).rejects.toMatchObject({
       code: "SERVER_UNREACHABLE",
       message: expect.stringMatching(/ECONNREFUSED|bad port/) as string,
+    });
+  });
+
+  describe("with an API key", () => {
+    afterEach(() => {
+      delete process.env.DRAFTSMITH_TEST_KEY;
+    });
+
+    it("gets the key that apiKeyEnv names", async () => {
+      status = 200;
+      key = "right";
+      process.env.DRAFTSMITH_TEST_KEY = "right";
+      await expect(start({ url, apiKeyEnv: "DRAFTSMITH_TEST_KEY" })).resolves.toBeDefined();
+    });
+
+    it.each([
+      [undefined, undefined, "name that variable in apiKeyEnv"],
+      ["wrong", "DRAFTSMITH_TEST_KEY", "refuses the key in the environment variable DRAFTSMITH_TEST_KEY (apiKeyEnv)"],
+    ])("says at once what to do about a 401 (key: %s)", async (own, apiKeyEnv, words) => {
+      key = "right";
+      if (own !== undefined) process.env.DRAFTSMITH_TEST_KEY = own;
+      await expect(start(apiKeyEnv === undefined ? { url } : { url, apiKeyEnv })).rejects.toMatchObject({
+        code: "SERVER_REFUSED",
+        hint: expect.stringContaining(words) as string,
+      });
+      expect(asked).toBe(1);
+    });
+
+    it("is not asked while the variable is not set", async () => {
+      await expect(start({ url, apiKeyEnv: "DRAFTSMITH_TEST_NO_SUCH_KEY" })).rejects.toMatchObject({
+        code: "OPTIONS_INVALID",
+        location: { field: "apiKeyEnv" },
+      });
+      expect(asked).toBe(0);
     });
   });
 

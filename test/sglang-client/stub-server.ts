@@ -67,6 +67,8 @@ export interface StubOptions {
   ready?: number;
   /** Whoever brings another key gets 401, at every address. */
   apiKey?: string | undefined;
+  /** The status with which an address refuses whoever asks, as gateways do that allow some addresses only. */
+  denied?: ((path: string) => 401 | 403 | undefined) | undefined;
   /** Time that /ready takes. */
   readyDelayMs?: number;
   /** Time to answer. */
@@ -118,6 +120,11 @@ export async function startStub(options: StubOptions = {}): Promise<Stub> {
       const { apiKey } = stub.options;
       if (apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`) {
         send(response, 401, { error: "Unauthorized" });
+        return;
+      }
+      const denied = stub.options.denied?.(path);
+      if (denied !== undefined) {
+        send(response, denied, { error: "Not for you" });
         return;
       }
       if (path === "/ready") {

@@ -7,8 +7,10 @@ import { ensurePython, existingPython, runDoctor, trainerRoot } from "../../src/
 import { withLock } from "../../src/trainer-process/lock.js";
 import { findSystemPython, NEEDED_PACKAGES, TRANSFORMERS, transformersAge } from "../../src/trainer-process/probe.js";
 import { scratchDirectory } from "../scratch/scratch.js";
+import { closingStubs } from "../sglang-client/closing-stubs.js";
 
 const root = scratchDirectory("python");
+const { stubOf } = closingStubs();
 
 /** A real interpreter without a single package: what a user has who never installed torch. */
 function bareVenv(): string {
@@ -162,8 +164,38 @@ describe("doctor", () => {
     const finding = report.findings.find(({ name }) => name.startsWith("server"));
     expect(finding).toMatchObject({ state: "missing", advice: "start the server, or correct the URL" });
     expect(report.healthy).toBe(false);
+    const [damaged] = (await runDoctor({ servers: ["127.0.0.1:9"], workspace: root })).findings.slice(-1);
+    expect(damaged).toMatchObject({ name: "server", state: "missing", advice: expect.stringContaining("http://") });
     expect(report.findings.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["node", "sharp", "tokenizers", "gpu"]),
     );
   }, 120_000);
+
+  it("asks servers with the key, and says what to do where it is refused", async () => {
+    const stub = await stubOf({ apiKey: "right" });
+    const askedWith = async (key: string | undefined, apiKeyEnv: string | undefined) => {
+      if (key !== undefined) process.env.DRAFTSMITH_TEST_KEY = key;
+      try {
+        const secret = stub.url.replace("//", "//me:Xq7@");
+        const { findings } = await runDoctor({ servers: [key === undefined ? secret : stub.url], apiKeyEnv });
+        expect(JSON.stringify(findings)).not.toContain("Xq7");
+        return findings.find(({ name }) => name === `server ${stub.url}`);
+      } finally {
+        delete process.env.DRAFTSMITH_TEST_KEY;
+      }
+    };
+    expect(await askedWith("right", "DRAFTSMITH_TEST_KEY")).toMatchObject({ state: "ok" });
+    expect(await askedWith("wrong", "DRAFTSMITH_TEST_KEY")).toMatchObject({
+      state: "missing",
+      detail: "answers HTTP 401",
+      advice: expect.stringContaining("refuses the key in the environment variable DRAFTSMITH_TEST_KEY"),
+    });
+    expect(await askedWith(undefined, undefined)).toMatchObject({
+      state: "missing",
+      advice: expect.stringContaining("name that variable in apiKeyEnv"),
+    });
+    await expect(runDoctor({ servers: [stub.url], apiKeyEnv: "DRAFTSMITH_TEST_NO_SUCH_KEY" })).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+    });
+  }, 240_000);
 });

@@ -1,21 +1,27 @@
 /** Polls a server's health, with patience for one that is just starting. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { DraftsmithError, serverPath, withoutCredentials } from "../../base/index.js";
+import { accessHint, apiKeyHeaders, DraftsmithError, fetchable, isAccessDenied, serverName } from "../../base/index.js";
 
 const TRY_MS = 10_000;
 const PAUSE_MS = 1000;
 
 export interface HealthRequest {
   url: string;
+  /** Environment variable that holds the server's API key. */
+  apiKeyEnv?: string | undefined;
   signal: AbortSignal;
   /** How often to ask before giving up. */
   attempts?: number;
 }
 
-/** @throws DraftsmithError SERVER_UNREACHABLE when /health gives no 200 after all attempts; INTERRUPTED on abort. */
-export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequest): Promise<void> {
+/**
+ * @throws DraftsmithError SERVER_UNREACHABLE - /health gives no 200 after all attempts.
+ * @throws DraftsmithError SERVER_REFUSED - it wants another API key. @throws DraftsmithError OPTIONS_INVALID - the key's
+ * variable is not set. @throws DraftsmithError INTERRUPTED - on abort.
+ */
+export async function waitUntilHealthy({ url, apiKeyEnv, signal, attempts = 3 }: HealthRequest): Promise<void> {
   let reason = "";
-  const { address, headers } = askable(serverPath(url, "/health"));
+  const { address, headers } = fetchable(url, "/health", apiKeyHeaders(apiKeyEnv));
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     try {
       const response = await fetch(address, {
@@ -25,7 +31,11 @@ export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequ
       await response.arrayBuffer();
       if (response.ok) return;
       reason = `/health answers ${response.status}`;
+      if (isAccessDenied(response.status)) {
+        throw new DraftsmithError("SERVER_REFUSED", `${serverName(url)}: ${reason}`, { hint: accessHint(apiKeyEnv) });
+      }
     } catch (error) {
+      if (error instanceof DraftsmithError) throw error;
       if (signal.aborted) throw new DraftsmithError("INTERRUPTED", `stopped while waiting for ${url}`);
       reason = reasonOf(error);
     }
@@ -34,22 +44,6 @@ export async function waitUntilHealthy({ url, signal, attempts = 3 }: HealthRequ
   throw new DraftsmithError("SERVER_UNREACHABLE", `${url} is not ready: ${reason}`, {
     hint: "start the server, or correct the URL in the pipeline file",
   });
-}
-
-/** fetch refuses addresses with credentials, and quotes them. */
-function askable(url: URL): { address: URL; headers: Record<string, string> } {
-  if (url.username === "" && url.password === "") return { address: url, headers: {} };
-  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
-  const address = new URL(withoutCredentials(url.href));
-  return { address, headers: { authorization: `Basic ${Buffer.from(pair).toString("base64")}` } };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 function reasonOf(error: unknown): string {

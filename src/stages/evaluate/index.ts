@@ -21,7 +21,14 @@ export const stage = defineStage({
   codeVersion: 1,
   fileOptions: { model: "directory" },
   reportFiles: evaluationReport,
-  neutralOptions: ["serverConcurrency", "requestTimeoutSeconds", "batchBlocks", "packTokens", "slowRecurrence"],
+  neutralOptions: [
+    "apiKeyEnv",
+    "serverConcurrency",
+    "requestTimeoutSeconds",
+    "batchBlocks",
+    "packTokens",
+    "slowRecurrence",
+  ],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>
     runEvaluate(options, { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints }, context),

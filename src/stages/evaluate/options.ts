@@ -7,6 +7,7 @@ import {
   slowRecurrenceSchema,
   threadsSchema,
 } from "../../trainer-process/index.js";
+import { apiKeyEnvSchema } from "../shared-settings.js";
 
 const positiveInt = z.number().int().positive();
 
@@ -43,6 +44,7 @@ export const evaluateOptionsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("a server with the target and this draft; its greedy output and accept length are compared"),
+  apiKeyEnv: apiKeyEnvSchema,
   serverRows: positiveInt.nullable().default(null).describe("responses asked from the server; null: all"),
   serverConcurrency: positiveInt.default(4).describe("requests in flight"),
   requestTimeoutSeconds: z.number().positive().default(300).describe("longest wait for one answer"),

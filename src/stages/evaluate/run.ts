@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import { apiKeyHeaders, DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
 import { writeReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
@@ -30,6 +30,8 @@ export async function runEvaluate(
   inputs: EvaluateInputs,
   context: StageContext,
 ): Promise<ManifestDraft> {
+  // Before the trainer's long work, though only the server's turn needs it.
+  const headers = options.server === null ? {} : apiKeyHeaders(options.apiKeyEnv);
   const model = await openModel(options.model);
   const drafts = await draftsOf(options, inputs);
   const {
@@ -60,6 +62,7 @@ export async function runEvaluate(
       ? null
       : await evaluateServed({
           server: options.server,
+          headers,
           shards: inputs.shards.path,
           imagePadId: model.specialIds.imagePad,
           stopTokenIds: model.specialIds.stop,

@@ -1,7 +1,7 @@
 /** Compares a server that has the draft with the target's greedy answers, and pools its accept length. */
 import pLimit from "p-limit";
 import { z } from "zod";
-import { DraftsmithError } from "../../base/index.js";
+import { accessHint, DraftsmithError, defined, isAccessDenied } from "../../base/index.js";
 import {
   describeServerError,
   encodeGenerate,
@@ -24,6 +24,8 @@ const MAX_DIFFERENCES = 50;
 
 export interface ServedRequest {
   server: string;
+  /** Sent with every request; may hold the API key. */
+  headers: Record<string, string>;
   shards: string;
   imagePadId: number;
   stopTokenIds: number[];
@@ -33,7 +35,7 @@ export interface ServedRequest {
 
 /** @throws DraftsmithError SERVER_UNREACHABLE, SERVER_REFUSED (an error status, or no spec_* figures: no draft there). */
 export async function evaluateServed(request: ServedRequest): Promise<ServedReport> {
-  const { server, shards, imagePadId, options, context } = request;
+  const { server, headers, shards, imagePadId, options, context } = request;
   const { prompts, rowsWithVideos } = await selectPrompts({
     shards,
     split: options.split,
@@ -41,7 +43,7 @@ export async function evaluateServed(request: ServedRequest): Promise<ServedRepo
     limit: options.serverRows,
   });
   const pictures = await readPictures(shards, prompts);
-  const transport = new Transport(server, { connections: options.serverConcurrency });
+  const transport = new Transport(server, { connections: options.serverConcurrency, headers });
   const lane = pLimit(options.serverConcurrency);
   const answers: Speculation[] = [];
   const differences: ServedDifference[] = [];
@@ -58,7 +60,7 @@ export async function evaluateServed(request: ServedRequest): Promise<ServedRepo
             maxTokens: prompt.expected.length,
             stopTokenIds: request.stopTokenIds,
           });
-          const reply = await ask(transport, body, options.requestTimeoutSeconds * 1000);
+          const reply = await ask(transport, body, options);
           answers.push(reply.meta_info);
           const difference = firstDifference(prompt, reply.output_ids);
           if (difference !== null) differences.push(difference);
@@ -94,8 +96,12 @@ export async function evaluateServed(request: ServedRequest): Promise<ServedRepo
   };
 }
 
-async function ask(transport: Transport, body: RequestBody, timeoutMs: number): Promise<z.infer<typeof replySchema>> {
-  const reply = await transport.post(GENERATE_PATH, body, timeoutMs).catch((error: unknown) => {
+async function ask(
+  transport: Transport,
+  body: RequestBody,
+  { requestTimeoutSeconds, apiKeyEnv }: EvaluateOptions,
+): Promise<z.infer<typeof replySchema>> {
+  const reply = await transport.post(GENERATE_PATH, body, requestTimeoutSeconds * 1000).catch((error: unknown) => {
     if (!(error instanceof TransportFault)) throw error;
     throw new DraftsmithError("SERVER_UNREACHABLE", error.message, { cause: error });
   });
@@ -103,6 +109,7 @@ async function ask(transport: Transport, body: RequestBody, timeoutMs: number): 
     throw new DraftsmithError(
       "SERVER_REFUSED",
       `${transport.name} answers ${describeServerError(reply.status, reply.body)}`,
+      defined({ hint: isAccessDenied(reply.status) ? accessHint(apiKeyEnv) : undefined }),
     );
   }
   const parsed = replySchema.safeParse(JSON.parse(reply.body.toString("utf8")));

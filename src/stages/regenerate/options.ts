@@ -11,6 +11,7 @@ import {
   thinkingSchema,
 } from "../../dialogue/index.js";
 import { DEFAULT_LOOP_RULES, RISK_NAMES } from "../../sglang/index.js";
+import { apiKeyEnvSchema } from "../shared-settings.js";
 import { controlOptions, NEUTRAL_CONTROL_OPTIONS } from "./selection/options.js";
 import { NEUTRAL_SERVER_OPTIONS, serverOptions } from "./servers/options.js";
 
@@ -66,11 +67,7 @@ const fields = z.strictObject({
     .describe(
       "the target's model directory (weights not needed); with it, prompts are compared from the first answer on",
     ),
-  apiKeyEnv: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-    .optional()
-    .describe("environment variable with the servers' API key, if they want one"),
+  apiKeyEnv: apiKeyEnvSchema,
   systemPrompt: systemPromptSchema
     .default(KEEP_SYSTEM_PROMPT)
     .describe("the system prompt that the target answers under"),

@@ -3,9 +3,10 @@
  * as we do?
  */
 import { basename } from "node:path";
-import { DraftsmithError, defined, type JsonObject } from "../../base/index.js";
+import { accessHint, DraftsmithError, defined, isAccessDenied, type JsonObject } from "../../base/index.js";
 import { type Message, requestMessages } from "../../dialogue/index.js";
 import {
+  AccessDenied,
   ask,
   backoffMs,
   findRisks,
@@ -49,14 +50,12 @@ export class LiveServer {
     private readonly subject: Subject,
   ) {}
 
-  /** @throws DraftsmithError SERVER_UNREACHABLE; SERVER_REFUSED if it is not an inference server */
-  static async open(subject: Subject, url: string): Promise<LiveServer> {
-    const { apiKeyEnv } = subject.options;
-    const key = apiKeyEnv === undefined ? undefined : process.env[apiKeyEnv];
-    const client = new ServerClient(url, {
-      connections: 4,
-      ...defined({ headers: key === undefined ? undefined : { authorization: `Bearer ${key}` } }),
-    });
+  /**
+   * @param headers - sent with every request; may hold the API key
+   * @throws DraftsmithError SERVER_UNREACHABLE; SERVER_REFUSED if it is not an inference server or refuses the key
+   */
+  static async open(subject: Subject, url: string, headers: Record<string, string>): Promise<LiveServer> {
+    const client = new ServerClient(url, { connections: 4, headers });
     const server = new LiveServer(client, subject);
     try {
       server.identity = await client.identify();
@@ -65,7 +64,7 @@ export class LiveServer {
       return server;
     } catch (error) {
       await client.close();
-      throw asUserError(error, client.name);
+      throw asUserError(error, client.name, subject.options.apiKeyEnv);
     }
   }
 
@@ -167,7 +166,11 @@ export class LiveServer {
         if (promptTokens !== undefined) return { promptTokens };
       }
       const message = "message" in verdict ? verdict.message : verdict.kind;
-      if (verdict.kind !== "transient") throw new DraftsmithError("SERVER_REFUSED", `${client.name}: ${message}`);
+      // Waiting corrects neither a bad request nor a key.
+      if (verdict.kind !== "transient" || verdict.denied === true) {
+        const hint = verdict.kind === "transient" ? accessHint(this.subject.options.apiKeyEnv) : undefined;
+        throw new DraftsmithError("SERVER_REFUSED", `${client.name}: ${message}`, defined({ hint }));
+      }
       if (attempt === ATTEMPTS) throw new DraftsmithError("SERVER_UNREACHABLE", `${client.name}: ${message}`);
       await pause(backoffMs(attempt, undefined));
     }
@@ -218,15 +221,19 @@ export class LiveServer {
   }
 
   private async checkTokenizer(): Promise<void> {
-    const { renderer, findings, spell } = this.subject;
+    const { renderer, findings, spell, options } = this.subject;
     const theirs = await this.client.tokenizeText(TOKENIZER_PROBE);
-    if (theirs === undefined) {
-      const message = `the server has no /tokenize: its tokenizer is compared through prompts only`;
+    if (!("ids" in theirs)) {
+      const { status, trouble } = theirs;
+      const isAbsent = status === 404 || status === 405;
+      const why = isAbsent ? "the server has no /tokenize" : `the server's /tokenize answers ${trouble}`;
+      const hint = isAccessDenied(status) ? ` (${accessHint(options.apiKeyEnv)})` : "";
+      const message = `${why}: its tokenizer is compared through prompts only${hint}`;
       findings.add({ check: "server", severity: "warning", message, place: {} });
       return;
     }
     const ours = await renderer.tokenizer.encode(TOKENIZER_PROBE);
-    const difference = compareIds(ours, theirs, spell, ["here", "the server"]);
+    const difference = compareIds(ours, theirs.ids, spell, ["here", "the server"]);
     if (difference === null) return;
     const message = `the server tokenizes the probe text differently from id ${difference.index} on`;
     findings.add({
@@ -240,12 +247,15 @@ export class LiveServer {
   }
 }
 
-function asUserError(error: unknown, name: string): unknown {
+function asUserError(error: unknown, name: string, apiKeyEnv: string | undefined): unknown {
   if (error instanceof TransportFault) {
     return new DraftsmithError("SERVER_UNREACHABLE", `${name}: ${error.message}`, {
       cause: error,
       hint: "is the server running at this address?",
     });
+  }
+  if (error instanceof AccessDenied) {
+    return new DraftsmithError("SERVER_REFUSED", error.message, { cause: error, hint: accessHint(apiKeyEnv) });
   }
   if (error instanceof NotAServer) return new DraftsmithError("SERVER_REFUSED", error.message, { cause: error });
   return error;

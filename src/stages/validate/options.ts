@@ -8,6 +8,7 @@ import {
   systemPromptSchema,
   thinkingSchema,
 } from "../../dialogue/index.js";
+import { apiKeyEnvSchema } from "../shared-settings.js";
 
 /** Settings of a server that decide what numbers it computes with, by their names in /server_info. */
 export const PRECISE = ["quantization", "dtype", "kv_cache_dtype"] as const;
@@ -62,11 +63,7 @@ export const validateOptionsSchema = z.strictObject({
     .min(0)
     .default(8)
     .describe("dialogues whose prompts the server is asked for, spread over the input"),
-  apiKeyEnv: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-    .optional()
-    .describe("environment variable with the server's API key, if it wants one"),
+  apiKeyEnv: apiKeyEnvSchema,
   requestTimeoutSeconds: z.number().positive().max(3600).default(120).describe("time for one answer of the server"),
   allowPrecision: z
     .array(z.enum(PRECISE))

@@ -1,7 +1,7 @@
 /** Runs every check that the inputs allow and writes one report with one verdict. */
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { DraftsmithError, defined, type ErrorLocation, type JsonObject } from "../../base/index.js";
+import { apiKeyHeaders, DraftsmithError, defined, type ErrorLocation, type JsonObject } from "../../base/index.js";
 import { writeReport } from "../../report/index.js";
 import { dialoguesIn, type InputArtifact, type StageContext } from "../stage.js";
 import { checkDialogues } from "./check-dialogues.js";
@@ -90,6 +90,8 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
     if (signal.aborted) throw new DraftsmithError("INTERRUPTED", "validate was stopped");
     events.emit({ type: "step-progress", step, done, ...defined({ total }), unit });
   };
+  // Before the long checks, though only the server's turn needs it.
+  const headers = options.server === undefined ? {} : apiKeyHeaders(options.apiKeyEnv);
   for (const name of given) checkFingerprints(subject, all[name]!.manifest.facts, name);
   if (subject.draft !== undefined) checkDraft(subject, subject.draft, options.draft!);
   await checkTexts(subject, looked, context.limit, progress);
@@ -99,7 +101,7 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
   warnOfResampling(subject);
   await checkTokens(subject, looked, progress);
   if (options.server === undefined) return;
-  const server = await LiveServer.open(subject, options.server);
+  const server = await LiveServer.open(subject, options.server, headers);
   try {
     const asked = { generations: all.generations, source };
     const { withoutImages, withVideos } = await checkLivePrompts(subject, server, asked, context.limit, signal);

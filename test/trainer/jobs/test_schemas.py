@@ -22,7 +22,7 @@ PAIRS = {
     "train": (TrainOptions, {"model", "processes", "nodes", "nodeRank", "rendezvous"}, set()),
     "evaluate": (
         EvaluateOptions,
-        {"model", "untrained", "server", "serverRows", "serverConcurrency", "requestTimeoutSeconds"},
+        {"model", "untrained", "server", "apiKeyEnv", "serverRows", "serverConcurrency", "requestTimeoutSeconds"},
         {"compareDrafts"},
     ),
     "export": (ExportOptions, {"model"}, set()),

@@ -1,8 +1,7 @@
 /** Inspects servers before they get work: do they answer, serve the right model, and agree with each other? */
-import { DraftsmithError, defined } from "../../../base/index.js";
+import { accessHint, DraftsmithError, defined } from "../../../base/index.js";
 import {
   AccessDenied,
-  accessHint,
   findRisks,
   type ImageSize,
   identityDifferences,
@@ -115,6 +114,11 @@ export async function inspectRendering(
   const objection = await check?.(result.probe, identity.understandsImages);
   if (objection !== undefined) return { state: "unfit", ...objection };
   return { state: "fit", identity, probe: result.probe };
+}
+
+/** What is wrong with a server that is away, and what to do about it where that is known. */
+export function troubleOf({ trouble, hint }: Extract<Inspection, { state: "away" }>): string {
+  return hint === undefined ? trouble : `${trouble}; ${hint}`;
 }
 
 function denied(trouble: string, { apiKeyEnv }: RegenerateOptions): Inspection {

@@ -2,7 +2,8 @@
  * Monitors the servers of a run: those that are out of work are inspected until they are fit again; those that work must
  * are checked regularly, and after every new connection, for being unchanged.
  */
-import { accessHint, identityDifferences, pause, type Verdict } from "../../../sglang/index.js";
+import { accessHint } from "../../../base/index.js";
+import { identityDifferences, pause, type Verdict } from "../../../sglang/index.js";
 import {
   compared,
   type Inspection,
@@ -13,6 +14,7 @@ import {
   type Reference,
   refusal,
   type Terms,
+  troubleOf,
   unreachable,
 } from "./inspect.js";
 import type { PoolServer, RenderingProof } from "./pool-server.js";
@@ -114,7 +116,7 @@ export class ServerMonitor {
     const inspection = compared(await inspectRendering(client, identity, this.terms), this.reference);
     if (this.closing.aborted) return false;
     if (inspection.state === "fit") return true;
-    if (inspection.state === "away") this.takeDown(server, inspection.trouble);
+    if (inspection.state === "away") this.takeDown(server, troubleOf(inspection));
     else this.refuse(server, inspection, () => Promise.resolve(undefined));
     return false;
   }
@@ -207,7 +209,7 @@ export class ServerMonitor {
         if (this.servers.every(({ state }) => state === "refused")) this.host.stop(refusal(server.name, inspection));
         wait = this.refusedMs;
       } else {
-        server.markDown(inspection.trouble);
+        server.markDown(troubleOf(inspection));
         wait = Math.min(LAST_CHECK_MS, Math.max(FIRST_CHECK_MS, wait * 2));
       }
     }

@@ -1,7 +1,7 @@
 /** All servers of a run: inspected before they get work, monitored while they have it, added and removed by a file. */
 import { setMaxListeners } from "node:events";
-import { DraftsmithError, serverName } from "../../../base/index.js";
-import { apiKeyHeaders, longestPrompt, ServerClient, type Verdict } from "../../../sglang/index.js";
+import { apiKeyHeaders, DraftsmithError, serverName } from "../../../base/index.js";
+import { longestPrompt, ServerClient, type Verdict } from "../../../sglang/index.js";
 import {
   compared,
   type Inspection,
@@ -11,6 +11,7 @@ import {
   type Reference,
   refusal,
   type Terms,
+  troubleOf,
   unreachable,
 } from "./inspect.js";
 import { ServerMonitor } from "./monitor.js";
@@ -132,7 +133,7 @@ export class ServerPool {
         // Waiting does not correct a key.
         if (hint !== undefined) refused ??= refusal(server.name, { trouble: inspection.trouble, hint });
         if (refused !== undefined && options.serversFile === undefined) throw refused;
-        server.markDown(inspection.trouble);
+        server.markDown(troubleOf(inspection));
       }
     }
     if (this.referenceServer === undefined) {

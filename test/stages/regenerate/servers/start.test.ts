@@ -215,6 +215,17 @@ describe("before the first question", () => {
     expect(notes).toMatch(/gets no work until it is healthy again: .*HTTP 401.*name that variable in apiKeyEnv/);
   });
 
+  it("names the key's variable when no server takes the key any more", async () => {
+    const stub = await stubOf({ delayMs: () => 5 });
+    const running = errorOf([stub.url], { concurrency: 3, retryDelaySeconds: 0.02, serverWaitSeconds: 0.5 });
+    while (stub.requests.length < PROBE_REQUESTS + 1) await new Promise((resolve) => setTimeout(resolve, 2));
+    stub.options.apiKey = "new";
+    expect(await running).toMatchObject({
+      code: "SERVER_UNREACHABLE",
+      message: expect.stringMatching(/HTTP 401.*name that variable in apiKeyEnv/),
+    });
+  });
+
   it("wants the key that apiKeyEnv names", async () => {
     const stub = await stubOf();
     const error = await errorOf([stub.url], { apiKeyEnv: "DRAFTSMITH_TEST_NO_SUCH_KEY" });

@@ -1,7 +1,10 @@
 /** The servers' API key: options name an environment variable, so that no option and no file ever holds the key. */
-import { DraftsmithError, isKeyForVariable } from "../base/index.js";
+import { DraftsmithError } from "./errors.js";
+import { isKeyForVariable } from "./hide-secrets.js";
 
 /**
+ * The headers that carry the key. Call it before any work whose result would be lost if the variable were missing.
+ *
  * @param variable - value of the option apiKeyEnv
  * @throws DraftsmithError OPTIONS_INVALID - the variable is not set
  */
@@ -17,10 +20,15 @@ export function apiKeyHeaders(variable: string | undefined): Record<string, stri
   });
 }
 
+/** Whether a status says that the key is missing or wrong. */
+export function isAccessDenied(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
 /** What to do about an HTTP 401 or 403. */
 export function accessHint(variable: string | undefined): string {
   if (variable === undefined) {
-    return "the server wants an API key: export it in an environment variable and name that variable in apiKeyEnv";
+    return "the server wants an API key; export it in an environment variable and name that variable in apiKeyEnv";
   }
   const named = isKeyForVariable("apiKeyEnv", variable) ? "that apiKeyEnv names" : `${variable} (apiKeyEnv)`;
   return `the server refuses the key in the environment variable ${named}: export the right one, or name another variable`;
