@@ -1,12 +1,14 @@
 /**
- * Numbers of options as users wrote them. Schemas check plain numbers, as everywhere; literals such as `0.0` come back
- * only where a schema takes any JSON (`z.json()`), because only such values are sent on as JSON or printed by a template.
+ * Numbers and keys of options as users wrote them. Schemas check plain values, as everywhere; literals such as `0.0` and
+ * the order of keys such as "10" come back only where a schema takes any JSON (`z.json()`), because only such values are
+ * sent on as JSON or printed by a template.
  */
 import type { z } from "zod";
+import { writtenKey } from "./index-keys.js";
 import { isJsonObject } from "./json.js";
 import { JsonNumber } from "./json-number.js";
 
-/** The value with every JsonNumber as a plain number; the same object where it has none. */
+/** The value with every JsonNumber as a plain number and every key as it was written; the same object where it has none. */
 export function plainNumbers(value: unknown): unknown {
   if (value instanceof JsonNumber) return value.valueOf();
   if (Array.isArray(value)) {
@@ -14,7 +16,7 @@ export function plainNumbers(value: unknown): unknown {
     return items.some((item, k) => item !== value[k]) ? items : value;
   }
   if (!isPlainObject(value)) return value;
-  const members = Object.entries(value).map(([key, member]) => [key, plainNumbers(member)] as const);
+  const members = Object.entries(value).map(([key, member]) => [writtenKey(key), plainNumbers(member)] as const);
   return members.some(([key, member]) => member !== value[key]) ? Object.fromEntries(members) : value;
 }
 
@@ -40,7 +42,7 @@ function restored(schema: z.core.$ZodType, written: unknown, parsed: unknown): u
     case "object":
       return mapMembers(written, parsed, (key) => (Object.hasOwn(def.shape, key) ? def.shape[key] : undefined));
     case "record":
-      return mapMembers(written, parsed, () => def.valueType);
+      return mapWritten(written, parsed, (member, value) => restored(def.valueType, member, value));
     case "array":
       if (!Array.isArray(written) || !Array.isArray(parsed)) return parsed;
       return parsed.map((item, k) => restored(def.element, written[k], item));
@@ -71,11 +73,19 @@ function mapMembers(written: unknown, parsed: unknown, schemaOf: (key: string) =
   );
 }
 
+/** `parsed` under the keys of `written` and in their order; of what schemas add nothing is lost. */
+function mapWritten(written: unknown, parsed: unknown, map: (written: unknown, parsed: unknown) => unknown): unknown {
+  if (!isPlainObject(written) || !isPlainObject(parsed)) return parsed;
+  const keys = Object.keys(written).filter((key) => Object.hasOwn(parsed, writtenKey(key)));
+  const known = new Set(keys.map(writtenKey));
+  const added = Object.entries(parsed).filter(([key]) => !known.has(key));
+  return Object.fromEntries([...keys.map((key) => [key, map(written[key], parsed[writtenKey(key)])]), ...added]);
+}
+
 function withLiterals(written: unknown, parsed: unknown): unknown {
   if (written instanceof JsonNumber && typeof parsed === "number") return written;
   if (Array.isArray(written) && Array.isArray(parsed)) return parsed.map((item, k) => withLiterals(written[k], item));
-  if (!isPlainObject(written) || !isPlainObject(parsed)) return parsed;
-  return Object.fromEntries(Object.entries(parsed).map(([key, member]) => [key, withLiterals(written[key], member)]));
+  return mapWritten(written, parsed, withLiterals);
 }
 
 const JSON_TYPES = ["string", "number", "boolean", "null", "array", "record"];

@@ -6,6 +6,7 @@ export * from "./errors.js";
 export * from "./file-errors.js";
 export { parseKeepingLiterals, plainNumbers } from "./free-json.js";
 export * from "./hide-secrets.js";
+export { ownKey, prefixedKey, prefixesDropped, writtenKey } from "./index-keys.js";
 export * from "./json.js";
 export { JsonNumber, numberOf } from "./json-number.js";
 export * from "./json-text.js";

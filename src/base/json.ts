@@ -1,6 +1,6 @@
 /** JSON values, and the one canonical spelling that digests are taken of. */
 import { JsonNumber } from "./json-number.js";
-import { stringifyJson } from "./json-text.js";
+import { stringifySorted } from "./json-text.js";
 
 export type JsonValue = string | number | JsonNumber | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
@@ -14,7 +14,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * Two values have the same canonical JSON exactly when they are equal as JSON, their numbers' literals included.
  */
 export function canonicalJson(value: unknown): string {
-  return stringifyJson(sortKeys(value));
+  return stringifySorted(sortKeys(value));
 }
 
 function sortKeys(value: unknown): unknown {

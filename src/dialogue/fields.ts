@@ -2,7 +2,7 @@
  * The fields of an object in somebody's data. Whatever a reader takes is known; the name of every other field with a value
  * is noted, so that nothing is left out in silence.
  */
-import { canonicalJson, JsonNumber } from "../base/index.js";
+import { canonicalJson, JsonNumber, writtenKey } from "../base/index.js";
 import { type DialogueReason, RowProblem } from "./row-problem.js";
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -19,7 +19,8 @@ export const OTHER_FIELDS = "(others)";
 export class UnreadFields {
   private readonly found: string[] = [];
 
-  add(place: Place, key: string): void {
+  add(place: Place, stored: string): void {
+    const key = writtenKey(stored);
     const cut = key.length > MOST_NAME_LENGTH ? `${key.slice(0, MOST_NAME_LENGTH)}...` : key;
     // Control characters of a key must not reach a terminal.
     const own = `${place}.${/^[\w.$@/-]+$/.test(cut) ? cut : JSON.stringify(cut)}`;

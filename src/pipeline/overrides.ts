@@ -1,6 +1,6 @@
 /** `--set vars.x=value`: changes to a pipeline file's content before anything else looks at it. */
 import { resolve } from "node:path";
-import { DraftsmithError, hideSecrets, hideSecretsIn, isJsonObject, JsonNumber } from "../base/index.js";
+import { DraftsmithError, hideSecrets, hideSecretsIn, isJsonObject, JsonNumber, ownKey } from "../base/index.js";
 import type { Path, Source } from "./source.js";
 import { suggestion } from "./suggest.js";
 import { parseYaml } from "./yaml-numbers.js";
@@ -73,12 +73,13 @@ function put(root: unknown, path: Path, value: unknown, assignment: string): voi
         suggestion(String(key), known, what),
       );
     }
+    const own = ownKey(node, String(key));
     if (depth === path.length - 1) {
-      node[key] = value;
+      node[own] = value;
       return;
     }
-    node[key] ??= {};
-    node = node[key];
+    node[own] ??= {};
+    node = node[own];
   }
 }
 

@@ -1,5 +1,5 @@
 /** The values behind `${vars.name}`; one variable may use others. */
-import { JsonNumber } from "../base/index.js";
+import { JsonNumber, ownKey, writtenKey } from "../base/index.js";
 import { type Place, type Refuse, type Resolver, substitute } from "./references.js";
 import { suggestion } from "./suggest.js";
 
@@ -21,11 +21,11 @@ export class Variables {
     }
     let value = this.whole(name, place);
     for (const key of rest) {
-      if (!hasMembers(value) || !Object.hasOwn(value, key)) {
-        const known = hasMembers(value) ? Object.keys(value) : [];
+      if (!hasMembers(value) || !Object.hasOwn(value, ownKey(value, key))) {
+        const known = hasMembers(value) ? Object.keys(value).map(writtenKey) : [];
         throw this.refuse(place, `the variable ${name} has no ${key}`, suggestion(key, known, "keys"));
       }
-      value = value[key];
+      value = value[ownKey(value, key)];
     }
     return value;
   }

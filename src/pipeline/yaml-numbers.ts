@@ -1,23 +1,29 @@
-/** YAML values whose numbers keep how they were written, where that matters. */
+/** YAML values whose numbers and keys keep how they were written, where that matters. */
 import { type Document, type ParsedNode, parseDocument, type Scalar, visit } from "yaml";
-import { JsonNumber } from "../base/index.js";
+import { JsonNumber, prefixedKey, prefixesDropped } from "../base/index.js";
 
 /** Aliases beyond this multiply a file's size. */
 const MAX_ALIASES = 100;
 
 /**
  * As `document.toJS`, with a JsonNumber for every number that JSON.stringify would write differently, such as 0.0 or
- * 2512292042121000001. Forms that only YAML has are taken for the JSON number that they mean: `.5` for 0.5, 0x1F for 31.
+ * 2512292042121000001, and with the prefixes of `parseJson` before keys that JavaScript would move. Forms that only YAML has are taken for the JSON number that they mean: `.5` for 0.5, 0x1F for 31.
  */
 export function yamlValue(document: Document.Parsed<ParsedNode>): unknown {
   visit(document, {
     Scalar(role, node) {
-      if (role === "key" || typeof node.value !== "number") return;
+      if (role === "key") {
+        const key = String(node.value);
+        const prefixed = prefixedKey(key);
+        if (prefixed !== key) node.toJSON = () => prefixed;
+        return;
+      }
+      if (typeof node.value !== "number") return;
       const number = written(node, node.value);
       if (number !== undefined) node.toJSON = () => number;
     },
   });
-  return document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown;
+  return prefixesDropped(document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown);
 }
 
 /** As `parse` of yaml, through `yamlValue`. @throws YAMLParseError */

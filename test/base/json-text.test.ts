@@ -62,6 +62,14 @@ const text = fc.letrec<{ value: string }>((tie) => {
   };
 }).value;
 
+/** With plain numbers; keys are left as parseJson gives them. */
+function withoutLiterals(value: JsonValue): JsonValue {
+  if (value instanceof JsonNumber) return value.valueOf();
+  if (Array.isArray(value)) return value.map(withoutLiterals);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutLiterals(member)]));
+}
+
 describe("parseJson and stringifyJson", () => {
   it("give back every literal as it was", () => {
     fc.assert(
@@ -69,6 +77,48 @@ describe("parseJson and stringifyJson", () => {
         expect(stringifyJson(parseJson(json))).toBe(json);
       }),
       { seed: 31, numRuns: 3000 },
+    );
+  });
+
+  /** Objects whose keys are drawn from these, in any order. */
+  const keyed = (names: readonly string[]): fc.Arbitrary<string> =>
+    fc.letrec<{ object: string }>((tie) => ({
+      object: fc
+        .uniqueArray(fc.tuple(fc.constantFrom(...names), fc.oneof(literal, fc.constant('"1"'), tie("object"))), {
+          maxLength: 6,
+          selector: ([name]) => name,
+        })
+        .map((members) => `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`),
+    })).object;
+  const INDICES = ["10", "2", "0", "1", "300", "4294967294", "4294967295", "99999999999", "00", "-1", "a", "é"];
+
+  it("give back every key where it was, also those that JavaScript sorts", () => {
+    fc.assert(
+      fc.property(keyed([...INDICES, "\ufdd02", "\ufdd0\ufdd010", "\ufdd0a", "\ufdd0"]), (json) => {
+        expect(stringifyJson(parseJson(json))).toBe(json);
+        expect(stringifyJson(parseJson(stringifyJson(parseJson(json), 2)))).toBe(json);
+      }),
+      { seed: 33, numRuns: 2000 },
+    );
+    const spaced = ' { "10" : 1 ,\n"\\u0032"\t:{"5":"10" , "x":0.0,"3" :{}}} ';
+    expect(stringifyJson(parseJson(spaced))).toBe('{"10":1,"2":{"5":"10","x":0.0,"3":{}}}');
+    expect(stringifyJson(parseJson('{"10":1,"2":2,"10":3}'))).toBe('{"10":3,"2":2}');
+  });
+
+  it("change no digest by the order of keys, and no key that JavaScript leaves where it is", () => {
+    fc.assert(
+      fc.property(keyed(INDICES), (json) => {
+        const plain = JSON.parse(json) as JsonValue;
+        const value = parseJson(json);
+        if (stringifyJson(plain) === json) expect(value).toEqual(plain);
+        // JSON.parse may only have changed literals, which count in digests.
+        const literals = parseJson(stringifyJson(plain));
+        expect(canonicalJson(withoutLiterals(value))).toBe(canonicalJson(literals));
+      }),
+      { seed: 34, numRuns: 1000 },
+    );
+    expect(canonicalJson(parseJson('{"b":1,"10":2,"9":{"2":1,"1":2},"a":[{"1":1,"0":2}]}'))).toBe(
+      '{"9":{"1":2,"2":1},"10":2,"a":[{"0":2,"1":1}],"b":1}',
     );
   });
 

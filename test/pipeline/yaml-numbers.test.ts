@@ -39,6 +39,35 @@ describe("a YAML number", () => {
   });
 });
 
+describe("a YAML key that is an array index", () => {
+  it.each([
+    ["10: a\n2: b\nx: c\n1: d\n", '{"10":"a","2":"b","x":"c","1":"d"}'],
+    ["{x: {'10': 1.0, \"2\": 2}}", '{"x":{"10":1.0,"2":2}}'],
+    ["a: &a {2: 1}\nb: {x: 0, <<: *a}\n", '{"a":{"2":1},"b":{"x":0,"2":1}}'],
+    ["a: &a {x: 1, 2: 1}\nb: [*a, *a]\n", '{"a":{"x":1,"2":1},"b":[{"x":1,"2":1},{"x":1,"2":1}]}'],
+  ])("stays where it stands in %j", (yaml, json) => {
+    expect(stringifyJson(yamlValue(parseDocument(yaml, { merge: true })))).toBe(json);
+  });
+
+  it("is an ordinary key of maps that JavaScript does not sort anew", () => {
+    expect(Object.keys(parseYaml("{2: a, 10: b, x: c}") as object)).toEqual(["2", "10", "x"]);
+  });
+});
+
+it("options keep the order of keys where they are free JSON, and messages name them as they are written", () => {
+  const table = z.record(z.string(), z.json());
+  const options = z.strictObject({
+    free: table.optional(),
+    list: z.array(table).default([]),
+    n: z.number().default(0),
+  });
+  const json = '{"free":{"10":1,"2":{"b":0.0,"5":[{"x":1,"0":2}]}},"list":[{"7":1,"3":2}],"n":1}';
+  const result = parseOptions({ options }, parseJson(json), "/");
+  expect("options" in result && stringifyJson(result.options)).toBe(json);
+  const wrong = parseOptions({ options }, parseJson('{"n":{"10":1,"2":2},"10":1}'), "/");
+  expect(wrong).toEqual(parseOptions({ options }, { n: { 10: 1, 2: 2 }, 10: 1 }, "/"));
+});
+
 it("options keep literals only where they are free JSON", () => {
   const options = z.strictObject({
     rate: z.number(),

@@ -1,5 +1,5 @@
 /** Converts JSON values of a request to Python values. */
-import { JsonNumber } from "../../../base/index.js";
+import { JsonNumber, writtenKey } from "../../../base/index.js";
 import { TemplateFailure, TemplateUnsupported } from "../errors.js";
 import { type Dict, PyFloat, type Value } from "./values.js";
 
@@ -20,7 +20,7 @@ export function fromJson(value: unknown, depth = 0): Value {
   if (typeof value === "object") {
     const dict: Dict = new Map();
     for (const [key, member] of Object.entries(value))
-      if (member !== undefined) dict.set(key, fromJson(member, depth + 1));
+      if (member !== undefined) dict.set(writtenKey(key), fromJson(member, depth + 1));
     return dict;
   }
   throw new TemplateUnsupported(`a value of type ${typeof value}, which JSON does not have`);
