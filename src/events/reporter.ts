@@ -2,11 +2,11 @@
 import type { EventSink } from "./event.js";
 import { PlainReporter } from "./plain.js";
 import { JsonLines } from "./sinks.js";
-import { TerminalReporter } from "./terminal.js";
+import { TerminalReporter, type TerminalStream } from "./terminal.js";
 
 export interface ReporterOptions {
   json: boolean;
-  stream: NodeJS.WriteStream;
+  stream: TerminalStream & { readonly isTTY?: boolean };
   environment?: NodeJS.ProcessEnv;
 }
 

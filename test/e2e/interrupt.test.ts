@@ -28,8 +28,8 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 const countsOf = (finished: Awaited<ReturnType<typeof run>>): Record<string, unknown> => {
-  const event = finished.events.find(({ type }) => type === "step-finished");
-  return (event as unknown as { counts: Record<string, unknown> } | undefined)?.counts ?? {};
+  const event = finished.events.find((one) => one.type === "step-finished");
+  return event?.counts ?? {};
 };
 
 describe("Ctrl-C", () => {

@@ -165,7 +165,7 @@ describe("a terminal", () => {
   });
 
   it("is only used for a TTY", () => {
-    const stream = (isTTY: boolean) => ({ isTTY, write: () => true }) as unknown as NodeJS.WriteStream;
+    const stream = (isTTY: boolean) => ({ isTTY, write: () => true });
     expect(makeReporter({ json: false, stream: stream(true), environment: {} })).toBeInstanceOf(TerminalReporter);
     expect(makeReporter({ json: false, stream: stream(false), environment: {} })).not.toBeInstanceOf(TerminalReporter);
     expect(makeReporter({ json: false, stream: stream(true), environment: { TERM: "dumb" } })).not.toBeInstanceOf(

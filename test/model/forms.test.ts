@@ -1,6 +1,6 @@
 /** Every form of a model directory reads alike, and as transformers itself loads it. */
 import { rm } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/base/index.js";
 import {
   MODEL_TYPES,
@@ -13,7 +13,8 @@ import {
 import { createRenderer } from "../../src/tokens/index.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 import { familyDirectory } from "../tokens/families.js";
-import { findReference, Reference, TINY_GUI } from "../tokens/reference.js";
+import { TINY_GUI } from "../tokens/reference.js";
+import { describeWithReference } from "../tokens/with-reference.js";
 import { Directory, writeForm5, writeForm457, writeFormHub } from "./forms.js";
 
 let target: Directory;
@@ -251,18 +252,7 @@ it.each(CASES.filter(([, , message]) => message !== null))("%s is refused by nam
   });
 });
 
-const found = await findReference();
-const missing = "missing" in found ? found.missing : null;
-
-describe.skipIf(missing !== null)(`as transformers loads it${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let reference: Reference;
-  beforeAll(async () => {
-    if ("missing" in found) return;
-    reference = new Reference(found.executable);
-    await reference.ask({ kind: "version" });
-  });
-  afterAll(() => reference?.close());
-
+describeWithReference("as transformers loads it", (reference) => {
   const settings = (dir: string) => reference.ask<JsonObject>({ model: dir, kind: "settings" });
 
   /** What the reference reports, from our own reading. */

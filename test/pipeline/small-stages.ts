@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { DraftsmithError } from "../../src/base/index.js";
 import type { StageRegistry } from "../../src/pipeline/index.js";
-import type { ServiceRegistry, ServiceType } from "../../src/pipeline/services/index.js";
+import type { ServiceRegistry } from "../../src/pipeline/services/index.js";
 import { defineService } from "../../src/pipeline/services/index.js";
 import { defineStage, type Stage } from "../../src/stages/stage.js";
 
@@ -128,7 +128,7 @@ const breaks = defineStage({
   },
 });
 
-const all: readonly Stage[] = [numbers, scale, sum, fetchWord, breaks].map((stage) => stage as unknown as Stage);
+const all: readonly Stage[] = [numbers, scale, sum, fetchWord, breaks];
 
 export const smallStages: StageRegistry = {
   names: all.map(({ name }) => name),
@@ -186,4 +186,4 @@ const word = defineService({
   },
 });
 
-export const smallServices: ServiceRegistry = { word: word as unknown as ServiceType };
+export const smallServices: ServiceRegistry = { word };

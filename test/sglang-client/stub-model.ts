@@ -1,6 +1,6 @@
 /** A pretend model for the stub server: bytes as tokens, an answer that depends on the whole prompt and nothing else. */
 import { createHash } from "node:crypto";
-import type { JsonObject, JsonValue } from "../../src/base/index.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../src/base/index.js";
 
 /** What gives the stub's ids, where it is to be a real model directory. */
 export interface StubModel {
@@ -42,8 +42,22 @@ export function untokenize(ids: readonly number[]): string {
   return Buffer.from(ids.filter((id) => id < 256)).toString("utf8");
 }
 
-interface ImagePart {
-  image_url: { url: string };
+function urlOf(part: JsonObject): string {
+  const image = part.image_url;
+  if (!isJsonObject(image) || typeof image.url !== "string") throw new Error("a part is neither text nor an image");
+  return image.url;
+}
+
+/** The addresses of all pictures in a request's messages, in order. */
+export function imageUrls(messages: readonly JsonObject[]): string[] {
+  return messages.flatMap(({ content }) =>
+    Array.isArray(content)
+      ? content
+          .filter(isJsonObject)
+          .filter(({ type }) => type === "image_url")
+          .map(urlOf)
+      : [],
+  );
 }
 
 /** Ids of the prompt; a picture becomes one pad, or as many as its own bytes say. */
@@ -59,7 +73,7 @@ export function render(body: JsonObject, expanded: boolean): number[] {
         if (part.type === "text") text += String(part.text);
         else {
           text += "<|vision_start|><|image_pad|><|vision_end|>";
-          pads.push(padsOf((part as unknown as ImagePart).image_url.url));
+          pads.push(padsOf(urlOf(part)));
         }
       }
     }

@@ -13,12 +13,23 @@ const RULES = [
   { rule: "a schema of options is called xOptionsSchema", pattern: /^export const \w+Options = (z\.|fields)/m },
 ] as const;
 
+const TESTS = join(import.meta.dirname, "..");
+/** Rules that hold for tests as well. */
+const EVERYWHERE = [RULES[1]];
+
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
 const texts = files.map((name) => ({ name, text: readFileSync(join(SRC, name), "utf8") }));
 
 describe("src/ has one style", () => {
   it.each(RULES)("$rule", ({ pattern }) => {
     expect(texts.filter(({ text }) => pattern.test(text)).map(({ name }) => name)).toEqual([]);
+  });
+
+  it.each(EVERYWHERE)("and test/, too: $rule", ({ pattern }) => {
+    const tests = readdirSync(TESTS, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && !name.startsWith("style"))
+      .filter((name) => pattern.test(readFileSync(join(TESTS, name), "utf8")));
+    expect(tests).toEqual([]);
   });
 
   it.each([

@@ -1,6 +1,6 @@
 /** Texts, sizes and dialogues that find what a naive implementation gets wrong. */
 import fc from "fast-check";
-import type { JsonObject } from "../../src/base/index.js";
+import type { JsonObject, JsonValue } from "../../src/base/index.js";
 import type { ContentPart, Message } from "../../src/dialogue/index.js";
 
 const AWKWARD = [
@@ -181,9 +181,9 @@ export const toolDefinitions = (): fc.Arbitrary<JsonObject[] | undefined> =>
   );
 
 /** JSON without whole numbers beyond 64 bits, which are refused because servers differ about them. */
-export const jsonValue = (): fc.Arbitrary<fc.JsonValue> => fc.jsonValue().map(shrinkIntegers);
+export const jsonValue = (): fc.Arbitrary<JsonValue> => fc.jsonValue().map(shrinkIntegers);
 
-function shrinkIntegers(value: fc.JsonValue): fc.JsonValue {
+function shrinkIntegers(value: fc.JsonValue): JsonValue {
   if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) < 1e21 ? value % 2 ** 53 : value;
   if (Array.isArray(value)) return value.map(shrinkIntegers);
   if (typeof value !== "object" || value === null) return value;
@@ -207,7 +207,7 @@ function assistant(): fc.Arbitrary<Message> {
       role: "assistant",
       content: [{ type: "text", text }],
       ...(reasoning === undefined ? {} : { reasoning }),
-      ...(calls === undefined ? {} : { toolCalls: calls as unknown as NonNullable<Message["toolCalls"]> }),
+      ...(calls === undefined ? {} : { toolCalls: calls }),
     }));
 }
 

@@ -1,9 +1,9 @@
 /** Numbers of tool schemas and arguments in a template: what Python reads from the same literals, and how it prints it. */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { JsonNumber, type JsonObject, parseJson } from "../../src/base/index.js";
 import { compileTemplate, TemplateUnsupported, templateTools } from "../../src/tokens/index.js";
-import { findReference, Reference } from "./reference.js";
+import { describeWithReference } from "./with-reference.js";
 
 const TEMPLATE = [
   "{{ n }}|{{ n | tojson }}|{{ list }}|{{ list | tojson(indent=1) }}|{{ n is integer }}|{{ n is float }}|{{ n is number }}",
@@ -38,18 +38,7 @@ describe("numbers in a template", () => {
   });
 });
 
-const found = await findReference();
-const missing = "missing" in found ? found.missing : null;
-
-describe.skipIf(missing !== null)(`parity with Python${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let reference: Reference;
-  beforeAll(async () => {
-    if ("missing" in found) return;
-    reference = new Reference(found.executable);
-    await reference.ask({ kind: "texts", texts: [""] });
-  });
-  afterAll(() => reference?.close());
-
+describeWithReference("parity with Python", (reference) => {
   const literal = fc.oneof(
     fc.constantFrom("0", "-0", "0.0", "-0.0", "1.0", "1e2", "1E+2", "100", "1e16", "1e15", "123456789012345680.0"),
     fc.constantFrom("1e22", "1e-5", "0.00001", "1.50", "5e-324", "1.7976931348623157e308", "0.1234567890123456789"),

@@ -1,16 +1,15 @@
 /** Rendering, tokenization, expansion and sizes against transformers' own processor. Skipped without Python. */
 import { rm } from "node:fs/promises";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { MODEL_TYPES, type ModelDirectory, openModel } from "../../src/model/index.js";
 import { createRenderer, imageGrid, smartResize, videoSmartResize } from "../../src/tokens/index.js";
 import { promptMessages, someSize, someText, someVideoSize, toolDefinitions, withMarks } from "./arbitraries.js";
 import { type Chat, compareChat } from "./chats.js";
 import { familyDirectory } from "./families.js";
-import { findReference, Reference, TINY_GUI } from "./reference.js";
+import { TINY_GUI } from "./reference.js";
+import { describeWithReference } from "./with-reference.js";
 
-const found = await findReference();
-const missing = "missing" in found ? found.missing : null;
 /** DRAFTSMITH_PARITY=20 makes the run twenty times as long; parity-run.ts is the way to a million texts. */
 const SCALE = Number(process.env.DRAFTSMITH_PARITY ?? "1");
 const anyChat = (): fc.Arbitrary<Chat> =>
@@ -22,16 +21,11 @@ const anyChat = (): fc.Arbitrary<Chat> =>
   });
 const SEED = Number(process.env.DRAFTSMITH_PARITY_SEED ?? "20261124");
 
-describe.skipIf(missing !== null)(`parity with transformers${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let reference: Reference;
+describeWithReference("parity with transformers", (reference) => {
   let model: ModelDirectory;
   beforeAll(async () => {
-    if ("missing" in found) return;
-    reference = new Reference(found.executable);
     model = await openModel(TINY_GUI);
-    await reference.ask({ kind: "texts", texts: [""] });
   });
-  afterAll(() => reference?.close());
 
   const expectEqual = async (opened: ModelDirectory, chat: Chat): Promise<void> => {
     expect(await compareChat(reference, opened, chat)).toBeNull();

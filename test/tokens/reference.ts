@@ -39,39 +39,45 @@ export interface ChatAnswer {
   delta?: number;
 }
 
-/** Questions are answered in order, one line each. */
+/** Questions are answered in order, one line each. The process starts with the first of them. */
 export class Reference {
-  private readonly child: ChildProcessWithoutNullStreams;
+  private child: ChildProcessWithoutNullStreams | undefined;
   private readonly waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
   private complaints = "";
 
   constructor(
     readonly executable: string,
-    model = TINY_GUI,
-  ) {
-    this.child = spawn(executable, ["-m", "parity", model], {
-      env: { ...parityEnvironment(), OMP_WAIT_POLICY: "PASSIVE" },
-    });
-    createInterface({ input: this.child.stdout }).on("line", (line) => this.waiting.shift()?.resolve(line));
-    this.child.stderr.on("data", (data: Buffer) => {
-      this.complaints = (this.complaints + data.toString()).slice(-4000);
-    });
-    this.child.on("exit", (code) => {
-      for (const { reject } of this.waiting.splice(0))
-        reject(new Error(`the reference ended with ${code}: ${this.complaints}`));
-    });
-  }
+    private readonly model = TINY_GUI,
+  ) {}
 
-  async ask<T>(question: Record<string, unknown>): Promise<T | { error: string }> {
+  /** @param question - an object, or the JSON text of one */
+  async ask<T>(question: Record<string, unknown> | string): Promise<T | { error: string }> {
+    this.child ??= this.start();
+    const { stdin } = this.child;
     const line = await new Promise<string>((resolve, reject) => {
       this.waiting.push({ resolve, reject });
-      this.child.stdin.write(`${stringifyJson(question)}\n`);
+      stdin.write(`${typeof question === "string" ? question : stringifyJson(question)}\n`);
     });
     return JSON.parse(line) as T | { error: string };
   }
 
   close(): void {
-    this.child.stdin.end();
-    this.child.kill();
+    this.child?.stdin.end();
+    this.child?.kill();
+  }
+
+  private start(): ChildProcessWithoutNullStreams {
+    const child = spawn(this.executable, ["-m", "parity", this.model], {
+      env: { ...parityEnvironment(), OMP_WAIT_POLICY: "PASSIVE" },
+    });
+    createInterface({ input: child.stdout }).on("line", (line) => this.waiting.shift()?.resolve(line));
+    child.stderr.on("data", (data: Buffer) => {
+      this.complaints = (this.complaints + data.toString()).slice(-4000);
+    });
+    child.on("exit", (code) => {
+      for (const { reject } of this.waiting.splice(0))
+        reject(new Error(`the reference ended with ${code}: ${this.complaints}`));
+    });
+    return child;
   }
 }

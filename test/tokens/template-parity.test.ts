@@ -3,31 +3,20 @@
  * random templates with random values. `DRAFTSMITH_PARITY=20` takes all templates and twenty times as many random ones.
  */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { compareRenderings, emptyComparison } from "./compare-renderings.js";
 import { CHATS } from "./null-rich-chats.js";
-import { findReference, Reference } from "./reference.js";
 import { PACKAGES, shippedTemplates } from "./shipped-templates.js";
 import { damaged, grammarTemplate, grammarVariables } from "./template-grammar.js";
 import { INSTRUCT_TEMPLATE, THINKING_TEMPLATE } from "./templates.js";
+import { describeWithReference } from "./with-reference.js";
 
 const SCALE = Number(process.env.DRAFTSMITH_PARITY ?? "1");
 const SEED = Number(process.env.DRAFTSMITH_PARITY_SEED ?? "20261128");
 /** The short run takes every sixth template. */
 const STRIDE = SCALE > 1 ? 1 : 6;
 
-const found = await findReference();
-const missing = "missing" in found ? found.missing : null;
-
-describe.skipIf(missing !== null)(`parity with jinja2${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let reference: Reference;
-  beforeAll(async () => {
-    if ("missing" in found) return;
-    reference = new Reference(found.executable);
-    await reference.ask({ kind: "texts", texts: [""] });
-  });
-  afterAll(() => reference?.close());
-
+describeWithReference("parity with jinja2", (reference) => {
   for (const wanted of PACKAGES) {
     const title = `templates of ${wanted.name} ${wanted.version}`;
     it.skipIf(wanted.longRunOnly && SCALE <= 1)(title, { timeout: 1_800_000 }, async (context) => {

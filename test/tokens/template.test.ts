@@ -1,7 +1,8 @@
 /** The template engine against Python's jinja2 as transformers sets it up, and what it must refuse. */
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/base/index.js";
+import { dialogueSchema, readDialogue } from "../../src/dialogue/index.js";
 import {
   compileTemplate,
   TemplateFailure,
@@ -11,8 +12,8 @@ import {
   templateTools,
 } from "../../src/tokens/index.js";
 import { promptMessages, toolDefinitions } from "./arbitraries.js";
-import { findReference, Reference } from "./reference.js";
 import { INSTRUCT_TEMPLATE, MISTAKES, SNIPPETS, THINKING_TEMPLATE, UNSUPPORTED, VARIABLES } from "./templates.js";
+import { describeWithReference } from "./with-reference.js";
 
 function render(template: string, variables: Record<string, unknown>): string {
   try {
@@ -83,22 +84,38 @@ describe("what the template or Python refuses", () => {
   });
 });
 
-const found = await findReference();
-const missing = "missing" in found ? found.missing : null;
-
-describe.skipIf(missing !== null)(`parity with jinja2${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let reference: Reference;
-  beforeAll(async () => {
-    if ("missing" in found) return;
-    reference = new Reference(found.executable);
-    await reference.ask({ kind: "texts", texts: [""] });
-  });
-  afterAll(() => reference?.close());
-
+describeWithReference("parity with jinja2", (reference) => {
   async function python(template: string, variables: Record<string, unknown>): Promise<string> {
     const answer = await reference.ask<{ text: string }>({ kind: "template", template, variables });
     return "error" in answer ? "(refused)" : answer.text;
   }
+
+  it("recorded answers with thinking in their text render as Python renders the recorded text", async () => {
+    const space = fc.string({ unit: fc.constantFrom(" ", "\n", "\t"), maxLength: 3 });
+    const thought = fc
+      .tuple(space, fc.constantFrom("<think>", ""), space, fc.constantFrom("", "I look."), space, space)
+      .map(([a, open, b, words, c, d]) => `${a}${open}${b}${words}${c}</think>${d}Done.`);
+    const recorded = fc.array(fc.oneof({ weight: 4, arbitrary: thought }, fc.constant("Done.")), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(recorded, async (answers) => {
+        const messages = answers.flatMap((content) => [
+          { role: "user", content: "Go." },
+          { role: "assistant", content },
+        ]);
+        const read = readDialogue({ messages }, "auto");
+        if (!read.ok) throw new Error(read.message);
+        const ours = templateMessages(dialogueSchema.shape.messages.parse(read.dialogue.messages));
+        const given = { tools: null, documents: null, add_generation_prompt: false };
+        expect(render(THINKING_TEMPLATE, { messages: ours, ...given })).toBe(
+          await python(THINKING_TEMPLATE, { messages }),
+        );
+      }),
+      { seed: 3, numRuns: 150 },
+    );
+  });
 
   it.each(SNIPPETS)("%s", async (template) => {
     // transformers passes these three to every template.

@@ -7,7 +7,6 @@ import type { Generation } from "../../../src/dialogue/index.js";
 import { runStage } from "../../../src/pipeline/index.js";
 import { stage as merge } from "../../../src/stages/merge/index.js";
 import { stage as regenerate } from "../../../src/stages/regenerate/index.js";
-import type { Stage } from "../../../src/stages/stage.js";
 import { type Stub, startStub } from "../../sglang-client/stub-server.js";
 import { dialogues, temporaryDirectory } from "../regenerate/harness.js";
 import { sealedDialogues } from "../regenerate/sealed.js";
@@ -21,9 +20,8 @@ const part = (index: number): string => join(root, `part-${index}`);
 const all = (): string[] => Array.from({ length: PARTS }, (_, k) => part(k));
 
 async function ask(out: string, options: object, from = "dialogues"): Promise<Manifest> {
-  const stage = regenerate as unknown as Stage;
   const inputs = { dialogues: join(root, from) };
-  const request = { stage, inputs, out: join(root, out), options: { servers: [stub.url], ...options } };
+  const request = { stage: regenerate, inputs, out: join(root, out), options: { servers: [stub.url], ...options } };
   return (await runStage(request)).manifest;
 }
 
@@ -31,8 +29,8 @@ let merged = 0;
 async function together(parts: string[], from = "dialogues"): Promise<{ out: string; manifest: Manifest }> {
   merged += 1;
   const out = join(root, `merged-${merged}`);
-  const stage = merge as unknown as Stage;
-  const { manifest } = await runStage({ stage, inputs: { dialogues: join(root, from) }, out, options: { parts } });
+  const inputs = { dialogues: join(root, from) };
+  const { manifest } = await runStage({ stage: merge, inputs, out, options: { parts } });
   return { out, manifest };
 }
 

@@ -22,7 +22,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { readJsonl } from "../../../../src/artifacts/jsonl-reader.js";
-import { type Generation, turnIds } from "../../../../src/dialogue/index.js";
+import { generationSchema, turnIds } from "../../../../src/dialogue/index.js";
 import { temporaryDirectory } from "../harness.js";
 import { writeBenchData } from "./bench-data.js";
 import { screenAnswers } from "./bench-screens.js";
@@ -164,7 +164,7 @@ async function checkIds(directory: string): Promise<{ rows: number; wrong: numbe
   const sent = screenAnswers();
   let [rows, wrong] = [0, 0];
   for await (const { value } of readJsonl(join(directory, "generations.jsonl"))) {
-    const { turns } = value as unknown as Generation;
+    const { turns } = generationSchema.parse(value);
     const { prompt, response } = turnIds(turns)[0]!;
     const { promptIds, responseIds } = sent[Number(/\d+/.exec(turns[0]!.text)?.[0])]!;
     const isEqual = equal(prompt, promptIds) && equal(response, responseIds);

@@ -10,6 +10,7 @@ import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Pool } from "undici";
 import { readJsonl } from "../../../../src/artifacts/jsonl-reader.js";
+import { isJsonObject } from "../../../../src/base/index.js";
 import type { Dialogue } from "../../../../src/dialogue/index.js";
 import { DIALECTS, encodeChat, type RequestBody, type RequestImage } from "../../../../src/sglang/index.js";
 import { RequestImages } from "../../../../src/stages/regenerate/asking/request-images.js";
@@ -63,9 +64,18 @@ async function loop(next: () => Promise<RequestBody>): Promise<object> {
   return measured;
 }
 
+/** As much as the stage's own reader would find wrong with data that the benchmark itself has written. */
+function isDialogue(value: unknown): value is Dialogue {
+  return isJsonObject(value) && Array.isArray(value.messages);
+}
+
 async function others(kind: string): Promise<object> {
   const rows = readJsonl(join(root, "dialogues.jsonl"));
-  const nextRow = async (): Promise<Dialogue> => (await rows.next()).value!.value as unknown as Dialogue;
+  const nextRow = async (): Promise<Dialogue> => {
+    const { value } = await rows.next();
+    if (!isDialogue(value?.value)) throw new Error("a row of the benchmark's data is no dialogue");
+    return value.value;
+  };
   const joined = ({ pieces, bytes }: RequestBody): RequestBody => ({
     pieces: [Buffer.concat(pieces as Buffer[])],
     bytes,

@@ -117,7 +117,7 @@ function serve(accepted: Socket): void {
     take(landing.subarray(0, bytes));
     return true;
   };
-  const { _handle: handle } = accepted as unknown as { _handle: object };
+  const handle: unknown = Reflect.get(accepted, "_handle");
   const socket = new Socket({ handle, onread: { buffer: landing, callback } } as SocketConstructorOpts);
   socket.setNoDelay(true);
   socket.on("error", () => undefined);

@@ -10,7 +10,7 @@ import { runStage as runSealed } from "../../../../src/pipeline/index.js";
 import { stage } from "../../../../src/stages/regenerate/index.js";
 import { regenerateOptionsSchema } from "../../../../src/stages/regenerate/options.js";
 import { Selection } from "../../../../src/stages/regenerate/selection/selection.js";
-import type { InputArtifact, Stage } from "../../../../src/stages/stage.js";
+import type { InputArtifact } from "../../../../src/stages/stage.js";
 import { PROBE_REQUESTS, type Stub, startStub } from "../../../sglang-client/stub-server.js";
 import { dialogues, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
 import { sealedDialogues } from "../sealed.js";
@@ -155,7 +155,7 @@ async function sealed(
     ...(more.earlier === undefined ? {} : { earlier: join(root, more.earlier) }),
   };
   const options = { servers: [stub.url], ...more.options };
-  const request = { stage: stage as unknown as Stage, inputs, out: join(root, out), options };
+  const request = { stage, inputs, out: join(root, out), options };
   return (await runSealed({ ...request, force: more.force === true })).manifest;
 }
 
@@ -218,7 +218,7 @@ describe("unfinished work of the same output", () => {
       return undefined;
     };
     const request = {
-      stage: stage as unknown as Stage,
+      stage,
       inputs: { dialogues: join(root, "dialogues") },
       out: join(root, "out"),
     };

@@ -3,8 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../../../src/base/index.js";
 import type { RejectedRow } from "../../../../src/dialogue/index.js";
 import { closingStubs } from "../../../sglang-client/closing-stubs.js";
+import { imageUrls } from "../../../sglang-client/stub-model.js";
 import { type Fault, PROBE_REQUESTS } from "../../../sglang-client/stub-server.js";
 import { makeWorld, row, runStage as runImport, writeRows } from "../../import/world.js";
 import { dialogues, lines, manifestOf, runStage, temporaryDirectory, writeArtifact } from "../harness.js";
@@ -82,8 +84,8 @@ describe("pictures", () => {
     const { draft } = await runStage({ input, options: { servers: [stub.url], allowSettings } });
     expect(draft.counts).toMatchObject({ done: 3 });
     const sent = stub.requests.slice(PROBE_REQUESTS).map(({ messages }) => {
-      const [{ content }] = messages as unknown as [{ content: [{ image_url: { url: string } }] }];
-      const [, base64] = /^data:image\/png;base64,(.+)$/.exec(content[0].image_url.url)!;
+      const [url] = imageUrls(messages as JsonObject[]);
+      const [, base64] = /^data:image\/png;base64,(.+)$/.exec(url!)!;
       return Buffer.from(base64!, "base64");
     });
     const looks = await Promise.all(
