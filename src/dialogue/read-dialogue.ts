@@ -4,7 +4,7 @@ import { type Row, UnreadFields } from "./fields.js";
 import type { RawDialogue } from "./raw-dialogue.js";
 import type { FormRules } from "./read-message.js";
 import { readRow } from "./read-row.js";
-import { idOf, messagesOf, separateThinking } from "./row-fields.js";
+import { idOf, messagesOf } from "./row-fields.js";
 import { type DialogueReason, RowProblem } from "./row-problem.js";
 import { checkDialogue } from "./rules.js";
 
@@ -41,7 +41,6 @@ export function readDialogue(value: unknown, form: DialogueForm | "auto"): ReadD
     const known = form === "auto" ? detectForm(value) : form;
     const unread = new UnreadFields();
     const dialogue = readRow(value, RULES[known], unread);
-    dialogue.messages = dialogue.messages.map(separateThinking);
     checkDialogue(dialogue);
     return { ok: true, form: known, dialogue, unread: unread.names };
   });

@@ -1,7 +1,7 @@
 /** Fields that all forms have in common beside the messages: id, tags, tools, and content that no form can carry. */
-import { isJsonObject, JsonNumber } from "../base/index.js";
+import { isJsonObject, JsonNumber, writtenKey } from "../base/index.js";
 import { Fields, type Row } from "./fields.js";
-import type { RawDialogue, RawMessage } from "./raw-dialogue.js";
+import type { RawDialogue } from "./raw-dialogue.js";
 import { RowProblem } from "./row-problem.js";
 import { refuseListedVideos } from "./row-videos.js";
 import { idText, toolsOf } from "./tool-calls.js";
@@ -15,7 +15,7 @@ export function messagesOf(row: Row): Row[] {
   const lists = MESSAGE_LISTS.map((key) => row[key]).filter(Array.isArray);
   const list: unknown[] | undefined = lists.find(({ length }) => length > 0) ?? lists[0];
   if (list === undefined) {
-    const keys = Object.keys(row).slice(0, 8).join(", ").slice(0, 200);
+    const keys = Object.keys(row).slice(0, 8).map(writtenKey).join(", ").slice(0, 200);
     throw new RowProblem("form-unknown", `neither \`messages\` nor \`conversations\` among the keys [${keys}]`);
   }
   return list.map((message, at) => {
@@ -70,17 +70,4 @@ function tagsOf(fields: Fields): Record<string, string> | undefined {
 
 function isTag(value: unknown): boolean {
   return ["string", "number", "boolean"].includes(typeof value) || value instanceof JsonNumber;
-}
-
-const THOUGHT = /^\s*<think>\n?([\s\S]*?)\n?<\/think>\s*/;
-
-/** Moves `<think>...</think>` at the beginning of an assistant's text into `reasoning`, where templates look for it. */
-export function separateThinking(message: RawMessage): RawMessage {
-  const [first, ...rest] = message.content;
-  if (message.role !== "assistant" || message.reasoning !== undefined || first?.type !== "text") return message;
-  const match = THOUGHT.exec(first.text);
-  if (match === null) return message;
-  const text = first.text.slice(match[0].length);
-  const content = text === "" ? rest : [{ type: "text" as const, text }, ...rest];
-  return match[1]!.trim() === "" ? { ...message, content } : { ...message, content, reasoning: match[1]! };
 }

@@ -122,15 +122,26 @@ describe("OpenAI messages", () => {
     expect(reasonOf({ messages: [user([{ type: "image" }]), assistant("yes")] })).toBe("image-placeholder-mismatch");
   });
 
-  it("moves thinking to where templates look for it", () => {
-    const read = (content: string) => messagesOf({ messages: [user("q"), assistant(content)] })[1];
-    expect(read("<think>\nfirst\nsecond\n</think>\n\nanswer")).toEqual({
-      role: "assistant",
-      content: [text("answer")],
-      reasoning: "first\nsecond",
-    });
-    expect(read("<think>\n\n</think>\n\nanswer")).toEqual({ role: "assistant", content: [text("answer")] });
-    expect(read("answer <think>x</think>")).toEqual({ role: "assistant", content: [text("answer <think>x</think>")] });
+  it.each([
+    "<think>\nfirst\nsecond\n</think>\n\nanswer",
+    "<think>\n\n</think>\n\nanswer",
+    " \n<think>a</think> \t\n  indented answer\n",
+    "no opening tag\n</think>\n\nanswer",
+    "<think>never closed",
+    "answer <think>x</think>",
+  ])("leaves thinking in a recorded answer as it was recorded: %j", (content) => {
+    const recorded = { role: "assistant", content: [text(content)] };
+    expect(messagesOf({ messages: [user("q"), assistant(content)] })[1]).toEqual(recorded);
+    const turns = [
+      { from: "human", value: "q" },
+      { from: "gpt", value: content },
+    ];
+    expect(messagesOf({ conversations: turns })[1]).toEqual(recorded);
+  });
+
+  it("leaves reasoning in a field of its own as it was recorded", () => {
+    const read = messagesOf({ messages: [user("q"), { ...assistant("\n\na"), reasoning_content: "\n r \n" }] })[1];
+    expect(read).toEqual({ role: "assistant", content: [text("\n\na")], reasoning: "\n r \n" });
   });
 });
 

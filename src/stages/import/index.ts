@@ -11,7 +11,7 @@ export const stage = defineStage({
   inputs: {},
   output: "dialogues",
   outputOf: ({ format }) => (format === "log" ? "traffic" : "dialogues"),
-  codeVersion: 3,
+  codeVersion: 4,
   fileOptions: { source: "file", imageRoots: "directory", model: "directory" },
   neutralOptions: ["concurrency"],
   states: ({ model, resize, factor, minPixels, maxPixels, format, log }) => [
