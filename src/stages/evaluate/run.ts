@@ -38,6 +38,7 @@ export async function runEvaluate(
     model: target,
     untrained,
     server,
+    apiKeyEnv,
     serverRows,
     serverConcurrency,
     requestTimeoutSeconds,
