@@ -18,7 +18,7 @@ from .links import Links
 
 #: Seconds between two polls: short at first, since most waits are short.
 _FIRST_POLL, _LONGEST_POLL = 0.002, 0.2
-#: The same for :meth:`Board.meet`, which every step calls: as a share of the time waited so far, which bounds the delay.
+#: The same for :meth:`Board.meet`, which every step calls; a share of the time waited so far bounds the delay.
 _SHORTEST_POLL, _POLL_SHARE = 0.0005, 1 / 16
 #: Seconds to wait, after a stop was requested, for ranks on other machines, which may or may not be alive.
 _GRACE = 60.0
@@ -81,7 +81,7 @@ class Board:
     def meet(self, asked: Callable[[], bool] | None = None) -> None:
         """Waits for every rank like :meth:`gather`, but cheaply enough for every step: one request, then polls.
 
-        Called before a collective, so that ranks wait here for live ranks without a time-out, and not in the collective.
+        Called before a collective, so that ranks wait here, without a time-out, and not in the collective.
 
         Raises:
             UserError, Interrupted: as :meth:`gather`.
