@@ -84,7 +84,7 @@ export async function runImport(options: ImportOptions, context: StageContext): 
       imageReferences: intake.stats.references,
       ...(tally.videos === 0 ? {} : { videos: tally.videos }),
       ...defined({ imagesFetched: fetcher?.fetched }),
-      ...(log === undefined ? {} : { unit: "requests", ...log.counts }),
+      ...(log && { unit: "requests", ...log.counts }),
     },
     facts: {
       ...log?.facts,

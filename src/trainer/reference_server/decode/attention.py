@@ -1,4 +1,4 @@
-"""Attention of rows of different length over cached keys."""
+"""Attention of rows of different lengths over cached keys."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def row_mask(past: Tensor, tokens: int, groups: int, keys: int, rules: RowRules,
 
 
 def packed_mask(seen: Tensor, groups: int, rules: RowRules, like: Tensor) -> Tensor:
-    """From what queries may see, bool [R, n, T], to an additive mask [R, 1, Q, T] for :func:`attend`.
+    """The additive mask [R, 1, Q, T] for :func:`attend`, from the keys that queries may attend to, bool [R, n, T].
 
     The query heads that share a key-value head are packed into the query axis (groups x n queries), so that keys are
-    never repeated; Q is that number filled up by ``rules``, and the added queries may see everything.
+    never repeated. ``rules`` pads that number to Q; the padding queries attend to everything.
     """
     R, tokens, keys = seen.shape
     packed = groups * tokens
@@ -35,8 +35,8 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, sca
     Args:
         query: [R, heads, n, D].
         keys, values: [R, kv_heads, T, D].
-        mask: from :func:`packed_mask`, or None for one row without a past (plain causal attention, T = n).
-        scaling: of the scores, else D ** -0.5.
+        mask: from :func:`packed_mask`, or None for a single row with an empty cache (plain causal attention, T = n).
+        scaling: factor of the scores; None for D ** -0.5.
 
     Returns:
         [R, heads, n, D].

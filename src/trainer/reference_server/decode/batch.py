@@ -42,9 +42,9 @@ class Joined(NamedTuple):
     """A sequence that has just been prefilled.
 
     Attributes:
-        sequence: its place in the batch.
-        first: the token after its prompt.
-        captured: [S, K*H], the captured states of its prompt, if layers are captured.
+        sequence: the sequence.
+        first: the first generated token.
+        captured: [S, K*H], the captured states of its prompt; None when no layer is captured.
     """
 
     sequence: BatchedSequence
@@ -53,10 +53,10 @@ class Joined(NamedTuple):
 
 
 class SequenceBatch:
-    """Up to ``max_rows`` sequences over one cache.
+    """Up to ``max_rows`` sequences that share one cache.
 
-    A forward is either ``advance`` (one token for each row and the prompts of new ones) or ``verify`` (a block each, of
-    which ``keep`` then keeps the accepted part).
+    There are two kinds of forward pass: ``advance`` (one token per running sequence, and the prompts of new ones) and
+    ``verify`` (one block per sequence, of which ``keep`` then retains the accepted part).
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SequenceBatch:
 
     @torch.inference_mode()
     def advance(self, prompts: Sequence[Prompt], tokens: list[int]) -> tuple[list[Joined], list[int]]:
-        """Prefills prompts and feeds one token to every row that was there before (or to none), in one forward.
+        """Prefills prompts and feeds one token to every row that was there before (or to none), in one forward pass.
 
         Returns:
             The new sequences, and the next token of each row that was fed one.
@@ -172,7 +172,7 @@ class SequenceBatch:
             self.sequences[last.row] = last
 
     def _enter(self, prompt: Prompt) -> tuple[BatchedSequence, Tensor | None]:
-        """Takes the next row, filled with what the prefix cache has; with it the captured states of that part."""
+        """Adds a sequence, filled from the prefix cache; also returns the captured states of the cached part."""
         row, start = len(self.sequences), 0
         before: Tensor | None = None
         found = self.prefixes.find(prompt.key) if self.prefixes is not None else None

@@ -1,4 +1,4 @@
-"""The keys, values and recurrent states of sequences that come and go: rows of equal capacity, written in place."""
+"""The cached keys, values and recurrent states of a batch: rows of equal capacity, written in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RowState:
 
     Attributes:
         kept: [layers with attention, 2, kv_heads, length, D], keys and values.
-        recurrent: per recurrent layer, its conv and recurrent states.
+        recurrent: per recurrent layer, its convolution and recurrent states.
     """
 
     kept: Tensor
@@ -24,15 +24,16 @@ class RowState:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         parts = [self.kept, *(part for pair in self.recurrent for part in pair)]
         return sum(part.numel() * part.element_size() for part in parts)
 
 
 class RecurrentRows:
-    """The conv and recurrent states of one gated delta-net layer, all rows, lent to transformers' own layer per part.
+    """The convolution and recurrent states of one gated delta-net layer for all rows, lent to transformers' layer.
 
-    transformers updates its states in place, so a view of the rows in use is enough; the first prefill shows shapes.
+    transformers updates its states in place, so lending a view of the rows in use is enough. Their shapes are known
+    after the first prefill.
     """
 
     def __init__(self, layer: Any, rows: int) -> None:
@@ -42,7 +43,7 @@ class RecurrentRows:
         self.recurrent: Tensor | None = None
 
     def lend(self, first: int, rows: int, has_past: bool) -> None:
-        """Points transformers' layer at ``rows`` rows; rows without a past start from nothing."""
+        """Points transformers' layer at ``rows`` rows; rows with an empty cache start from zero states."""
         if self.conv is None or self.recurrent is None:
             return
         used = slice(first, first + rows)
@@ -51,7 +52,7 @@ class RecurrentRows:
         self.layer.has_previous_state[0] = has_past
 
     def collect(self, first: int) -> None:
-        """After the very first forward (of row ``first`` alone): takes over the states that transformers allocated."""
+        """After the very first forward pass (row ``first`` alone), copies the states that transformers allocated."""
         if self.conv is None:
             self.write(first, (self.layer.conv_states[0][0], self.layer.recurrent_states[0][0]))
 

@@ -19,16 +19,16 @@ from .rows import RowRules
 
 
 class DraftRows:
-    """The draft's context keys and values of every row, and one block of each at a time.
+    """The draft's context keys and values of all rows, from which it drafts one block per row.
 
-    A row holds the projected captured states of its positions; during a pass, the block's own keys are behind them.
-    Shapes are filled up by ``rules``, so that a draft does not depend on its company.
+    A row holds the projected captured states of its positions; during a pass, the block's own keys follow them. Shapes
+    are padded by ``rules``, so that a draft does not depend on the other rows of the batch.
 
     Args:
         draft: in eval mode.
         embed, lm_head: [V, H], the target's.
-        rows: most rows.
-        rules: which shapes to fill up.
+        rows: maximum number of rows.
+        rules: how to pad shapes.
     """
 
     def __init__(self, draft: DFlashDraft, embed: Tensor, lm_head: Tensor, rows: int, rules: RowRules) -> None:

@@ -1,15 +1,16 @@
 """Matrix shapes that make a token's results independent of the rest of the batch, bit for bit.
 
-A float32 matrix product on a CPU gives each output row the same bits whatever the number of rows, as long as there are
-enough of them: oneDNN (``linear``) needs 2; MKL takes, below four rows per thread, a kernel that adds up in
-another order. Over a long inner dimension, such as the keys of attention, MKL adds up in pieces: of 192 from 384 on,
-but of half the length between 192 and 384 (torch 2.15; one thread is regular from 4 rows, two from 12). So short
-batches are filled up with rows of zeros, queries with zeros, and keys with masked ones, to 192 or to 384 and more. Then
-batch 1 and batch 16, prefill in one piece, beside others or after a cached prefix, a single step and a verified block
-all give the same bits, and greedy near-ties cannot flip. ``bits_hold`` says whether this machine's libraries behave so.
+In a float32 matrix product on a CPU, an output row has the same bits for any number of rows, provided there are enough:
+oneDNN (``linear``) needs 2, while MKL, below four rows per thread, uses a kernel with another order of summation. MKL
+sums a long inner dimension, such as the keys of attention, in pieces: of 192 from 384 on, but of half the length
+between 192 and 384 (torch 2.15; results are stable from 4 rows with one thread, from 12 with two). So short batches are
+padded with rows of zeros, queries with zeros, and keys with masked ones, to 192 or to at least 384. Then the bits are
+equal for batch 1 and batch 16, for a prefill in one piece, beside others and after a cached prefix, and for a single
+step and a verified block, and greedy near-ties cannot flip. ``bits_hold`` checks whether this machine's libraries
+behave this way.
 
-It holds for dense models. Mixture-of-experts layers see as many rows as the router sends them, and gated delta-net
-layers compute blocks and single steps by different formulas; those agree to rounding only.
+This applies to dense models. A mixture-of-experts layer computes as many rows as the router sends to each expert, and
+gated delta-net layers use different formulas for blocks and for single steps; there results agree up to rounding.
 """
 
 from __future__ import annotations
