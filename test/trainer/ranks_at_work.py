@@ -184,3 +184,191 @@ def losses_of(rank: int, jobs: list[str], packed: bool) -> tuple[list[float], li
     values = [event["values"] for event in metrics if event.get("type") == "metric"]
     losses = [one["loss"] for one in values if "loss" in one]
     return losses, [one["meanAcceptLength"] for one in values if "meanAcceptLength" in one], kept[0], idled[0]
+
+
+def train_with_a_bad_row(rank: int, jobs: list[str], bad_rank: int, step: int) -> None:
+    """Trains; the captured states of ``bad_rank``'s rows are NaN in one step."""
+    import io
+
+    import torch
+    from draftsmith_trainer.base.events import Events
+    from draftsmith_trainer.feed import StateSource
+    from draftsmith_trainer.jobs.train import run
+
+    states, count = StateSource.states, 0
+
+    def poisoned(source, split, work, room=0):  # type: ignore[no-untyped-def]
+        nonlocal count
+        made = states(source, split, work, room)
+        count += split == "train"
+        return torch.full_like(made, torch.nan) if split == "train" and (rank, count) == (bad_rank, step) else made
+
+    StateSource.states = poisoned  # type: ignore[method-assign]
+    run(Path(jobs[rank]), Events(io.StringIO(), quiet=rank != 0))
+
+
+def _until_stopped(job: str, rank: int) -> str:
+    import io
+
+    from draftsmith_trainer.base.events import Events
+    from draftsmith_trainer.jobs.train import run
+
+    try:
+        run(Path(job), Events(io.StringIO(), quiet=rank != 0))
+    except Interrupted:
+        return "stopped"
+    return "finished"
+
+
+def train_and_stop_in_a_step(rank: int, jobs: list[str], asked: int, step: int) -> str:
+    """Trains; rank ``asked`` gets SIGUSR1 in optimizer step ``step``; how the run ended."""
+    import os
+    import signal
+
+    from draftsmith_trainer.train.loop import Trainer
+
+    stepping = Trainer._step
+
+    def stopping(self, progress, *rest):  # type: ignore[no-untyped-def]
+        if rank == asked and progress.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return stepping(self, progress, *rest)
+
+    Trainer._step = stopping  # type: ignore[method-assign]
+    return _until_stopped(jobs[rank], rank)
+
+
+def train_and_stop_in_a_sharded_evaluation(rank: int, jobs: list[str], asked: int) -> tuple[str, int]:
+    """Rank ``asked`` gets SIGTERM in the first pass of its second evaluation; how it ended, after how many passes."""
+    import os
+    import signal
+
+    from draftsmith_trainer.measure.measurer import Measurer
+    from draftsmith_trainer.train.loop import Trainer
+
+    walks, evaluate, began, count = Measurer.walks, Trainer._evaluate, False, 0
+
+    def later(self, progress):  # type: ignore[no-untyped-def]
+        nonlocal began
+        began = True
+        return evaluate(self, progress)
+
+    def walking(self, work, states):  # type: ignore[no-untyped-def]
+        nonlocal count
+        if began:
+            count += 1
+            if rank == asked:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return walks(self, work, states)
+
+    Measurer.walks, Trainer._evaluate = walking, later  # type: ignore[method-assign]
+    return _until_stopped(jobs[rank], rank), count
+
+
+def train_slowly(rank: int, jobs: list[str], slow_rank: int, what: str, seconds: float) -> list[dict]:
+    """Trains; one thing takes ``slow_rank`` far longer, once after the first step, than a collective may; its events.
+
+    Args:
+        what: "write" a state, "copy" it to the host, or "decode" the pictures of a row.
+    """
+    import io
+
+    from draftsmith_trainer.base.events import Events
+    from draftsmith_trainer.jobs.train import run
+    from draftsmith_trainer.target.pictures import PictureSource
+    from draftsmith_trainer.train.loop import Trainer
+    from draftsmith_trainer.train.snapshot import Snapshot
+    from draftsmith_trainer.train.state import StateStore
+
+    short_timeout(seconds / 3)
+    steps, slept = 0, False
+    places = {"write": (StateStore, "write"), "copy": (Snapshot, "take"), "decode": (PictureSource, "pixels")}
+    owner, name = places[what]
+    original, stepping = getattr(owner, name), Trainer._step
+
+    def counted(self, *arguments):  # type: ignore[no-untyped-def]
+        nonlocal steps
+        steps += 1
+        return stepping(self, *arguments)
+
+    def slow(self, *arguments):  # type: ignore[no-untyped-def]
+        nonlocal slept
+        if rank == slow_rank and steps > 1 and not slept:
+            slept = True
+            time.sleep(seconds)
+        return original(self, *arguments)
+
+    Trainer._step = counted  # type: ignore[method-assign]
+    setattr(owner, name, slow)
+    out = io.StringIO()
+    run(Path(jobs[rank]), Events(out, quiet=rank != 0))
+    assert slept == (rank == slow_rank), "the slow thing never happened"
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def stuck_while_another_dies(rank: int, note: str) -> str:
+    """Rank 0 waits in C++ for rank 1, which is killed; what the watch tells before it ends the process."""
+    import os
+    import signal
+
+    from draftsmith_trainer.parallel import watch
+
+    watch.GRACE = 0.5
+    told = Path(note).with_suffix(".told")
+    with join_ranks("cpu") as ranks, ranks.together(lambda error: told.write_text(f"{error.code}: {error.message}")):
+        ranks.wait()
+        if rank == 1:
+            Path(note).write_text("here")
+            os.kill(os.getpid(), signal.SIGKILL)
+        # As a NCCL collective does: not a Python instruction until it ends.
+        time.sleep(600)
+    return "went on"
+
+
+def a_collective_fails_when_another_dies(rank: int, note: str) -> str:
+    """Rank 1 is killed while rank 0 waits in an all-reduce of gloo."""
+    import os
+    import signal
+
+    import torch
+
+    try:
+        with join_ranks("cpu") as ranks, ranks.together(lambda _: None):
+            ranks.wait()
+            if rank == 1:
+                Path(note).write_text("here")
+                os.kill(os.getpid(), signal.SIGKILL)
+            ranks.sum(torch.ones(1))
+    except UserError as error:
+        return f"{error.code}: {error.message}"
+    return "went on"
+
+
+def meet_often(rank: int, times: int) -> int:
+    """Meets; the slower rank changes. How many keys of meetings are left in the store at most."""
+    with join_ranks("cpu") as ranks:
+        assert ranks.board is not None
+        for number in range(times):
+            if number % 3 == rank:
+                time.sleep(0.01)
+            ranks.meet()
+        ranks.wait()
+        left = sum(ranks.board._has(f"meeting/{number}") for number in range(times))
+        ranks.wait()
+        return left
+
+
+def meet_the_slow_one(rank: int, seconds: float) -> float:
+    """Seconds that this rank waited in a meeting that rank 1 comes to late; then a collective that lasts no second."""
+    import torch
+
+    short_timeout(1)
+    with join_ranks("cpu") as ranks:
+        ranks.wait()
+        if rank == 1:
+            time.sleep(seconds)
+        began = time.monotonic()
+        ranks.meet()
+        waited = time.monotonic() - began
+        assert ranks.sum(torch.ones(1)).item() == 2
+        return waited

@@ -86,13 +86,24 @@ def test_geometry_follows_the_target(target_dirs):
         made("qwen3_vl", targetLayerIds=[3, 7])
 
 
-@given(st.integers(1, 500), st.floats(0, 1), st.floats(0, 1))
-def test_schedule_rises_then_falls(total, warmup, floor):
-    rates = [learning_rate(step, total, 1.0, warmup, floor) for step in range(total)]
+@given(st.integers(1, 500), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["cosine", "constant", "linear"]))
+def test_schedule_rises_then_falls(total, warmup, floor, schedule):
+    rates = [learning_rate(step, total, 1.0, warmup, floor, schedule) for step in range(total)]
     assert all(0 <= rate <= 1 + 1e-12 for rate in rates)
     top = max(range(total), key=lambda i: rates[i])
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
+    if schedule == "constant":
+        assert set(rates[round(warmup * total) :]) <= {1.0}
+
+
+def test_schedules_differ_after_the_warm_up():
+    def rates(schedule):
+        return [round(learning_rate(step, 12, 1.0, 1 / 6, 0.1, schedule), 4) for step in (0, 1, 2, 7, 11)]
+
+    assert rates("constant") == [0.5, 1.0, 1.0, 1.0, 1.0]
+    assert rates("linear") == [0.5, 1.0, 1.0, 0.55, 0.19]
+    assert rates("cosine") == [0.5, 1.0, 1.0, 0.55, 0.122]
 
 
 def test_compute_that_cannot_be():

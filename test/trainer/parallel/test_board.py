@@ -44,3 +44,33 @@ def test_nobody_is_lost_when_all_stop():
 
 def test_flags_and_counts_belong_to_one_round():
     assert on_ranks(ranks_at_work.flags, 2) == [(True, False, 3)] * 2
+
+
+def test_a_meeting_outlasts_the_time_out_of_the_collective_behind_it():
+    waited, late = on_ranks(ranks_at_work.meet_the_slow_one, 2, 3.0)
+    assert waited > 2.5 and late < 1
+
+
+def test_meetings_leave_nothing_behind():
+    assert max(on_ranks(ranks_at_work.meet_often, 3, 30)) == 1, "only the last one is still there"
+
+
+def test_a_process_that_is_stuck_ends_when_another_has_died(tmp_path):
+    note = tmp_path / "note"
+    (stuck, _), (victim, _) = start_ranks(ranks_at_work.stuck_while_another_dies, 2, str(note))
+    victim.join(100)
+    assert victim.exitcode == -signal.SIGKILL
+    began = time.monotonic()
+    stuck.join(60)
+    assert stuck.exitcode == 2 and time.monotonic() - began < 30
+    assert note.with_suffix(".told").read_text().startswith("rank-lost: rank 1 has ended on ")
+
+
+def test_a_collective_whose_other_side_died_is_no_bug(tmp_path):
+    (_, survivor), (victim, _) = start_ranks(
+        ranks_at_work.a_collective_fails_when_another_dies, 2, str(tmp_path / "note")
+    )
+    assert survivor.poll(60)
+    good, value = survivor.recv()
+    assert good and value.startswith("rank-lost: rank 1 has ended on ")
+    victim.join()
