@@ -41,7 +41,7 @@ NEEDED = ("numpy", "PIL", "pyarrow", "safetensors", "torch", "torchvision", "tra
 
 
 def main(argv: list[str]) -> int:
-    """Runs one job and returns the exit code: 0 success, 1 a bug, 2 a user error, 130 interrupted."""
+    """Runs one job; the exit code is 0 for success, 1 a bug, 2 a user error, 4 another rank has ended, 130 a stop."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
         return 0 if argv else 2
@@ -62,9 +62,10 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         events.error(error)
         print(f"draftsmith_trainer {name}: {error.message}", file=sys.stderr)
-        if error.code == "rank-lost":
-            time.sleep(_LAST_WORD)
-        return 2
+        if error.code != "rank-lost":
+            return 2
+        time.sleep(_LAST_WORD)
+        return 4
     except (Interrupted, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except ModuleNotFoundError as error:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from draftsmith_trainer.parallel.launch import _of_signal
@@ -14,10 +15,10 @@ from sample import write_shards
 
 OPTIONS = {
     "draft": {"layers": 1, "blockSize": 4, "intermediateSize": 64, "maskTokenId": 510},
-    "epochs": 40,
+    "epochs": 10,
     "anchors": 4,
     "lr": 0.002,
-    "evalEvery": 40,
+    "evalEvery": 10,
     "checkpointEvery": 4,
     "device": "cpu",
     "threads": 1,
@@ -59,8 +60,6 @@ class Launched:
 
     @staticmethod
     def _children(parent):
-        from pathlib import Path
-
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if (path / "stat").read_text().rpartition(")")[2].split()[1] == str(parent):
@@ -94,9 +93,10 @@ def test_a_killed_rank_is_told_and_the_same_command_continues(tmp_path, target_d
         f"rank {rank} on {os.uname().nodename} was killed by signal 9 (SIGKILL), most likely"
     )
     assert "out-of-memory killer" in error["message"] and "continues" in error["hint"]
-    run_job("train", job_in(tmp_path, target_dirs["qwen3_vl"], shards), 2)
-    run_job("train", job_in(tmp_path / "calm", target_dirs["qwen3_vl"], shards), 2)
-    assert tree(tmp_path / "work") == tree(tmp_path / "calm" / "work")
+    if rank == 1:
+        run_job("train", job, 2)
+        run_job("train", job_in(tmp_path / "calm", target_dirs["qwen3_vl"], shards), 2)
+        assert tree(tmp_path / "work") == tree(tmp_path / "calm" / "work")
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -115,7 +115,7 @@ def test_a_stop_of_the_launcher_saves_on_all_ranks(tmp_path, target_dirs, shards
 
 def test_a_bug_is_told_with_the_last_lines_of_its_rank(tmp_path, target_dirs, shards):
     job = job_in(tmp_path, target_dirs["qwen3_vl"], shards)
-    # Nothing that a user can do: a shard whose file vanishes under the reader is no user error of ours.
+    # The toolkit makes the work directory, so that a file in its place is nobody's mistake but ours.
     broken = json.loads(job.read_text())
     broken["workDir"] = str(job)
     job.write_text(json.dumps({**broken, "options": {**OPTIONS, "maxSteps": 1}}))

@@ -19,12 +19,16 @@ from ..base.errors import UserError
 from ..base.events import Events
 from ..base.signals import SIGNALS
 
-#: Exit codes that a job has explained itself: it was stopped, or it has printed an error event.
-_STOPPED, _EXPLAINED = 128 + signal.SIGINT, 2
+#: Exit codes of a job, see __main__: it was stopped, it has printed an error event, it has lost another rank.
+_STOPPED, _EXPLAINED, _LOST = 128 + signal.SIGINT, 2, 4
 #: Lines of a dead process's standard error that an error shows, and how much of the file is read for them.
 _LINES, _BYTES = 20, 64 * 1024
 #: What torchrun is left to handle, and where it shall copy standard error to (2: to files as well as to its own).
 _SETTINGS = {"PET_SIGNALS_TO_HANDLE": "SIGQUIT", "TORCHELASTIC_SIGNALS_TO_HANDLE": "SIGQUIT", "PET_TEE": "2"}
+
+
+#: Whether a request to stop came here.
+_asked: list[int] = []
 
 
 def main(argv: list[str]) -> int:
@@ -43,8 +47,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _forward(_number: int, _frame: FrameType | None) -> None:
+def _forward(number: int, _frame: FrameType | None) -> None:
     """Hands a request to stop to the job's processes. They take several within two seconds for one."""
+    _asked.append(number)
     for process in _children():
         try:
             os.kill(process, signal.SIGTERM)
@@ -78,13 +83,15 @@ def _explain(failures: dict[int, Any], logs: Path | None) -> int:
         rank = killed[0]
         _report(rank, _of_signal(-codes[rank]), _HINT_KILLED, _tail(logs, failures[rank].local_rank))
         return _EXPLAINED
-    if any(code == _STOPPED or code < 0 for code in codes.values()):
-        return _STOPPED
+    # torchrun has sent SIGTERM to the others, which is no reason but a consequence.
+    bugs = [rank for rank, code in codes.items() if code > 0 and code not in (_STOPPED, _EXPLAINED, _LOST)]
+    if bugs:
+        rank = bugs[0]
+        _report(rank, f"ended with exit code {codes[rank]}", _HINT_BUG, _tail(logs, failures[rank].local_rank))
+        return _EXPLAINED
     if _EXPLAINED in codes.values():
         return _EXPLAINED
-    rank = next(iter(codes))
-    _report(rank, f"ended with exit code {codes[rank]}", _HINT_BUG, _tail(logs, failures[rank].local_rank))
-    return _EXPLAINED
+    return _EXPLAINED if _LOST in codes.values() and not _asked else _STOPPED
 
 
 _HINT_KILLED = "the same command continues from the last saved state"

@@ -37,4 +37,4 @@ class Watch:
             error = self._look()
             if error is not None and not self._done.wait(GRACE):
                 self._tell(error)
-                os._exit(2)
+                os._exit(4)
