@@ -1,70 +1,18 @@
 """The evaluate job, on rows that are the target's own greedy output: the walk equals a real loop, step for step."""
 
-import io
-import json
-
 import pytest
 import torch
 from draft_maker import lively_draft, small_config
 from draftsmith_trainer.algorithms.store import save_draft
 from draftsmith_trainer.base.errors import UserError
-from draftsmith_trainer.base.events import Events
-from draftsmith_trainer.data.images import PixelReader
-from draftsmith_trainer.data.shards import ImageShards, RowShards
+from draftsmith_trainer.data.shards import RowShards
 from draftsmith_trainer.evaluate.compare import Comparison, LoopOutcome
-from draftsmith_trainer.jobs.evaluate import run
 from draftsmith_trainer.measure.measurer import ResponseWalk
-from job_runner import write_job
+from evaluate_job import evaluate, write_greedy_shards
 from reference_server.decode.response_loop import images_before
 from sample import sample_row, video_row
 from shard_maker import write_images, write_rows
 from target_maker import MODEL_TYPES
-
-#: The tiny targets' end of a sequence, at which a server stops.
-STOP = 499
-
-
-def write_greedy_shards(directory, target_dir, rows=4):
-    """Rows of two turns whose responses are what the target says, up to 14 tokens each; none of them ends early."""
-    from reference_server.decode import greedy
-    from reference_server.decode.decoder import Decoder
-
-    target, made, pngs, seed = Decoder.load(target_dir), [], [], 99
-    while len(made) < rows:
-        seed += 1
-        row, pictures = sample_row(seed, turns=2)
-        row.images = write_images(directory, pictures)
-        pngs += pictures
-        write_images(directory, pictures)
-        for number, (start, end) in enumerate(row.spans):
-            write_rows(directory, "heldout", [row])
-            reader = PixelReader(target_dir, ImageShards(directory))
-            pixels, grid = reader.pixels(RowShards(directory, "heldout")[0])
-            shown, grids = images_before(RowShards(directory, "heldout")[0], start, 2, pixels, grid)
-            said = greedy.generate(target, torch.tensor(row.ids[:start]), shown, grids, max_new_tokens=end - start)
-            assert shown.shape[0] == 16 * (number + 1)
-            row.ids[start:end] = said.ids
-        if not any(STOP in row.ids[start:end] for start, end in row.spans):
-            made.append(row)
-    write_images(directory, pngs)
-    write_rows(directory, "heldout", made)
-    return directory
-
-
-def evaluate(tmp_path, target, drafts, **options):
-    job = write_job(
-        tmp_path / "job.json",
-        target=target,
-        shards=tmp_path / "shards",
-        drafts={name: str(path) for name, path in drafts.items()},
-        workDir=tmp_path / "work",
-        options=options,
-    )
-    out = io.StringIO()
-    run(job, Events(out))
-    report = json.loads((tmp_path / "work" / "evaluation.json").read_text())
-    steps = [json.loads(line) for line in (tmp_path / "work" / "steps.jsonl").read_text().splitlines()]
-    return report, steps, json.loads(out.getvalue().splitlines()[-1])
 
 
 @pytest.mark.parametrize("kind", MODEL_TYPES)
