@@ -1,7 +1,7 @@
 import { statesRowLength, statesTarget } from "../shared-settings.js";
 import { defineStage } from "../stage.js";
 import { evaluateOptionsSchema } from "./options.js";
-import { evaluationReport } from "./report.js";
+import { evaluationReport } from "./report-files.js";
 import { runEvaluate } from "./run.js";
 
 export const stage = defineStage({
@@ -14,8 +14,9 @@ export const stage = defineStage({
     checkpoints: {
       kind: "checkpoints",
       optional: true,
-      description: "for the untrained draft, and the best checkpoint",
+      description: "for the untrained draft, the best checkpoint, and the number of training rows",
     },
+    other: { kind: ["draft", "checkpoints"], optional: true, description: "another draft, compared on the same rows" },
   },
   output: "evaluation",
   codeVersion: 1,
@@ -31,5 +32,9 @@ export const stage = defineStage({
   ],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
   run: (options, inputs, context) =>
-    runEvaluate(options, { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints }, context),
+    runEvaluate(
+      options,
+      { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints, other: inputs.other },
+      context,
+    ),
 });

@@ -34,6 +34,12 @@ export const evaluateOptionsSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("loss, oracle length and calibration by place; costs a second product with lm_head"),
+  latencyConcurrency: z
+    .array(positiveInt)
+    .default([])
+    .describe(
+      "numbers of sequences at which the latencies of plain and speculative steps are measured on this device with the reference decoder, to predict speedup; none: no prediction",
+    ),
   breakEven: z.number().min(1).default(2.5).describe("accept length below which speculation does not pay"),
   dtype: dtypeSchema,
   device: deviceSchema,

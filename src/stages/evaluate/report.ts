@@ -1,16 +1,9 @@
-/** evaluation.json: what the trainer measured, and what the server with the draft reported. */
+/** evaluation.json: what the trainer measured, what the server with the draft reported, and what follows from both. */
 import { z } from "zod";
-import { defineReport } from "../../report/index.js";
+import { latenciesSchema, predictionSchema, setupSchema } from "./break-even.js";
+import { draftSchema, pairSchema } from "./draft-figures.js";
 
 const count = z.number().int().nonnegative();
-
-/** Written by the trainer, which may add figures. */
-const draftSchema = z.looseObject({
-  responses: count,
-  pooledAcceptLength: z.number().describe("1 + accepted tokens / steps, over all steps"),
-  tokensPerStep: z.number().describe("as a server counts them: comparable with `served`"),
-  aboveBreakEven: z.boolean(),
-});
 
 const comparisonSchema = z.looseObject({
   responses: count,
@@ -50,10 +43,12 @@ export const evaluationSchema = z.looseObject({
   rows: z.looseObject({ read: count, kept: count, rejected: z.record(z.string(), count) }),
   breakEven: z.number().describe("accept length below which speculation does not pay"),
   drafts: z.record(z.string(), draftSchema),
+  paired: z.array(pairSchema).describe("every two drafts"),
+  latencies: z.array(latenciesSchema).describe("drafts whose latencies were measured"),
+  setups: z.record(z.string(), setupSchema).describe("what each draft is, and what it was trained on"),
+  predictions: z.array(predictionSchema).describe("by draft and concurrency, from latencies and accept lengths"),
   rowsWithVideos: count,
   comparison: z.record(z.string(), comparisonSchema),
   served: servedSchema.nullable().describe("null: no server was named"),
 });
 export type EvaluationData = z.infer<typeof evaluationSchema>;
-
-export const evaluationReport = defineReport("evaluation.json", evaluationSchema, {});

@@ -1,14 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { apiKeyHeaders, DraftsmithError, isJsonObject, type JsonObject } from "../../base/index.js";
+import { apiKeyHeaders, isJsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
-import { writeReport } from "../../report/index.js";
+import { readFigures, writeReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
+import { predict } from "./break-even.js";
+import { type MeasuredDraft, measuredDrafts } from "./drafts.js";
 import type { EvaluateOptions } from "./options.js";
-import { type EvaluationData, evaluationReport, evaluationSchema, type ServedReport } from "./report.js";
+import { type EvaluationData, evaluationSchema, type ServedReport } from "./report.js";
+import { evaluationReport } from "./report-files.js";
 import { evaluateServed } from "./served.js";
 import { summarise } from "./summary.js";
 
@@ -16,9 +17,8 @@ export interface EvaluateInputs {
   shards: InputArtifact;
   draft: InputArtifact | undefined;
   checkpoints: InputArtifact | undefined;
+  other: InputArtifact | undefined;
 }
-
-const bestSchema = z.looseObject({ path: z.string() });
 
 /**
  * Measures the accept length of a draft: offline and exactly, by walking the target's answers; with a real
@@ -33,7 +33,7 @@ export async function runEvaluate(
   // Before the trainer's long work, though only the server's turn needs it.
   const headers = options.server === null ? {} : apiKeyHeaders(options.apiKeyEnv);
   const model = await openModel(options.model);
-  const drafts = await draftsOf(options, inputs);
+  const drafts = await measuredDrafts(options.untrained, inputs);
   const {
     model: target,
     untrained,
@@ -49,7 +49,7 @@ export async function runEvaluate(
     config: {
       target,
       shards: inputs.shards.path,
-      drafts,
+      drafts: Object.fromEntries(drafts.map(({ name, path }) => [name, path])),
       workDir: context.workDir,
       options: { ...trainer, rows: limitedRows(trainer.rows, context.limit) },
     },
@@ -70,37 +70,25 @@ export async function runEvaluate(
           options: { ...options, serverRows: limitedRows(options.serverRows, context.limit) },
           context,
         });
-  const report = await addServed(context.workDir, served);
+  const report = await completed(context.workDir, served, drafts);
   return {
     counts: isJsonObject(result.counts) ? result.counts : {},
     facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
   };
 }
 
-/** Directories of the drafts to measure, by name. */
-async function draftsOf(options: EvaluateOptions, { draft, checkpoints }: EvaluateInputs): Promise<JsonObject> {
-  const trained = draft?.path ?? (checkpoints === undefined ? undefined : await bestOf(checkpoints.path));
-  if (trained === undefined) {
-    throw new DraftsmithError("OPTIONS_INVALID", "evaluate needs a draft: give the input draft or checkpoints", {
-      location: { field: "in" },
-    });
-  }
-  const untrained =
-    options.untrained && checkpoints !== undefined ? { untrained: join(checkpoints.path, "untrained") } : {};
-  return { trained, ...untrained };
-}
-
-async function bestOf(checkpoints: string): Promise<string> {
-  const best = bestSchema.parse(JSON.parse(await readFile(join(checkpoints, "best.json"), "utf8")));
-  return join(checkpoints, best.path);
-}
-
-/** Adds the server's figures to those of the trainer and rewrites the file. */
-async function addServed(directory: string, served: ServedReport | null): Promise<EvaluationData> {
+/** Adds to the trainer's figures the server's and what follows from both, and writes the report. */
+async function completed(
+  directory: string,
+  served: ServedReport | null,
+  drafts: readonly MeasuredDraft[],
+): Promise<EvaluationData> {
   const path = join(directory, evaluationReport.file);
-  const figures: unknown = JSON.parse(await readFile(path, "utf8"));
+  const figures = await readFigures(path);
   if (!isJsonObject(figures)) throw new Error(`${path} is no JSON object`);
-  const whole = { ...figures, served };
+  const setups = Object.fromEntries(drafts.map(({ name, setup }) => [name, setup]));
+  const measured = evaluationSchema.parse({ ...figures, served, setups, predictions: [] });
+  const whole = { ...measured, predictions: predict(measured.latencies, measured.drafts) };
   await writeReport(evaluationReport, whole, directory);
-  return evaluationSchema.parse(whole);
+  return whole;
 }

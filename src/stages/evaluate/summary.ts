@@ -1,15 +1,35 @@
 /** Rows of an evaluation for the summary table at the end of a run. */
 import type { JsonObject } from "../../base/index.js";
+import type { Interval } from "./draft-figures.js";
 import type { EvaluationData } from "./report.js";
 
-export function summarise({ breakEven, drafts, comparison, served }: EvaluationData): JsonObject[] {
+export function summarise({
+  breakEven,
+  drafts,
+  paired,
+  predictions,
+  comparison,
+  served,
+}: EvaluationData): JsonObject[] {
   const rows: JsonObject[] = [];
   for (const [name, figures] of Object.entries(drafts)) {
     const verdict =
       name === "untrained" ? "" : figures.pooledAcceptLength >= breakEven ? ", above break-even" : ", BELOW break-even";
     rows.push({
       label: `held-out accept length, ${name} draft`,
-      value: `${figures.pooledAcceptLength.toFixed(3)} pooled over ${figures.responses} responses${verdict}`,
+      value: `${figures.pooledAcceptLength.toFixed(3)} pooled${bounds(figures.interval)} over ${figures.responses} responses${verdict}`,
+    });
+  }
+  for (const pair of paired.filter(({ draft, baseline }) => draft === "trained" && baseline === "other")) {
+    rows.push({
+      label: "trained draft less the other, same responses",
+      value: `${pair.difference < 0 ? "" : "+"}${pair.difference.toFixed(3)}${bounds(pair.interval)}`,
+    });
+  }
+  for (const one of predictions.filter(({ draft }) => draft === "trained")) {
+    rows.push({
+      label: `predicted speedup at ${one.concurrency} sequences`,
+      value: `${one.speedup.toFixed(2)}x${bounds(one.interval, 2)}, breaks even at ${one.breakEven.toFixed(2)} tokens per step`,
     });
   }
   for (const [name, loop] of Object.entries(comparison)) {
@@ -35,4 +55,8 @@ export function summarise({ breakEven, drafts, comparison, served }: EvaluationD
     );
   }
   return rows;
+}
+
+function bounds(interval: Interval, digits = 3): string {
+  return interval === null ? "" : ` (${interval[0].toFixed(digits)} to ${interval[1].toFixed(digits)})`;
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..base.errors import UserError
 from ..base.events import Events
 from ..data.shards import Row, RowShards
+from ..draft.config import DraftConfig
 from ..draft.fit import fit_problem
 from ..draft.model import DFlashDraft
 from ..draft.tiles import TILE
@@ -28,6 +29,7 @@ from ..target.pictures import PictureSource
 from .compare import Comparison, Loop, MakeLoop
 from .figures import DraftFigures
 from .groups import paired
+from .latency import LatencyPoint, MeasureLatency
 
 #: The walks of a row's responses, by draft name.
 Walks = dict[str, list[ResponseWalk]]
@@ -74,10 +76,11 @@ class Evaluation:
         compute: Compute,
         events: Events,
         make_loop: MakeLoop,
+        measure_latency: MeasureLatency,
     ) -> None:
         self._target, self._drafts, self._pictures = target, drafts, pictures
         self._options, self._compute, self._events = options, compute, events
-        self._make_loop = make_loop
+        self._make_loop, self._measure_latency = make_loop, measure_latency
         self._packers: dict[tuple[int, ...], PackedTarget | None] = {}
         self._sources: dict[tuple[int, ...], StateSource] = {}
 
@@ -104,9 +107,24 @@ class Evaluation:
         return {
             "drafts": {name: one.report(options.break_even) for name, one in figures.items()},
             "paired": self._pairs(figures),
+            "latencies": self._latencies([rows[number] for number in comparable]),
             "rowsWithVideos": len(rows) - len(comparable),
             "comparison": {name: comparison.report(len(compared)) for name, comparison in comparisons.items()},
         }
+
+    def _latencies(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Latencies of every draft at every concurrency that is asked for; drafts of one shape are measured once."""
+        known: dict[DraftConfig, list[LatencyPoint]] = {}
+        made = []
+        for name, draft in self._drafts.items():
+            points = known.setdefault(draft.config.with_dtype("float32"), [])
+            for concurrency in self._options.latency_concurrency[len(points) :] if rows else []:
+                self._events.log(f"measuring the latencies of {concurrency} sequences")
+                target = self._of(draft.config.target_layer_ids)
+                points.append(self._measure_latency(target, draft, self._pictures.reader, rows, concurrency))
+            if points:
+                made.append({"draft": name, "points": [point.report() for point in points]})
+        return made
 
     @staticmethod
     def _pairs(figures: dict[str, DraftFigures]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..base.typed_json import at_least
+from ..base.typed_json import at_least, each_at_least
 from ..parallel.options import Attention, Device, Dtype
 
 
@@ -31,6 +31,7 @@ class EvaluateOptions:
     compare_rows: int | None = at_least(0, 32)
     compare_drafts: list[str] = field(default_factory=lambda: ["trained"])
     place_figures: bool = True
+    latency_concurrency: list[int] = field(default_factory=list, metadata=each_at_least(1))
     break_even: float = at_least(1, 2.5)
 
 

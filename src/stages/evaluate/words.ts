@@ -1,0 +1,24 @@
+/** Numbers as the evaluation's page shows them. */
+import type { Column } from "../../report/index.js";
+import type { Interval } from "./draft-figures.js";
+
+export function fixed(value: number | null, digits = 3): string {
+  return value === null ? "" : value.toFixed(digits);
+}
+
+export function signed(value: number): string {
+  return `${value < 0 ? "" : "+"}${value.toFixed(3)}`;
+}
+
+export function range(interval: Interval, digits = 3): string {
+  return interval === null ? "too few dialogues" : `${fixed(interval[0], digits)} to ${fixed(interval[1], digits)}`;
+}
+
+export function percent(share: number | null): string {
+  return share === null ? "" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** Columns of numbers. */
+export function numbers(...names: string[]): Column[] {
+  return names.map((name) => ({ name, isNumber: true }));
+}
