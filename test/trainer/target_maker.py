@@ -11,8 +11,8 @@ IMAGE, VIDEO, VISION_START, VISION_END = 500, 501, 502, 503
 VOCAB, LAYERS, HIDDEN = 512, 8, 64
 
 
-def tiny_config(kind: str) -> Any:
-    """A transformers config: 8 text layers of width 64, a vision tower of 4 blocks."""
+def tiny_config(kind: str, hidden: int = HIDDEN, layers: int = LAYERS) -> Any:
+    """A transformers config: 8 text layers of width 64 unless said otherwise, a vision tower of 4 blocks."""
     from transformers import CONFIG_MAPPING
 
     vision: dict[str, Any] = {
@@ -20,7 +20,7 @@ def tiny_config(kind: str) -> Any:
         "hidden_size": 32,
         "intermediate_size": 64,
         "num_heads": 2,
-        "out_hidden_size": HIDDEN,
+        "out_hidden_size": hidden,
         "patch_size": 16,
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
@@ -29,12 +29,12 @@ def tiny_config(kind: str) -> Any:
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True}
     text: dict[str, Any] = {
         "vocab_size": VOCAB,
-        "hidden_size": HIDDEN,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // 16,
+        "num_key_value_heads": hidden // 32,
         "head_dim": 16,
-        "intermediate_size": 128,
+        "intermediate_size": 2 * hidden,
         "max_position_embeddings": 2048,
         "eos_token_id": 499,
         "rope_parameters": rope,
@@ -56,21 +56,21 @@ def tiny_config(kind: str) -> Any:
     return CONFIG_MAPPING[kind](text_config=text, vision_config=vision, **ids)
 
 
-def make_model(kind: str, seed: int = 0) -> Any:
+def make_model(kind: str, seed: int = 0, hidden: int = HIDDEN, layers: int = LAYERS) -> Any:
     """A random fp32 model in eval mode."""
     import torch
     from transformers import AutoModelForImageTextToText
 
     torch.manual_seed(seed)
-    model = AutoModelForImageTextToText.from_config(tiny_config(kind)).float().eval()
+    model = AutoModelForImageTextToText.from_config(tiny_config(kind, hidden, layers)).float().eval()
     # A random model must not say placeholders: a real one does not either.
     model.lm_head.weight.data[IMAGE : VISION_END + 1] = 0
     return model
 
 
-def write_target(directory: Path, kind: str, seed: int = 0) -> Path:
+def write_target(directory: Path, kind: str, seed: int = 0, hidden: int = HIDDEN, layers: int = LAYERS) -> Path:
     """Saves a random model and the processors' settings; no tokenizer, rows carry ids."""
-    make_model(kind, seed).save_pretrained(directory)
+    make_model(kind, seed, hidden, layers).save_pretrained(directory)
     settings = {
         "image_processor_type": "Qwen2VLImageProcessorFast",
         "image_mean": [0.5, 0.5, 0.5],
