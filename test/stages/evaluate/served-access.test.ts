@@ -80,7 +80,7 @@ it("whose variable is asked for before the trainer's work begins", async () => {
   try {
     const input = await bench.artifact("shards", []);
     await expect(
-      runEvaluate(options, { shards: input, draft: input, checkpoints: undefined }, context()),
+      runEvaluate(options, { shards: input, draft: input, checkpoints: undefined, other: undefined }, context()),
     ).rejects.toMatchObject({ code: "OPTIONS_INVALID", location: { field: "apiKeyEnv" } });
   } finally {
     await bench.close();
