@@ -13,4 +13,5 @@ def test_kernels_equal_their_references_in_the_interpreter():
     script = Path(__file__).parent / "interpreted.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["attention", "head", "experts", "tower"]
+    checks = ["attention", "head", "experts", "tower", "text", "routing", "causal", "layers"]
+    assert done.stdout.split() == checks

@@ -14,10 +14,8 @@ def _swiglu_kernel(x, out, width, BLOCK: tl.constexpr):
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width
     gate = tl.load(x + row * 2 * width + column, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(x + row * 2 * width + width + column, mask=inside, other=0.0)
-    # Rounds where the PyTorch form does: after the activation.
-    act = (gate * tl.sigmoid(gate)).to(out.dtype.element_ty)
-    tl.store(out + row * width + column, act * up, mask=inside)
+    up = tl.load(x + row * 2 * width + width + column, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + row * width + column, (gate * tl.sigmoid(gate) * up).to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -30,7 +28,7 @@ def _combine_kernel(y, slot_of, weights, out, width, TOP_K: tl.constexpr, BLOCK:
         slot = tl.load(slot_of + token * TOP_K + i).to(tl.int64)
         weight = tl.load(weights + token * TOP_K + i).to(tl.float32)
         part = tl.load(y + slot * width + column, mask=inside, other=0.0).to(tl.float32)
-        total += (part * weight).to(out.dtype.element_ty).to(tl.float32)
+        total += part * weight
     tl.store(out + token * width + column, total.to(out.dtype.element_ty), mask=inside)
 
 

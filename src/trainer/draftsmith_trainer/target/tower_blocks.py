@@ -40,10 +40,25 @@ def _fused(tower: Any, x: Tensor, cos: Tensor, sin: Tensor, layout: Layout) -> I
         mixed = segment_attention(q, k, v, layout, attention.scaling, causal=False)
         norm = block.norm2
         x, normed = add_layer_norm(x, attention.proj(mixed.reshape(len(x), -1)), norm.weight, norm.bias, norm.eps)
-        delta = mlp.linear_fc2(mlp.act_fn(mlp.linear_fc1(normed)))
+        delta = mlp.linear_fc2(_activated(mlp, normed))
         if number + 1 < len(tower.blocks):
             norm = tower.blocks[number + 1].norm1
             x, normed = add_layer_norm(x, delta, norm.weight, norm.bias, norm.eps)
         else:
             x = x + delta
         yield x
+
+
+def _activated(mlp: Any, x: Tensor) -> Tensor:
+    """The first half of a block's MLP, x [patches, width] -> [patches, intermediate].
+
+    The tanh form of GELU is applied by the product itself, to sums that are not rounded yet (28,160 patches, one H200:
+    0.50 ms instead of 0.60).
+    """
+    from transformers.activations import GELUTanh
+
+    if isinstance(mlp.act_fn, GELUTanh):
+        fc = mlp.linear_fc1
+        return torch._addmm_activation(fc.bias, x, fc.weight.t(), use_gelu=True)
+    out: Tensor = mlp.act_fn(mlp.linear_fc1(x))
+    return out
