@@ -159,7 +159,7 @@ def _parts(ours: Ours, target: Any, rows: Any, floor: dict[str, float]) -> None:
         }
     measured["head"] = _ms(head)
     measured["draft and head"] = _ms(learn)
-    measured["optimizer"] = _ms(lambda: optimizer.step(1e-6, weight, 1, total))
+    measured["optimizer"] = _ms(lambda: (optimizer.step(1e-6, weight, 1, total), ours.stepper.renew()))
     for name, ms in measured.items():
         print(f"    {name}: {ms:.1f} ms, floor {floor[name]:.1f} ({floor[name] / ms:.2f})", flush=True)
 

@@ -131,7 +131,7 @@ def test_hours_follow_from_operations(target):
     row = 1024 * (layers + attention) + draft + scores + head
     assert plan.work.total / plan.scope.train.rows == pytest.approx(row, rel=1e-3)
     timing = plan.timings[1]
-    step = (8 * row / 750e12 + 1_048_646_656 * 46 / 4.3e12) / SHARE["qwen3_vl"]
+    step = (8 * row / 750e12 + 1_048_646_656 * 42 / 4.3e12) / SHARE["qwen3_vl"]
     assert timing.card.name == "H200"
     assert timing.train == pytest.approx(step, rel=0.01)
     two = estimate(PlanJob(target("8b"), None, 2, options), []).timings[1]

@@ -13,6 +13,7 @@ from draftsmith_trainer.data.blocks import draw_anchors
 from draftsmith_trainer.data.images import PixelReader
 from draftsmith_trainer.data.pictures.workers import PictureWorkers
 from draftsmith_trainer.data.shards import ImageShards, RowShards
+from draftsmith_trainer.draft.linear import Linear
 from draftsmith_trainer.draft.options import DraftOptions
 from draftsmith_trainer.feed import Preparer, StateSource
 from draftsmith_trainer.jobs.train import run
@@ -126,6 +127,8 @@ def test_a_step_waits_for_nothing(kind, target_dirs, tmp_path):
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert pending.result().finite
+        layers = [module for module in draft.modules() if isinstance(module, Linear)]
+        assert layers and all(torch.equal(layer.working, layer.weight.bfloat16()) for layer in layers)
 
 
 @pytest.mark.parametrize("attention", ["auto", "flex", "sdpa"])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .config import DraftConfig
 from .layers import Attend, KeyValue, Layer, RMSNorm
+from .linear import Linear
 from .rotary import Rotary
 
 
@@ -19,7 +20,7 @@ class DFlashDraft(nn.Module):
         super().__init__()
         self.config = config
         width = config.hidden_size
-        self.fc = nn.Linear(len(config.target_layer_ids) * width, width, bias=False)
+        self.fc = Linear(len(config.target_layer_ids) * width, width, bias=False)
         self.hidden_norm = RMSNorm(width, config.rms_norm_eps)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.norm = RMSNorm(width, config.rms_norm_eps)

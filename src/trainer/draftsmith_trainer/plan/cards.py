@@ -39,8 +39,8 @@ SHARE = {"qwen3_vl": 0.70, "qwen3_vl_moe": 0.50, "qwen3_5": 0.70, "qwen3_5_moe":
 SCALING = 0.975
 
 #: Bytes that one optimizer step moves per draft parameter: masters and both moments read and written, the gradient
-#: read for its norm, scaled in place and read for the update, and the bf16 copy made from the masters.
-OPTIMIZER_BYTES = 3 * 8 + (4 + 8 + 4) + (4 + 2)
+#: read for its norm, read for the update and scaled by it in place, and the bf16 copy made from the masters.
+OPTIMIZER_BYTES = 3 * 8 + (4 + 8) + (4 + 2)
 
 
 def visible_cards() -> list[Card]:

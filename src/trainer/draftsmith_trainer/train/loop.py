@@ -118,6 +118,7 @@ class Trainer:
     def _start(self) -> Progress:
         """The progress of the saved state, or that of a new run: its draft is measured, for comparison."""
         found = load_everywhere(self._states, self._draft, self._stepper.optimizer.adam, self._ranks)
+        self._stepper.renew()
         self._ranks.wait(self._asked)
         self._saver.begin(found)
         progress = found or Progress()

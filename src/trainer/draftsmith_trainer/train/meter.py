@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..data.shards import Ints
+from ..draft.linear import working_bytes
 from ..draft.model import DFlashDraft
 from ..feed import StateSource
 from ..target import Target
@@ -89,7 +90,7 @@ def memory_parts(
     peak = torch.cuda.max_memory_allocated(target.device) if on_gpu else _resident()
     parts = {
         "target": sum(_local(p) for p in target.model.parameters()),
-        "draft": sum(p.nbytes for p in parameters),
+        "draft": sum(p.nbytes for p in parameters) + working_bytes(draft),
         "gradients": sum(p.grad.nbytes for p in parameters if p.grad is not None),
         "optimizer": moments,
         "keptStates": source.used,

@@ -46,7 +46,12 @@ class Optimizer:
         finite = torch.isfinite(norm) & torch.isfinite(total)
         if self._clip is not None:
             scale = scale * (self._clip / (norm + 1e-6)).clamp(max=1.0)
-        torch._foreach_mul_(gradients, scale)
+        if scale.is_cuda:
+            # The update reads the gradients anyway; on the CPU they are scaled first, so that its results stay what
+            # they were.
+            self.adam.grad_scale = 1 / scale  # type: ignore[attr-defined]
+        else:
+            torch._foreach_mul_(gradients, scale)
         for group in self.adam.param_groups:
             group["lr"] = lr
         # The interface by which GradScaler tells a fused optimizer to skip: no number has to reach the host.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..algorithms.algorithm import BlockOutputs
 from ..algorithms.registry import algorithm_of
+from ..draft.linear import WorkingCopies
 from ..draft.model import DFlashDraft
 from ..draft.passes import DraftModule, run_batch
 from ..feed import PackWork, Part, StateSource
@@ -130,6 +131,8 @@ class Stepper:
         self._rule = LossRule(options.decay(draft.config.block_size), options.dpace_alpha)
         self._soft = soft_rule(options)
         self.optimizer = Optimizer(draft, options)
+        on_gpu = compute.autocast and compute.device == "cuda"
+        self._copies = WorkingCopies(draft, compute.dtype) if on_gpu else None
 
     def step(self, work: list[PackWork], lr: float, stop: int = 0, passes: int = 0) -> Pending:
         """Learns from this rank's work (never empty: a rank without rows brings :meth:`.Preparer.nothing`).
@@ -158,7 +161,13 @@ class Stepper:
         sums[4] = stop
         self._ranks.sum(sums)
         outcome = self.optimizer.step(lr, sums[0], self._ranks.world, sums[1])
+        self.renew()
         return Pending(torch.cat([sums, *(one.double()[None] for one in outcome), *flags]), len(flags))
+
+    def renew(self) -> None:
+        """Brings what is derived from the draft's weights up to date, after they were loaded or updated."""
+        if self._copies is not None:
+            self._copies.renew()
 
     def _learn(self, states: Tensor, part: Part) -> tuple[Tensor, Tensor]:
         """Adds a part's gradient.
