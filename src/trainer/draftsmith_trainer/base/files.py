@@ -19,10 +19,18 @@ def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
     for file in fresh.iterdir():
         _sync(file)
     _sync(fresh)
-    if path.exists():
-        shutil.rmtree(path)
+    remove_directory(path)
     fresh.rename(path)
     _sync(path.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Removes ``path`` if it exists; a crash leaves it complete or under a hidden name, which the next call removes."""
+    hidden = path.with_name(f".{path.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    if path.exists():
+        path.rename(hidden)
+        shutil.rmtree(hidden)
 
 
 def write_json(path: Path, value: Any) -> None:

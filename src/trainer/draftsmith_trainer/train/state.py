@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..base.files import write_directory, write_json
+from ..base.files import remove_directory, write_directory, write_json
 from ..draft.model import DFlashDraft
 from ..parallel.ranks import Ranks
 from .snapshot import MOMENTS, Snapshot
@@ -107,7 +107,10 @@ class StateStore:
         write_directory(kept, fill)
         for other in self._directory.glob("state-*"):
             if other != kept:
-                shutil.rmtree(other)
+                remove_directory(other)
+        # What a killed process had begun to remove.
+        for left in self._directory.glob(".state-*.old"):
+            shutil.rmtree(left)
 
     def amend(self, progress: Progress) -> None:
         """Rewrites what the state of this step says, without its tensors."""
