@@ -1,3 +1,4 @@
+export * from "./cards.js";
 export * from "./charts.js";
 export * from "./html.js";
 export * from "./log-histogram.js";

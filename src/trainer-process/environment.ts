@@ -15,6 +15,7 @@ import {
   isNewEnough,
   MIN_PYTHON,
   missingPackages,
+  type NEEDED_PACKAGES,
   type PythonProbe,
   probePython,
   tooOld,
@@ -138,6 +139,19 @@ export async function ensureEnvironment(
     if (!existsSync(join(directory, STAMP))) await build(managed, base, directory, request);
   });
   return interpreterIn(directory);
+}
+
+/** The versions of some of its packages in the trainer's environment; those that it lacks are left out. */
+export async function trainerPackages(
+  names: readonly (typeof NEEDED_PACKAGES)[number][],
+  request: EnvironmentRequest = {},
+): Promise<Record<string, string>> {
+  const { executable } = await ensurePython(request);
+  const probe = await probePython(executable);
+  const found = names.map((name) => [name, probe?.packages[name]] as const);
+  return Object.fromEntries(
+    found.filter((entry): entry is [(typeof names)[number], string] => typeof entry[1] === "string"),
+  );
 }
 
 function interpreterIn(directory: string): string {

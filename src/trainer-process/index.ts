@@ -8,6 +8,7 @@ export {
   existingPython,
   type ManagedEnvironment,
   type PythonChoice,
+  trainerPackages,
 } from "./environment.js";
 export { type JobRequest, runJob } from "./job.js";
 export * from "./options.js";

@@ -71,6 +71,16 @@ describe.skipIf(python === null)("the quickstart, small (needs the trainer's Pyt
     expect(identical).toBe(asked);
   });
 
+  it("writes cards for the shards and the draft, with what was measured", () => {
+    const best = manifest(whole, "train").facts.best as { pooledAcceptLength: number; interval: [number, number] };
+    const card = readFileSync(join(whole, "steps", "export", "README.md"), "utf8");
+    const figures = [best.pooledAcceptLength, ...best.interval].map((value) => value.toFixed(3));
+    expect(card).toContain(`| pooled, while training | ${figures[0]} | ${figures[1]} to ${figures[2]} |`);
+    expect(readFileSync(join(whole, "steps", "shard", "README.md"), "utf8")).toContain(
+      "| regenerate | dialogues | 24 |",
+    );
+  });
+
   it("measures the same accept length offline, step for step in a real loop, and on the server", () => {
     const report = JSON.parse(readFileSync(join(whole, "steps", "evaluate", "evaluation.json"), "utf8"));
     expect(report.comparison.trained.differingSteps).toBe(0);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { licenseSchema } from "../../report/index.js";
 
 export const exportOptionsSchema = z.strictObject({
   model: z.string().describe("model directory of the target that the draft was trained for"),
@@ -12,6 +13,9 @@ export const exportOptionsSchema = z.strictObject({
     .array(z.enum(["partial", "mrope"]))
     .default([])
     .describe("position schemes to let through although not every engine serves them"),
+  license: licenseSchema.describe(
+    "licence of the draft, for the front matter of README.md: an identifier such as apache-2.0",
+  ),
   maxPositionEmbeddings: z
     .number()
     .int()

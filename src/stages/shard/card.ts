@@ -4,8 +4,9 @@
  */
 import { basename } from "node:path";
 import { type Counts, SPLIT_IN_FILES, SPLITS, type SplitName } from "../../artifacts/index.js";
-import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../../base/index.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../base/index.js";
 import { formatNumber } from "../../events/index.js";
+import { cell, factTable, fingerprintCell, NOT_RECORDED, recorded, shortDigest } from "../../report/index.js";
 import type { InputArtifact } from "../stage.js";
 import { IMAGE_TABLE, ROW_TABLE } from "./columns.js";
 import type { SplitFacts } from "./split-facts.js";
@@ -86,12 +87,12 @@ ${how} Rows that a step left out are counted under their reason.
 ${lines.join("\n")}
 
 The split (seed ${seed}, held-out share ${heldoutShare}) keeps dialogues that share a screenshot on the same side. Digests of the
-inputs: rows \`${short(rows.manifest.digest)}\`, dialogues \`${short(dialogues.manifest.digest)}\`.`;
+inputs: rows \`${shortDigest(rows.manifest.digest)}\`, dialogues \`${shortDigest(dialogues.manifest.digest)}\`.`;
 }
 
 function countCells(counts: JsonValue | undefined): string {
   if (!isJsonObject(counts)) return "not recorded | not recorded | not recorded";
-  const number = (value: JsonValue | undefined) => (typeof value === "number" ? formatNumber(value) : "not recorded");
+  const number = (value: JsonValue | undefined) => (typeof value === "number" ? formatNumber(value) : NOT_RECORDED);
   const rejected = isJsonObject(counts.rejected) ? Object.entries(counts.rejected) : [];
   const reasons = rejected.map(([reason, count]) => `${cell(reason)} ${number(count)}`).join(", ");
   return `${number(counts.read)} | ${number(counts.kept)} | ${reasons === "" ? "none" : reasons}`;
@@ -102,35 +103,25 @@ function target({ metadata, rows }: CardFacts): string {
   const directory = rows.manifest.producer.options.model;
   const served = isJsonObject(metadata.served) ? metadata.served : {};
   const settings = isJsonObject(served.settings) ? served.settings : {};
-  const say = (value: JsonValue | undefined) =>
-    value === undefined || value === null
-      ? "not recorded"
-      : cell(typeof value === "string" ? value : canonicalJson(value));
   const lines: [string, string][] = [
-    ["model directory", typeof directory === "string" ? cell(basename(directory)) : "not recorded"],
-    ["model type", say(metadata.modelType)],
-    ["served as", say(served.servedModelName)],
-    ["served weights", say(settings.quantization ?? settings.dtype)],
-    ["config.json", print(prints.config)],
-    ["chat template", print(prints.template)],
-    ["tokenizer", print(prints.tokenizer)],
-    ["image processor settings", print(prints.processor)],
-    ...("video" in prints ? [["video processor settings", print(prints.video)] as [string, string]] : []),
-    ["template arguments", say(metadata.chatTemplateKwargs)],
-    ["system prompt", say(metadata.systemPrompt)],
-    ["longest row allowed", typeof metadata.maxLength === "number" ? formatNumber(metadata.maxLength) : "not recorded"],
+    ["model directory", typeof directory === "string" ? cell(basename(directory)) : NOT_RECORDED],
+    ["model type", recorded(metadata.modelType)],
+    ["served as", recorded(served.servedModelName)],
+    ["served weights", recorded(settings.quantization ?? settings.dtype)],
+    ["config.json", fingerprintCell(prints.config)],
+    ["chat template", fingerprintCell(prints.template)],
+    ["tokenizer", fingerprintCell(prints.tokenizer)],
+    ["image processor settings", fingerprintCell(prints.processor)],
+    ...("video" in prints ? [["video processor settings", fingerprintCell(prints.video)] as [string, string]] : []),
+    ["template arguments", recorded(metadata.chatTemplateKwargs)],
+    ["system prompt", recorded(metadata.systemPrompt)],
+    ["longest row allowed", typeof metadata.maxLength === "number" ? formatNumber(metadata.maxLength) : NOT_RECORDED],
   ];
   return `## Target
 
 A draft trained on these rows fits a server whose files have these sha256 fingerprints.
 
-| | |
-|---|---|
-${lines.map(([name, value]) => `| ${name} | ${value} |`).join("\n")}`;
-}
-
-function print(value: JsonValue | undefined): string {
-  return typeof value === "string" ? `\`${value}\`` : "not recorded";
+${factTable(lines)}`;
 }
 
 function content({ splits, images }: CardFacts): string {
@@ -167,14 +158,3 @@ images = load_dataset(DIR, "images", split="train")  # decoded by Pillow when a 
 \`\`\`
 
 A row's images are found by hash: \`image_hashes\` lists them in the order of the sequence, \`hash\` is sorted in the image files.`;
-
-/** Texts of users must not end a table cell or open markup. */
-function cell(text: string): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  const cut = line.length > 200 ? `${line.slice(0, 200)}...` : line;
-  return cut.replace(/[\\|<>[\]`*_]/g, (character) => `\\${character}`);
-}
-
-function short(digest: string): string {
-  return digest.slice(0, 16);
-}

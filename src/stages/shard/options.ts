@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { licenseSchema } from "../../report/index.js";
 
 export const shardOptionsSchema = z.strictObject({
   heldoutShare: z
@@ -25,11 +26,9 @@ export const shardOptionsSchema = z.strictObject({
     .describe(
       "maximum number of training rows, taken from the front of the shuffled order: a smaller set is part of a larger one, and the held-out rows stay the same",
     ),
-  license: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.+-]*$/, "expected an identifier such as apache-2.0, cc-by-4.0 or other")
-    .default("unknown")
-    .describe("licence of the rows and images, for the front matter of README.md: an identifier such as cc-by-4.0"),
+  license: licenseSchema.describe(
+    "licence of the rows and images, for the front matter of README.md: an identifier such as cc-by-4.0",
+  ),
 });
 
 export type ShardOptions = z.infer<typeof shardOptionsSchema>;
