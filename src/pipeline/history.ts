@@ -68,9 +68,9 @@ function resolved(plan: Plan, settings: object): object {
       plan.services.map(({ name, type, options }) => [name, { uses: type.name, with: options }]),
     ),
     steps: Object.fromEntries(
-      plan.steps.map(({ name, stage, inputs, options, matrix }) => [
+      plan.steps.map(({ name, stage, inputs, options, matrix, after, services }) => [
         name,
-        { uses: stage.name, codeVersion: stage.codeVersion, in: inputs, with: options, matrix },
+        { uses: stage.name, codeVersion: stage.codeVersion, in: inputs, with: options, matrix, after, services },
       ]),
     ),
   };

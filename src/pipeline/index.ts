@@ -17,6 +17,7 @@ export {
   runPipeline,
   summaryRows,
 } from "./run-pipeline.js";
+export { compareRuns } from "./run-report/index.js";
 export { type RunStageRequest, runStage, type StageOutcome } from "./run-stage.js";
 export { SERVICE_TYPES, type ServiceRegistry, type ServiceType } from "./services/index.js";
 export { Source } from "./source.js";

@@ -11,6 +11,7 @@ import { acquireLock } from "./lock.js";
 import { publicAssignment } from "./overrides.js";
 import { makePlan } from "./plan.js";
 import type { Plan, StageRegistry } from "./plan-types.js";
+import { reportRun } from "./run-report/index.js";
 import { type SelectionRequest, selectSteps } from "./select.js";
 import { SERVICE_TYPES, type ServiceRegistry, Supervisor } from "./services/index.js";
 import { allStages } from "./stage-registry.js";
@@ -45,6 +46,8 @@ export interface RunResult {
   workspace: string;
   /** The record of this run. */
   directory: string;
+  /** Its page; undefined if it could not be written. */
+  report?: string;
   /** What the first failed step threw. */
   error?: unknown;
 }
@@ -129,13 +132,34 @@ async function recordedRun(
   }
   const failure = steps.find(({ state }) => state === "failed");
   const interrupted = signal.aborted && steps.some(({ state }) => state === "failed" || state === "skipped");
-  const outcome = interrupted ? "interrupted" : failure === undefined ? "done" : "failed";
+  const outcome: RunResult["outcome"] = interrupted ? "interrupted" : failure === undefined ? "done" : "failed";
   const seconds = (performance.now() - began) / 1000;
   events.emit({ type: "run-finished", pipeline: plan.name, outcome, seconds, summary: steps.flatMap(summaryRows) });
   await history.finish({ outcome, started, seconds, steps: steps.map(stepRecord) });
-  const result = { outcome, steps, workspace: plan.workspace, directory: history.directory } as const;
+  const report = await reportOrWarn(history.directory, options);
+  const result: RunResult = {
+    outcome,
+    steps,
+    workspace: plan.workspace,
+    directory: history.directory,
+    ...defined({ report }),
+  };
   if (interrupted) return { ...result, error: interruption(failure?.error) };
   return failure === undefined ? result : { ...result, error: failure.error };
+}
+
+/** A page that cannot be drawn must not fail a run that is done. */
+async function reportOrWarn(
+  directory: string,
+  { events, stages = allStages }: RunOptions,
+): Promise<string | undefined> {
+  try {
+    return await reportRun(directory, stages);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    events?.emit({ type: "log", level: "warn", message: `the report of this run could not be written: ${why}` });
+    return undefined;
+  }
 }
 
 function interruption(error: unknown): unknown {

@@ -68,12 +68,29 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); 
 .figure { background: var(--panel); padding: .6rem .9rem; min-width: 9rem; } .figure b { display: block; font-size: 1.25rem; }
 .finding { border-left: 4px solid var(--line); padding: .1rem 0 .1rem .9rem; margin: 1rem 0; } .finding.bad { border-color: var(--bad); color: inherit; } .finding.warn { border-color: var(--warn); color: inherit; }
 tr.differs td { background: color-mix(in srgb, var(--bad) 14%, transparent); } tr.first td { font-weight: 700; }
-svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; } svg .bar { fill: var(--bar); } svg .curve { fill: none; stroke: var(--bar); stroke-width: 1.5; } svg .axis { stroke: var(--line); }
+svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; } svg .bar { fill: var(--bar); } svg .curve { fill: none; stroke: var(--bar); stroke-width: 1.5; } svg .axis { stroke: var(--line); } svg .axis-area { fill: var(--line); } svg.share { display: inline-block; vertical-align: middle; }
+svg .edge { fill: none; stroke: var(--quiet); stroke-width: 1.2; } svg .node rect { fill: var(--panel); stroke: var(--line); } svg .node .name { fill: var(--ink); font-weight: 600; font-size: 12px; } svg .done rect { stroke: var(--good); } svg .failed rect { stroke: var(--bad); stroke-width: 2; } svg .cached rect, svg .skipped rect { stroke-dasharray: 4 3; stroke: var(--quiet); }
+nav { margin: .75rem 0; } nav a { margin-right: .75rem; } a { color: var(--bar); } .beside { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; } .beside table { flex: 1 1 24rem; width: auto; } .beside svg { flex: 0 1 auto; }
+section { margin-top: 2.5rem; } .rule { border-top: 1px solid var(--line); padding-top: .5rem; } .wide { overflow-x: auto; }
 @media print { body { max-width: none; padding: 0; } .finding { break-inside: avoid; } }
 `;
+
+const BODY = "<body>";
 
 /** A self-contained page: no scripts, no external resources. */
 export function page(title: string, ...body: readonly Value[]): string {
   const head = html`<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>${title}</title><style>${new Html(STYLE)}</style>`;
-  return `${html`<!doctype html>\n<html lang="en"><head>${head}</head>\n<body>\n${body}\n</body></html>`.source}\n`;
+  return `${html`<!doctype html>\n<html lang="en"><head>${head}</head>\n${new Html(BODY)}\n${body}\n</body></html>`.source}\n`;
+}
+
+/**
+ * The content of a page as a part of another one: its headings one level lower, its style left out, which is the same.
+ *
+ * @param drawn - what `page` returned
+ */
+export function embedded(drawn: string): Html {
+  const start = drawn.indexOf(BODY) + BODY.length;
+  const content = drawn.slice(start, drawn.lastIndexOf("</body>"));
+  // Texts are escaped, so a tag here is one of ours.
+  return new Html(content.replace(/<(\/?)h([1-5])(?=[ >])/g, (_, end, level) => `<${end}h${Number(level) + 1}`));
 }

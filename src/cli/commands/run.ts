@@ -57,8 +57,9 @@ export const command: CommandModule<object, RunArguments> = {
     const events = makeReporter({ json, stream: process.stdout });
     try {
       const { signal, onKillable } = interrupt;
-      const { error, directory } = await runPipeline({ ...options, events, signal, onKillable });
+      const { error, directory, report } = await runPipeline({ ...options, events, signal, onKillable });
       if (!json) process.stdout.write(`record of this run: ${directory}\n`);
+      if (!json && report !== undefined) process.stdout.write(`report: ${report}\n`);
       if (error !== undefined) throw error;
     } finally {
       events.close();
