@@ -1,5 +1,5 @@
 /** Gathers what a run and its stages left behind into the figures of one report. */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { readJsonLines, readManifest } from "../../artifacts/index.js";
@@ -59,16 +59,23 @@ export async function findRun(path: string): Promise<string> {
     throw fromErrno(error, path);
   }
   if (names.includes("run.json")) return path;
-  const history = workspacePaths.history(path);
-  const runs = names.includes(basename(history)) ? (await readdir(history)).sort().reverse() : [];
-  for (const run of runs) {
-    const files = await readdir(join(history, run)).catch((): string[] => []);
-    if (files.includes("run.json")) return join(history, run);
-  }
+  const last = names.includes("history") ? await lastRun(workspacePaths.history(path)) : undefined;
+  if (last !== undefined) return last;
   throw new DraftsmithError("INPUT_INVALID", `${path} is neither a run nor a workspace with a finished run`, {
     location: { file: path },
     hint: "name a pipeline's workspace, such as runs/quickstart, or a directory in its history/",
   });
+}
+
+/** Names of runs tell seconds apart, not more: the record written last is the last run's. */
+async function lastRun(history: string): Promise<string | undefined> {
+  let last: { directory: string; time: number } | undefined;
+  for (const name of await readdir(history)) {
+    const directory = join(history, name);
+    const time = (await stat(join(directory, "run.json")).catch(() => undefined))?.mtimeMs;
+    if (time !== undefined && (last === undefined || time > last.time)) last = { directory, time };
+  }
+  return last?.directory;
 }
 
 /**

@@ -45,7 +45,7 @@ function stepOf(run: RunReport, name: string): StepReport | undefined {
 
 function sideBySide(one: RunReport, other: RunReport, rows: readonly (readonly [string, string, string])[]): Html {
   const heads = one.run === other.run ? ["first", "second"] : [one.run, other.run];
-  return table([{ name: "" }, ...heads.map((name) => ({ name }))], rows);
+  return table([{ name: "what" }, ...heads.map((name) => ({ name }))], rows);
 }
 
 function acceptLengths(pairs: readonly Pair[]): Html {

@@ -1,7 +1,7 @@
 /** training.json: the course of a run, as the trainer writes it. */
 import { z } from "zod";
 import { formatNumber } from "../../events/index.js";
-import { defineReport, type Html, html, keyFigures, page, table } from "../../report/index.js";
+import { defineReport, type Html, html, keyFigures, type Line, lineChart, page, table } from "../../report/index.js";
 
 const count = z.number().int().nonnegative();
 const intervalSchema = z.tuple([z.number(), z.number()]).nullable().describe("95 %, bootstrap over dialogues");
@@ -82,12 +82,43 @@ export function trainingPage(data: TrainingData): string {
             { label: "its 95 % interval", value: interval(best.interval) },
           ]),
     ]),
+    html`<h2>Curves</h2>\n<div class="charts">${curves(data)}</div>\n`,
     html`<h2>Training beside held-out rows, by epoch</h2>\n`,
     html`<p class="quiet">Accept lengths at anchors are comparable with each other: where that of training rises and that of held-out rows does not, the draft overfits.</p>\n`,
     epochsTable(epochs),
     html`<h2>Evaluations</h2>\n`,
     evaluationsTable(evaluations),
   );
+}
+
+function curves({ curve, evaluations, blockSize }: TrainingData): Html[] {
+  const ofSteps = (name: string, value: (point: TrainingData["curve"][number]) => number): Line => ({
+    name,
+    points: curve.map((point) => ({ x: point.step, y: value(point) })),
+  });
+  const heldout: Line[] = [
+    {
+      name: "held out, walked",
+      points: evaluations.map((one) => ({ x: one.step, y: one.pooledAcceptLength, interval: one.interval })),
+    },
+    { name: "held out, at anchors", points: evaluations.map((one) => ({ x: one.step, y: one.anchorAcceptLength })) },
+    ofSteps("training, at anchors", (point) => point.trainAcceptLength),
+  ];
+  const places = Array.from({ length: Math.min(blockSize - 1, 4) }, (_, place) => ({
+    name: `place ${place + 1}`,
+    points: curve.flatMap(({ step, accuracyByPlace }) => {
+      const y = accuracyByPlace[place];
+      return y === undefined || y === null ? [] : [{ x: step, y }];
+    }),
+  }));
+  const x = "optimizer step";
+  return [
+    lineChart({ title: "Loss", x, lines: [ofSteps("loss", ({ loss }) => loss)], fromZero: true }),
+    lineChart({ title: "Accept length", x, lines: heldout }),
+    lineChart({ title: "Share of right tokens by place", x, lines: places, fromZero: true }),
+    lineChart({ title: "Gradient norm", x, lines: [ofSteps("norm", ({ gradNorm }) => gradNorm)], fromZero: true }),
+    lineChart({ title: "Learning rate", x, lines: [ofSteps("learning rate", ({ lr }) => lr)], fromZero: true }),
+  ];
 }
 
 function epochsTable(epochs: TrainingData["epochs"]): Html {
@@ -109,7 +140,7 @@ function evaluationsTable(evaluations: TrainingData["evaluations"]): Html {
     [
       ...["step", "epoch", "accept length", "95 %", "to the best before", "95 %"].map(number),
       { name: "verdict" },
-      number("accepted at places"),
+      { name: "accepted at places" },
     ],
     evaluations.map((one) => [
       formatNumber(one.step),

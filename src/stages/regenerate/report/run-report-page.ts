@@ -1,6 +1,6 @@
 /** The report of a run as a page: a pure function of its figures, so that a finished run can be drawn again. */
 import { formatNumber, formatSeconds, type ReasonCounts } from "../../../events/index.js";
-import { curve, type Html, histogram, html, keyFigures, page, table } from "../../../report/index.js";
+import { curve, type Html, histogram, html, keyFigures, objectTable, page, table } from "../../../report/index.js";
 import type { HistogramData, RunReportData, ServerData } from "./run-report-data.js";
 
 export function runReportPage(figures: RunReportData): string {
@@ -27,7 +27,7 @@ export function runReportPage(figures: RunReportData): string {
       { label: "rejected", value: formatNumber(ends.rejected) },
       { label: "failed", value: formatNumber(ends.failed) },
     ]),
-    counts === null ? undefined : html`<h2>The artifact</h2>\n<pre>${JSON.stringify(counts, null, 2)}</pre>\n`,
+    counts === null ? undefined : html`<h2>The artifact</h2>\n${objectTable(counts)}`,
     reasonsTable("Why dialogues ended early", figures.reasons),
     reasonsTable("Why questions were asked again", figures.retries),
     promptsPart(figures),
@@ -37,12 +37,13 @@ export function runReportPage(figures: RunReportData): string {
       ? undefined
       : html`<p class="quiet">Servers, seconds and the curve cover the questions of the re-check as well.</p>\n`,
     serversTable(figures.servers),
-    html`<h2>Answer tokens per second</h2>\n`,
-    curve(ratesOf(figures), "answer tokens/s"),
+    html`<h2>Rates and lengths</h2>\n<div class="charts">\n`,
+    html`<div><h3>Answer tokens per second</h3>\n${curve(ratesOf(figures), "answer tokens/s")}</div>\n`,
     chartOf("Tokens of an answer", figures.answerTokens, "tokens"),
     chartOf("Tokens of a prompt", figures.promptTokens, "tokens"),
     chartOf("Turns of a dialogue", figures.turnsPerDialogue, "turns"),
     chartOf("Seconds for an answer", figures.latencySeconds, "s"),
+    html`</div>\n`,
     html`<h2>Slowest requests</h2>\n`,
     slowestTable(figures),
     html`<p class="quiet">Percentiles are upper bounds of bins that grow by a quarter of an octave.</p>\n`,
@@ -138,7 +139,7 @@ function reasonsTable(title: string, counts: ReasonCounts, column = "reason"): H
 function chartOf(title: string, values: HistogramData, unit: string): Html {
   const { mean, p50, p95, max } = values;
   const words = `mean ${formatNumber(mean)}, median ${formatNumber(p50)}, 95 % up to ${formatNumber(p95)}, largest ${formatNumber(max)}`;
-  return html`<h2>${title}</h2>\n<p class="quiet">${values.count === 0 ? "none" : words}</p>\n${histogram(values.bins, unit)}`;
+  return html`<div><h3>${title}</h3>\n<p class="quiet">${values.count === 0 ? "none" : words}</p>\n${histogram(values.bins, unit)}</div>\n`;
 }
 
 /** From sums to rates between the points. */
