@@ -25,7 +25,7 @@ PAIRS = {
         {"model", "untrained", "server", "apiKeyEnv", "serverRows", "serverConcurrency", "requestTimeoutSeconds"},
         {"compareDrafts"},
     ),
-    "export": (ExportOptions, {"model"}, set()),
+    "export": (ExportOptions, {"model", "license"}, set()),
 }
 
 
