@@ -15,6 +15,7 @@ import {
   TerminalReporter,
   tee,
 } from "../../src/events/index.js";
+import { describeProgress } from "../../src/events/progress.js";
 import { scratchDirectory } from "../scratch/scratch.js";
 
 const progress = (done: number, more: Partial<StepProgress> = {}): StepProgress => ({
@@ -202,6 +203,34 @@ describe("rate and time left", () => {
     now = 1000;
     meter.add(progress(5));
     expect(meter.rate()).toBeUndefined();
+  });
+
+  it("start over when something else is counted, as an evaluation's rows between a training's steps", () => {
+    let now = 0;
+    const meter = new ProgressMeter(() => now);
+    meter.add(progress(5, { unit: "steps" }));
+    now = 1000;
+    meter.add(progress(200, { unit: "held-out rows" }));
+    expect(meter.rate()).toBeUndefined();
+    now = 2000;
+    meter.add(progress(210, { unit: "held-out rows" }));
+    expect(meter.rate()).toBe(10);
+  });
+
+  it("of work that counts its seconds are not told", () => {
+    let now = 0;
+    const meter = new ProgressMeter(() => now);
+    const event: StepProgress = {
+      type: "step-progress",
+      step: "train",
+      done: 10,
+      unit: "s",
+      note: "loading the target",
+    };
+    meter.add({ ...event, done: 5 });
+    now = 5000;
+    meter.add(event);
+    expect(describeProgress(event, meter)).toBe("10 s, loading the target");
   });
 });
 

@@ -140,7 +140,7 @@ describe("the recipes", () => {
       const bin = join(root, "bin");
       await writeFile(
         join(bin, "scontrol"),
-        '#!/bin/bash\n[[ "$*" == "show hostnames node[7-8]" ]] && printf "node7\\nnode8\\n"\n',
+        '#!/bin/bash\n[[ "$*" == "show hostnames node[7-8]" ]] && printf "node7\\nnode8\\n" || echo "scontrol $*"\n',
       );
       const tasks = 'for SLURM_NODEID in 0 1; do export SLURM_NODEID; "$@"; done';
       await writeFile(join(bin, "srun"), `#!/bin/bash\nset -e\nwhile [[ $1 == --* ]]; do shift; done\n${tasks}\n`);
@@ -153,6 +153,28 @@ describe("the recipes", () => {
       expect(nodes).toHaveLength(2);
       for (const [rank, text] of nodes.entries()) expectNode(text, rank, "node7:20003");
     }, 60_000);
+
+    it.each([
+      [130, "scontrol requeue 40003\n"],
+      [12, ""],
+      [0, ""],
+    ])("Slurm's job that ends with %i goes back into the queue, or not", async (code, queued) => {
+      const bin = join(root, "bin");
+      const files = {
+        scontrol: '[[ "$1" == show ]] && echo node7 || echo "scontrol $*"',
+        srun: `exit ${code}`,
+      };
+      for (const [name, text] of Object.entries(files)) {
+        await writeFile(join(bin, name), `#!/bin/bash\n${text}\n`);
+        await chmod(join(bin, name), 0o755);
+      }
+      const variables = { SLURM_JOB_NODELIST: "node7", SLURM_JOB_ID: "40003", SLURM_NNODES: "1" };
+      const ended = await bash([join(RECIPES, "slurm-train.sbatch")], variables).then(
+        (stdout) => ({ code: 0, stdout }),
+        (error: { code: number; stdout: string }) => error,
+      );
+      expect(ended).toMatchObject({ code, stdout: queued });
+    });
 
     it("Kubernetes gives every pod its index and pod 0's name", async () => {
       await planner();

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -27,6 +28,18 @@ async function errorOf(promise: Promise<unknown>): Promise<DraftsmithError> {
   return error as DraftsmithError;
 }
 
+/** The process whose command line names a path. */
+function childWith(path: string): number {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes(path)) return Number(pid);
+    } catch {
+      // It has ended.
+    }
+  }
+  throw new Error(`no process has ${path} on its command line`);
+}
+
 describe("parseJobEvent", () => {
   it("reads every kind and refuses what is no event", () => {
     expect(parseJobEvent('{"type":"progress","done":1,"total":2,"unit":"steps"}')).toMatchObject({ done: 1 });
@@ -46,6 +59,8 @@ describe("parseJobEvent", () => {
     });
     const other = parseJobEvent(JSON.stringify({ ...said, code: "FROM_LATER" }));
     expect(other).toMatchObject({ code: "TRAINER_FAILED", message: "m" });
+    const died = parseJobEvent(JSON.stringify({ ...said, reason: "rank-died", frame: "Traceback\nline" }));
+    expect(died?.type === "error" && trainerError(died).frame).toBe("Traceback\nline");
   });
 });
 
@@ -94,6 +109,28 @@ describe.skipIf(python === null)("runJob (needs the trainer's Python environment
     expect(result.dialogues).toBe(5);
     expect(events.some((event) => event.type === "step-progress" && event.step === "raw")).toBe(true);
   }, 120_000);
+
+  it.each([
+    ["SIGKILL", "TRAINER_FAILED", "was killed by SIGKILL, most likely by the out-of-memory killer"],
+    ["SIGTERM", "INTERRUPTED", "demo-data was stopped"],
+  ] as const)(
+    "tells what ended a job that got %s from elsewhere",
+    async (signal, code, message) => {
+      const out = join(root, `ended-${signal}`);
+      const running = runJob({
+        job: "demo-data",
+        args: ["--out", out, "--dialogues", "200000", "--seed", "3"],
+        step: "raw",
+        events: { emit: (event) => event.type === "step-progress" && process.kill(childWith(out), signal) },
+        signal: new AbortController().signal,
+      });
+      const error = await errorOf(running);
+      expect(error.code).toBe(code);
+      expect(error.message).toContain(message);
+      expect(error.hint).toContain("the same command continues");
+    },
+    120_000,
+  );
 
   it("stops a job when the signal is aborted and says so", async () => {
     const abort = new AbortController();

@@ -372,3 +372,42 @@ def meet_the_slow_one(rank: int, seconds: float) -> float:
         waited = time.monotonic() - began
         assert ranks.sum(torch.ones(1)).item() == 2
         return waited
+
+
+def machines_apart(rank: int, note: str) -> str:
+    """Rank 0 on one machine, 1 and 2 on another: they tell rank 0, which has no link to them, that rank 2 died."""
+    import os
+    import signal
+
+    from draftsmith_trainer.parallel import links, watch
+
+    watch.GRACE = 0.5
+    links._machine = lambda: "first" if rank == 0 else "second"
+    told = Path(note).with_suffix(f".{rank}")
+    with join_ranks("cpu") as ranks, ranks.together(lambda error: told.write_text(f"{error.code}: {error.message}")):
+        ranks.wait()
+        if rank == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)
+    return "went on"
+
+
+def die_before_a_step(rank: int, jobs: list[str], step: int) -> str:
+    """Trains; rank 1 is killed before it takes part in optimizer step ``step``; how the run ended on rank 0."""
+    import os
+    import signal
+
+    from draftsmith_trainer.train.loop import Trainer
+
+    stepping = Trainer._step
+
+    def dying(self, progress, *rest):  # type: ignore[no-untyped-def]
+        if rank == 1 and progress.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return stepping(self, progress, *rest)
+
+    Trainer._step = dying  # type: ignore[method-assign]
+    try:
+        return _until_stopped(jobs[rank], rank)
+    except UserError as error:
+        return error.code

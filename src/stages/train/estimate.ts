@@ -12,8 +12,8 @@ import type { TrainOptions } from "./options.js";
 const STATE_BYTES = 12;
 /** A state is replaced only when the next one is complete. */
 const STATES = 2;
-/** Untrained, best and last draft, beside the state and again in the output. */
-const DRAFTS = 6;
+/** The untrained draft and the best one, beside those of `keepLast`. */
+const DRAFTS = 2;
 
 /**
  * Parameters, steps, memory by part and hours, as lines; and what checkpoints take on the disk.
@@ -74,10 +74,14 @@ function hoursOf({ cards }: JsonObject): number | undefined {
   return typeof trainHours === "number" && typeof evaluateHours === "number" ? trainHours + evaluateHours : undefined;
 }
 
-function diskOf({ parameters }: JsonObject, { dtype }: TrainOptions): number | undefined {
+function diskOf({ parameters, steps }: JsonObject, options: TrainOptions): number | undefined {
+  const { dtype, keepLast, keepEvery } = options;
   const draft = isJsonObject(parameters) ? parameters.draft : undefined;
   if (typeof draft !== "number") return undefined;
-  return draft * (STATES * STATE_BYTES + DRAFTS * (dtype === "fp32" ? 4 : 2));
+  const between = keepEvery === null || typeof steps !== "number" ? 0 : Math.floor(steps / keepEvery);
+  // Beside the state, and again in the output.
+  const drafts = 2 * (DRAFTS + keepLast + between);
+  return draft * (STATES * STATE_BYTES + drafts * (dtype === "fp32" ? 4 : 2));
 }
 
 async function planned(config: JsonObject): Promise<JsonObject> {

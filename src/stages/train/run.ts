@@ -74,5 +74,8 @@ function summaryOf(facts: JsonObject): JsonObject[] {
       label: "best held-out accept length while training",
       value: `${value} pooled${bounds}, at step ${String(best.step ?? "?")} of ${String(facts.steps ?? "?")}`,
     },
+    ...(typeof facts.skippedSteps === "number" && facts.skippedSteps > 0
+      ? [{ label: "steps skipped, not finite", value: String(facts.skippedSteps) }]
+      : []),
   ];
 }

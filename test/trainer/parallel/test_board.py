@@ -74,3 +74,15 @@ def test_a_collective_whose_other_side_died_is_no_bug(tmp_path):
     good, value = survivor.recv()
     assert good and value.startswith("rank-lost: rank 1 has ended on ")
     victim.join()
+
+
+def test_a_death_on_another_machine_is_heard_of(tmp_path):
+    note = tmp_path / "note"
+    started = start_ranks(ranks_at_work.machines_apart, 3, str(note))
+    began = time.monotonic()
+    for process, _ in started:
+        process.join(100)
+    # The store is rank 0's, so that what another one hears last may be that it has gone.
+    assert [process.exitcode for process, _ in started] == [4, 4, -signal.SIGKILL]
+    assert time.monotonic() - began < 60
+    assert note.with_suffix(".0").read_text().startswith("rank-lost: rank 2 has ended on ")

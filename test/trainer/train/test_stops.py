@@ -14,7 +14,7 @@ from draftsmith_trainer.measure.measurer import Measurer
 from draftsmith_trainer.train.state import StateStore
 from draftsmith_trainer.train.step import Stepper
 from job_runner import Run, run_job, tree
-from rank_processes import on_ranks
+from rank_processes import on_ranks, start_ranks
 from sample import write_shards
 from short_runs import states, stop_in_step, train, write
 
@@ -161,3 +161,15 @@ def test_a_sharded_evaluation_stops_before_its_end(tmp_path, target_dirs, shards
     # 3 rows on 2 ranks: rank 0 walks two of them, rank 1 one and an idle pass.
     assert min(passes, others) >= 1 and max(passes, others) == 1
     assert states(tmp_path) == ["state-00000002"]
+
+
+def test_what_was_learned_before_another_rank_died_is_saved(tmp_path, target_dirs, shards):
+    options = {"checkpointEvery": 1000, "evalEvery": 1000}
+    job = write(tmp_path, target_dirs["qwen3_vl"], shards, **options)
+    (_, survivor), (victim, _) = start_ranks(ranks_at_work.die_before_a_step, 2, [str(job)] * 2, 6)
+    assert survivor.poll(200) and survivor.recv() == (True, "rank-lost")
+    victim.join()
+    assert states(tmp_path) == ["state-00000005"]
+    run_job("train", job, 2)
+    run_job("train", write(tmp_path / "whole", target_dirs["qwen3_vl"], shards, **options), 2)
+    assert tree(tmp_path / "work") == tree(tmp_path / "whole" / "work")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..algorithms.store import load_draft
 from ..base.events import Events
 from ..base.files import write_json
+from ..base.phase import phase
 from ..base.typed_json import read_job
 from ..data.images import PixelReader
 from ..data.shards import ImageShards, Row
@@ -38,7 +39,8 @@ def run(path: Path, events: Events) -> None:
     rows, counts = open_rows(job.shards, options)
     ids = sorted({k for draft in drafts.values() for k in draft.config.target_layer_ids})
     whole = options.compare_rows != 0 or bool(options.latency_concurrency)
-    target = load_target(spec, tuple(ids), compute.dtype, compute.device, whole=whole)
+    with phase(events, "loading the target"):
+        target = load_target(spec, tuple(ids), compute.dtype, compute.device, whole=whole)
     job.work_dir.mkdir(parents=True, exist_ok=True)
     with (
         open_pictures(job.target, ImageShards(job.shards), target.device) as pictures,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..algorithms.settings import config_json
-from ..base.errors import Interrupted
+from ..base.errors import Interrupted, UserError
 from ..base.events import Events
 from ..base.files import write_json
 from ..base.phase import phase
@@ -147,7 +147,11 @@ class Trainer:
             for number in range(progress.batch, len(batches)):
                 with self._log.meter.waiting():
                     coming = self._coming.take(progress.epoch, batches, number)
-                flag = self._step(progress, coming, batches[number])
+                try:
+                    flag = self._step(progress, coming, batches[number])
+                except (Interrupted, UserError) as error:
+                    self._rescue(progress, error)
+                    raise
                 last = number + 1 == len(batches)
                 progress = progress.then(
                     step=progress.step + 1,
@@ -179,6 +183,14 @@ class Trainer:
         # From here on there is something to lose: a request to stop waits until it is saved.
         self._request.at_once = False
         return self._running.add(RunningStep(progress.step + 1, lr, batch, coming.work, pending))
+
+    def _rescue(self, progress: Progress, error: Interrupted | UserError) -> None:
+        """Saves what was learned before a step that others did not come to: it has changed nothing yet."""
+        left = isinstance(error, Interrupted) or error.code == "rank-lost"
+        if left and self._ranks.first and self._saver.saved != progress.step > 0:
+            self._events.log(f"other ranks are gone: saving the state of step {progress.step}", "warn")
+            self._save(progress, draft_too=self._rule.due(progress.step))
+            self._saver.wait()
 
     def _wish(self) -> int:
         """What this rank wants; all of them see the sum, so that they stop after the same step."""
