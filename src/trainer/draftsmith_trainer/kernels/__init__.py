@@ -1,1 +1,1 @@
-"""Triton kernels for CUDA. Each has a PyTorch reference next to its caller; nothing here runs on a CPU."""
+"""Triton kernels for CUDA, each with a PyTorch reference next to its caller; and the CPU's products (``products``)."""

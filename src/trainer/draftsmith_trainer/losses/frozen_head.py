@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..data.shards import Ints
+from ..kernels.products import linear
 from .rows import gradient_, statistics
 from .soft import SoftTargets, mixed, soft_divergence
 from .weights import LossRule
@@ -107,7 +108,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
         for first, after, start, end in cuts:
             part = slice(start, end)
             wanted = labels[part]
-            logits = hidden[part].to(lm_head.dtype) @ lm_head.T
+            logits = linear(hidden[part].to(lm_head.dtype), lm_head)
             norm, gold, best[part] = statistics(logits, wanted)
             losses[part] = norm - gold
             weights = _weights(rule, losses[part], places[part] - first * block_size, after - first, block_size)
@@ -116,13 +117,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
                 total = total + (weights * losses[part]).sum()
                 slope = gradient_(logits, wanted, norm, weights)
             else:
-                own, share = soft.hidden[part].to(lm_head.dtype) @ lm_head.T, soft.rule.share
+                own, share = linear(soft.hidden[part].to(lm_head.dtype), lm_head), soft.rule.share
                 # Before gradient_, which overwrites the logits.
                 divergence, soft_slope = soft_divergence(logits, own, soft.rule.temperature)
                 total = total + (weights * mixed(losses[part], divergence, soft.rule)).sum()
                 slope = gradient_(logits, wanted, norm, (1 - share) * weights)
                 slope = slope.float().add_(soft_slope.mul_(share * weights[:, None]))
-            gradient[part] = (slope.to(lm_head.dtype) @ lm_head).to(hidden.dtype)
+            gradient[part] = linear(slope.to(lm_head.dtype), lm_head.T).to(hidden.dtype)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(weight_sum, losses, best)
         return total, weight_sum, losses, best

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data.shards import Ints
+from ..kernels.products import linear
 
 #: Logits alive at once, in elements.
 _BUDGET = {"cpu": 16 * 2**20, "cuda": 160 * 2**20}
@@ -61,7 +62,7 @@ def place_marks(hidden: Tensor, proposed: Tensor, places: Tensor, labels: Tensor
     below = torch.arange(lm_head.shape[0], device=hidden.device)
     chunk = max(1, _BUDGET[hidden.device.type] // lm_head.shape[0])
     for at, wanted in zip(places.split(chunk), labels.split(chunk), strict=True):
-        logits = flat[at].to(lm_head.dtype) @ lm_head.T
+        logits = linear(flat[at].to(lm_head.dtype), lm_head)
         right = logits.gather(1, wanted[:, None])
         before = torch.where(below < wanted[:, None], logits >= right, logits > right).sum(dim=1)
         norm = logits.float().logsumexp(dim=1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import UserError
+from ..kernels import products
 from .fp8 import fp8_state_dict
 from .shard import shard_layers
 from .spec import TargetSpec
@@ -120,6 +121,7 @@ def freeze(
             # Memory-mapped weights are not 64-byte aligned, which makes MoE kernels round differently between runs.
             parameter.data = parameter.data.clone()
         _retie(model)
+        products.use_in(model)
     return _target(spec, model, layer_ids, final=final)
 
 

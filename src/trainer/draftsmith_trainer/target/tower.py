@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.images import Grid
+from ..kernels.products import linear
 from .layout import Layout, active
 from .tower_blocks import run_blocks
 from .tower_inputs import TowerInputs
@@ -60,7 +60,7 @@ class Tower:
         tower = self._tower
         kernel = tower.patch_embed.proj
         # A convolution whose stride equals its kernel is a matmul; cuDNN's 3-D convolution takes 28 times as long.
-        x = F.linear(pixels.to(kernel.weight.dtype), kernel.weight.flatten(1), kernel.bias)
+        x = linear(pixels.to(kernel.weight.dtype), kernel.weight.flatten(1), kernel.bias)
         grid = (tower.pos_embed(taps) * weights[:, :, None]).sum(1)
         x = x + grid.to(x.dtype)
         cos, sin = tower.rotary_pos_emb(x, positions)
