@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.batch import Batch, Document
+from .chunks import Chunk, attend_chunks, chunks_of
 from .layers import KeyValue
 from .masks import block_mask, context_mask, inner_mask
 
@@ -49,13 +50,20 @@ class _ByDocument:
         """See :class:`.layers.Attend`."""
         if window not in self._masks:
             self._masks[window] = [self._mask(one, low, high, window, q.dtype) for one, low, high in self._ranges()]
-        parts = []
-        for document, masks in zip(self._documents, self._masks[window], strict=True):
-            seen = [x[:, :, document.start : document.end] for x in context]
-            own = slice(document.first * self._size, document.last * self._size)
-            near = [x[:, :, own] for x in block]
-            parts.append(self._attend(q[:, :, own], (seen[0], seen[1]), (near[0], near[1]), masks))
+        parts = [
+            self._attend(*self._inputs(document, q, context, block), masks)
+            for document, masks in zip(self._documents, self._masks[window], strict=True)
+        ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+    def _inputs(
+        self, document: Document, q: Tensor, context: KeyValue, block: KeyValue
+    ) -> tuple[Tensor, KeyValue, KeyValue]:
+        """A document's queries, context and block keys."""
+        seen = [x[:, :, document.start : document.end] for x in context]
+        own = slice(document.first * self._size, document.last * self._size)
+        near = [x[:, :, own] for x in block]
+        return q[:, :, own], (seen[0], seen[1]), (near[0], near[1])
 
     def _ranges(self) -> Iterator[tuple[Document, Tensor, Tensor]]:
         for one in self._documents:
@@ -88,8 +96,25 @@ class SplitAttend(_ByDocument):
 
     Only its own block sees a block key, so the dense form masks out most of its N * B block scores per query. This form
     never computes them, which pays off when the context is short relative to N * B and there is no fused kernel: on a
-    CPU.
+    CPU. Without gradients it works by :mod:`.chunks`.
     """
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(batch)
+        self._chunks: dict[int | None, list[list[Chunk]]] = {}
+
+    def __call__(self, q: Tensor, context: KeyValue, block: KeyValue, window: int | None) -> Tensor:
+        """See :class:`.layers.Attend`."""
+        if torch.is_grad_enabled():
+            return super().__call__(q, context, block, window)
+        if window not in self._chunks:
+            made = [chunks_of(low, high, self._size, window, q.dtype) for _, low, high in self._ranges()]
+            self._chunks[window] = made
+        parts = [
+            attend_chunks(*self._inputs(document, q, context, block), self._size, chunks)
+            for document, chunks in zip(self._documents, self._chunks[window], strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
     def _mask(
         self, document: Document, low: Tensor, high: Tensor, window: int | None, dtype: torch.dtype
