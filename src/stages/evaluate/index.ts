@@ -16,6 +16,12 @@ export const stage = defineStage({
       optional: true,
       description: "for the untrained draft, the best checkpoint, and the number of training rows",
     },
+    traffic: {
+      kind: "shards",
+      optional: true,
+      description:
+        "shards of production's own requests, as import with format log reads them: compared with held-out rows",
+    },
     other: { kind: ["draft", "checkpoints"], optional: true, description: "another draft, compared on the same rows" },
   },
   output: "evaluation",
@@ -31,10 +37,5 @@ export const stage = defineStage({
     "slowRecurrence",
   ],
   states: ({ model, maxLength }) => [statesTarget(model), statesRowLength(maxLength)],
-  run: (options, inputs, context) =>
-    runEvaluate(
-      options,
-      { shards: inputs.shards!, draft: inputs.draft, checkpoints: inputs.checkpoints, other: inputs.other },
-      context,
-    ),
+  run: (options, inputs, context) => runEvaluate(options, { ...inputs, shards: inputs.shards! }, context),
 });

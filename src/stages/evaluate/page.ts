@@ -23,6 +23,7 @@ export function evaluationPage(data: EvaluationData): string {
         ]),
     draftsTable(drafts),
     data.paired.length === 0 ? undefined : pairsTable(data.paired),
+    trafficPart(data.traffic),
     breakEvenPart(data),
     ...Object.entries(drafts)
       .filter(([name]) => name !== "untrained")
@@ -49,6 +50,21 @@ function draftsTable(drafts: EvaluationData["drafts"]): Html {
       formatNumber(one.steps),
     ]),
   );
+}
+
+/** Is the draft as good where it is used? */
+function trafficPart(traffic: EvaluationData["traffic"]): Html | undefined {
+  if (traffic === null) return undefined;
+  const row = [
+    formatNumber(traffic.responses),
+    fixed(traffic.pooledAcceptLength),
+    range(traffic.interval),
+    fixed(traffic.tokensPerStep),
+    signed(traffic.difference),
+    range(traffic.differenceInterval),
+  ];
+  const columns = ["responses", "accept length, pooled", "95 %", "tokens per step", "less held-out rows", "95 %"];
+  return html`<h2>Production traffic</h2>\n${table(numbers(...columns), [row])}`;
 }
 
 function pairsTable(pairs: readonly Pair[]): Html {

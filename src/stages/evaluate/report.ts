@@ -1,7 +1,7 @@
 /** evaluation.json: what the trainer measured, what the server with the draft reported, and what follows from both. */
 import { z } from "zod";
 import { latenciesSchema, predictionSchema, setupSchema } from "./break-even.js";
-import { draftSchema, pairSchema } from "./draft-figures.js";
+import { draftSchema, intervalSchema, pairSchema } from "./draft-figures.js";
 
 const count = z.number().int().nonnegative();
 
@@ -37,6 +37,21 @@ export const servedSchema = z.strictObject({
 });
 export type ServedReport = z.infer<typeof servedSchema>;
 
+export const trafficSchema = z.strictObject({
+  split: z
+    .enum(["heldout", "train"])
+    .describe("which rows of the traffic's shards: the held-out ones if there are any"),
+  rows: z.looseObject({ read: count, kept: count, rejected: z.record(z.string(), count) }),
+  responses: count,
+  pooledAcceptLength: z.number().describe("of the trained draft, as on held-out rows"),
+  interval: intervalSchema,
+  tokensPerStep: z.number(),
+  aboveBreakEven: z.boolean(),
+  difference: z.number().describe("pooled accept length on the traffic less that on held-out rows"),
+  differenceInterval: intervalSchema,
+});
+export type TrafficReport = z.infer<typeof trafficSchema>;
+
 export const evaluationSchema = z.looseObject({
   schemaVersion: z.literal(1),
   split: z.enum(["heldout", "train"]),
@@ -50,5 +65,9 @@ export const evaluationSchema = z.looseObject({
   rowsWithVideos: count,
   comparison: z.record(z.string(), comparisonSchema),
   served: servedSchema.nullable().describe("null: no server was named"),
+  traffic: trafficSchema
+    .nullable()
+    .default(null)
+    .describe("null: no traffic was given; traffic/evaluation.json has all its figures"),
 });
 export type EvaluationData = z.infer<typeof evaluationSchema>;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ManifestDraft } from "../../artifacts/index.js";
-import { apiKeyHeaders, isJsonObject } from "../../base/index.js";
+import { apiKeyHeaders, isJsonObject, type JsonObject } from "../../base/index.js";
 import { openModel } from "../../model/index.js";
 import { readFigures, writeReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
@@ -12,12 +12,15 @@ import { type EvaluationData, evaluationSchema, type ServedReport } from "./repo
 import { evaluationReport } from "./report-files.js";
 import { evaluateServed } from "./served.js";
 import { summarise } from "./summary.js";
+import { compareTraffic, TRAFFIC_DIRECTORY, trafficSplit } from "./traffic.js";
 
 export interface EvaluateInputs {
   shards: InputArtifact;
   draft: InputArtifact | undefined;
   checkpoints: InputArtifact | undefined;
   other: InputArtifact | undefined;
+  /** Shards of production's own requests. */
+  traffic?: InputArtifact | undefined;
 }
 
 /**
@@ -44,20 +47,22 @@ export async function runEvaluate(
     requestTimeoutSeconds,
     ...trainer
   } = options;
-  const result = await runJob({
-    job: "evaluate",
-    config: {
-      target,
-      shards: inputs.shards.path,
-      drafts: Object.fromEntries(drafts.map(({ name, path }) => [name, path])),
-      workDir: context.workDir,
-      options: { ...trainer, rows: limitedRows(trainer.rows, context.limit) },
-    },
-    configFile: join(context.resumeDir, "job.json"),
-    step: context.step,
-    events: context.events,
-    signal: context.signal,
-  });
+  const measured = { ...trainer, rows: limitedRows(trainer.rows, context.limit) };
+  const { workDir, resumeDir, step, events, signal } = context;
+  const walk = (of: typeof drafts, config: JsonObject, file: string) => {
+    const paths = Object.fromEntries(of.map(({ name, path }) => [name, path]));
+    const configFile = join(resumeDir, file);
+    return runJob({ job: "evaluate", config: { target, drafts: paths, ...config }, configFile, step, events, signal });
+  };
+  const result = await walk(drafts, { shards: inputs.shards.path, workDir, options: measured }, "job.json");
+  const { traffic } = inputs;
+  if (traffic !== undefined) {
+    const trained = drafts.filter(({ name }) => name === "trained");
+    // The loop has been compared on held-out rows already.
+    const own = { ...measured, split: trafficSplit(traffic), compareRows: 0, latencyConcurrency: [] };
+    const to = join(workDir, TRAFFIC_DIRECTORY);
+    await walk(trained, { shards: traffic.path, workDir: to, options: own }, "traffic-job.json");
+  }
   const served =
     options.server === null
       ? null
@@ -70,24 +75,26 @@ export async function runEvaluate(
           options: { ...options, serverRows: limitedRows(options.serverRows, context.limit) },
           context,
         });
-  const report = await completed(context.workDir, served, drafts);
+  const report = await completed(workDir, served, drafts, traffic !== undefined);
   return {
     counts: isJsonObject(result.counts) ? result.counts : {},
     facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
   };
 }
 
-/** Adds to the trainer's figures the server's and what follows from both, and writes the report. */
+/** Adds to the trainer's figures the server's, those of the traffic, and what follows from both, and writes the report. */
 async function completed(
   directory: string,
   served: ServedReport | null,
   drafts: readonly MeasuredDraft[],
+  hasTraffic: boolean,
 ): Promise<EvaluationData> {
   const path = join(directory, evaluationReport.file);
   const figures = await readFigures(path);
   if (!isJsonObject(figures)) throw new Error(`${path} is no JSON object`);
   const setups = Object.fromEntries(drafts.map(({ name, setup }) => [name, setup]));
-  const measured = evaluationSchema.parse({ ...figures, served, setups, predictions: [] });
+  const traffic = hasTraffic ? await compareTraffic(directory, figures) : null;
+  const measured = evaluationSchema.parse({ ...figures, served, traffic, setups, predictions: [] });
   const whole = { ...measured, predictions: predict(measured.latencies, measured.drafts) };
   await writeReport(evaluationReport, whole, directory);
   return whole;

@@ -10,6 +10,7 @@ export function summarise({
   predictions,
   comparison,
   served,
+  traffic,
 }: EvaluationData): JsonObject[] {
   const rows: JsonObject[] = [];
   for (const [name, figures] of Object.entries(drafts)) {
@@ -53,6 +54,13 @@ export function summarise({
         value: `${served.identical} of ${served.answers} held-out prompts`,
       },
     );
+  }
+  if (traffic !== null) {
+    const { pooledAcceptLength, responses, difference, differenceInterval, aboveBreakEven } = traffic;
+    rows.push({
+      label: "accept length on traffic, trained draft",
+      value: `${pooledAcceptLength.toFixed(3)} pooled over ${responses} responses${aboveBreakEven ? ", above break-even" : ", BELOW break-even"}; ${difference < 0 ? "" : "+"}${difference.toFixed(3)}${bounds(differenceInterval)} against held-out rows`,
+    });
   }
   return rows;
 }
