@@ -6,7 +6,7 @@ import type { FormRules } from "./read-message.js";
 import { readRow } from "./read-row.js";
 import { idOf, messagesOf } from "./row-fields.js";
 import { type DialogueReason, RowProblem } from "./row-problem.js";
-import { checkDialogue } from "./rules.js";
+import { checkDialogue, checkSentMessages } from "./rules.js";
 
 export const DIALOGUE_FORMS = ["openai", "sharegpt", "llava"] as const;
 export type DialogueForm = (typeof DIALOGUE_FORMS)[number];
@@ -47,7 +47,7 @@ export function readDialogue(value: unknown, form: DialogueForm | "auto"): ReadD
 }
 
 /**
- * The messages of a request, as they were sent: thinking stays where the client left it, and messages may be empty. What
+ * The messages of a request, as they were sent: thinking stays where the client left it, and no rule but Unicode is checked. What
  * the server made of them is known, so nothing may be changed.
  *
  * @param value - the request's `messages` and `tools`, in OpenAI's form
@@ -56,7 +56,7 @@ export function readSentMessages(value: Row): ReadDialogue {
   return asResult(value, () => {
     const unread = new UnreadFields();
     const dialogue = readRow(value, RULES.openai, unread);
-    checkDialogue(dialogue, true);
+    checkSentMessages(dialogue);
     return { ok: true, form: "openai", dialogue, unread: unread.names };
   });
 }

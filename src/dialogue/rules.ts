@@ -4,13 +4,10 @@ import { RowProblem } from "./row-problem.js";
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/**
- * @param mayBeEmpty - messages may have no content, as a client sends them whose only image it left out
- * @throws RowProblem for the first rule that is broken
- */
-export function checkDialogue({ messages }: RawDialogue, mayBeEmpty = false): void {
+/** @throws RowProblem for the first rule that is broken */
+export function checkDialogue({ messages }: RawDialogue): void {
   messages.forEach((message, at) => {
-    checkMessage(message, `message ${at}`, mayBeEmpty);
+    checkMessage(message, `message ${at}`);
   });
   const first = messages[0]?.role === "system" ? 1 : 0;
   const opening = messages[first];
@@ -33,19 +30,35 @@ export function checkDialogue({ messages }: RawDialogue, mayBeEmpty = false): vo
   checkToolResults(messages);
 }
 
-function checkMessage({ role, content, toolCalls }: RawMessage, where: string, mayBeEmpty: boolean): void {
+/**
+ * What a server has answered may break the other rules: a client that leaves an image out sends an empty message, and
+ * without a tool parser calls stand in the text.
+ *
+ * @throws RowProblem where no prompt can be made of it
+ */
+export function checkSentMessages({ messages }: RawDialogue): void {
+  for (const [at, { content }] of messages.entries()) checkUnicode(content, `message ${at}`);
+  const last = messages.at(-1)?.role;
+  if (last === undefined || last === "system") throw new RowProblem("dialogue-empty", "there is nothing to answer");
+}
+
+function checkMessage({ role, content, toolCalls }: RawMessage, where: string): void {
   if ((role === "system" || role === "assistant") && content.some((part) => part.type !== "text")) {
     throw new RowProblem("image-in-wrong-role", `${where}: an image or a video in a message of role ${role}`);
   }
+  checkUnicode(content, where);
+  const says = content.some((part) => part.type !== "text" || part.text.trim() !== "");
+  // A tool may well return nothing.
+  if (!says && role !== "tool" && (toolCalls ?? []).length === 0) {
+    throw new RowProblem("content-empty", `${where}, role ${role}, has neither text nor image nor video`);
+  }
+}
+
+function checkUnicode(content: RawMessage["content"], where: string): void {
   for (const part of content) {
     if (part.type === "text" && LONE_SURROGATE.test(part.text)) {
       throw new RowProblem("text-not-unicode", `${where}: half of a surrogate pair`);
     }
-  }
-  const says = content.some((part) => part.type !== "text" || part.text.trim() !== "");
-  // A tool may well return nothing.
-  if (!mayBeEmpty && !says && role !== "tool" && (toolCalls ?? []).length === 0) {
-    throw new RowProblem("content-empty", `${where}, role ${role}, has neither text nor image nor video`);
   }
 }
 

@@ -4,8 +4,9 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isJsonObject, type JsonObject, type JsonValue, stringifyJson } from "../../../src/base/index.js";
+import { isJsonObject, type JsonObject, type JsonValue, sha256, stringifyJson } from "../../../src/base/index.js";
 import {
   type Dialogue,
   foldIds,
@@ -19,6 +20,7 @@ import { stage as shardStage } from "../../../src/stages/shard/index.js";
 import type { InputArtifact } from "../../../src/stages/stage.js";
 import { stage as tokenizeStage } from "../../../src/stages/tokenize/index.js";
 import { stage as validateStage } from "../../../src/stages/validate/index.js";
+import { agentDialogues, CALL, CALL_MARK, histories } from "../../dialogue/history-arbitraries.js";
 import { directoryModel } from "../../sglang-client/directory-model.js";
 import { type LoggedChat, type RecordingProxy, startRecordingProxy } from "../../sglang-client/recording-proxy.js";
 import { type Stub, startStub } from "../../sglang-client/stub-server.js";
@@ -65,9 +67,11 @@ function asked(k: number): Dialogue {
 }
 
 /** Answers of the stub to these dialogues, and what a gateway logged meanwhile. */
-async function answered(history: HistoryOption): Promise<{ rows: Generation[]; chats: LoggedChat[] }> {
+async function answered(
+  history: HistoryOption,
+  dialogues = Array.from({ length: 8 }, (_, k) => asked(k)),
+): Promise<{ rows: Generation[]; chats: LoggedChat[] }> {
   const root = await temporaryDirectory();
-  const dialogues = Array.from({ length: 8 }, (_, k) => asked(k));
   const input = await writeArtifact(root, dialogues, screens);
   proxy.chats.length = 0;
   const options = { servers: [proxy.url], model: TINY_GUI, history, concurrency: 1 };
@@ -131,6 +135,33 @@ describe("a log of what regenerate asked", () => {
     const inputs = { dialogues: traffic, generations: traffic, rows: made, shards };
     const verdict = await bench.run(validateStage, { model: TINY_GUI, history }, inputs);
     expect(verdict.manifest.counts).toMatchObject({ promptsCompared: chats.length, promptsEqual: chats.length });
+  });
+
+  it("of random dialogues with calls and windows of any size gives the same, too", async () => {
+    const shown = screens.map(({ hash, width, height }) => ({ hash, width, height }));
+    stub.options.answer = (body) => {
+      const last = JSON.stringify((body.messages as JsonObject[]).at(-1));
+      const words = `It is ${sha256(JSON.stringify(body.messages)).slice(0, 6)}.`;
+      return last.includes(CALL_MARK) ? `${words}\n<tool_call>\n${JSON.stringify(CALL)}\n</tool_call>` : words;
+    };
+    try {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(agentDialogues(shown), { minLength: 2, maxLength: 3 }),
+          histories,
+          async (each, history) => {
+            const dialogues = each.map(({ messages }, k) => ({ ...asked(k), messages }));
+            const { rows, chats } = await answered(history, dialogues);
+            const { generations } = await imported(named(chats, rows), { history });
+            // Requests join texts, and never show an image of a question that its own window leaves out.
+            expect(generations.map(({ turns }) => turns)).toEqual(rows.map(({ turns }) => turns));
+          },
+        ),
+        { numRuns: 4 },
+      );
+    } finally {
+      delete stub.options.answer;
+    }
   });
 
   it("finds by itself which requests continue which, where nothing is left out", async () => {
