@@ -411,3 +411,25 @@ def die_before_a_step(rank: int, jobs: list[str], step: int) -> str:
         return _until_stopped(jobs[rank], rank)
     except UserError as error:
         return error.code
+
+
+def a_machine_vanishes(rank: int, note: str) -> str:
+    """Rank 1's machine stands still, its connections open; what rank 0 is told while it waits on the board."""
+    import os
+    import signal
+
+    from draftsmith_trainer.parallel import links, pulse, watch
+
+    watch.GRACE, pulse.BEAT, pulse.MISSED = 0.5, 0.2, 4
+    links._machine = lambda: f"machine-{rank}"
+    told = Path(note).with_suffix(f".{rank}")
+    with join_ranks("cpu") as ranks, ranks.together(lambda error: told.write_text(f"{error.code}: {error.message}")):
+        ranks.wait()
+        # Long enough that a machine which is only busy would have been taken for gone.
+        time.sleep(15)
+        ranks.wait()
+        if rank == 1:
+            Path(note).write_text("here")
+            os.kill(os.getpid(), signal.SIGSTOP)
+        ranks.meet()
+    return "went on"

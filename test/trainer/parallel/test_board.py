@@ -86,3 +86,15 @@ def test_a_death_on_another_machine_is_heard_of(tmp_path):
     assert [process.exitcode for process, _ in started] == [4, 4, -signal.SIGKILL]
     assert time.monotonic() - began < 60
     assert note.with_suffix(".0").read_text().startswith("rank-lost: rank 2 has ended on ")
+
+
+def test_a_machine_that_vanishes_ends_the_wait(tmp_path):
+    note = tmp_path / "note"
+    (waiting, _), (vanished, _) = start_ranks(ranks_at_work.a_machine_vanishes, 2, str(note))
+    waiting.join(120)
+    try:
+        assert note.exists() and waiting.exitcode == 4
+        assert note.with_suffix(".0").read_text().startswith("rank-lost: rank 1 has ended on ")
+    finally:
+        vanished.kill()
+        vanished.join()

@@ -15,6 +15,7 @@ from torch.distributed.distributed_c10d import Store
 
 from ..base.errors import Interrupted, UserError
 from .links import Links
+from .pulse import Pulse
 
 #: Seconds between two polls: short at first, since most waits are short.
 _FIRST_POLL, _LONGEST_POLL = 0.002, 0.2
@@ -32,6 +33,7 @@ class Board:
     def __init__(self, store: Store, rank: int, world: int) -> None:
         self._store, self._rank, self._world = store, rank, world
         self._links = Links(store, rank, world)
+        self._pulse = Pulse(store, rank, self._links.machines)
         self._round = self._meeting = 0
 
     def gather(
@@ -116,7 +118,7 @@ class Board:
         return self._add(f"{self._round}/count/{name}", more)
 
     def trouble(self) -> UserError | None:
-        """Why the run cannot continue: a rank on this machine, or one reported by another machine, has ended early.
+        """Why the run cannot continue: a rank on this machine, one reported by another machine, or a machine has ended.
 
         For a thread other than the one that waits; never blocks.
         """
@@ -128,9 +130,12 @@ class Board:
             if self._has(_DIED):
                 rank_text, _, host = self._get(_DIED).partition(" ")
                 return _lost([int(rank_text)], host)
+            silent = self._pulse.beat()
         except UserError as error:
             return error
-        return None
+        except RuntimeError:
+            return _lost([0])
+        return _lost(silent, self._links.hosts[silent[0]]) if silent else None
 
     def close(self, failed: bool) -> None:
         """Leaves the board. Rank 0, which may host the store, stays until the others have left.

@@ -13,17 +13,23 @@ class Links:
     """A loopback connection to every other rank on this machine.
 
     The kernel keeps a connection open while its process lives and closes it when the process ends, even by SIGKILL. A
-    heartbeat would stop while a process holds the interpreter lock, for example while it writes a large safetensors
-    file. Ranks on other machines have no link: if one of them dies, torchrun ends this process.
+    heartbeat of a single process would stop while it holds the interpreter lock. Ranks on other machines have no link,
+    see :mod:`.pulse`.
+
+    Attributes:
+        machines: the machine of every rank. hosts: its host's name.
     """
 
     def __init__(self, store: Store, rank: int, world: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=max(world, 128))
         here = _machine()
-        store.set(f"link/{rank}", f"{here} {self._listener.getsockname()[1]}")
+        store.set(f"link/{rank}", f"{here} {socket.gethostname()} {self._listener.getsockname()[1]}")
         self._to: dict[int, socket.socket] = {}
+        self.machines: dict[int, str] = {}
+        self.hosts: dict[int, str] = {}
         for other in range(world):
-            where, _, port = store.get(f"link/{other}").decode().rpartition(" ")
+            where, host, port = store.get(f"link/{other}").decode().split(" ")
+            self.machines[other], self.hosts[other] = where, host
             if other != rank and where == here:
                 link = socket.create_connection(("127.0.0.1", int(port)), timeout=60)
                 link.setblocking(False)
