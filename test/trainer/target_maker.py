@@ -44,6 +44,8 @@ def tiny_config(kind: str, hidden: int = HIDDEN, layers: int = LAYERS) -> Any:
         rope["mrope_section"] = [4, 2, 2]
     else:
         rope |= {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}
+        # transformers 5.17 writes its default there as well, and two spellings that differ are refused.
+        text["partial_rotary_factor"] = 0.5
         text |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
         text |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
     if kind.endswith("_moe"):

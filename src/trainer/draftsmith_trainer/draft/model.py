@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..base.compiling import keep_sizes_apart
 from .config import DraftConfig
 from .layers import Attend, KeyValue, Layer, RMSNorm
 from .linear import Linear
@@ -28,6 +29,7 @@ class DFlashDraft(nn.Module):
 
     def compile_layers(self) -> None:
         """Compiles everything but attention: one graph for all layers and lengths, and another without gradients."""
+        keep_sizes_apart()
         for layer in self.layers:
             layer.compile(dynamic=True)
             attention: Any = layer.self_attn

@@ -137,7 +137,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
 def _weights(rule: LossRule, losses: Tensor, places: Tensor, blocks: int, block_size: int) -> Tensor:
     """Weights [p]. The rule takes whole blocks [n, B - 1]: losses are scattered there and weights gathered back."""
     valid = torch.zeros(blocks * block_size, dtype=torch.bool, device=losses.device)
-    valid[places] = True
+    valid.index_fill_(0, places, True)
     grid = losses.new_zeros(blocks * block_size)
     grid[places] = losses
     made = rule(valid.view(blocks, block_size)[:, 1:], grid.view(blocks, block_size)[:, 1:])

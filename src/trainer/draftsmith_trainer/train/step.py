@@ -185,7 +185,7 @@ class Stepper:
         (loss.total if len(batch.labels) else loss.total + 0 * hidden.sum()).backward()
         right, labels = torch.zeros(2, batch.ids.numel(), dtype=torch.bool, device=states.device)
         right[batch.places] = loss.best == batch.labels
-        labels[batch.places] = True
+        labels.index_fill_(0, batch.places, True)
         hits, counts = (one.view(batch.ids.shape)[:, 1:] for one in (right, labels))
         values = [loss.weight.double(), loss.total.detach().double(), hits.cumprod(dim=1).sum().double()]
         values += [torch.full_like(values[0], batch.blocks), torch.zeros_like(values[0])]
