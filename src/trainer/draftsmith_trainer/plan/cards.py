@@ -33,10 +33,10 @@ KNOWN = (
 
 #: Share of the floor (operations at the card's matrix rate) that whole steps reach, by target type: measured on an H200
 #: for Qwen3-VL (test/trainer/bench_training, 28 Nov 2026), and assumed for Qwen3.5.
-SHARE = {"qwen3_vl": 0.70, "qwen3_vl_moe": 0.50, "qwen3_5": 0.70, "qwen3_5_moe": 0.50}
+SHARE = {"qwen3_vl": 0.73, "qwen3_vl_moe": 0.55, "qwen3_5": 0.73, "qwen3_5_moe": 0.55}
 
-#: Data-parallel scaling efficiency: two GPUs do the work of 1.95.
-SCALING = 0.975
+#: Data-parallel scaling efficiency: two GPUs do the work of 1.93.
+SCALING = 0.967
 
 #: Bytes that one optimizer step moves per draft parameter: masters and both moments read and written, the gradient
 #: read for its norm, read for the update and scaled by it in place, and the bf16 copy made from the masters.
