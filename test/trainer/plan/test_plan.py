@@ -15,7 +15,7 @@ from draftsmith_trainer.data.shards import RowShards
 from draftsmith_trainer.data.survey import survey
 from draftsmith_trainer.draft.options import DraftOptions
 from draftsmith_trainer.losses.frozen_head import LOGITS_BUDGET
-from draftsmith_trainer.plan.cards import KNOWN, SHARE, Card, read_cards
+from draftsmith_trainer.plan.cards import KNOWN, SCALING, SHARE, Card, read_cards
 from draftsmith_trainer.plan.estimate import estimate
 from draftsmith_trainer.plan.memory import LOGITS_BYTES, Pack, training_memory
 from draftsmith_trainer.plan.options import ExpectedRows, PlanJob
@@ -135,7 +135,7 @@ def test_hours_follow_from_operations(target):
     assert timing.card.name == "H200"
     assert timing.train == pytest.approx(step, rel=0.01)
     two = estimate(PlanJob(target("8b"), None, 2, options), []).timings[1]
-    assert two.rows == pytest.approx(1.95 * timing.rows)
+    assert two.rows == pytest.approx(2 * SCALING * timing.rows)
 
 
 def test_memory_of_the_30b(target):

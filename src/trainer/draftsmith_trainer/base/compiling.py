@@ -20,4 +20,4 @@ def keep_sizes_apart() -> None:
 
     A context as long as the blocks beside it would otherwise cost another graph as soon as they differ.
     """
-    torch.fx.experimental._config.use_duck_shape = False  # type: ignore[attr-defined]
+    torch.fx.experimental._config.use_duck_shape = False
