@@ -42,9 +42,17 @@ def uneven_shards(directory):
     return directory
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["rows", "packs"])
-@pytest.mark.parametrize("kind", ["qwen3_vl", "qwen3_vl_moe"])
-def test_sharded_equals_whole(tmp_path, target_dirs, kind, packed):
+@pytest.mark.parametrize(
+    ("kind", "packed", "soft"),
+    [
+        ("qwen3_vl", False, None),
+        ("qwen3_vl", True, None),
+        ("qwen3_vl_moe", False, 0.5),
+        ("qwen3_vl_moe", True, None),
+        ("qwen3_vl_moe", True, 0.5),
+    ],
+)
+def test_sharded_equals_whole(tmp_path, target_dirs, kind, packed, soft):
     shards = uneven_shards(tmp_path / "shards")
     found = {}
     for sharded in (False, True):
@@ -56,7 +64,7 @@ def test_sharded_equals_whole(tmp_path, target_dirs, kind, packed):
             shards=shards,
             workDir=root / "work",
             resumeDir=root / "resume",
-            options={**OPTIONS, "shardTarget": sharded},
+            options={**OPTIONS, "shardTarget": sharded, "softLabels": soft},
         )
         found[sharded] = on_ranks(ranks_at_work.losses_of, 2, [str(job), str(job)], packed)
     (losses, accepts, whole, _), _ = found[False]
