@@ -17,9 +17,9 @@ type Figures = Pick<EvaluationData, "drafts" | "latencies" | "predictions" | "se
 export function breakEvenPart(figures: Figures): Html | undefined {
   if (figures.predictions.length === 0) return undefined;
   return html`<h2>Will it pay off?</h2>
-<p class="quiet">Predicted from latencies measured on this machine with the reference decoder: speedup = tokens per step x step / (draft + verify). An engine has other latencies.</p>
-${draftsTable(figures)}${figures.latencies.map(({ draft, points }) => [
-  html`<h3>${draft}: speedup by tokens per step</h3>\n`,
+<p class="quiet">Predicted from latencies: speedup = tokens per step x step / (draft + verify). Those of the reference decoder are of this machine; an engine has others.</p>
+${draftsTable(figures)}${figures.latencies.map(({ draft, source, points }) => [
+  html`<h3>${draft}, ${source}: speedup by tokens per step</h3>\n`,
   plot(points, figures.drafts[draft]!.tokensPerStep, figures.setups[draft]!.blockSize),
   latenciesTable(points),
 ])}`;
@@ -31,6 +31,7 @@ function draftsTable({ drafts, setups, predictions }: Figures): Html {
     const verdict = { pays: "good", loses: "bad", undecided: "warn" }[one.verdict];
     return [
       one.draft,
+      one.source,
       setup.trainingRows === null ? "unknown" : formatNumber(setup.trainingRows),
       setup.layers ?? "unknown",
       setup.blockSize,
@@ -45,6 +46,7 @@ function draftsTable({ drafts, setups, predictions }: Figures): Html {
   return table(
     [
       { name: "draft" },
+      { name: "latencies of" },
       ...numbers("training rows", "layers", "block", "accept length", "sequences", "break-even", "speedup", "95 %"),
       { name: "verdict" },
     ],
@@ -57,7 +59,7 @@ function latenciesTable(points: readonly LatencyPoint[]): Html {
     numbers("sequences", "context tokens", "step ms", "draft ms", "verify ms", "break-even tokens per step"),
     points.map((point) => [
       point.concurrency,
-      formatNumber(Math.round(point.contextTokens)),
+      point.contextTokens === null ? "" : formatNumber(Math.round(point.contextTokens)),
       ...[point.stepMs, point.draftMs, point.verifyMs].map((value) => fixed(value, 2)),
       fixed(breakEvenOf(point)),
     ]),

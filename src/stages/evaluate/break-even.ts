@@ -11,15 +11,19 @@ const milliseconds = z.number().positive();
 
 const pointSchema = z.strictObject({
   concurrency: count.describe("sequences that are decoded together"),
-  contextTokens: z.number().describe("mean tokens of a sequence when measuring began"),
-  rounds: count.describe("steps measured of each kind; the figures are their medians"),
+  contextTokens: z.number().nullable().describe("mean tokens of a sequence when measuring began; null: not said"),
+  rounds: count.nullable().describe("steps measured of each kind, whose medians these are; null: not said"),
   stepMs: milliseconds.describe("a token for every sequence, without a draft"),
   draftMs: z.number().nonnegative().describe("a block for every sequence, and the draft's context"),
   verifyMs: milliseconds.describe("the target's pass over the blocks, and keeping what is accepted"),
 });
 export type LatencyPoint = z.infer<typeof pointSchema>;
 
-export const latenciesSchema = z.strictObject({ draft: z.string(), points: z.array(pointSchema) });
+export const latenciesSchema = z.strictObject({
+  draft: z.string(),
+  source: z.string().describe("reference decoder (on this device), or the engine that engineLatencies names"),
+  points: z.array(pointSchema),
+});
 export type Latencies = z.infer<typeof latenciesSchema>;
 
 export const setupSchema = z.strictObject({
@@ -31,6 +35,7 @@ export type Setup = z.infer<typeof setupSchema>;
 
 export const predictionSchema = z.strictObject({
   draft: z.string(),
+  source: z.string().describe("of the latencies"),
   concurrency: count,
   tokensPerStep: z.number().describe("of the draft, measured offline"),
   breakEven: z.number().describe("tokens per step at which speculation neither gains nor loses"),
@@ -53,7 +58,7 @@ export function predict(
   latencies: readonly Latencies[],
   drafts: Readonly<Record<string, Pick<DraftFigures, "tokensPerStep" | "pooledAcceptLength" | "interval">>>,
 ): Prediction[] {
-  return latencies.flatMap(({ draft, points }) => {
+  return latencies.flatMap(({ draft, source, points }) => {
     const figures = drafts[draft];
     if (figures === undefined) return [];
     return points.map((point) => {
@@ -61,6 +66,7 @@ export function predict(
       const interval = scaled(figures.interval, speedup / figures.pooledAcceptLength);
       return {
         draft,
+        source,
         concurrency: point.concurrency,
         tokensPerStep: figures.tokensPerStep,
         breakEven: breakEvenOf(point),

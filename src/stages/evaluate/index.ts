@@ -26,7 +26,7 @@ export const stage = defineStage({
   },
   output: "evaluation",
   codeVersion: 1,
-  fileOptions: { model: "directory" },
+  fileOptions: { model: "directory", engineLatencies: "file" },
   reportFiles: evaluationReport,
   neutralOptions: [
     "apiKeyEnv",

@@ -40,6 +40,11 @@ export const evaluateOptionsSchema = z.strictObject({
     .describe(
       "numbers of sequences at which the latencies of plain and speculative steps are measured on this device with the reference decoder, to predict speedup; none: no prediction",
     ),
+  engineLatencies: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("JSON file with latencies measured on an engine, to predict the speedup there (src/trainer/README.md)"),
   breakEven: z.number().min(1).default(2.5).describe("accept length below which speculation does not pay"),
   dtype: dtypeSchema,
   device: deviceSchema,

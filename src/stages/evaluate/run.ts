@@ -5,8 +5,9 @@ import { openModel } from "../../model/index.js";
 import { readFigures, writeReport } from "../../report/index.js";
 import { runJob } from "../../trainer-process/index.js";
 import { type InputArtifact, limitedRows, type StageContext } from "../stage.js";
-import { predict } from "./break-even.js";
+import { type Latencies, predict } from "./break-even.js";
 import { type MeasuredDraft, measuredDrafts } from "./drafts.js";
+import { readEngineLatencies } from "./engine-latencies.js";
 import type { EvaluateOptions } from "./options.js";
 import { type EvaluationData, evaluationSchema, type ServedReport } from "./report.js";
 import { evaluationReport } from "./report-files.js";
@@ -37,9 +38,11 @@ export async function runEvaluate(
   const headers = options.server === null ? {} : apiKeyHeaders(options.apiKeyEnv);
   const model = await openModel(options.model);
   const drafts = await measuredDrafts(options.untrained, inputs);
+  const engine = options.engineLatencies === null ? [] : await readEngineLatencies(options.engineLatencies, drafts);
   const {
     model: target,
     untrained,
+    engineLatencies,
     server,
     apiKeyEnv,
     serverRows,
@@ -75,7 +78,7 @@ export async function runEvaluate(
           options: { ...options, serverRows: limitedRows(options.serverRows, context.limit) },
           context,
         });
-  const report = await completed(workDir, served, drafts, traffic !== undefined);
+  const report = await completed(workDir, served, drafts, engine, traffic !== undefined);
   return {
     counts: isJsonObject(result.counts) ? result.counts : {},
     facts: { ...(isJsonObject(result.facts) ? result.facts : {}), summary: summarise(report) },
@@ -87,6 +90,7 @@ async function completed(
   directory: string,
   served: ServedReport | null,
   drafts: readonly MeasuredDraft[],
+  engine: readonly Latencies[],
   hasTraffic: boolean,
 ): Promise<EvaluationData> {
   const path = join(directory, evaluationReport.file);
@@ -95,7 +99,8 @@ async function completed(
   const setups = Object.fromEntries(drafts.map(({ name, setup }) => [name, setup]));
   const traffic = hasTraffic ? await compareTraffic(directory, figures) : null;
   const measured = evaluationSchema.parse({ ...figures, served, traffic, setups, predictions: [] });
-  const whole = { ...measured, predictions: predict(measured.latencies, measured.drafts) };
+  const latencies = [...measured.latencies, ...engine];
+  const whole = { ...measured, latencies, predictions: predict(latencies, measured.drafts) };
   await writeReport(evaluationReport, whole, directory);
   return whole;
 }

@@ -29,7 +29,7 @@ export function summarise({
   }
   for (const one of predictions.filter(({ draft }) => draft === "trained")) {
     rows.push({
-      label: `predicted speedup at ${one.concurrency} sequences`,
+      label: `predicted speedup at ${one.concurrency} sequences, ${one.source}`,
       value: `${one.speedup.toFixed(2)}x${bounds(one.interval, 2)}, breaks even at ${one.breakEven.toFixed(2)} tokens per step`,
     });
   }

@@ -36,7 +36,7 @@ describe("a prediction", () => {
   const figures = { tokensPerStep: 2, pooledAcceptLength: 2.1, interval: [1.89, 2.31] as [number, number] };
 
   it("carries the accept length's interval, in tokens per step", () => {
-    const [one] = predict([{ draft: "trained", points: [point()] }], { trained: figures });
+    const [one] = predict([{ draft: "trained", source: "reference decoder", points: [point()] }], { trained: figures });
     expect(one).toMatchObject({ draft: "trained", concurrency: 1, tokensPerStep: 2, breakEven: 1.5, verdict: "pays" });
     expect(one!.speedup).toBeCloseTo(4 / 3, 9);
     expect(one!.interval![0]).toBeCloseTo((4 / 3) * 0.9, 9);
@@ -48,12 +48,14 @@ describe("a prediction", () => {
     [{ verifyMs: 17 }, "undecided"],
     [{ verifyMs: 40 }, "loses"],
   ] as const)("judges latencies %j as: %s", (changes, verdict) => {
-    expect(predict([{ draft: "d", points: [point(changes)] }], { d: figures })[0]!.verdict).toBe(verdict);
+    expect(
+      predict([{ draft: "d", source: "reference decoder", points: [point(changes)] }], { d: figures })[0]!.verdict,
+    ).toBe(verdict);
   });
 
   it("without an interval judges by the value", () => {
     const alone = { ...figures, interval: null };
-    expect(predict([{ draft: "d", points: [point()] }], { d: alone })[0]).toMatchObject({
+    expect(predict([{ draft: "d", source: "reference decoder", points: [point()] }], { d: alone })[0]).toMatchObject({
       interval: null,
       verdict: "pays",
     });
@@ -63,8 +65,8 @@ describe("a prediction", () => {
     const points = [1, 4, 16].map((concurrency) => point({ concurrency, verifyMs: 12 * concurrency }));
     const made = predict(
       [
-        { draft: "d", points },
-        { draft: "gone", points },
+        { draft: "d", source: "reference decoder", points },
+        { draft: "gone", source: "reference decoder", points },
       ],
       { d: figures },
     );
@@ -73,6 +75,8 @@ describe("a prediction", () => {
   });
 
   it("refuses latencies that are no times", () => {
-    expect(latenciesSchema.safeParse({ draft: "d", points: [point({ stepMs: 0 })] }).success).toBe(false);
+    expect(
+      latenciesSchema.safeParse({ draft: "d", source: "reference decoder", points: [point({ stepMs: 0 })] }).success,
+    ).toBe(false);
   });
 });

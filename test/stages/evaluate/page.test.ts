@@ -28,8 +28,8 @@ describe("the evaluation's page", () => {
 
   it("has the table of the request and a line for each concurrency, with break-even where it lies on the plot", () => {
     const text = textOf(page);
-    expect(text).toContain("trained 20,000 5 4 2.350 1 1.500 1.53x 0.40 to 1.60 pays");
-    expect(text).toContain("trained 20,000 5 4 2.350 16 4.930 0.47x 0.40 to 1.60 loses");
+    expect(text).toContain("trained reference decoder 20,000 5 4 2.350 1 1.500 1.53x 0.40 to 1.60 pays");
+    expect(text).toContain("trained reference decoder 20,000 5 4 2.350 16 4.930 0.47x 0.40 to 1.60 loses");
     expect(page.match(/<polyline class="curve"/g)).toHaveLength(2);
     // 16 sequences break even at 4.93 tokens per step, which a block of 4 cannot bring.
     expect(page.match(/<circle/g)).toHaveLength(1);

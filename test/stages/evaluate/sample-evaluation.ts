@@ -94,13 +94,14 @@ export function sampleEvaluation(changes: Partial<EvaluationData> = {}): Evaluat
         dialoguesWorse: 0,
       },
     ],
-    latencies: [{ draft: "trained", points }],
+    latencies: [{ draft: "trained", source: "reference decoder", points }],
     setups: {
       trained: { layers: 5, blockSize: 4, trainingRows: 20_000 },
       untrained: { layers: 5, blockSize: 4, trainingRows: 0 },
     },
     predictions: points.map(({ concurrency }) => ({
       draft: "trained",
+      source: "reference decoder",
       concurrency,
       tokensPerStep: 2.3,
       breakEven: concurrency === 1 ? 1.5 : 4.93,

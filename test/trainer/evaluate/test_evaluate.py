@@ -38,6 +38,22 @@ def test_walk_equals_the_real_loop(tmp_path, target_dirs, kind):
     assert [line["turn"] for line in steps[:2]] == [0, 1]
 
 
+def test_latencies_are_measured_once_for_drafts_of_one_shape(tmp_path, target_dirs):
+    write_rows(tmp_path / "shards", "heldout", [sample_row(seed, images=False)[0] for seed in range(2)])
+    drafts = {name: tmp_path / name for name in ("trained", "untrained", "other")}
+    save_draft(lively_draft(small_config()), drafts["trained"])
+    save_draft(lively_draft(small_config(), 1), drafts["untrained"], torch.bfloat16)
+    save_draft(lively_draft(small_config(block_size=6), 2), drafts["other"])
+    options = {"compareRows": 0, "latencyConcurrency": [1, 3]}
+    report, _, _ = evaluate(tmp_path, target_dirs["qwen3_vl"], drafts, **options)
+    found = {one["draft"]: one for one in report["latencies"]}
+    assert found["trained"]["points"] == found["untrained"]["points"] != found["other"]["points"]
+    assert {one["source"] for one in found.values()} == {"reference decoder"}
+    assert all([point["concurrency"] for point in one["points"]] == [1, 3] for one in found.values())
+    bare, _, _ = evaluate(tmp_path, target_dirs["qwen3_vl"], drafts, compareRows=0)
+    assert bare["latencies"] == []
+
+
 def test_row_limits_and_foreign_drafts(tmp_path, target_dirs):
     write_rows(tmp_path / "shards", "heldout", [sample_row(seed, images=False)[0] for seed in range(3)])
     save_draft(lively_draft(small_config()), tmp_path / "a")

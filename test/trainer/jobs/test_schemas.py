@@ -22,7 +22,16 @@ PAIRS = {
     "train": (TrainOptions, {"model", "processes", "nodes", "nodeRank", "rendezvous"}, set()),
     "evaluate": (
         EvaluateOptions,
-        {"model", "untrained", "server", "apiKeyEnv", "serverRows", "serverConcurrency", "requestTimeoutSeconds"},
+        {
+            "model",
+            "untrained",
+            "server",
+            "apiKeyEnv",
+            "serverRows",
+            "serverConcurrency",
+            "requestTimeoutSeconds",
+            "engineLatencies",
+        },
         {"compareDrafts"},
     ),
     "export": (ExportOptions, {"model", "license"}, set()),

@@ -123,7 +123,9 @@ class Evaluation:
                 target = self._of(draft.config.target_layer_ids)
                 points.append(self._measure_latency(target, draft, self._pictures.reader, rows, concurrency))
             if points:
-                made.append({"draft": name, "points": [point.report() for point in points]})
+                made.append(
+                    {"draft": name, "source": "reference decoder", "points": [point.report() for point in points]}
+                )
         return made
 
     @staticmethod
