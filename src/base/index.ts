@@ -14,6 +14,7 @@ export * from "./make-directory.js";
 export * from "./map-ordered.js";
 export * from "./new-file.js";
 export * from "./server-address.js";
+export { shellWord } from "./shell.js";
 export * from "./time-slice.js";
 export * from "./version.js";
 export * from "./worker-pool.js";

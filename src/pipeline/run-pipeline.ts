@@ -48,6 +48,8 @@ export interface RunResult {
   directory: string;
   /** Its page; undefined if it could not be written. */
   report?: string;
+  /** The newest artifact that holds rows, for `draftsmith inspect`. */
+  rows?: string;
   /** What the first failed step threw. */
   error?: unknown;
 }
@@ -142,10 +144,14 @@ async function recordedRun(
     steps,
     workspace: plan.workspace,
     directory: history.directory,
-    ...defined({ report }),
+    ...defined({ report, rows: steps.findLast(holdsRows)?.output }),
   };
   if (interrupted) return { ...result, error: interruption(failure?.error) };
   return failure === undefined ? result : { ...result, error: failure.error };
+}
+
+function holdsRows({ manifest }: StepResult): boolean {
+  return manifest?.kind === "rows" || manifest?.kind === "shards";
 }
 
 /** A page that cannot be drawn must not fail a run that is done. */

@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ERROR_CODES, VERSION } from "../../src/base/index.js";
 import { formatDoctorReport } from "../../src/cli/doctor-text.js";
 import { scratchDirectory } from "../scratch/scratch.js";
+import { TINY_GUI } from "../tokens/reference.js";
 import { draftsmith, draftsmithProcess } from "./command.js";
 
 const ROWS = [
@@ -85,6 +88,27 @@ describe("draftsmith", () => {
 });
 
 describe("draftsmith run", () => {
+  it("ends with the report and with the command that shows the newest rows", async () => {
+    const pipeline = `
+name: whole
+steps:
+  import: {uses: import, with: {source: [rows.jsonl], maxRejectedShare: 1}}
+  rows: {uses: tokenize, in: {dialogues: import}, with: {model: "${TINY_GUI}", source: fixed}}
+`;
+    writeFileSync(join(root, "whole.yaml"), pipeline);
+    const workspace = join(root, "it's here");
+    const { code, stdout } = await draftsmithProcess(root, ["run", "whole.yaml", "--workspace", workspace]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^report: .*\/report\.html$/m);
+    const shown = /^rows: draftsmith (inspect .*)$/m.exec(stdout)![1]!;
+    const { stdout: words } = await promisify(execFile)("bash", ["-c", `printf '%s\\n' ${shown}`]);
+    const rows = await draftsmithProcess(root, words.trim().split("\n"));
+    expect(rows).toMatchObject({ code: 0, stderr: "" });
+    expect(rows.stdout.trim().split("\n").length).toBeGreaterThanOrEqual(2);
+    const until = ["run", "whole.yaml", "--workspace", workspace, "--until", "import"];
+    expect((await draftsmithProcess(root, until)).stdout).not.toContain("rows: ");
+  });
+
   it("runs a file and ends with the table, and finds everything cached the second time", async () => {
     const { code, stdout, stderr } = await draftsmithProcess(root, ["run", "p.yaml"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -82,6 +82,25 @@ describe("the recipes", () => {
     }
   });
 
+  it("build an image of what the package holds, in the variants that Kubernetes runs", async () => {
+    const dockerfile = await readFile(join(RECIPES, "Dockerfile"), "utf8");
+    const variants = [...dockerfile.matchAll(/^FROM \S+ AS (\w+)$/gm)].map((match) => match[1]);
+    expect(variants).toEqual(["data", "trainer"]);
+    const used = ["kubernetes-regenerate.yaml", "kubernetes-train.yaml"].map(async (name) =>
+      [...(await readFile(join(RECIPES, name), "utf8")).matchAll(/image: draftsmith:(\w+)/g)].map((match) => match[1]),
+    );
+    expect(await Promise.all(used)).toEqual([["data", "data"], ["trainer"]]);
+    const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: ROOT });
+    const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+    const source = /^ADD (\S+) \/opt\/$/m.exec(dockerfile)![1]!;
+    expect(packed.filename).toMatch(new RegExp(`^${source.replaceAll(".", "\\.").replace("*", ".+")}$`));
+    // Paths of the unpacked archive; dist is there only in a built tree.
+    const held = new Set([...packed.files.map(({ path }) => path), "dist/cli/main.js", "package-lock.json"]);
+    const named = [...dockerfile.matchAll(/\/opt\/package\/([\w./-]+\w)/g)].map((match) => match[1]!);
+    expect(named).toContain("src/trainer/requirements.txt");
+    for (const path of named) expect(held).toContain(path);
+  }, 60_000);
+
   it("for Slurm answer every part and merge them", async () => {
     const curl = join(root, "bin", "curl");
     await writeFile(curl, "#!/bin/bash\nexit 0\n");

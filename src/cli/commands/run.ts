@@ -1,4 +1,5 @@
 import type { CommandModule } from "yargs";
+import { shellWord } from "../../base/index.js";
 import { makeReporter } from "../../events/index.js";
 import { dryRun, formatDryRun, refusalOf, runPipeline } from "../../pipeline/index.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -57,9 +58,10 @@ export const command: CommandModule<object, RunArguments> = {
     const events = makeReporter({ json, stream: process.stdout });
     try {
       const { signal, onKillable } = interrupt;
-      const { error, directory, report } = await runPipeline({ ...options, events, signal, onKillable });
+      const { error, directory, report, rows } = await runPipeline({ ...options, events, signal, onKillable });
       if (!json) process.stdout.write(`record of this run: ${directory}\n`);
       if (!json && report !== undefined) process.stdout.write(`report: ${report}\n`);
+      if (!json && rows !== undefined) process.stdout.write(`rows: draftsmith inspect ${shellWord(rows)}\n`);
       if (error !== undefined) throw error;
     } finally {
       events.close();
