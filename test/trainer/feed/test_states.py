@@ -9,6 +9,7 @@ from draftsmith_trainer.feed import Preparer, StateSource
 from draftsmith_trainer.target import load_target, read_spec
 from draftsmith_trainer.target.packed import PackedTarget
 from draftsmith_trainer.target.pictures import open_pictures
+from releases import NEEDS_TOWER_INPUTS
 from sample import write_shards
 
 
@@ -45,6 +46,7 @@ def test_budget_is_kept(target_dirs, tmp_path):
     assert 0 < source.used <= source._budget
 
 
+@NEEDS_TOWER_INPUTS
 def test_packed_states_are_remembered_too(target_dirs, tmp_path):
     """A second visit finds every row of a pack in the cache, in whatever company it comes."""
     write_shards(tmp_path, train=5, heldout=1, turns=2)

@@ -11,6 +11,7 @@ from draftsmith_trainer.target.pack import make_pack, plan_packs
 from draftsmith_trainer.target.packed import PackedTarget
 from hypothesis import given
 from hypothesis import strategies as st
+from releases import NEEDS_TOWER_INPUTS
 from sample import sample_row
 from shard_maker import png_of, write_images, write_rows
 from target_maker import IMAGE, MODEL_TYPES
@@ -56,6 +57,7 @@ def rope(inner, row):
     return inner.get_rope_index(ids, types, image_grid_thw=grid)[0][:, 0]
 
 
+@NEEDS_TOWER_INPUTS
 @pytest.mark.parametrize("kind", MODEL_TYPES)
 def test_packed_states_equal_those_of_rows_alone(kind, target_dirs, rows):
     made, images = rows
@@ -72,6 +74,7 @@ def test_packed_states_equal_those_of_rows_alone(kind, target_dirs, rows):
     torch.testing.assert_close(states[: pack.tokens], torch.cat(alone), rtol=1e-5, atol=1e-5)
 
 
+@NEEDS_TOWER_INPUTS
 @pytest.mark.parametrize("kind", MODEL_TYPES)
 def test_other_rows_keep_their_bits_when_one_row_changes(kind, target_dirs, rows):
     made, images = rows

@@ -95,6 +95,8 @@ def test_settings_that_it_does_not_know_are_left_to_the_processor(changes, tmp_p
 def test_a_processor_that_computes_otherwise_is_noticed(tmp_path):
     processor = load_image_processor(write(tmp_path))
     assert PixelPrep(processor).fits(128, 128)
+    if not hasattr(processor, "patchify"):
+        pytest.skip("the processor of this transformers has no step of this name to disturb")
     plain = processor.patchify
     processor.patchify = lambda *args, **kw: (plain(*args, **kw)[0].flip(-1), *plain(*args, **kw)[1:])
     assert not PixelPrep(processor).fits(128, 128)

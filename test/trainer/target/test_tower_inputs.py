@@ -3,6 +3,7 @@
 import pytest
 import torch
 from draftsmith_trainer.target.tower_inputs import TowerInputs
+from releases import NEEDS_TOWER_INPUTS
 from target_maker import MODEL_TYPES, make_model
 
 GRIDS = [(1, 4, 6), (1, 34, 60), (2, 4, 4), (1, 4, 6), (3, 2, 8), (1, 2, 2)]
@@ -12,6 +13,7 @@ def parts(made):
     return [made.last_hidden_state, made.pooler_output, *(getattr(made, "deepstack_features", None) or [])]
 
 
+@NEEDS_TOWER_INPUTS
 @pytest.mark.parametrize("kind", MODEL_TYPES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_towers_give_the_same_bits(kind, dtype):
@@ -29,6 +31,7 @@ def test_towers_give_the_same_bits(kind, dtype):
         assert len(made) == len(wanted) and all(map(torch.equal, made, wanted)) and all(map(torch.equal, again, wanted))
 
 
+@NEEDS_TOWER_INPUTS
 def test_they_are_what_the_library_computes_for_all_grids_together():
     from transformers import vision_utils
 
@@ -45,6 +48,7 @@ def test_they_are_what_the_library_computes_for_all_grids_together():
     assert made["max_seqlen"] == int(ends.diff().max()) and type(made["max_seqlen"]) is int
 
 
+@NEEDS_TOWER_INPUTS
 def test_each_grid_is_computed_once_and_few_are_kept(monkeypatch):
     inputs = TowerInputs.of(make_model("qwen3_5").model.visual)
     seen = []

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from .compat import recurrent_states, set_recurrent_states
+
 
 @dataclass(frozen=True)
 class RowState:
@@ -47,14 +49,13 @@ class RecurrentRows:
         if self.conv is None or self.recurrent is None:
             return
         used = slice(first, first + rows)
-        self.layer.conv_states[0] = self.conv[used]
-        self.layer.recurrent_states[0] = self.recurrent[used]
-        self.layer.has_previous_state[0] = has_past
+        set_recurrent_states(self.layer, self.conv[used], self.recurrent[used], has_past)
 
     def collect(self, first: int) -> None:
         """After the very first forward pass (row ``first`` alone), copies the states that transformers allocated."""
         if self.conv is None:
-            self.write(first, (self.layer.conv_states[0][0], self.layer.recurrent_states[0][0]))
+            conv, recurrent = recurrent_states(self.layer)
+            self.write(first, (conv[0], recurrent[0]))
 
     def copies(self, rows: int) -> tuple[Tensor, Tensor]:
         """Copies of the first rows' states."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .cache import RowCache
+from .compat import cache_argument
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -49,7 +50,8 @@ class RecurrentUndo:
                 states.write(row, (conv[row], recurrent[row]))
                 states.lend(row, 1, has_past=True)
                 mixer = self._target.text.layers[index].linear_attn
-                mixer(hidden_states=self._inputs[index][row : row + 1, :count], cache_params=self._cache.states)
+                arguments = {cache_argument(mixer): self._cache.states}
+                mixer(hidden_states=self._inputs[index][row : row + 1, :count], **arguments)
 
     def _record(self, index: int) -> Any:
         def hook(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .attention import attend
 from .cache import RowCache
+from .compat import cache_argument
 from .linear import Product
 
 #: Cosines and signed sines of each token, [M, 1, width].
@@ -158,6 +159,7 @@ class DeltaNet:
 
     def __init__(self, module: Any, number: int) -> None:
         self._module, self._number = module, number
+        self._cache_argument = cache_argument(module)
 
     def __call__(self, x: Tensor, cache: RowCache, plan: Plan) -> Tensor:
         """As :class:`Attention`, but models with such layers fill no matrices up (see ``rows``)."""
@@ -166,7 +168,7 @@ class DeltaNet:
         for part in plan.parts:
             states.lend(part.first, part.rows, part.has_past)
             given = x[part.span].view(part.rows, part.tokens, -1)
-            out.append(self._module(hidden_states=given, cache_params=cache.states).flatten(0, 1))
+            out.append(self._module(hidden_states=given, **{self._cache_argument: cache.states}).flatten(0, 1))
             states.collect(part.first)
         return out[0] if len(out) == 1 else torch.cat(out)
 

@@ -1,0 +1,1 @@
+"""Runs the trainer's tests with each supported release of transformers."""
