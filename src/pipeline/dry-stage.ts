@@ -12,7 +12,6 @@ export async function dryRunStage(
   const { stage, limit, cwd = process.cwd() } = request;
   const options = checkOptions(stage, request.options, cwd);
   const inputs = await openAll(stage, request.inputs, cwd, true);
-  return (
-    (await stage.estimate?.(options, inputs, limit))?.lines ?? ["options and inputs are in order; there is no estimate"]
-  );
+  const lines = (await stage.estimate?.(options, inputs, limit))?.lines ?? [];
+  return lines.length > 0 ? lines : ["options and inputs are in order; there is no estimate"];
 }

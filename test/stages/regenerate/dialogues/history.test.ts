@@ -10,6 +10,7 @@ import { readRowsFile, type TokenRow } from "../../../../src/artifacts/index.js"
 import { isDraftsmithError, type JsonObject, sha256 } from "../../../../src/base/index.js";
 import type { Dialogue, HistoryOption, Message } from "../../../../src/dialogue/index.js";
 import { PROBE_TEXT } from "../../../../src/sglang/index.js";
+import { changedSettings } from "../../../../src/stages/regenerate/ledger/settings.js";
 import type { InputArtifact } from "../../../../src/stages/stage.js";
 import { stage as tokenizeStage } from "../../../../src/stages/tokenize/index.js";
 import type { LengthLossData } from "../../../../src/stages/tokenize/length-loss.js";
@@ -216,6 +217,12 @@ describe("under every policy", () => {
         message: expect.stringMatching(/another history: history was .* now it is \{"lastTurns":2\}/),
       });
     }
+  });
+
+  it("answers of versions without the option carried all of it", () => {
+    const before = { historyContent: "unchanged" };
+    expect(changedSettings(before, { ...before, history: "all" })).toEqual([]);
+    expect(changedSettings(before, { ...before, history: { lastTurns: 1 } })).toEqual(["history"]);
   });
 
   it("another history than the data has is found before training, by stage and by option", async () => {
