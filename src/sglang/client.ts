@@ -9,6 +9,7 @@ import { arrayAt, numberAt, stringAt } from "./fields.js";
 import { encodeGenerate, GENERATE_PATH, type GenerateRequest } from "./generate.js";
 import { keepSettings, type ServerIdentity } from "./identity.js";
 import { describeServerError } from "./server-error.js";
+import { stateLayersOf } from "./states.js";
 import { encodeTokenizeMessages, encodeTokenizeText, parseTokenizeAnswer, TOKENIZE_PATH } from "./tokenize.js";
 import { type Reply, Transport, TransportFault, type TransportOptions } from "./transport.js";
 
@@ -85,6 +86,7 @@ export class ServerClient {
       contextLength: numberAt(first, "max_model_len"),
       engineVersion: version,
       understandsImages: about?.has_image_understanding !== false,
+      stateLayers: settings && stateLayersOf(settings),
       settings: isVllm || settings === undefined ? undefined : keepSettings({ ...about, ...settings }),
     };
     // It ends up in manifests and messages.

@@ -9,6 +9,8 @@ export interface GenerateRequest {
   /** /generate's own default is 128, so it is always sent. */
   maxTokens: number;
   stopTokenIds?: number[];
+  /** Hidden states of the prompt, from servers that were started to return them. */
+  returnStates?: boolean;
 }
 
 export const GENERATE_PATH = "/generate";
@@ -22,6 +24,7 @@ export function encodeGenerate(request: GenerateRequest): RequestBody {
   const body = new BodyBuilder()
     .raw(`{"input_ids":[${request.inputIds.join(",")}],"return_prompt_token_ids":true,"stream":false,`)
     .raw(`"sampling_params":${JSON.stringify(sampling)}`);
+  if (request.returnStates === true) body.raw(',"return_hidden_states":true');
   if (request.images.length > 0) {
     body.raw(',"image_data":[');
     request.images.forEach((image, index) => {

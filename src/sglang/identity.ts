@@ -15,6 +15,8 @@ export interface ServerIdentity {
   engineVersion: string | undefined;
   /** False for text-only targets. */
   understandsImages: boolean;
+  /** Layers whose outputs /generate returns on request; undefined where it returns none, or does not say which. */
+  stateLayers?: number[] | undefined;
   /** The settings named in KEPT_SETTINGS; undefined where the server does not tell (vLLM outside its dev mode). */
   settings: JsonObject | undefined;
 }

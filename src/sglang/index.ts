@@ -19,5 +19,6 @@ export * from "./sampling.js";
 export * from "./secrets.js";
 export * from "./server-error.js";
 export * from "./special.js";
+export * from "./states.js";
 export * from "./tokenize.js";
 export * from "./transport.js";

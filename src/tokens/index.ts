@@ -1,3 +1,4 @@
+export * from "./collapse-pads.js";
 export * from "./expand.js";
 export * from "./fixed-turns.js";
 export * from "./image-runs.js";

@@ -22,6 +22,8 @@ export interface ServerRequest {
   threads?: number | undefined;
   /** Takes the reasoning out of an answer's text, as SGLang's flag of this name. */
   reasoningParser?: "qwen3" | undefined;
+  /** Layers whose outputs /generate returns for prompts on request. */
+  hiddenStates?: readonly number[] | undefined;
   /** Number format in torch's words; left out, float32. */
   dtype?: string | undefined;
   /** File that receives what the server logs. */
@@ -97,7 +99,8 @@ function argumentsOf(request: ServerRequest): string[] {
     ["--dtype", request.dtype],
   ];
   const given = flags.filter((flag): flag is [string, string | number] => flag[1] !== undefined);
-  return ["-m", "draftsmith_trainer", "serve", ...given.flatMap(([name, value]) => [name, String(value)])];
+  const states = request.hiddenStates === undefined ? [] : ["--hidden-states", ...request.hiddenStates.map(String)];
+  return ["-m", "draftsmith_trainer", "serve", ...given.flatMap(([name, value]) => [name, String(value)]), ...states];
 }
 
 async function ready(

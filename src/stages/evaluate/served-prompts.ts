@@ -1,7 +1,7 @@
 /** The prompts sent to the server: one for every supervised response of the chosen rows, with its images. */
 import { ImagesFile, readRowsFile, type SplitName, shardFiles } from "../../artifacts/index.js";
 import { type EncodedImage, encodedImage } from "../../sglang/index.js";
-import { collapsePads } from "./collapse-pads.js";
+import { collapsePads } from "../../tokens/index.js";
 
 export interface ServedPrompt {
   dialogueId: string;

@@ -20,6 +20,8 @@ import {
   servesModel,
   TransportFault,
 } from "../../sglang/index.js";
+import type { InputArtifact, StageContext } from "../stage.js";
+import { checkHiddenStates, STATES_RESPONSE_BYTES } from "./check-hidden-states.js";
 import { checkPrecision } from "./check-precision.js";
 import { compareIds } from "./compare-ids.js";
 import { likelyCause } from "./diagnose.js";
@@ -55,7 +57,8 @@ export class LiveServer {
    * @throws DraftsmithError SERVER_UNREACHABLE; SERVER_REFUSED if it is not an inference server or refuses the key
    */
   static async open(subject: Subject, url: string, headers: Record<string, string>): Promise<LiveServer> {
-    const client = new ServerClient(url, { connections: 4, headers });
+    const maxResponseBytes = subject.options.states ? STATES_RESPONSE_BYTES : undefined;
+    const client = new ServerClient(url, { connections: 4, headers, ...defined({ maxResponseBytes }) });
     const server = new LiveServer(client, subject);
     try {
       server.identity = await client.identify();
@@ -126,6 +129,17 @@ export class LiveServer {
     const theirs = await openServerDirectory(identity, this.client.name);
     if (theirs !== undefined) checkServerDirectory(subject, identity, theirs);
     checkPrecision(subject, identity, theirs?.precision);
+  }
+
+  /** Errors as checkHiddenStates; SERVER_UNREACHABLE. */
+  async checkStates(shards: InputArtifact | undefined, context: StageContext): Promise<void> {
+    const { identity, client, subject } = this;
+    if (identity === undefined) return;
+    try {
+      await checkHiddenStates(subject, { client, identity }, shards, context);
+    } catch (error) {
+      throw asUserError(error, client.name, subject.options.apiKeyEnv);
+    }
   }
 
   close(): Promise<void> {

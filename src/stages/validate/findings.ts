@@ -22,6 +22,7 @@ export const CHECKS = {
   split: "no dialogue and no image is both trained on and held out",
   server: "the live server serves this model, with settings that leave prompts unchanged",
   precision: "the server computes with the numbers that training loads: weights, number format, keys and values",
+  "hidden-states": "the hidden states that the server computes are those that training captures",
   draft: "the draft's config fits the target",
 } as const;
 export type Check = keyof typeof CHECKS;

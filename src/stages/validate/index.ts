@@ -30,7 +30,7 @@ export const stage = defineStage<ValidateOptions, keyof ValidateInputs>({
   output: "validation",
   report: REPORT_TEXT,
   reportFiles: validateReport,
-  codeVersion: 5,
+  codeVersion: 6,
   fileOptions: { model: "directory", draft: "directory", dialogues: "any", imageRoots: "directory" },
   neutralOptions: ["apiKeyEnv", "requestTimeoutSeconds", "maxShown"],
   states: ({ model, systemPrompt, history, thinking, chatTemplateKwargs }) => [

@@ -65,6 +65,20 @@ export const validateOptionsSchema = z.strictObject({
     .describe("dialogues whose prompts the server is asked for, spread over the input"),
   apiKeyEnv: apiKeyEnvSchema,
   requestTimeoutSeconds: z.number().positive().max(3600).default(120).describe("time for one answer of the server"),
+  states: z
+    .boolean()
+    .default(false)
+    .describe(
+      "compare the hidden states that the server returns for some rows of the shards with those that training captures; needs SGLang >= 0.5.23 started with --enable-return-aux-hidden-states",
+    ),
+  statesTolerance: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe(
+      "relative difference of states that is accepted; left out, 0.001 where both compute in float32, else 0.06",
+    ),
   allowPrecision: z
     .array(z.enum(PRECISE))
     .default([])

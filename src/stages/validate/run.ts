@@ -115,6 +115,7 @@ async function checkAll(subject: Subject, looked: Looked, context: StageContext)
       warn(`${withVideos} dialogues with videos were not sent to the server, which samples frames by its own rules`);
     }
     await server.checkFiles();
+    if (options.states) await server.checkStates(all.shards, context);
   } finally {
     await server.close();
   }
@@ -227,6 +228,7 @@ const HINTS: Record<Finding["check"], string> = {
   server: "start the server with this model and without that setting",
   precision:
     "serve this snapshot as it is, train on the one that is served, or accept the difference with allowPrecision",
+  "hidden-states": "compare weights, precision and layer ids of server and model directory",
   draft: "correct the draft's config.json",
 };
 

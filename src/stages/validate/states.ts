@@ -34,6 +34,7 @@ const MISSING: Record<Check, string> = {
   split: "no held-out rows were read: give shards that have some",
   server: "no server was named",
   precision: "no server was named that tells its settings",
+  "hidden-states": "they are compared on request: states, with shards and a server that returns them",
   draft: "no draft was named",
 };
 

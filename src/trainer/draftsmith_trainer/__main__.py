@@ -23,6 +23,7 @@ JOBS = {
     "train": ("draftsmith_trainer.jobs.train", "train a draft from shards"),
     "plan": ("draftsmith_trainer.jobs.plan", "estimate the memory and time of a training run"),
     "evaluate": ("draftsmith_trainer.jobs.evaluate", "measure drafts on held-out rows"),
+    "states": ("draftsmith_trainer.jobs.states", "compare a server's hidden states with captured ones"),
     "export": ("draftsmith_trainer.jobs.export", "write the directory that an engine serves"),
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { poolAcceptance } from "../../../src/stages/evaluate/accept-length.js";
-import { collapsePads } from "../../../src/stages/evaluate/collapse-pads.js";
+import { collapsePads } from "../../../src/tokens/index.js";
 
 describe("poolAcceptance", () => {
   it("counts the prefill token apart and pools over answers, not their means", () => {

@@ -71,7 +71,7 @@ describe("checks that look at nothing", () => {
     expect(seen.html.match(/<span class="good">ok<\/span>/g)).toHaveLength(4);
     expect(seen.summary).toContainEqual({
       label: "checks",
-      value: expect.stringMatching(/^4 ok, 14 not run \(history, template-arguments, /),
+      value: expect.stringMatching(/^4 ok, 15 not run \(history, template-arguments, /),
     });
   });
 
@@ -84,8 +84,8 @@ describe("checks that look at nothing", () => {
       await cp(join(rows.path, "rows-00001.arrow"), join(directory, HELDOUT_FILE));
     });
     const seen = await validate({}, { generations: input, dialogues, rows, shards });
-    expect(seen.of("not-run")).toEqual(["special-text", "server", "precision", "draft"]);
-    expect(seen.of("ok")).toHaveLength(Object.keys(CHECKS).length - 4);
+    expect(seen.of("not-run")).toEqual(["special-text", "server", "precision", "hidden-states", "draft"]);
+    expect(seen.of("ok")).toHaveLength(Object.keys(CHECKS).length - 5);
   });
 
   it("have a declared system prompt to look for, or none", async () => {

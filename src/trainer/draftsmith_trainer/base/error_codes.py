@@ -25,6 +25,7 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "bad-job": "TRAINER_FAILED",
     "bad-option": "OPTIONS_INVALID",
     "bad-dtype": "USAGE",
+    "bad-layer": "USAGE",
     "unknown-head": "OPTIONS_INVALID",
     "init-from": "OPTIONS_INVALID",
     "no-cuda": "OPTIONS_INVALID",
@@ -32,6 +33,8 @@ TOOLKIT_CODES: dict[str, ToolkitCode] = {
     "no-drafts": "OPTIONS_INVALID",
     "prompt-empty": "INPUT_INVALID",
     "token-range": "INPUT_INVALID",
+    "served-layer": "VALIDATION_FAILED",
+    "served-states": "VALIDATION_FAILED",
     # Data.
     "shards-missing": "ARTIFACT_INVALID",
     "shards-damaged": "ARTIFACT_INVALID",

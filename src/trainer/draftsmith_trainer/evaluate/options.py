@@ -36,6 +36,34 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True)
+class ServedRow:
+    """A row whose beginning a server was given.
+
+    Attributes:
+        split, row: which row. tokens: length of the prompt, its first tokens.
+        file: the server's states, raw little-endian float32 [tokens, layers, H].
+    """
+
+    split: Literal["train", "heldout"]
+    row: int
+    tokens: int
+    file: Path
+
+
+@dataclass(frozen=True)
+class StatesJob:
+    """``states``: compares hidden states that a server returned with captured ones."""
+
+    target: Path
+    shards: Path
+    layer_ids: list[int] = field(metadata=each_at_least(0, fewest=1))
+    rows: list[ServedRow]
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    threads: int | None = at_least(1, None)
+
+
+@dataclass(frozen=True)
 class EvaluateJob:
     """``evaluate``: drafts, shards and a target in, evaluation.json out."""
 

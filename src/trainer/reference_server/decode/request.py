@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import Tensor
+
 from .prompt import Prompt
 
 FinishType = Literal["stop", "length", "abort"]
@@ -57,6 +59,8 @@ class DecodeRequest:
         finish: why the answer ended; None while it runs.
         cached_tokens: number of prompt tokens taken from the prefix cache.
         drafts: counts of speculative decoding; None without a draft.
+        wants_states: whether to keep the prompt's captured states.
+        states: [S, K*H], the prompt's outputs of the layers that the scheduler captures; None if not wanted.
         cancelled: any thread may set it; the answer then ends at the next step.
     """
 
@@ -69,6 +73,8 @@ class DecodeRequest:
     finish: Finish | None = None
     cached_tokens: int = 0
     drafts: DraftCounts | None = None
+    wants_states: bool = False
+    states: Tensor | None = None
     cancelled: bool = False
 
     def take(self, tokens: list[int]) -> int:

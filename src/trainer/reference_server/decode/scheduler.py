@@ -23,13 +23,21 @@ class Scheduler:
         max_rows: maximum number of sequences in a batch.
         drafting: turns on speculative decoding, which gives the same ids.
         prefix_bytes: size of the prefix cache, which keeps states of finished sequences; 0 for none.
+        capture: without a draft, the layers whose outputs requests may ask for.
     """
 
-    def __init__(self, target: Decoder, max_rows: int, drafting: Drafting | None = None, prefix_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        target: Decoder,
+        max_rows: int,
+        drafting: Drafting | None = None,
+        prefix_bytes: int = 0,
+        capture: tuple[int, ...] = (),
+    ) -> None:
         self.target = target
         self.drafting = drafting
         self.prefixes = PrefixCache(prefix_bytes, whole_only=target.hybrid) if prefix_bytes else None
-        self.batch = SequenceBatch(target, max_rows, drafting.capture if drafting else (), self.prefixes)
+        self.batch = SequenceBatch(target, max_rows, drafting.capture if drafting else capture, self.prefixes)
         self.waiting: deque[DecodeRequest] = deque()
         self._requests: dict[BatchedSequence, DecodeRequest] = {}
         self._speculation = Speculation(drafting, self.batch) if drafting else None
@@ -127,6 +135,8 @@ class Scheduler:
     def _admit(self, request: DecodeRequest, start: Joined) -> None:
         sequence = start.sequence
         request.cached_tokens = sequence.cached_tokens
+        if request.wants_states:
+            request.states = start.captured
         self._requests[sequence] = request
         if self._speculation is not None:
             request.drafts = DraftCounts()

@@ -45,7 +45,13 @@ def make_context(settings: Settings, checkpoint: Checkpoint) -> Context:
     """Builds the parts; the engine is not started yet."""
     renderer = Renderer(checkpoint.tokenizer)
     images = ImageReader(checkpoint.image_processor, settings)
-    scheduler = Scheduler(checkpoint.target, settings.max_batch, checkpoint.drafting, settings.prefix_cache_bytes)
+    scheduler = Scheduler(
+        checkpoint.target,
+        settings.max_batch,
+        checkpoint.drafting,
+        settings.prefix_cache_bytes,
+        settings.state_layers,
+    )
     return Context(
         settings=settings,
         checkpoint=checkpoint,

@@ -59,6 +59,7 @@ def load(settings: Settings) -> Checkpoint:
         if not (settings.model / name).is_file():
             raise UserError("target-missing", f"{settings.model} has no {name}.", "Give a checkpoint's directory.")
     target = Decoder.load(settings.model, dtype, settings.device)
+    _check_state_layers(settings, target)
     tokenizer = _loaded("tokenizer", AutoTokenizer, settings)
     if tokenizer.chat_template is None:
         raise UserError("template-missing", f"{settings.model} has no chat template.", "Add chat_template.jinja.")
@@ -84,6 +85,15 @@ def load(settings: Settings) -> Checkpoint:
         block_size=block_size,
         batch_invariant=_batch_invariant(target),
     )
+
+
+def _check_state_layers(settings: Settings, target: Decoder) -> None:
+    if settings.state_layers and settings.draft is not None:
+        raise UserError("bad-layer", "Hidden states are returned without a draft only.", "Leave out one of the two.")
+    layers = target.text_config.num_hidden_layers
+    for layer in settings.state_layers:
+        if not 0 <= layer < layers:
+            raise UserError("bad-layer", f"There is no layer {layer}.", f"The target has layers 0 to {layers - 1}.")
 
 
 def _loaded(what: str, kind: Any, settings: Settings) -> Any:

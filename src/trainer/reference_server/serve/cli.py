@@ -52,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--remote-images", action="store_true", help="allow http(s) images")
     p.add_argument("--tool-call-parser", choices=["qwen25"], help="turn <tool_call> blocks into tool_calls")
     p.add_argument("--reasoning-parser", choices=["qwen3"], help="separate <think> text into reasoning_content")
+    p.add_argument(
+        "--hidden-states",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="let /generate return the outputs of these layers for prompts; turns the prefix cache off",
+    )
     p.add_argument("--drain-seconds", type=int, default=30, help="how long running requests may take after SIGTERM")
     return p
 
@@ -70,7 +78,8 @@ def settings_from(argv: list[str]) -> Settings:
         device=a.device,
         threads=a.threads,
         context_length=a.context_length,
-        prefix_cache_bytes=a.prefix_cache_mb << 20,
+        # Rows that come from the cache have no states.
+        prefix_cache_bytes=0 if a.hidden_states else a.prefix_cache_mb << 20,
         max_queue=a.max_queue,
         max_body_bytes=a.max_body_mb << 20,
         max_image_pixels=a.max_image_pixels,
@@ -78,6 +87,7 @@ def settings_from(argv: list[str]) -> Settings:
         remote_images=a.remote_images,
         tool_call_parser=a.tool_call_parser,
         reasoning_parser=a.reasoning_parser,
+        state_layers=tuple(a.hidden_states),
         drain_seconds=a.drain_seconds,
         launch_command=shlex.join(argv),
     )

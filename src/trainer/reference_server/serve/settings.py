@@ -28,6 +28,7 @@ class Settings:
         remote_images: whether http(s) images may be fetched.
         tool_call_parser: ``qwen25`` or None, as SGLang's flag.
         reasoning_parser: ``qwen3`` or None, as SGLang's flag.
+        state_layers: layers whose outputs /generate returns for prompts, if a request wants them; none with a draft.
         drain_seconds: how long running requests may take after a stop signal.
         launch_command: the arguments, for /server_info.
     """
@@ -50,6 +51,7 @@ class Settings:
     remote_images: bool = False
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
+    state_layers: tuple[int, ...] = ()
     drain_seconds: int = 30
     launch_command: str = ""
 

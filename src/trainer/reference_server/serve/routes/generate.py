@@ -43,6 +43,9 @@ class Item:
             "output_ids": ids,
             "meta_info": meta_info(self.decode_request, self.rid, self.context.merge_size, self.started, count, finish),
         }
+        if self.decode_request.states is not None and finish is not None:
+            # A list of rows for the prompt; SGLang appends a row for every further token of the answer.
+            out["meta_info"]["hidden_states"] = [self.decode_request.states.float().tolist()]
         if self.prompt_ids:
             out["prompt_token_ids"] = self.decode_request.prompt.ids
         return out
@@ -53,15 +56,17 @@ async def generate(request: Request) -> Response:
     """Answers one prompt with an object, several with a list."""
     started = time.perf_counter()
     body = await body_of(request, GenerateRequest)
-    if body.return_hidden_states:
+    context = context_of(request)
+    if body.return_hidden_states and not context.settings.state_layers:
         raise bad_request(
             "The server is not configured to return hidden states. Please set `--return-hidden-states-mode last`, "
             "`--return-hidden-states-mode full`, or the legacy `--enable-return-hidden-states` flag."
         )
     check_generate(body)
-    context = context_of(request)
     singles, many = _split(body)
     items = [await _item(context, single, started) for single in singles]
+    if body.return_hidden_states:
+        _want_states(items, body)
     if body.stream:
         if many:
             raise bad_request("Streaming several prompts in one request is not supported by this server.")
@@ -148,6 +153,16 @@ def _sampling(body: GenerateRequest, index: int) -> dict[str, Any]:
 
 def _rid(body: GenerateRequest, index: int) -> str | None:
     return body.rid[index] if isinstance(body.rid, list) else body.rid
+
+
+def _want_states(items: list[Item], body: GenerateRequest) -> None:
+    """States are returned for prompts only, in one piece."""
+    if body.stream or body.return_hidden_states is not True:
+        raise bad_request("This server returns hidden states in full and without streaming; send true, and no stream.")
+    for item in items:
+        if item.decode_request.max_new_tokens > 1:
+            raise bad_request("This server returns the hidden states of prompts only; send max_new_tokens 1.")
+        item.decode_request.wants_states = True
 
 
 async def _item(context: Context, single: Single, started: float) -> Item:

@@ -88,6 +88,8 @@ async def server_info(request: Request) -> Response:
         # The checkpoint is served as it is, and keys and values are kept in the dtype above.
         "quantization": None,
         "kv_cache_dtype": "auto",
+        "enable_return_aux_hidden_states": bool(s.state_layers),
+        "return_aux_hidden_state_layer_ids": list(s.state_layers) or None,
         "context_length": s.context_length,
         "max_running_requests": s.max_batch,
         "max_queued_requests": s.max_queue,
