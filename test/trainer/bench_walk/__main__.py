@@ -89,7 +89,7 @@ def _measure(place: Path, kind: str, chosen: Any) -> None:
     steps = sum(map(len, walked))
     equal = sum(a == b for one, other in zip(walked, looped, strict=True) for a, b in zip(one, other, strict=False))
     print(
-        f"{kind}: {len(walked)} responses of {chosen.response} tokens behind {chosen.context}, {steps} steps,"
+        f"{kind}: {len(walked)} responses of {chosen.response} tokens after prompts of {chosen.context}, {steps} steps,"
         f" accept length {1 + sum(map(sum, walked)) / steps:.2f}, {equal} of {steps} steps equal;"
         f" loop {loop_seconds:.2f} s, walk {walk_seconds:.3f} s, with marks {marked_seconds:.3f} s:"
         f" {loop_seconds / walk_seconds:.1f} times as fast, {loop_seconds / marked_seconds:.1f} with marks",

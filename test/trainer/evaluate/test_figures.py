@@ -47,7 +47,7 @@ def test_a_record_says_where_its_response_stood():
     assert made.tags == (("app", "mail"), ("task", "type"))
     assert (made.steps, made.correct) == (len(one.accepted), sum(one.accepted))
     later = ResponseWalk(one.row, 0, 1, 25, one.accepted)
-    assert record_of(later).media == "text", "a picture behind the prompt is not in its context"
+    assert record_of(later).media == "text", "a picture after the prompt is not in its context"
 
 
 @pytest.mark.parametrize(("tokens", "name"), [(1, "1-1"), (2, "2-3"), (63, "32-63"), (64, "64-127"), (0, "1-1")])

@@ -77,7 +77,7 @@ def test_tensorboard_holds_what_metrics_jsonl_holds(tmp_path, target_dirs, shard
     assert 15 < tokens / rows < 60, "rows of this test have 20 to 40 tokens"
 
 
-def test_a_resumed_run_replaces_what_tensorboard_had_behind_the_state(tmp_path):
+def test_a_resumed_run_replaces_what_tensorboard_had_after_the_state(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     for begun, values in ((0, {10: 1.0, 20: 2.0, 30: 3.0}), (10, {20: 2.5})):
         reporter = open_reporters(["tensorboard"], Reporting(tmp_path, begun, {}), Events(io.StringIO()))
@@ -89,7 +89,7 @@ def test_a_resumed_run_replaces_what_tensorboard_had_behind_the_state(tmp_path):
 
 
 def wandb_records(content):
-    """The records of a .wandb file: LevelDB's log format behind a header of 7 bytes."""
+    """The records of a .wandb file: LevelDB's log format after a header of 7 bytes."""
     at, part = 7, b""
     while at + 7 <= len(content):
         if 32768 - at % 32768 < 7:

@@ -26,7 +26,7 @@ class Target:
         layer_ids: the layers whose outputs :func:`.capture_row` concatenates.
         embed: [V, H], the input embedding. lm_head: [V, H], the output matrix (the same tensor when tied).
         sharded: whether each rank holds a share of every layer, so that all must run equally many passes.
-        final: whether the states also hold, behind those of ``layer_ids``, what lm_head reads: the last layer's output
+        final: whether the states also hold, after those of ``layer_ids``, what lm_head reads: the last layer's output
             after the final norm. All layers run for it.
     """
 

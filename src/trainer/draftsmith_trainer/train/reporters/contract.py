@@ -13,7 +13,7 @@ class Reporting:
 
     Attributes:
         directory: where it keeps its files; survives a stop, and a resumed run is given the same one.
-        step: optimizer steps already done. What was reported behind it is reported again.
+        step: optimizer steps already done. What was reported for later steps is reported again.
         options: the run's options, as JSON. They name files, but hold no secrets.
     """
 

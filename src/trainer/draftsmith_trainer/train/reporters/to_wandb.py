@@ -42,7 +42,7 @@ class WandbReporter:
             config=reporting.options,
             settings=settings,
         )
-        # Metrics have their own step: W&B refuses to log behind its last one, as a resumed run must.
+        # Metrics have their own step: W&B refuses steps before its last one, which a resumed run logs.
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
         where = f"wandb sync {Path(self._run.dir).parent}" if mode == "offline" else f"{self._run.url}"
