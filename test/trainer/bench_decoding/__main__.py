@@ -3,8 +3,8 @@
 Prints the measured matrix rate; then, for each batch, tokens a second of plain steps, what their products alone would
 take at that rate, and the same steps by transformers' own forward over its own cache; the same for prompts that join
 one by one or together; and for blocks that a draft of random weights proposes (tokens verified: how many of them a
-trained draft gains is another question). The ways take turns, so that another load on the machine meets all of them;
-the median of the rounds counts. Not a test: nothing is asserted.
+trained draft gains is another question). Time is the processor's, of all threads, so that other load on the machine
+counts little; the ways take turns, and the median of the rounds counts. Not a test: nothing is asserted.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(Path(__file__).parent), str(_ROOT / "src" / "trainer"), str(_ROOT / "test" / "trainer")]
 
 import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
 from draft_maker import lively_draft, small_config  # noqa: E402
 from plain_way import PlainWay  # noqa: E402
 from reference_server.decode.batch import SequenceBatch  # noqa: E402
 from reference_server.decode.decoder import Decoder  # noqa: E402
 from reference_server.decode.drafting import Speculation  # noqa: E402
+from reference_server.decode.linear import Product  # noqa: E402
 from reference_server.decode.speculative import drafting_for  # noqa: E402
 from work import forward_operations  # noqa: E402
 
@@ -41,7 +41,7 @@ def main() -> None:
     chosen = flags.parse_args()
     torch.set_num_threads(chosen.threads)
     target = Decoder.load(chosen.model)
-    rate = _matrix_rate()
+    rate = _matrix_rate(target.packed)
     print(f"{chosen.threads} threads, torch {torch.__version__}: {rate / 1e9:.0f} GFLOP/s in large products")
     print(f"{'':24}{'ours':>14}{'floor':>14}{'of it':>8}{'plain way':>14}{'times it':>9}")
     bench = Bench(target, chosen.context, chosen.steps, chosen.rounds, rate)
@@ -164,9 +164,9 @@ class Bench:
         for _ in range(self._rounds):
             for way, make in ways.items():
                 run = make()
-                start = time.perf_counter()
+                start = time.process_time()
                 run()
-                times[way].append(time.perf_counter() - start)
+                times[way].append(time.process_time() - start)
         took = statistics.median(times["ours"])
         floor = work / self._rate
         line = f"{name:24}{tokens / took:10.0f} t/s{tokens / floor:10.0f} t/s{floor / took:8.2f}"
@@ -176,14 +176,15 @@ class Bench:
         print(line, flush=True)
 
 
-def _matrix_rate() -> float:
-    """Operations a second in products whose operands stay in the second-level cache."""
-    x, weight = torch.randn(256, 256), torch.randn(1536, 256)
+def _matrix_rate(packed: bool) -> float:
+    """Operations per second of processor time, by the library that the decoder uses, in products of a prompt's size."""
+    x, product = torch.randn(256, 256), Product(torch.randn(1536, 256), packed=packed)
     best = 0.0
-    for _ in range(50):
-        start = time.perf_counter()
-        F.linear(x, weight)
-        best = max(best, 2.0 * x.shape[0] * weight.numel() / (time.perf_counter() - start))
+    for _ in range(10):
+        start = time.process_time()
+        for _ in range(50):
+            product(x)
+        best = max(best, 50 * 2.0 * 256 * 256 * 1536 / (time.process_time() - start))
     return best
 
 
