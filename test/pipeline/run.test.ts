@@ -191,6 +191,8 @@ describe("a run", () => {
       "logs",
       "manifests",
       "pipeline.yaml",
+      "report.html",
+      "report.json",
       "resolved.json",
       "run.json",
       "versions.json",
