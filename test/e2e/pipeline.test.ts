@@ -72,10 +72,14 @@ describe.skipIf(python === null)("the quickstart, small (needs the trainer's Pyt
   });
 
   it("writes cards for the shards and the draft, with what was measured", () => {
-    const best = manifest(whole, "train").facts.best as { pooledAcceptLength: number; interval: [number, number] };
+    const best = manifest(whole, "train").facts.best as {
+      pooledAcceptLength: number;
+      interval: [number, number] | null;
+    };
     const card = readFileSync(join(whole, "steps", "export", "README.md"), "utf8");
-    const figures = [best.pooledAcceptLength, ...best.interval].map((value) => value.toFixed(3));
-    expect(card).toContain(`| pooled, while training | ${figures[0]} | ${figures[1]} to ${figures[2]} |`);
+    // A single held-out dialogue has no interval.
+    const range = best.interval?.map((value) => value.toFixed(3)).join(" to ") ?? "not measured";
+    expect(card).toContain(`| pooled, while training | ${best.pooledAcceptLength.toFixed(3)} | ${range} |`);
     expect(readFileSync(join(whole, "steps", "shard", "README.md"), "utf8")).toContain(
       "| regenerate | dialogues | 24 |",
     );
