@@ -6,10 +6,8 @@ from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any
 
-from ..algorithms.settings import config_json
 from ..base.errors import Interrupted, UserError
 from ..base.events import Events
-from ..base.files import write_json
 from ..base.phase import phase
 from ..base.signals import StopRequest
 from ..base.typed_json import to_json
@@ -26,10 +24,11 @@ from ..train.options import TrainJob
 from .checkpoints import Checkpoints, keep_rule
 from .coming import ComingStep, ComingSteps
 from .corpus import Corpus
-from .curve import training_report
+from .due import Due
 from .evaluation import SharedEvaluation
 from .extent import Extent
 from .meter import Floor, Meter, memory_parts
+from .outcome import run_facts, write_course
 from .reporters import Reporter, Reporting, open_reporters
 from .run_log import RunLog
 from .running import RunningStep, RunningSteps
@@ -37,7 +36,7 @@ from .saving import Saver
 from .schedule import learning_rate
 from .selection import judge
 from .skipped import SkippedSteps
-from .state import Progress, StateStore, load_everywhere
+from .state import Progress, StateStore
 from .step import Stepper
 
 #: What a rank wants of the run: to go on; to end it, for its time is up; to save and stop. Sums over ranks decide.
@@ -86,17 +85,16 @@ class Trainer:
         self._coming = ComingSteps(corpus, job.options, source, preparer, ranks, extent.batch, on_gpu)
         meter = Meter(corpus.train.lengths, floor, lambda: (source.computed, source.waited), ranks.world)
         memory = partial(memory_parts, target, draft, self._stepper.optimizer.adam, source)
-        path = job.resume_dir / "metrics.jsonl"
-        self._log = RunLog(path, events, extent, ranks.first, meter, memory, self._reporter)
+        self._log = RunLog(job.resume_dir / "metrics.jsonl", events, extent, ranks.first, meter, memory, self._reporter)
         self._skipped = SkippedSteps(job.options, ranks, [name for name, _ in draft.named_parameters()])
         self._running = RunningSteps(self._log, self._skipped, keep=1 if on_gpu else 0)
         self._work_dir = job.work_dir
         job.resume_dir.mkdir(parents=True, exist_ok=True)
-        self._states = StateStore(job.resume_dir, settings, layout)
         rule = keep_rule(job.options)
         checkpoints = Checkpoints(job.resume_dir, job.work_dir, draft.config, compute.dtype, rule)
-        adam = self._stepper.optimizer.adam
-        self._rule, self._saver = rule, Saver(self._states, checkpoints, draft, adam, ranks.first)
+        self._due = Due(job.options, extent, rule)
+        states = StateStore(job.resume_dir, settings, layout)
+        self._saver = Saver(states, checkpoints, draft, self._stepper.optimizer.adam, ranks.first)
 
     def run(self) -> dict[str, Any]:
         """Trains to the end and returns the facts of the result event.
@@ -107,7 +105,7 @@ class Trainer:
         """
         with closing(self._log), self._saver:
             progress = self._start()
-            if self._evaluation_due(progress) and progress.last_eval != progress.step:
+            if self._due.evaluation(progress) and progress.last_eval != progress.step:
                 # The run was stopped during this evaluation.
                 progress = self._evaluate(progress)
             progress, stopped = self._train(progress)
@@ -117,10 +115,9 @@ class Trainer:
 
     def _start(self) -> Progress:
         """The progress of the saved state, or that of a new run: its draft is measured, for comparison."""
-        found = load_everywhere(self._states, self._draft, self._stepper.optimizer.adam, self._ranks)
+        found = self._saver.load(self._ranks)
         self._stepper.renew()
         self._ranks.wait(self._asked)
-        self._saver.begin(found)
         progress = found or Progress()
         self._log.begin(progress)
         self._skipped.begin(progress)
@@ -142,7 +139,7 @@ class Trainer:
 
     def _train(self, progress: Progress) -> tuple[Progress, str]:
         total = self._extent.steps
-        while progress.step < total and not self._patience_over(progress):
+        while progress.step < total and not self._due.end(progress):
             batches = self._coming.batches(progress.epoch)
             for number in range(progress.batch, len(batches)):
                 with self._log.meter.waiting():
@@ -160,12 +157,12 @@ class Trainer:
                 )
                 if flag >= _ASKED:
                     raise self._stopped(progress)
-                if self._evaluation_due(progress):
+                if self._due.evaluation(progress):
                     progress = self._evaluate(progress)
-                elif self._save_due(progress) or flag:
-                    progress = self._save(progress, draft_too=self._rule.due(progress.step))
+                elif self._due.save(progress) or flag:
+                    progress = self._save(progress, draft_too=self._due.draft(progress))
                 self._saver.check()
-                if self._patience_over(progress):
+                if self._due.end(progress):
                     return progress, "early-stop"
                 if flag:
                     return progress, "time-budget"
@@ -177,8 +174,7 @@ class Trainer:
         """Starts a step; returns the highest stop flag among those whose measurements were read."""
         options, total = self._options, self._extent.steps
         lr = learning_rate(progress.step, total, options.lr, options.warmup, options.min_lr_ratio, options.schedule)
-        first = self._request.at_once
-        with phase(self._events, f"first step{self._compiling}") if first else nullcontext():
+        with phase(self._events, f"first step{self._compiling}") if self._request.at_once else nullcontext():
             pending = self._stepper.step(coming.work, lr, self._wish(), coming.passes)
         # From here on there is something to lose: a request to stop waits until it is saved.
         self._request.at_once = False
@@ -189,7 +185,7 @@ class Trainer:
         left = isinstance(error, Interrupted) or error.code == "rank-lost"
         if left and self._ranks.first and self._saver.saved != progress.step > 0:
             self._events.log(f"other ranks are gone: saving the state of step {progress.step}", "warn")
-            self._save(progress, draft_too=self._rule.due(progress.step))
+            self._save(progress, draft_too=self._due.draft(progress))
             self._saver.wait()
 
     def _wish(self) -> int:
@@ -202,17 +198,6 @@ class Trainer:
 
     def _asked(self) -> bool:
         return self._request.asked
-
-    def _evaluation_due(self, progress: Progress) -> bool:
-        step = progress.step
-        return step > 0 and (step % self._extent.eval_every == 0 or step == self._extent.steps)
-
-    def _save_due(self, progress: Progress) -> bool:
-        return progress.step % self._options.checkpoint_every == 0 or self._rule.due(progress.step)
-
-    def _patience_over(self, progress: Progress) -> bool:
-        patience = self._options.early_stop_patience
-        return patience is not None and progress.misses >= patience
 
     def _evaluate(self, progress: Progress) -> Progress:
         """Saves, so that a stop during a long evaluation loses no step; measures; notes the value in the state."""
@@ -250,26 +235,17 @@ class Trainer:
         """Saves and waits until everything is on disk, on all ranks."""
         if self._saver.saved != progress.step:
             self._events.log(f"asked to stop: saving the state of step {progress.step}")
-            self._save(progress, draft_too=self._rule.due(progress.step))
+            self._save(progress, draft_too=self._due.draft(progress))
         self._saver.wait()
         self._ranks.wait(self._asked)
         self._events.log(f"stopped at step {progress.step}; the state is saved")
         return Interrupted()
 
     def _finish(self, progress: Progress, stopped: str) -> dict[str, Any]:
-        facts: dict[str, Any] = {
-            "steps": progress.step,
-            "epochs": round(progress.step / self._extent.per_epoch, 4),
-            "stopped": stopped,
-            "skippedSteps": progress.skipped,
-            "untrained": {"pooledAcceptLength": progress.untrained_value},
-            "draft": config_json(self._draft.config),
-        }
+        facts = run_facts(progress, self._extent, self._draft.config, stopped)
         if self._ranks.first:
             with phase(self._events, "writing the result"):
                 facts["best"] = self._saver.publish(progress, self._log.path)
-                size = self._draft.config.block_size
-                course = training_report(self._log.path, progress, self._extent.per_epoch, size, stopped)
-                write_json(self._work_dir / "training.json", course)
+                write_course(self._work_dir, self._log.path, progress, self._extent, self._draft.config, stopped)
         self._ranks.wait(self._asked)
         return facts

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from ..draft.model import DFlashDraft
+from ..parallel.ranks import Ranks
 from .checkpoints import Checkpoints
 from .snapshot import Snapshot
-from .state import Progress, StateStore
+from .state import Progress, StateStore, load_everywhere
 from .writer import Writer
 
 
@@ -39,13 +40,15 @@ class Saver:
         #: The step of the latest state that was saved, or is being saved; -1 for none.
         self.saved = -1
 
-    def begin(self, progress: Progress | None) -> None:
-        """Takes up the state that was loaded. None starts over: earlier checkpoints go, the first draft is kept."""
+    def load(self, ranks: Ranks) -> Progress | None:
+        """Restores the saved state on all ranks. Without one, earlier checkpoints go and the first draft is kept."""
+        progress = load_everywhere(self._states, self._draft, self._optimizer, ranks)
         if progress is not None:
             self.saved = progress.step
         elif self._writes:
             self._checkpoints.clear()
             self._checkpoints.save_untrained(self._draft)
+        return progress
 
     def save(self, progress: Progress, draft_too: bool = False) -> None:
         """Saves the state of ``progress``, and the draft beside it if it is to be kept."""
