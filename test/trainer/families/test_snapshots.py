@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.target import capture_row, load_target, read_spec
 from draftsmith_trainer.target.spec import mask_token_id
 from safetensors import safe_open
@@ -103,6 +104,12 @@ def test_tied_resized_and_single_file(made, name, tmp_path):
     model.save_pretrained(tmp_path / "tied")
     _, target = states_of(tmp_path / "tied")
     assert target.spec.tied and target.embed.data_ptr() == target.lm_head.data_ptr()
+    config = json.loads((tmp_path / "tied" / "config.json").read_text())
+    config["tie_word_embeddings"], config["text_config"]["tie_word_embeddings"] = False, True
+    (tmp_path / "tied" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"1 weights are missing, first lm_head\.weight") as error:
+        states_of(tmp_path / "tied")
+    assert "tie_word_embeddings: true at its top level" in error.value.hint
 
 
 def test_the_same_seed_gives_the_same_bytes(made, tmp_path):

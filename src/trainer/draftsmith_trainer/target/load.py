@@ -16,6 +16,9 @@ from .shard import shard_layers
 from .spec import TargetSpec
 from .weights import check_weights
 
+#: transformers reads this key at the top level only; some snapshots have it in text_config.
+_UNTIED = "if lm_head is the embedding, config.json must say tie_word_embeddings: true at its top level"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -98,7 +101,8 @@ def load_target(
     missing = sorted(report["missing_keys"])
     if missing:
         # transformers would initialise them randomly and continue.
-        raise UserError("target-weights", f"{spec.directory}: {len(missing)} weights are missing, first {missing[0]}")
+        message = f"{spec.directory}: {len(missing)} weights are missing, first {missing[0]}"
+        raise UserError("target-weights", message, _UNTIED if missing == ["lm_head.weight"] else None)
     if shard:
         model.requires_grad_(False).eval()
         shard_layers(model, torch.device(device))
