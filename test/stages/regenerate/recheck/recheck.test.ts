@@ -187,7 +187,7 @@ describe("a re-check", () => {
     const check = { turns: 3, equal: 2, firstDifferences: [4], servers: ["http://a:1", "http://b:1"] };
     await journal.append({ type: "check", key, check });
     await journal.close();
-    const ledger = await Ledger.open(path, { historyContent: "trimmed" });
+    const ledger = await Ledger.open(path, { historyContent: "trimmed", history: "all" });
     const pairs = [{ first: "http://a:1", again: "http://b:1", turns: 3, equal: 2 }];
     expect(await ledger.checks()).toEqual([{ turns: 3, equal: 2, firstDifferences: [4], pairs }]);
     expect(await ledger.checkOf(key)).toEqual((await ledger.checks())[0]);
