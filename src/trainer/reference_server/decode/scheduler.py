@@ -109,6 +109,8 @@ class Scheduler:
             # Whoever handles this ends all requests, these among them.
             self.waiting.extendleft(reversed(coming))
             raise
+        # Before anything else can fail: abort_all reaches only those that wait or are known here.
+        self._requests.update((start.sequence, request) for request, start in zip(coming, joined, strict=True))
         for sequence, token in zip(running, tokens, strict=True):
             self._requests[sequence].take([token])
         for request, start in zip(coming, joined, strict=True):
@@ -137,7 +139,6 @@ class Scheduler:
         request.cached_tokens = sequence.cached_tokens
         if request.wants_states:
             request.states = start.captured
-        self._requests[sequence] = request
         if self._speculation is not None:
             request.drafts = DraftCounts()
             self._speculation.join(start)

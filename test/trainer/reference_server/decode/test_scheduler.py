@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from reference_server.decode.request import DecodeRequest
 from reference_server.decode.scheduler import Scheduler
 
@@ -69,3 +70,21 @@ def test_after_giving_all_up_the_scheduler_still_works(targets, cases, answers):
     scheduler.submit(again)
     scheduler.run()
     assert again.ids == answers["qwen3_vl"][1]
+
+
+def test_a_failure_while_requests_join_ends_them_all(targets, cases):
+    target = targets["qwen3_vl"]
+
+    def broken(_ids):
+        raise ArithmeticError("no answer")
+
+    first = DecodeRequest(target.prompt(cases[0].ids, cases[0].images), 20, find_stop=broken)
+    second = DecodeRequest(target.prompt(cases[1].ids, cases[1].images), 20)
+    scheduler = Scheduler(target, 2)
+    for request in (first, second):
+        scheduler.submit(request)
+    with pytest.raises(ArithmeticError):
+        scheduler.step()
+    scheduler.abort_all("no answer")
+    assert [request.finish.type for request in (first, second)] == ["abort"] * 2
+    assert not scheduler.busy
