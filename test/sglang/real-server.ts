@@ -1,11 +1,9 @@
 /** Starts the real SGLang on the CPU, waits until it answers, and stops it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { scratchDirectory } from "../scratch/scratch.js";
 import { sglangScript } from "./python.js";
 
 export interface RealServerRequest {
@@ -32,22 +30,17 @@ export async function startRealServer(request: RealServerRequest): Promise<RealS
   const { python, path } = await sglangScript("launch.py");
   const port = await freePort();
   // SGLang leaves sockets and caches in its temporary directory, so it gets one that goes with it.
-  const temporary = await mkdtemp(join(tmpdir(), "draftsmith-sglang-"));
-  const env = { ...process.env, TMPDIR: temporary };
+  const env = { ...process.env, TMPDIR: scratchDirectory("sglang") };
   const child = spawn(python, [path, ...argumentsOf(request, port)], { env, stdio: ["ignore", "pipe", "pipe"] });
-  const end = async (): Promise<void> => {
-    await stop(child);
-    await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
-  };
   const tail = collectTail(child, request.log);
   const url = `http://127.0.0.1:${port}`;
   try {
     await waitUntilItAnswers(child, url, tail);
   } catch (error) {
-    await end();
+    await stop(child);
     throw error;
   }
-  return { url, stop: end };
+  return { url, stop: () => stop(child) };
 }
 
 function argumentsOf(request: RealServerRequest, port: number): string[] {
