@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TestProject } from "vitest/node";
+import { removeScratch } from "../scratch/scratch.js";
 import { sglangScript } from "./python.js";
 import { startRealServer } from "./real-server.js";
 import { MODEL } from "./target.js";
@@ -20,7 +21,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await makeEnvironment();
   const server = await startRealServer({ model: MODEL });
   project.provide("plainServer", server.url);
-  return () => server.stop();
+  return async () => {
+    await server.stop();
+    removeScratch();
+  };
 }
 
 async function makeEnvironment(): Promise<void> {
