@@ -7,6 +7,7 @@ export * from "./file-errors.js";
 export { parseKeepingLiterals, plainNumbers } from "./free-json.js";
 export * from "./hide-secrets.js";
 export { ownKey, prefixedKey, prefixesDropped, writtenKey } from "./index-keys.js";
+export { insertAt } from "./insert-at.js";
 export * from "./json.js";
 export { JsonNumber, numberOf } from "./json-number.js";
 export * from "./json-text.js";

@@ -3,7 +3,9 @@
  * ...000 and {"10": a, "2": b} into {"2": b, "10": a}, but Python clients and chat templates print what was written, so a
  * dialogue would reach the server with other tokens.
  */
+
 import { INDEX_KEY_PREFIX, prefixesDropped, sortedWrittenKeys, writtenKey } from "./index-keys.js";
+import { insertAt } from "./insert-at.js";
 import type { JsonValue } from "./json.js";
 import { JsonNumber } from "./json-number.js";
 import { changedByParsing, type TextRange } from "./json-scan.js";
@@ -21,7 +23,7 @@ export function parseJson(text: string): JsonValue {
   const value = JSON.parse(text) as JsonValue;
   const { keys, literals } = changedByParsing(text);
   if (keys.length > 0) {
-    const prefixed = withPrefixes(text, keys);
+    const prefixed = insertAt(text, keys, INDEX_KEY_PREFIX);
     // The places of the literals have moved.
     return prefixesDropped(parseLiterals(prefixed, JSON.parse(prefixed), changedByParsing(prefixed).literals));
   }
@@ -69,16 +71,6 @@ const SHORT = 40;
 
 function short(literal: string): string {
   return literal.length <= SHORT ? literal : `${literal.slice(0, SHORT)}...`;
-}
-
-function withPrefixes(text: string, places: readonly number[]): string {
-  let prefixed = "";
-  let done = 0;
-  for (const place of places) {
-    prefixed += text.slice(done, place) + INDEX_KEY_PREFIX;
-    done = place;
-  }
-  return prefixed + text.slice(done);
 }
 
 /**

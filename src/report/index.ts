@@ -6,3 +6,4 @@ export * from "./log-histogram.js";
 export * from "./pieces.js";
 export * from "./report-files.js";
 export * from "./tokens.js";
+export * from "./words.js";

@@ -75,20 +75,27 @@ export async function drawReport(report: ReportFiles, directory: string): Promis
  * @throws DraftsmithError INPUT_MISSING, INPUT_INVALID - the file of figures, or its content
  */
 export async function redrawReport(report: ReportFiles, file: string): Promise<string[]> {
-  const figures = await readFigures(file);
-  const parsed = report.schema.safeParse(figures);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new DraftsmithError("INPUT_INVALID", issue?.message ?? "another shape than expected", {
-      location: { file, field: (issue?.path ?? []).join(".") },
-      hint: "figures of another version of draftsmith may have another shape; run the step again",
-    });
-  }
+  const hint = "figures of another version of draftsmith may have another shape; run the step again";
+  const figures = await readFiguresAs(file, report.schema, hint);
   try {
     return await writePages(report.draw(figures), dirname(file));
   } catch (error) {
     throw fromErrno(error, dirname(file), { use: "write" });
   }
+}
+
+/**
+ * @param hint - what to do where the content does not fit the schema
+ * @throws DraftsmithError INPUT_MISSING, INPUT_INVALID
+ */
+export async function readFiguresAs<Data>(file: string, schema: z.ZodType<Data>, hint: string): Promise<Data> {
+  const found = schema.safeParse(await readFigures(file));
+  if (found.success) return found.data;
+  const [issue] = found.error.issues;
+  throw new DraftsmithError("INPUT_INVALID", issue?.message ?? "another shape than expected", {
+    location: { file, field: (issue?.path ?? []).join(".") },
+    hint,
+  });
 }
 
 /** @throws DraftsmithError INPUT_MISSING, INPUT_INVALID */

@@ -2,7 +2,7 @@
  * Special tokens typed into user text. Servers encode such text as real special tokens: a placeholder without an image, or
  * the start of a turn that does not exist. It is rejected before it is encoded, or escaped at import.
  */
-import { defined, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
+import { defined, insertAt, isJsonObject, type JsonObject, type JsonValue } from "../base/index.js";
 import type { ContentPart, Message } from "../dialogue/index.js";
 import type { AddedToken } from "../model/index.js";
 
@@ -58,7 +58,7 @@ export function escapeSpecialText(
   const whole = (text: string): string => {
     const places = placesIn(text, pattern);
     escaped += places.length;
-    return insertAt(text, places);
+    return insertAt(text, places, ESCAPE);
   };
   const value = (json: JsonValue): JsonValue => {
     if (typeof json === "string") return whole(json);
@@ -96,16 +96,6 @@ function placesIn(text: string, pattern: RegExp): number[] {
   return places;
 }
 
-function insertAt(text: string, places: readonly number[]): string {
-  let built = "";
-  let from = 0;
-  for (const place of places) {
-    built += text.slice(from, place) + ESCAPE;
-    from = place;
-  }
-  return built + text.slice(from);
-}
-
 /** A token may start in one text part and end in the next, so the search runs over the joined text of adjacent parts. */
 function escapeParts(content: readonly ContentPart[], find: (text: string) => number[]): ContentPart[] {
   const built: ContentPart[] = [];
@@ -127,7 +117,7 @@ function escapeParts(content: readonly ContentPart[], find: (text: string) => nu
     for (const text of run) {
       const end = start + text.length;
       const own = places.filter((place) => place > start && place <= end).map((place) => place - start);
-      built.push({ type: "text", text: insertAt(text, own) });
+      built.push({ type: "text", text: insertAt(text, own, ESCAPE) });
       start = end;
     }
   }

@@ -76,6 +76,13 @@ def write_job(path: Path, **job: Any) -> Path:
     return path
 
 
+def job_in(root: Path, target: Path, shards: Path, options: dict[str, Any]) -> Path:
+    """The file of a training job whose directories lie in ``root``."""
+    (root / "work").mkdir(parents=True, exist_ok=True)
+    files = {"target": target, "shards": shards, "workDir": root / "work", "resumeDir": root / "resume"}
+    return write_job(root / "job.json", **files, options=options)
+
+
 def tree(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
 

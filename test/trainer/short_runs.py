@@ -14,7 +14,7 @@ from draftsmith_trainer.base.errors import Interrupted
 from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.jobs.train import run
 from draftsmith_trainer.train.loop import Trainer
-from job_runner import write_job
+from job_runner import job_in
 
 OPTIONS = {
     "draft": {"layers": 1, "blockSize": 4, "intermediateSize": 64, "maskTokenId": 510},
@@ -29,15 +29,7 @@ OPTIONS = {
 
 def write(root: Path, target: Path, shards: Path, others: list[Path] | None = None, **options: Any) -> Path:
     """A job in ``root`` with :data:`OPTIONS` but for ``options``."""
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    path = write_job(
-        root / "job.json",
-        target=target,
-        shards=shards,
-        workDir=root / "work",
-        resumeDir=root / "resume",
-        options={**OPTIONS, **options},
-    )
+    path = job_in(root, target, shards, {**OPTIONS, **options})
     if others:
         job = json.loads(path.read_text()) | {"otherResumeDirs": [str(other) for other in others]}
         path.write_text(json.dumps(job))

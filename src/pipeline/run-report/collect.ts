@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { readJsonLines, readManifest } from "../../artifacts/index.js";
 import { DraftsmithError, fromErrno, isJsonObject, type JsonObject, type JsonValue } from "../../base/index.js";
-import { readFigures } from "../../report/index.js";
+import { readFigures, readFiguresAs } from "../../report/index.js";
 import type { StageRegistry } from "../plan-types.js";
 import { failedDirectory, stepDirectory, workspacePaths } from "../workspace.js";
 import type { Rejection, RunReport, StepReport } from "./data.js";
@@ -227,12 +227,6 @@ function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : null;
 }
 
-async function read<Data>(file: string, schema: z.ZodType<Data>): Promise<Data> {
-  const found = schema.safeParse(await readFigures(file));
-  if (found.success) return found.data;
-  const [issue] = found.error.issues;
-  throw new DraftsmithError("INPUT_INVALID", issue?.message ?? "another shape than expected", {
-    location: { file, field: (issue?.path ?? []).join(".") },
-    hint: "runs of an earlier version of draftsmith may lack what a report needs",
-  });
+function read<Data>(file: string, schema: z.ZodType<Data>): Promise<Data> {
+  return readFiguresAs(file, schema, "runs of an earlier version of draftsmith may lack what a report needs");
 }

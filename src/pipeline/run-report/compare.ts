@@ -1,7 +1,7 @@
 /** Two runs side by side. */
 import { type JsonValue, stringifyJson } from "../../base/index.js";
 import { formatNumber, formatSeconds } from "../../events/index.js";
-import { type Html, html, page, table } from "../../report/index.js";
+import { fixed, type Html, html, page, range, signed, table } from "../../report/index.js";
 import type { RunReport, StepReport } from "./data.js";
 import { acceptLengthOf } from "./page.js";
 
@@ -54,9 +54,7 @@ function acceptLengths(pairs: readonly Pair[]): Html {
     if (left === undefined && right === undefined) return [];
     const shown = (value: typeof left): string => {
       if (value === undefined) return "";
-      const { interval } = value;
-      const range = interval === undefined ? "" : ` (${interval[0].toFixed(3)} to ${interval[1].toFixed(3)})`;
-      return `${value.value.toFixed(3)}${range}`;
+      return `${fixed(value.value)}${value.interval === undefined ? "" : ` (${range(value.interval)})`}`;
     };
     const apart = left === undefined || right === undefined ? "" : signed(right.value - left.value);
     return [[name, shown(left), shown(right), apart, verdict(left?.interval, right?.interval)]];
@@ -110,8 +108,4 @@ function counted(value: number | null | undefined): string {
 function timeOf(step: StepReport | undefined): string {
   if (step === undefined) return "";
   return step.state === "done" ? formatSeconds(step.seconds) : step.state;
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? "" : "+"}${value.toFixed(3)}`;
 }

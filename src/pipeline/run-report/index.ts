@@ -1,8 +1,8 @@
 /** The report of a run: collected from what its stages wrote, drawn from that alone. */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DraftsmithError, fromErrno, stringifyJson } from "../../base/index.js";
-import { readFigures } from "../../report/index.js";
+import { fromErrno, stringifyJson } from "../../base/index.js";
+import { readFiguresAs } from "../../report/index.js";
 import type { StageRegistry } from "../plan-types.js";
 import { allStages } from "../stage-registry.js";
 import { collectRun, findRun } from "./collect.js";
@@ -61,15 +61,10 @@ export async function compareRuns(
 }
 
 /** @throws DraftsmithError INPUT_MISSING, INPUT_INVALID */
-async function readRunReport(directory: string): Promise<RunReport> {
-  const file = join(directory, RUN_FIGURES);
-  const found = runReportSchema.safeParse(await readFigures(file));
-  if (found.success) return found.data;
-  const [issue] = found.error.issues;
-  throw new DraftsmithError("INPUT_INVALID", issue?.message ?? "another shape than expected", {
-    location: { file, field: (issue?.path ?? []).join(".") },
-    hint: "figures of another version of draftsmith may have another shape; name the run itself to collect them again",
-  });
+function readRunReport(directory: string): Promise<RunReport> {
+  const hint =
+    "figures of another version of draftsmith may have another shape; name the run itself to collect them again";
+  return readFiguresAs(join(directory, RUN_FIGURES), runReportSchema, hint);
 }
 
 async function stepPages(data: RunReport, stages: StageRegistry): Promise<Map<string, string>> {

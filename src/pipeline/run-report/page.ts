@@ -1,6 +1,6 @@
 /** A run as one page: a pure function of its figures and of the pages that stages draw of theirs. */
 import { formatNumber, formatSeconds } from "../../events/index.js";
-import { embedded, type Html, html, keyFigures, objectTable, page, table } from "../../report/index.js";
+import { embedded, fixed, type Html, html, keyFigures, objectTable, page, range, table } from "../../report/index.js";
 import type { RunReport, StepReport } from "./data.js";
 import { funnel } from "./funnel.js";
 import { runGraph } from "./graph.js";
@@ -40,9 +40,8 @@ function headlines(steps: readonly StepReport[]): { label: string; value: string
   return steps.flatMap((step) => {
     const found = acceptLengthOf(step);
     if (found === undefined) return [];
-    const range =
-      found.interval === undefined ? "" : ` (${found.interval[0].toFixed(3)} to ${found.interval[1].toFixed(3)})`;
-    return [{ label: `held-out accept length${range}`, value: found.value.toFixed(3) }];
+    const within = found.interval === undefined ? "" : ` (${range(found.interval)})`;
+    return [{ label: `held-out accept length${within}`, value: fixed(found.value) }];
   });
 }
 

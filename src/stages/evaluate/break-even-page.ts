@@ -1,9 +1,8 @@
 /** The break-even part of the evaluation's page: a table of drafts, and speedup over tokens per step as a plot. */
 import { formatNumber } from "../../events/index.js";
-import { Html, html, table } from "../../report/index.js";
+import { fixed, Html, html, numbers, range, table } from "../../report/index.js";
 import { breakEvenOf, type LatencyPoint, speedupOf } from "./break-even.js";
 import type { EvaluationData } from "./report.js";
-import { fixed, numbers, range } from "./words.js";
 
 const WIDTH = 640;
 const HEIGHT = 260;

@@ -1,10 +1,20 @@
 /** evaluation.html: a pure function of evaluation.json. */
 import { formatNumber } from "../../events/index.js";
-import { type Html, html, keyFigures, page, table } from "../../report/index.js";
+import {
+  fixed,
+  type Html,
+  html,
+  keyFigures,
+  numbers,
+  page,
+  percent,
+  range,
+  signed,
+  table,
+} from "../../report/index.js";
 import { breakEvenPart } from "./break-even-page.js";
 import type { DraftFigures, Pair } from "./draft-figures.js";
 import type { EvaluationData } from "./report.js";
-import { fixed, numbers, percent, range, signed } from "./words.js";
 
 export function evaluationPage(data: EvaluationData): string {
   const { drafts, breakEven, split, rows } = data;

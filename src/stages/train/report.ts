@@ -1,7 +1,20 @@
 /** training.json: the course of a run, as the trainer writes it. */
 import { z } from "zod";
 import { formatNumber } from "../../events/index.js";
-import { defineReport, type Html, html, keyFigures, type Line, lineChart, page, table } from "../../report/index.js";
+import {
+  defineReport,
+  fixed,
+  type Html,
+  html,
+  keyFigures,
+  type Line,
+  lineChart,
+  numbers,
+  page,
+  range,
+  signed,
+  table,
+} from "../../report/index.js";
 
 const count = z.number().int().nonnegative();
 const intervalSchema = z.tuple([z.number(), z.number()]).nullable().describe("95 %, bootstrap over dialogues");
@@ -79,7 +92,7 @@ export function trainingPage(data: TrainingData): string {
         ? []
         : [
             { label: `best held-out accept length, step ${best.step}`, value: best.pooledAcceptLength.toFixed(3) },
-            { label: "its 95 % interval", value: interval(best.interval) },
+            { label: "its 95 % interval", value: range(best.interval) },
           ]),
     ]),
     html`<h2>Curves</h2>\n<div class="charts">${curves(data)}</div>\n`,
@@ -123,14 +136,14 @@ function curves({ curve, evaluations, blockSize }: TrainingData): Html[] {
 
 function epochsTable(epochs: TrainingData["epochs"]): Html {
   return table(
-    ["epoch", "training loss", "training, at anchors", "held out, at anchors", "held out, walked", "95 %"].map(number),
+    numbers("epoch", "training loss", "training, at anchors", "held out, at anchors", "held out, walked", "95 %"),
     epochs.map((one) => [
       one.epoch.toFixed(2),
       fixed(one.trainLoss),
       fixed(one.trainAcceptLength),
       fixed(one.heldoutAnchorAcceptLength),
       fixed(one.pooledAcceptLength),
-      interval(one.interval),
+      range(one.interval),
     ]),
   );
 }
@@ -138,7 +151,7 @@ function epochsTable(epochs: TrainingData["epochs"]): Html {
 function evaluationsTable(evaluations: TrainingData["evaluations"]): Html {
   return table(
     [
-      ...["step", "epoch", "accept length", "95 %", "to the best before", "95 %"].map(number),
+      ...numbers("step", "epoch", "accept length", "95 %", "to the best before", "95 %"),
       { name: "verdict" },
       { name: "accepted at places" },
     ],
@@ -146,27 +159,11 @@ function evaluationsTable(evaluations: TrainingData["evaluations"]): Html {
       formatNumber(one.step),
       one.epoch.toFixed(2),
       fixed(one.pooledAcceptLength),
-      interval(one.interval),
+      range(one.interval),
       one.difference === null ? "" : signed(one.difference),
-      one.difference === null ? "" : interval(one.differenceInterval),
+      one.difference === null ? "" : range(one.differenceInterval),
       one.verdict ?? "untrained",
       one.perPosition.map((rate) => rate.toFixed(2)).join(" "),
     ]),
   );
-}
-
-function number(name: string): { name: string; isNumber: true } {
-  return { name, isNumber: true };
-}
-
-function fixed(value: number | null): string {
-  return value === null ? "" : value.toFixed(3);
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? "" : "+"}${value.toFixed(3)}`;
-}
-
-function interval(bounds: [number, number] | null): string {
-  return bounds === null ? "too few dialogues" : `${bounds[0].toFixed(3)} to ${bounds[1].toFixed(3)}`;
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from draftsmith_trainer.parallel.launch import _of_signal
-from job_runner import environment, run_job, tree, write_job
+from job_runner import environment, job_in, run_job, tree
 from sample import write_shards
 
 OPTIONS = {
@@ -73,15 +73,9 @@ def shards(tmp_path_factory):
     return write_shards(tmp_path_factory.mktemp("shards"), train=8, heldout=2)
 
 
-def job_in(root, target, shards, **options):
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    files = {"target": target, "shards": shards, "workDir": root / "work", "resumeDir": root / "resume"}
-    return write_job(root / "job.json", **files, options={**OPTIONS, **options})
-
-
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_is_told_and_the_same_command_continues(tmp_path, target_dirs, shards, rank):
-    job = job_in(tmp_path, target_dirs["qwen3_vl"], shards)
+    job = job_in(tmp_path, target_dirs["qwen3_vl"], shards, OPTIONS)
     run = Launched(job, tmp_path)
     run.until_step(7)
     os.kill(run.rank(rank), signal.SIGKILL)
@@ -95,13 +89,16 @@ def test_a_killed_rank_is_told_and_the_same_command_continues(tmp_path, target_d
     assert "out-of-memory killer" in error["message"] and "continues" in error["hint"]
     if rank == 1:
         run_job("train", job, 2)
-        run_job("train", job_in(tmp_path / "calm", target_dirs["qwen3_vl"], shards), 2)
+        run_job("train", job_in(tmp_path / "calm", target_dirs["qwen3_vl"], shards, OPTIONS), 2)
         assert tree(tmp_path / "work") == tree(tmp_path / "calm" / "work")
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_stop_of_the_launcher_saves_on_all_ranks(tmp_path, target_dirs, shards, number):
-    run = Launched(job_in(tmp_path, target_dirs["qwen3_vl"], shards, checkpointEvery=1000, evalEvery=1000), tmp_path)
+    run = Launched(
+        job_in(tmp_path, target_dirs["qwen3_vl"], shards, {**OPTIONS, "checkpointEvery": 1000, "evalEvery": 1000}),
+        tmp_path,
+    )
     run.until_step(5)
     # As Slurm does: to every process of the step, and some of them hear of it twice.
     os.kill(run.rank(1), number)
@@ -114,7 +111,7 @@ def test_a_stop_of_the_launcher_saves_on_all_ranks(tmp_path, target_dirs, shards
 
 
 def test_a_bug_is_told_with_the_last_lines_of_its_rank(tmp_path, target_dirs, shards):
-    job = job_in(tmp_path, target_dirs["qwen3_vl"], shards)
+    job = job_in(tmp_path, target_dirs["qwen3_vl"], shards, OPTIONS)
     # The toolkit makes the work directory, so that a file in its place is nobody's mistake but ours.
     broken = json.loads(job.read_text())
     broken["workDir"] = str(job)
@@ -127,7 +124,7 @@ def test_a_bug_is_told_with_the_last_lines_of_its_rank(tmp_path, target_dirs, sh
 
 
 def test_an_error_that_a_rank_explains_is_left_to_it(tmp_path, target_dirs, shards):
-    run = Launched(job_in(tmp_path, target_dirs["qwen3_vl"], shards, maxLength=3), tmp_path)
+    run = Launched(job_in(tmp_path, target_dirs["qwen3_vl"], shards, {**OPTIONS, "maxLength": 3}), tmp_path)
     assert run.finish() == 2
     errors = [event["reason"] for event in run.events if event["type"] == "error"]
     assert set(errors) == {"no-rows"}

@@ -12,7 +12,7 @@ from draftsmith_trainer.base.errors import UserError
 from draftsmith_trainer.base.events import Events
 from draftsmith_trainer.base.lock import hold
 from draftsmith_trainer.jobs.train import run
-from job_runner import write_job
+from job_runner import job_in
 from sample import write_shards
 
 OPTIONS = {
@@ -31,15 +31,7 @@ def shards(tmp_path_factory):
 
 
 def train(root, target, shards, **options):
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    job = write_job(
-        root / "job.json",
-        target=target,
-        shards=shards,
-        workDir=root / "work",
-        resumeDir=root / "resume",
-        options={**OPTIONS, **options},
-    )
+    job = job_in(root, target, shards, {**OPTIONS, **options})
     out = io.StringIO()
     run(job, Events(out))
     return json.loads(out.getvalue().splitlines()[-1])["facts"]

@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
-from job_runner import environment, run_job, tree, write_job
+from job_runner import environment, free_port, job_in, run_job, tree
 from sample import write_shards
 
 OPTIONS = {
@@ -28,18 +27,6 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     return write_shards(tmp_path_factory.mktemp("shards"), train=9, heldout=3)
-
-
-def job_in(root, target, shards, **options):
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    files = {"target": target, "shards": shards, "workDir": root / "work", "resumeDir": root / "resume"}
-    return write_job(root / "job.json", **files, options={**OPTIONS, **options})
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def start(job, node: int, port: int) -> subprocess.Popen:
@@ -72,8 +59,8 @@ def losses(root) -> list[float]:
 @pytest.mark.slow
 def test_two_nodes_equal_two_processes(tmp_path, target_dirs, shards):
     target = target_dirs["qwen3_vl"]
-    run_job("train", job_in(tmp_path / "one", target, shards), 2)
-    jobs = [job_in(tmp_path / name, target, shards) for name in ("first", "second")]
+    run_job("train", job_in(tmp_path / "one", target, shards, OPTIONS), 2)
+    jobs = [job_in(tmp_path / name, target, shards, OPTIONS) for name in ("first", "second")]
     (code, events, errors), (other_code, other_events, other_errors) = run_nodes(jobs)
     assert (code, other_code) == (0, 0), errors[-1500:] + other_errors[-1500:]
     assert events[-1]["type"] == "result" and events[-1]["facts"]["steps"] == 30
@@ -86,8 +73,8 @@ def test_two_nodes_equal_two_processes(tmp_path, target_dirs, shards):
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_though_only_the_first_node_has_its_state(tmp_path, target_dirs, shards):
     target = target_dirs["qwen3_vl"]
-    run_job("train", job_in(tmp_path / "one", target, shards), 2)
-    jobs = [job_in(tmp_path / name, target, shards) for name in ("first", "second")]
+    run_job("train", job_in(tmp_path / "one", target, shards, OPTIONS), 2)
+    jobs = [job_in(tmp_path / name, target, shards, OPTIONS) for name in ("first", "second")]
     port = free_port()
     nodes = [start(job, node, port) for node, job in enumerate(jobs)]
     state = tmp_path / "first" / "resume"
@@ -110,7 +97,7 @@ def test_a_stopped_run_goes_on_though_only_the_first_node_has_its_state(tmp_path
 def test_nodes_with_other_rows_are_refused(tmp_path, target_dirs, shards):
     other = write_shards(tmp_path / "other", train=8, heldout=3)
     target = target_dirs["qwen3_vl"]
-    jobs = [job_in(tmp_path / "first", target, shards), job_in(tmp_path / "second", target, other)]
+    jobs = [job_in(tmp_path / "first", target, shards, OPTIONS), job_in(tmp_path / "second", target, other, OPTIONS)]
     first, second = run_nodes(jobs)
     assert first[0] != 0 and second[0] != 0
     said = [event["message"] for event in first[1] if event["type"] == "error"]

@@ -1,6 +1,5 @@
-/** Numbers as the evaluation's page shows them. */
-import type { Column } from "../../report/index.js";
-import type { Interval } from "./draft-figures.js";
+/** Measured values and their intervals as pages show them. */
+import type { Column } from "./pieces.js";
 
 export function fixed(value: number | null, digits = 3): string {
   return value === null ? "" : value.toFixed(digits);
@@ -10,7 +9,7 @@ export function signed(value: number): string {
   return `${value < 0 ? "" : "+"}${value.toFixed(3)}`;
 }
 
-export function range(interval: Interval, digits = 3): string {
+export function range(interval: readonly [number, number] | null, digits = 3): string {
   return interval === null ? "too few dialogues" : `${fixed(interval[0], digits)} to ${fixed(interval[1], digits)}`;
 }
 
